@@ -1,0 +1,178 @@
+//! What comes out of the engine: a stream of events that ends in exactly one [`Event::Done`] or [`Event::Failed`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use candle_core::Tensor;
+use image::GrayImage;
+
+use crate::image::Roi;
+
+/// Progress of one request, in the order it happens.
+#[derive(Debug)]
+pub enum Event {
+    /// The request left the queue or entered this part of the work.
+    Stage(Stage),
+    /// More of the answer's text. `tokens` counts the answer's tokens so far.
+    TextDelta { text: String, tokens: usize },
+    /// The model named an object and this is its mask. Objects that came out empty are not announced.
+    Mask(ObjectMask),
+    /// The end: an answer.
+    Done(Box<Answer>),
+    /// The end: no answer, and why.
+    Failed(RequestError),
+}
+
+/// Part of the work on a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// Waiting for the model thread.
+    Queue,
+    /// Fitting the frame to the two encoders' inputs.
+    Preprocess,
+    /// CLIP vision tower and projector.
+    Clip,
+    /// The language model reads the prompt.
+    Prefill,
+    /// The language model writes, a token at a time.
+    Generate,
+    /// SAM image encoder.
+    Sam,
+    /// SAM mask decoder.
+    Decode,
+    /// Mask logits to the frame's size, threshold, region of interest.
+    Postprocess,
+}
+
+impl Stage {
+    /// All stages, in the order a request meets them.
+    pub const ALL: [Stage; 8] = [
+        Stage::Queue,
+        Stage::Preprocess,
+        Stage::Clip,
+        Stage::Prefill,
+        Stage::Generate,
+        Stage::Sam,
+        Stage::Decode,
+        Stage::Postprocess,
+    ];
+
+    /// Lower-case name, as it appears in results, diagnostics and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Queue => "queue",
+            Stage::Preprocess => "preprocess",
+            Stage::Clip => "clip",
+            Stage::Prefill => "prefill",
+            Stage::Generate => "generate",
+            Stage::Sam => "sam",
+            Stage::Decode => "decode",
+            Stage::Postprocess => "postprocess",
+        }
+    }
+}
+
+/// One object the answer speaks of.
+#[derive(Clone, Debug)]
+pub struct ObjectMask {
+    /// Which `[SEG]` of the answer it is, from 0.
+    pub index: usize,
+    /// What to call it: the instruction's words where the answer names nothing better.
+    pub label: String,
+    /// The mask decoder's own estimate of the mask's IoU, clamped to 0..=1.
+    pub score: f32,
+    /// Tight box around the mask, in pixels of the frame.
+    pub roi: Roi,
+    /// 0 or 255, cropped to `roi`.
+    pub mask: GrayImage,
+    /// Pixels that are 255.
+    pub area: usize,
+}
+
+/// What kind of answer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerStatus {
+    /// At least one object with a mask.
+    Segmented,
+    /// The model answered without naming an object. A success.
+    TextOnly,
+    /// The model named objects, and every mask was empty or under `min_mask_area`.
+    EmptyMask,
+}
+
+/// A finished answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: AnswerStatus,
+    /// What the model said, `[SEG]` included, without the end-of-turn token.
+    pub text: String,
+    /// Objects with a mask, in the order of the answer.
+    pub objects: Vec<ObjectMask>,
+    /// Tokens generated, the end-of-turn token included.
+    pub tokens: usize,
+    /// True where `max_new_tokens` ended the answer.
+    pub truncated: bool,
+    /// Things the person should know: "the 2 oldest turns of this conversation were dropped …".
+    pub notes: Vec<String>,
+    pub timings: Timings,
+    /// Intermediate tensors under the golden names, where [`AnswerOptions::trace`](super::AnswerOptions::trace) asked for them.
+    pub trace: Option<BTreeMap<String, Tensor>>,
+}
+
+/// Wall time of every stage of one request. A stage that was served from a cache, or not needed, is absent.
+#[derive(Clone, Debug, Default)]
+pub struct Timings {
+    stages: BTreeMap<Stage, Duration>,
+    /// Time of each generated token, in order.
+    pub tokens: Vec<Duration>,
+    /// From submission to the end.
+    pub total: Duration,
+}
+
+impl Timings {
+    /// Adds to the stage's time; a stage met twice (two objects) sums up.
+    pub fn add(&mut self, stage: Stage, time: Duration) {
+        *self.stages.entry(stage).or_default() += time;
+    }
+
+    /// Time spent in the stage; zero where it was not needed.
+    pub fn get(&self, stage: Stage) -> Duration {
+        self.stages.get(&stage).copied().unwrap_or_default()
+    }
+
+    /// Stages that took place, in order.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
+        self.stages.iter().map(|(s, d)| (*s, *d))
+    }
+
+    /// Mean time of a generated token.
+    pub fn per_token(&self) -> Duration {
+        match self.tokens.len() as u32 {
+            0 => Duration::ZERO,
+            n => self.tokens.iter().sum::<Duration>() / n,
+        }
+    }
+}
+
+/// Why a request got no answer. The next request works all the same.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("cancelled after {tokens} tokens")]
+    Cancelled { tokens: usize },
+    #[error("overloaded: {pending} requests are waiting and at most {max} may; ask again later or raise max_pending")]
+    Overloaded { pending: usize, max: usize },
+    #[error(transparent)]
+    Instruction(#[from] crate::text::InstructionError),
+    #[error("the frame is {width}x{height} pixels; both sides must be 1 or more")]
+    EmptyFrame { width: u32, height: u32 },
+    #[error("option {name} is {value}; accepted: {accepted}")]
+    Option { name: &'static str, value: String, accepted: &'static str },
+    #[error("the prompt needs {needed} of the model's {context} positions and no turn is left to drop; shorten the instruction or lower max_new_tokens")]
+    PromptTooLong { needed: usize, context: usize },
+    #[error("the model failed: {0}")]
+    Model(String),
+    #[error("the model panicked: {0}; its caches were cleared")]
+    Panicked(String),
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+}

@@ -1,0 +1,24 @@
+//! LISA, reasoning segmentation (Lai et al. 2023, arXiv 2308.00692), for robots.
+//!
+//! An image and a spoken instruction go in; an answer and one mask per object come out. The crate reads
+//! bottom-up in the order of the modules below; each one only names modules above it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`image`] | pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays |
+//! | [`text`] | tokenizer, conversation templates, prompts, streaming decoder |
+//! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
+//! | [`weights`] | a published checkpoint becomes one model directory; opening that directory |
+//! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
+//! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
+//! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
+
+pub mod engine;
+pub mod image;
+pub mod model;
+pub mod nn;
+pub mod text;
+pub mod weights;
+
+#[cfg(feature = "ros")]
+pub mod ros;
