@@ -1,0 +1,59 @@
+//! LISA: the parts, together.
+
+use candle_core::{Result, Tensor};
+
+use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
+use super::stop::{ModelError, Stop};
+use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs, VISION_TOWER_PREFIX};
+use crate::weights::{LisaConfig, Weights, WeightsError};
+
+/// The whole network. Each part is public: the engine decides what runs when.
+pub struct Lisa {
+    pub vision_tower: ClipVisionTower,
+    pub mm_projector: MmProjector,
+    pub llama: Llama,
+    pub text_hidden_fcs: TextHiddenFcs,
+    pub image_encoder: ImageEncoder,
+    pub prompt_encoder: PromptEncoder,
+    pub mask_decoder: MaskDecoder,
+}
+
+impl Lisa {
+    /// Reads every tensor, under the checkpoints' names.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or whose shape the configuration contradicts.
+    pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
+        let model = weights.pp("model");
+        let sam = model.pp("visual_model");
+        Ok(Self {
+            vision_tower: ClipVisionTower::load(&weights.pp(VISION_TOWER_PREFIX), &config.clip)?,
+            mm_projector: MmProjector::load(&model.pp("mm_projector"), config)?,
+            llama: Llama::load(weights, &config.llama)?,
+            text_hidden_fcs: TextHiddenFcs::load(&model.pp("text_hidden_fcs"), config)?,
+            image_encoder: ImageEncoder::load(&sam.pp("image_encoder"), &config.sam)?,
+            prompt_encoder: PromptEncoder::load(&sam.pp("prompt_encoder"), &config.sam)?,
+            mask_decoder: MaskDecoder::load(&sam.pp("mask_decoder"), &config.sam)?,
+        })
+    }
+
+    /// What the language model sees of an image.
+    ///
+    /// # Shapes
+    /// CLIP pixels `(1, 3, size, size)` → vision features `(features, vision hidden)` and the same projected,
+    /// `(features, hidden)`.
+    pub fn image_tokens(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<(Tensor, Tensor), ModelError> {
+        let features = self.vision_tower.forward(pixels, stop)?;
+        let projected = self.mm_projector.forward(&features)?;
+        Ok((features.squeeze(0)?, projected.squeeze(0)?))
+    }
+
+    /// Masks of the objects whose `[SEG]` these hidden states predict.
+    ///
+    /// # Shapes
+    /// `image_embedding` `(1, dim, grid, grid)`, `hidden` `(objects, hidden)`.
+    pub fn masks(&self, image_embedding: &Tensor, hidden: &Tensor) -> Result<DecodedMasks> {
+        let text_embeds = self.text_hidden_fcs.forward(hidden)?;
+        self.mask_decoder.forward(image_embedding, &self.prompt_encoder, &text_embeds)
+    }
+}
