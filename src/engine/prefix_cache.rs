@@ -3,8 +3,9 @@
 //! A prompt is compared position by position with what the cache holds: the system prompt is shared by all, the
 //! image by questions about the same frame, the history by turns of a conversation. Only the rest is computed.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Tensor};
 
+use crate::nn::Result;
 use super::FrameId;
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
@@ -51,7 +52,7 @@ impl PrefixCache {
         image_tokens: &Tensor,
         device: &Device,
         stop: Stop<'_>,
-    ) -> std::result::Result<(Tensor, usize), ModelError> {
+    ) -> Result<(Tensor, usize), ModelError> {
         let shared = self.shared(prompt);
         self.cells.truncate(shared);
         self.cache.truncate(shared);
@@ -69,7 +70,7 @@ impl PrefixCache {
         token: u32,
         device: &Device,
         stop: Stop<'_>,
-    ) -> std::result::Result<Tensor, ModelError> {
+    ) -> Result<Tensor, ModelError> {
         let embedding = llama.embed(&[token], device)?.unsqueeze(0)?;
         let hidden = llama.forward(&embedding, Some(&mut self.cache), stop)?;
         self.cells.push(Cell::Token(token));

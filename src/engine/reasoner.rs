@@ -1,5 +1,6 @@
 //! How a request is answered: vision, prompt, generation, masks.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
@@ -13,9 +14,9 @@ use super::session::{Sessions, Turn};
 use super::work::{failed, label, Work};
 use super::{
     Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask, Request, RequestError,
-    Stage, Timings,
+    Stage,
 };
-use crate::image::{ClipFit, ClipPreprocessor, Mask, SamPreprocessor};
+use crate::image::{ClipPreprocessor, Mask, SamPreprocessor};
 use crate::model::{sam, Lisa, ModelError};
 use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX};
 use crate::weights::{LisaConfig, ModelDir};
@@ -24,7 +25,7 @@ use crate::weights::{LisaConfig, ModelDir};
 pub struct LisaReasoner {
     lisa: Lisa,
     config: LisaConfig,
-    tokenizer: LisaTokenizer,
+    tokenizer: Arc<LisaTokenizer>,
     device: Device,
     dtype: DType,
     info: ModelInfo,
@@ -73,7 +74,7 @@ impl LisaReasoner {
             sessions: Sessions::new(config.max_conversations, config.max_turns),
             lisa,
             config: dir.config,
-            tokenizer: dir.tokenizer,
+            tokenizer: Arc::new(dir.tokenizer),
             device,
             dtype,
             info,
@@ -229,8 +230,8 @@ impl LisaReasoner {
         let limit = options.max_new_tokens.min(room.max(1));
         let tokens = self.config.tokens;
         let mut sampler = Sampler::new(options);
-        // A tokenizer of its own for the stream: `self` is busy with the model meanwhile.
-        let tokenizer = self.tokenizer.clone();
+        // Shared with the stream: `self` is busy with the model meanwhile.
+        let tokenizer = Arc::clone(&self.tokenizer);
         let mut stream = TokenStream::new(&tokenizer);
         let mut generated = Generated::default();
         reply.send(Event::Stage(Stage::Generate));

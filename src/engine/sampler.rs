@@ -1,6 +1,8 @@
 //! From logits to the next token.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Tensor};
+
+use crate::nn::Result;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
 use super::AnswerOptions;

@@ -24,7 +24,7 @@ impl<'a> Work<'a> {
             request,
             timings,
             trace: request.options.trace.then(BTreeMap::new),
-            pub mask_logits: Vec::new(),
+            mask_logits: Vec::new(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! CLIP's vision tower, up to the hidden state that LLaVA uses.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use super::stop::{check, ModelError, Stop};
 use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp, PatchEmbed};
 use crate::weights::{ClipConfig, FeatureSelection, Weights, WeightsError};

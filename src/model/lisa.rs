@@ -1,7 +1,8 @@
 //! LISA: the parts, together.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
 use super::stop::{ModelError, Stop};
 use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs, VISION_TOWER_PREFIX};
@@ -46,6 +47,36 @@ impl Lisa {
         let features = self.vision_tower.forward(pixels, stop)?;
         let projected = self.mm_projector.forward(&features)?;
         Ok((features.squeeze(0)?, projected.squeeze(0)?))
+    }
+
+    /// Last hidden states of a whole sequence, with the image's tokens where `image_token` stands. Gradients flow.
+    ///
+    /// # Shapes
+    /// ids → `(positions, hidden)`, and for every id the position it stands at (the first, for the image).
+    pub fn hidden_states(
+        &self,
+        ids: &[i64],
+        image_token: i64,
+        image_tokens: &Tensor,
+    ) -> Result<(Tensor, Vec<usize>), ModelError> {
+        let mut parts = Vec::new();
+        let mut positions = Vec::with_capacity(ids.len());
+        let mut next = 0;
+        for run in ids.chunk_by(|a, b| *a != image_token && *b != image_token) {
+            if run == [image_token] {
+                positions.push(next);
+                next += image_tokens.dim(0)?;
+                parts.push(image_tokens.clone());
+            } else {
+                positions.extend(next..next + run.len());
+                next += run.len();
+                let run: Vec<u32> = run.iter().map(|id| *id as u32).collect();
+                parts.push(self.llama.embed(&run, image_tokens.device())?);
+            }
+        }
+        let embeddings = Tensor::cat(&parts, 0)?.unsqueeze(0)?;
+        let hidden = self.llama.forward(&embeddings, None, &|| false)?;
+        Ok((hidden.squeeze(0)?, positions))
     }
 
     /// Masks of the objects whose `[SEG]` these hidden states predict.

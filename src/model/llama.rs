@@ -1,7 +1,8 @@
 //! Llama: embeddings in, hidden states out; logits only where they are asked for.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 
+use crate::nn::Result;
 use super::stop::{check, ModelError, Stop};
 use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding};
 use crate::weights::{LlamaConfig, Weights, WeightsError};

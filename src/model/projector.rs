@@ -1,7 +1,8 @@
 //! From vision features to the language model's width.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use crate::nn::{Activation, Linear, Mlp};
 use crate::weights::{LisaConfig, ProjectorKind, Weights, WeightsError};
 

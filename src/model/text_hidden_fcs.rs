@@ -1,7 +1,8 @@
 //! γ: from the hidden state that predicts `[SEG]` to the mask decoder's prompt.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use crate::nn::{Activation, Mlp};
 use crate::weights::{LisaConfig, Weights, WeightsError};
 

@@ -1,6 +1,8 @@
 //! Activation functions, by the names checkpoints give them.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 use serde::{Deserialize, Serialize};
 
 /// An element-wise non-linearity.

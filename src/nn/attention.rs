@@ -1,6 +1,8 @@
 //! Scaled dot-product attention.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 
 use super::softmax;
 

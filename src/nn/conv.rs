@@ -3,7 +3,9 @@
 //! A convolution whose stride is its kernel touches every input once: it is a rearrangement and one matrix
 //! product. That is faster than the general kernel on every device and has the matrix product's backward.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 
 use super::Linear;
 use crate::weights::{Weights, WeightsError};

@@ -1,6 +1,8 @@
 //! Keys and values of one attention layer, kept between calls.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 
 /// Preallocated keys and values; grows by doubling, truncates without copying.
 ///

@@ -1,6 +1,8 @@
 //! Linear layers and embeddings.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 
 use crate::weights::{Weights, WeightsError};
 

@@ -1,6 +1,8 @@
 //! Stacks of linear layers.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+
+use super::Result;
 
 use super::{Activation, Linear};
 use crate::weights::{Weights, WeightsError};

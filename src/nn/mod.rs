@@ -27,5 +27,8 @@ pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
 pub use rope::RotaryEmbedding;
 pub use softmax::{softmax, softmax_plain};
 
+/// Result of tensor arithmetic; fails with candle's error unless it says otherwise.
+pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;
+
 #[cfg(test)]
 pub(crate) mod testing;

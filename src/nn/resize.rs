@@ -3,7 +3,9 @@
 //! Bilinear interpolation is linear and separable, so a chain "resize, crop, resize" is `R · image · Cᵀ` with
 //! one small matrix per side. The chain's intermediate image is never made.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
+
+use super::Result;
 
 /// One side of a chain of bilinear resizes and crops, as a matrix.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! Rotary position embedding in Llama's half-rotated form.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
+
+use super::Result;
 
 use super::graft::graft;
 

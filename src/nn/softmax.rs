@@ -1,6 +1,8 @@
 //! Softmax over the last dimension.
 
-use candle_core::{Result, Tensor, D};
+use candle_core::{Tensor, D};
+
+use super::Result;
 
 use super::graft::graft;
 

@@ -1,6 +1,8 @@
 //! Comparison of a fused operation with its plain composition, for unit tests.
 
-use candle_core::{DType, Device, Result, Shape, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor, Var};
+
+use super::Result;
 
 /// Normal random tensor, different at every call.
 pub fn random(shape: impl Into<Shape>) -> Tensor {

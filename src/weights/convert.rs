@@ -34,6 +34,20 @@ pub struct ConvertOptions {
     pub sam_image_size: Option<usize>,
 }
 
+impl ConvertOptions {
+    /// The checkpoint's own dtype, template `llava_v1`, SAM's own size.
+    pub fn new(lisa: impl Into<PathBuf>, clip: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            lisa: lisa.into(),
+            clip: clip.into(),
+            out: out.into(),
+            dtype: None,
+            template: Template::LlavaV1,
+            sam_image_size: None,
+        }
+    }
+}
+
 /// What was written.
 #[derive(Clone, Debug)]
 pub struct ConvertReport {

@@ -1,7 +1,8 @@
 //! F_enc: SAM's ViT image encoder, windowed and global attention with decomposed relative positions.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use super::relative_position::DecomposedPositions;
 use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};

@@ -1,7 +1,8 @@
 //! F_dec: SAM's mask decoder, one mask per prompt.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use super::two_way_transformer::TwoWayTransformer;
 use super::{PromptEncoder, ENCODER_EPS};
 use crate::nn::{Activation, LayerNorm, Mlp, Upsample2x};

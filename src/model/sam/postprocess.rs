@@ -1,7 +1,8 @@
 //! Mask logits from the decoder's size to the frame's.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Tensor};
 
+use crate::nn::Result;
 use crate::nn::BilinearMatrix;
 
 /// Bilinear to the encoder's input size, padding cropped, bilinear to the frame's size: as one linear map.

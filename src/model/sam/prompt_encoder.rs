@@ -1,7 +1,8 @@
 //! SAM's prompt encoder, as far as LISA needs it: an embedding is the sparse prompt, no mask is the dense one.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Tensor};
 
+use crate::nn::Result;
 use crate::weights::{SamConfig, Weights, WeightsError};
 
 /// Dense prompt and positions of the image embedding.

@@ -4,8 +4,9 @@
 //! the same scores with one product: the biases join the query as extra columns, and one-hot rows in the key
 //! pick them, so no (n, n) sum is made.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use crate::nn::interpolation_matrix;
 
 /// Tables of one attention layer for a fixed grid of patches.

@@ -1,7 +1,8 @@
 //! SAM's two-way transformer: prompt tokens and image embedding attend to each other.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
+use crate::nn::Result;
 use super::TRANSFORMER_EPS;
 use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp};
 use crate::weights::{SamConfig, Weights, WeightsError};
