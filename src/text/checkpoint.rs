@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use super::sentencepiece::tokenizer_json_from_sentencepiece;
+use super::sentencepiece::{legacy_normalizer, tokenizer_json_from_sentencepiece, SPACE};
 use super::TextError;
 
 /// The `tokenizer.json` of the checkpoint in `dir`.
@@ -71,7 +71,8 @@ pub fn added_tokens(dir: &Path) -> Result<BTreeMap<String, u32>, TextError> {
 }
 
 /// A `tokenizer.json` as somebody else wrote it, made to keep this crate's promises: `added` tokens it does not
-/// name are appended, and merges that would spell a special or byte token out of plain letters are dropped.
+/// name are appended, merges that would spell a special or byte token out of plain letters are dropped, and spaces
+/// are treated as the reference treats them.
 ///
 /// # Errors
 /// [`TextError::TokenizerJson`] where it is not a tokenizer, [`TextError::UnsupportedModel`] where it is not BPE,
@@ -146,7 +147,20 @@ pub fn tokenizer_json_with_added(
             !is_markup(&merged)
         });
     }
+    spaces_as_the_slow_tokenizer(&mut root);
     Ok(root.to_string())
+}
+
+/// Newer files give a text that begins with a space no prefix space of its own; the reference's tokenizer does.
+fn spaces_as_the_slow_tokenizer(root: &mut Value) {
+    let metaspace = &root["pre_tokenizer"];
+    let whole = metaspace["type"] == "Metaspace" && metaspace["split"] == false;
+    if !whole || metaspace["replacement"] != json!(SPACE) || !root["normalizer"].is_null() {
+        return;
+    }
+    let prefix = metaspace["prepend_scheme"] != "never";
+    root["normalizer"] = legacy_normalizer(prefix, false);
+    root["pre_tokenizer"] = Value::Null;
 }
 
 /// An entry of `added_tokens`. The reference's slow tokenizer strips white space on both sides of a token that
@@ -192,5 +206,156 @@ fn read_if_there(path: &Path) -> Result<Option<String>, TextError> {
             path: path.into(),
             source,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{golden, LisaTokenizer};
+    use super::*;
+    use std::path::PathBuf;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    fn golden_json() -> Value {
+        serde_json::from_str(&tokenizer_json_from_checkpoint(&golden::checkpoint()).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn added_tokens_come_from_either_file() {
+        let old = ("added_tokens.json", r#"{"[SEG]": 7}"#);
+        let new = (
+            "tokenizer_config.json",
+            r#"{"added_tokens_decoder": {"8": {"content": "<x>"}}}"#,
+        );
+        let both = added_tokens(folder(&[old, new]).path()).unwrap();
+        assert_eq!(
+            both,
+            BTreeMap::from([("[SEG]".to_owned(), 7), ("<x>".to_owned(), 8)])
+        );
+        assert!(added_tokens(folder(&[]).path()).unwrap().is_empty());
+
+        let other = (
+            "tokenizer_config.json",
+            r#"{"added_tokens_decoder": {"8": {"content": "[SEG]"}}}"#,
+        );
+        let conflict = added_tokens(folder(&[old, other]).path()).unwrap_err();
+        assert!(
+            matches!(
+                conflict,
+                TextError::AddedTokenConflict {
+                    first: 7,
+                    second: 8,
+                    ..
+                }
+            ),
+            "{conflict}"
+        );
+        for bad in [
+            ("added_tokens.json", "[1]"),
+            (
+                "tokenizer_config.json",
+                r#"{"added_tokens_decoder": {"x": {}}}"#,
+            ),
+        ] {
+            let malformed = added_tokens(folder(&[bad]).path()).unwrap_err();
+            assert!(
+                matches!(malformed, TextError::Malformed { .. }),
+                "{malformed}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_tokenizer_says_what_is_accepted() {
+        let none = tokenizer_json_from_checkpoint(&PathBuf::from("no/such/folder")).unwrap_err();
+        assert!(none.to_string().contains("tokenizer.model"), "{none}");
+    }
+
+    /// Spaces in a pre-tokenizer, merges as strings, added tokens in a file of their own: as others write it.
+    #[test]
+    fn a_foreign_tokenizer_json_gives_the_same_ids() {
+        let mut json = golden_json();
+        json["normalizer"] = Value::Null;
+        json["pre_tokenizer"] = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        let listed = added.split_off(3);
+        let listed: serde_json::Map<_, _> = listed
+            .iter()
+            .map(|t| (t["content"].as_str().unwrap().to_owned(), t["id"].clone()))
+            .collect();
+        for merge in json["model"]["merges"].as_array_mut().unwrap() {
+            *merge = json!(format!(
+                "{} {}",
+                merge[0].as_str().unwrap(),
+                merge[1].as_str().unwrap()
+            ));
+        }
+        let listed = Value::Object(listed).to_string();
+        let dir = folder(&[
+            ("tokenizer.json", &json.to_string()),
+            ("added_tokens.json", &listed),
+        ]);
+        let foreign = tokenizer_json_from_checkpoint(dir.path()).unwrap();
+        let foreign = LisaTokenizer::from_bytes(foreign.as_bytes()).unwrap();
+        let ours = golden::tokenizer();
+        assert_eq!(foreign.vocab_size(), ours.vocab_size());
+        for text in [
+            "Change the  TV [SEG]. channel",
+            " café ☃\n",
+            "",
+            "[SEG]",
+            "x</s>y",
+        ] {
+            assert_eq!(
+                foreign.encode_reference(text),
+                ours.encode_reference(text),
+                "{text:?}"
+            );
+            let ids = ours.encode_text(text);
+            assert_eq!(foreign.decode(&ids), ours.decode(&ids));
+        }
+    }
+
+    #[test]
+    fn merges_that_spell_markup_are_dropped() {
+        let mut json = golden_json();
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        for piece in ["<", "/", "s", ">", "</", "</s"] {
+            let next = json!(vocab.len());
+            vocab.entry(piece).or_insert(next);
+        }
+        json["added_tokens"].as_array_mut().unwrap().truncate(3);
+        let merges = json["model"]["merges"].as_array_mut().unwrap();
+        merges.splice(
+            0..0,
+            [json!(["<", "/"]), json!(["</", "s"]), json!(["</s", ">"])],
+        );
+
+        let spelled = LisaTokenizer::from_bytes(json.to_string().as_bytes()).unwrap_err();
+        assert!(
+            matches!(&spelled, TextError::TextBecomesToken { text, .. } if text == "</s>"),
+            "{spelled}"
+        );
+        let mended = tokenizer_json_with_added(&json.to_string(), &BTreeMap::new()).unwrap();
+        let mended = LisaTokenizer::from_bytes(mended.as_bytes()).unwrap();
+        assert!(!mended.encode_text("</s>").contains(&mended.eos_id()));
+    }
+
+    #[test]
+    fn a_token_with_two_ids_is_refused() {
+        let added = BTreeMap::from([("[SEG]".to_owned(), 3)]);
+        let conflict = tokenizer_json_with_added(&golden_json().to_string(), &added).unwrap_err();
+        assert!(
+            matches!(conflict, TextError::AddedTokenConflict { second: 3, .. }),
+            "{conflict}"
+        );
     }
 }

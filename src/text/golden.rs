@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::{tokenizer_json_from_checkpoint, LisaTokenizer};
 
@@ -26,9 +27,13 @@ pub fn checkpoint() -> PathBuf {
         .unwrap()
 }
 
-pub fn tokenizer() -> LisaTokenizer {
-    let json = tokenizer_json_from_checkpoint(&checkpoint()).unwrap();
-    LisaTokenizer::from_bytes(json.as_bytes()).unwrap()
+/// The golden tokenizer, converted once.
+pub fn tokenizer() -> &'static LisaTokenizer {
+    static TOKENIZER: OnceLock<LisaTokenizer> = OnceLock::new();
+    TOKENIZER.get_or_init(|| {
+        let json = tokenizer_json_from_checkpoint(&checkpoint()).unwrap();
+        LisaTokenizer::from_bytes(json.as_bytes()).unwrap()
+    })
 }
 
 pub fn expected() -> serde_json::Value {

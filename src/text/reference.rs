@@ -99,7 +99,7 @@ impl LisaTokenizer {
     }
 
     /// SentencePiece's own decoding: dummy prefix dropped, bytes joined, U+FFFD for each that is not UTF-8.
-    fn decode_segment(&self, ids: &[u32]) -> String {
+    pub(super) fn decode_segment(&self, ids: &[u32]) -> String {
         let mut text = String::new();
         let mut bytes = Vec::new();
         let mut start = self.whitespace.dummy_prefix || self.whitespace.squeezed;

@@ -225,7 +225,7 @@ impl<'a> Pieces<'a> {
     /// Every way to join two pieces into a third, best score first.
     fn merges(&self) -> Result<Vec<(&'a str, &'a str)>, TextError> {
         let known: HashMap<&str, f32> = self.normal.iter().copied().collect();
-        let mut joined: Vec<(&str, f32, Vec<(&str, &str)>)> = Vec::new();
+        let mut joined = Vec::new();
         for &(piece, score) in &self.normal {
             let splits: Vec<_> = piece
                 .char_indices()
@@ -237,7 +237,7 @@ impl<'a> Pieces<'a> {
                 joined.push((piece, score, splits));
             }
         }
-        joined.sort_by(|a, b| b.1.total_cmp(&a.1));
+        joined.sort_by(|a: &(_, f32, _), b| b.1.total_cmp(&a.1));
         if let Some(pair) = joined.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             return Err(TextError::EqualScores {
                 first: pair[0].0.to_owned(),
@@ -252,11 +252,17 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// What SentencePiece does to a text before it looks for pieces.
 fn normalizer(model: &SentencePieceModel) -> Value {
-    let (dummy_prefix, squeeze) = model.normalizer().map_or((true, true), |n| {
-        (n.add_dummy_prefix(), n.remove_extra_whitespaces())
-    });
+    let options = model.normalizer();
+    legacy_normalizer(
+        options.is_none_or(|n| n.add_dummy_prefix()),
+        options.is_none_or(|n| n.remove_extra_whitespaces()),
+    )
+}
+
+/// What SentencePiece does to a segment of text before it looks for pieces: a space of its own in front
+/// (`dummy_prefix`), and one space where there are several and none at the ends (`squeeze`).
+pub(super) fn legacy_normalizer(dummy_prefix: bool, squeeze: bool) -> Value {
     let replace = |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
     let mut steps = Vec::new();
     if squeeze {
@@ -304,3 +310,6 @@ fn begin_with(bos: &str, id: u32) -> Value {
         "special_tokens": {bos: {"id": bos, "ids": [id], "tokens": [bos]}},
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

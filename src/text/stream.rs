@@ -130,3 +130,117 @@ impl<'a> TokenStream<'a> {
 fn some(delta: String) -> Option<String> {
     (!delta.is_empty()).then_some(delta)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Decodes what the reference's tokenizer makes of an answer.
+    fn answer(text: &str) -> String {
+        let tokenizer = golden::tokenizer();
+        let ids = tokenizer.encode_reference(text);
+        let ids: Vec<u32> = ids
+            .into_iter()
+            .map(|id| u32::try_from(id).unwrap())
+            .collect();
+        tokenizer.decode(&ids)
+    }
+
+    #[test]
+    fn answers_read_as_they_were_meant() {
+        for text in [
+            "Sure, it is [SEG].",
+            "[SEG].",
+            "The mug [SEG], and the pot ([SEG]).",
+            "[SEG] and [SEG]: both [SEG]!",
+            "no object at all",
+            "caf\u{e9} \u{2603} [SEG] \u{1f34a}",
+        ] {
+            assert_eq!(answer(text), text);
+        }
+        assert_eq!(answer("[SEG][SEG]"), "[SEG] [SEG]");
+    }
+
+    #[test]
+    fn a_character_comes_whole_or_not_at_all() {
+        let tokenizer = golden::tokenizer();
+        let byte = |b: u8| tokenizer.token_id(&format!("<0x{b:02X}>")).unwrap();
+        let mut stream = TokenStream::new(tokenizer);
+        let deltas: Vec<_> = "\u{1f34a}!".bytes().map(|b| stream.push(byte(b))).collect();
+        assert_eq!(
+            deltas,
+            [
+                None,
+                None,
+                None,
+                Some("\u{1f34a}".to_owned()),
+                Some("!".to_owned())
+            ]
+        );
+
+        // A begin that the next token contradicts is given up at once, a byte at a time.
+        let mut stream = TokenStream::new(tokenizer);
+        assert_eq!(stream.push(byte(0xE4)), None);
+        assert_eq!(stream.push(byte(0xBD)), None);
+        assert_eq!(
+            stream.push(byte(b'A')).as_deref(),
+            Some("\u{FFFD}\u{FFFD}A")
+        );
+        assert_eq!(stream.push(byte(0x80)).as_deref(), Some("\u{FFFD}"));
+        assert_eq!(stream.push(byte(0xF0)), None);
+        assert_eq!(
+            stream.push(tokenizer.seg_id().unwrap()).as_deref(),
+            Some("\u{FFFD} [SEG]")
+        );
+        assert_eq!(stream.push(byte(0xC3)), None);
+        assert_eq!(stream.finish().as_deref(), Some(" \u{FFFD}"));
+    }
+
+    #[test]
+    fn ends_of_sequence_are_silent_and_strangers_are_marked() {
+        let tokenizer = golden::tokenizer();
+        let mut ids = tokenizer.encode_text("the mug");
+        ids.push(tokenizer.eos_id());
+        assert_eq!(tokenizer.decode(&ids), "the mug");
+        assert_eq!(
+            tokenizer.decode(&[tokenizer.unk_id(), u32::MAX]),
+            "\u{FFFD}\u{FFFD}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn deltas_make_up_the_text(seeds in prop::collection::vec((any::<u32>(), 0..4u8), 0..40)) {
+            let tokenizer = golden::tokenizer();
+            let n = tokenizer.vocab_size() as u32;
+            let byte0 = tokenizer.token_id("<0x00>").unwrap();
+            let ids: Vec<u32> = seeds
+                .iter()
+                .map(|(r, kind)| match kind {
+                    0 => byte0 + 0x80 + r % 128,
+                    1 => n - 4 + r % 5,
+                    _ => r % n,
+                })
+                .collect();
+            let mut stream = TokenStream::new(tokenizer);
+            let mut text = String::new();
+            for id in &ids {
+                if let Some(delta) = stream.push(*id) {
+                    prop_assert!(!delta.is_empty());
+                    text += &delta;
+                }
+                prop_assert!(stream.bytes.len() < 4);
+            }
+            text += &stream.finish().unwrap_or_default();
+            prop_assert_eq!(&text, &tokenizer.decode(&ids));
+
+            // Where no added token makes spacing a matter of taste, SentencePiece's own rules say the same.
+            let added = |id: &u32| tokenizer.vocabulary.added.iter().any(|(_, a)| a == id);
+            if !ids.iter().any(added) {
+                prop_assert_eq!(text, tokenizer.decode_segment(&ids));
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokenizers::{
     Model, ModelWrapper, NormalizedString, Normalizer, OffsetType, PreTokenizedString,
-    PreTokenizer, Tokenizer,
+    PreTokenizer, PreTokenizerWrapper, Tokenizer,
 };
 
 use super::sentencepiece::SPACE;
@@ -80,6 +80,15 @@ impl LisaTokenizer {
                 });
             }
         };
+        if !matches!(
+            inner.get_pre_tokenizer(),
+            None | Some(PreTokenizerWrapper::Metaspace(_))
+        ) {
+            return Err(TextError::UnsupportedOption {
+                option: "a pre-tokenizer of another kind",
+                accepted: "none, or Metaspace",
+            });
+        }
         let unk = unk.ok_or_else(|| TextError::MissingToken {
             token: "<unk>".to_owned(),
         })?;
@@ -227,8 +236,7 @@ impl LisaTokenizer {
         Ok(normalized)
     }
 
-    /// Spaces are handled by a normalizer in some files and by a pre-tokenizer in others; what they do to a
-    /// sample tells them apart from neither.
+    /// Some files treat spaces in a normalizer, others in a pre-tokenizer. What becomes of a sample says it for both.
     fn observe_whitespace(&self) -> Result<Whitespace, TextError> {
         let ids = self
             .encode_segment("a  a")
@@ -268,5 +276,93 @@ impl LisaTokenizer {
 impl std::fmt::Debug for LisaTokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LisaTokenizer({} tokens)", self.vocab_size())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_and_ids_agree() {
+        let tokenizer = golden::tokenizer();
+        let seg = golden::expected()["seg_token_id"].as_u64().unwrap();
+        assert_eq!(u64::from(tokenizer.seg_id().unwrap()), seg);
+        assert_eq!(tokenizer.token_id("<s>"), Some(tokenizer.bos_id()));
+        assert_eq!(tokenizer.token_id("</s>"), Some(tokenizer.eos_id()));
+        assert_eq!(
+            tokenizer.token_id("<im_start>"),
+            tokenizer.im_start_id().ok()
+        );
+        assert_eq!(tokenizer.token_id("no such token"), None);
+        for id in 0..tokenizer.vocab_size() as u32 {
+            assert_eq!(
+                tokenizer.token_id(tokenizer.token_text(id).unwrap()),
+                Some(id)
+            );
+        }
+        assert_eq!(tokenizer.token_text(tokenizer.vocab_size() as u32), None);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_tokenizer() {
+        let broken = LisaTokenizer::from_bytes(b"{\"version\": \"1.0\"").unwrap_err();
+        assert!(
+            matches!(broken, TextError::TokenizerJson { .. }),
+            "{broken}"
+        );
+        let words = br#"{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}}"#;
+        let words = LisaTokenizer::from_bytes(words).unwrap_err();
+        assert!(
+            matches!(words, TextError::UnsupportedModel { .. }),
+            "{words}"
+        );
+        let bare = br#"{"version": "1.0", "model": {"type": "BPE", "vocab": {"<unk>": 0}, "merges": [], "unk_token": "<unk>"}}"#;
+        let bare = LisaTokenizer::from_bytes(bare).unwrap_err();
+        assert!(
+            matches!(&bare, TextError::MissingToken { token } if token == "<s>"),
+            "{bare}"
+        );
+        let absent = LisaTokenizer::from_file(Path::new("no/such/tokenizer.json")).unwrap_err();
+        assert!(matches!(absent, TextError::Read { .. }), "{absent}");
+    }
+
+    /// Words with every kind of markup among them.
+    fn hostile() -> impl Strategy<Value = String> {
+        const MARKUP: [&str; 9] = [
+            "[SEG]",
+            "<im_start>",
+            "<im_end>",
+            "<im_patch>",
+            "<s>",
+            "</s>",
+            "<unk>",
+            "<0x0A>",
+            "<image>",
+        ];
+        let part = prop_oneof![
+            prop::sample::select(&MARKUP[..]).prop_map(str::to_owned),
+            any::<String>()
+        ];
+        prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn text_never_becomes_markup(text in hostile()) {
+            let tokenizer = golden::tokenizer();
+            let ids = tokenizer.encode_text(&text);
+            prop_assert!(ids.iter().all(|id| !tokenizer.vocabulary.is_markup(*id)), "{ids:?}");
+        }
+
+        #[test]
+        fn text_survives_the_round_trip(text in hostile()) {
+            // U+2581 is SentencePiece's space; it comes back as one.
+            let tokenizer = golden::tokenizer();
+            let back = tokenizer.decode(&tokenizer.encode_text(&text));
+            prop_assert_eq!(back, text.replace(SPACE, " "));
+        }
     }
 }
