@@ -16,7 +16,7 @@ use super::{
     Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask, Request, RequestError,
     Stage,
 };
-use crate::image::{ClipPreprocessor, Mask, SamPreprocessor};
+use crate::image::{threshold_logit, ClipPreprocessor, Mask, SamPreprocessor};
 use crate::model::{sam, Lisa, ModelError};
 use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX};
 use crate::weights::{LisaConfig, ModelDir};
@@ -291,27 +291,30 @@ impl LisaReasoner {
         reply.send(Event::Stage(Stage::Decode));
         let masks = work.time(Stage::Decode, || self.lisa.masks(&embedding, hidden).map_err(ModelError::from))?;
         reply.send(Event::Stage(Stage::Postprocess));
-        let (width, height) = (work.request.frame.width() as usize, work.request.frame.height() as usize);
+        let (width, height) = (work.request.frame.width(), work.request.frame.height());
         let options = &work.request.options;
+        let threshold = threshold_logit(options.mask_threshold).map_err(|e| RequestError::Model(e.to_string()))?;
         let (logits, iou, mask) = work.time(Stage::Postprocess, || {
             let size = self.config.sam.image_size;
-            let logits = sam::mask_logits_at(&masks.logits, size, resized, (height, width))?;
+            let logits = sam::mask_logits_at(&masks.logits, size, resized, (height as usize, width as usize))?;
             let values = logits.flatten_all()?.to_vec1::<f32>()?;
             let iou = masks.iou.to_dtype(DType::F32)?.get(0)?.to_scalar::<f32>()?;
-            let threshold = Mask::threshold_logit(options.mask_threshold);
-            Ok::<_, ModelError>((logits, iou, Mask::from_logits(&values, width, height, threshold)))
+            let mask = Mask::from_logits(&values, width, height, threshold).map_err(candle_core::Error::wrap)?;
+            Ok((logits, iou, mask))
         })?;
-        work.mask_logits.push(logits);
-        let Some(mask) = mask.filter(|mask| mask.area >= options.min_mask_area) else {
+        work.trace_mask(logits);
+        if mask.area() < options.min_mask_area.max(1) {
             return Ok(None);
-        };
+        }
+        let area = mask.area();
+        let (roi, pixels) = mask.into_parts();
         let object = ObjectMask {
             index,
             label: label(&work.request.instruction),
             score: if iou.is_nan() { 0.0 } else { iou.clamp(0.0, 1.0) },
-            roi: mask.roi,
-            area: mask.area,
-            mask: mask.pixels,
+            roi,
+            mask: pixels,
+            area,
         };
         reply.send(Event::Mask(object.clone()));
         Ok(Some(object))

@@ -57,6 +57,13 @@ impl<'a> Work<'a> {
         self.timings.add(Stage::Generate, time);
     }
 
+    /// Keeps an object's logits where a trace is kept.
+    pub fn trace_mask(&mut self, logits: Tensor) {
+        if self.tracing() {
+            self.mask_logits.push(logits);
+        }
+    }
+
     pub fn tracing(&self) -> bool {
         self.trace.is_some()
     }

@@ -72,6 +72,7 @@ impl Llama {
                 config.max_position_embeddings,
                 config.rope_theta,
                 config.rope_scale,
+                config.rope_table_dtype.into(),
                 weights.dtype(),
                 weights.device(),
             )?,

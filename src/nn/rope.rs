@@ -14,8 +14,8 @@ pub struct RotaryEmbedding {
 }
 
 impl RotaryEmbedding {
-    /// `scale` divides the positions (linear rope scaling; 1 for none).
-    pub fn new(head_dim: usize, positions: usize, theta: f64, scale: f64, dtype: DType, device: &Device) -> Result<Self> {
+    /// `scale` divides the positions (linear rope scaling; 1 for none). The tables are rounded to `precision`.
+    pub fn new(head_dim: usize, positions: usize, theta: f64, scale: f64, precision: DType, dtype: DType, device: &Device) -> Result<Self> {
         let frequencies: Vec<f32> = (0..head_dim / 2)
             .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
@@ -24,8 +24,8 @@ impl RotaryEmbedding {
         let count = positions.len();
         let angles = Tensor::from_vec(positions, (count, 1), device)?.broadcast_mul(&frequencies)?;
         Ok(Self {
-            cos: angles.cos()?.to_dtype(dtype)?,
-            sin: angles.sin()?.to_dtype(dtype)?,
+            cos: angles.cos()?.to_dtype(precision)?.to_dtype(dtype)?,
+            sin: angles.sin()?.to_dtype(precision)?.to_dtype(dtype)?,
         })
     }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn fused_equals_plain() {
-        let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, &Device::Cpu).unwrap();
+        let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu).unwrap();
         assert_same_forward_and_gradient(
             &[random((1, 2, 5, 8))],
             |v| rope.apply(&v[0], 3),

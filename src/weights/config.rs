@@ -150,6 +150,9 @@ pub struct LlamaConfig {
     /// Positions are divided by this (linear rope scaling); 1 for none.
     pub rope_scale: f64,
     pub max_position_embeddings: usize,
+    /// Precision of the rotary tables. The reference holds them in its checkpoint's precision, and rounds the
+    /// angles' cosines accordingly whatever it computes in.
+    pub rope_table_dtype: DType,
 }
 
 impl LlamaConfig {

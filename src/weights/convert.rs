@@ -73,11 +73,10 @@ pub fn convert(
     let clip = Checkpoint::open(&options.clip)?;
     let tokenizer = published::tokenizer(&options.lisa)?;
     let plan = plan(&lisa, &clip);
-    let stored = match options.dtype {
-        Some(dtype) => dtype,
-        None => majority_dtype(&plan),
-    };
-    let config = published::config(options, &lisa, &tokenizer.tokenizer, stored)?;
+    let precision = majority_dtype(&plan);
+    let stored = options.dtype.unwrap_or(precision);
+    let mut config = published::config(options, &lisa, &tokenizer.tokenizer, stored)?;
+    config.llama.rope_table_dtype = precision;
 
     let staging = staging_folder(&options.out)?;
     let result = write_all(&staging, &plan, stored, &config, &tokenizer.json, progress);

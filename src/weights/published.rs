@@ -212,6 +212,7 @@ fn llama(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<LlamaConfig
         rms_norm_eps: json.rms_norm_eps,
         rope_theta: json.rope_theta.unwrap_or(10_000.0),
         rope_scale,
+        rope_table_dtype: DType::F32, // the caller knows
         max_position_embeddings: json.max_position_embeddings.or(json.max_sequence_length).unwrap_or(2048),
     })
 }
