@@ -189,6 +189,39 @@ mod tests {
         assert!(error <= 1e-7, "relative L2 {error:e}");
     }
 
+    /// Computed with `CLIPImageProcessor` of transformers 4.31: the same sum over the bits of its output.
+    #[test]
+    fn bit_equal_at_other_sizes() {
+        for (width, height, side, expected) in [
+            (1280, 720, 224, 0xa7ce7084),
+            (333, 517, 224, 0x58cb1eda),
+            (640, 480, 224, 0xb495e65d),
+            (100, 37, 224, 0xbff0dd4f),
+            (1280, 720, 336, 0x1c685c6f),
+            (333, 517, 336, 0x3ef07848),
+            (640, 480, 336, 0x7eb8ea7b),
+            (100, 37, 336, 0x3a2897ee),
+        ] {
+            let image = RgbImage::from_fn(width, height, |x, y| {
+                Rgb([0, 1, 2].map(|c| ((x * x * 13 + y * 29 + c * 71 + x * y * 7) % 256) as u8))
+            });
+            let clip = ClipPreprocessor {
+                size: side,
+                crop: side,
+                ..ClipPreprocessor::default()
+            };
+            let pixels = clip.preprocess(&image, ClipFit::Crop);
+            let weights = (1..=65521).cycle();
+            let sum = pixels
+                .iter()
+                .zip(weights)
+                .fold(0u32, |sum, (value, weight)| {
+                    sum.wrapping_add(value.to_bits().wrapping_mul(weight))
+                });
+            assert_eq!(sum, expected, "{width}x{height} to {side}");
+        }
+    }
+
     /// Shapes the reference gives for these sizes, and windows it cuts.
     #[test]
     fn the_long_side_is_rounded_down() {

@@ -3,6 +3,7 @@
 use ::image::{Rgb, RgbImage};
 use font8x8::UnicodeFonts;
 
+use super::paint::fill;
 use super::Roi;
 
 /// Side of a letter's cell before scaling, in pixels.
@@ -79,22 +80,6 @@ fn glyph(letter: char) -> [u8; 8] {
         font8x8::GREEK_FONTS.get(letter),
     ];
     fonts.into_iter().flatten().next().unwrap_or(UNKNOWN)
-}
-
-/// Fills the part of a box that lies in the picture.
-pub(super) fn fill(image: &mut RgbImage, part: Roi, colour: Rgb<u8>) {
-    let (width, height) = image.dimensions();
-    let part = part.intersection(&Roi {
-        x: 0,
-        y: 0,
-        width,
-        height,
-    });
-    for y in part.y..part.bottom() {
-        for x in part.x..part.right() {
-            image.put_pixel(x, y, colour);
-        }
-    }
 }
 
 /// Text as it can be drawn on one line: blanks are joined, typographic signs become plain ones, control and

@@ -4,49 +4,7 @@ use ::image::{GrayImage, Luma};
 use cv_convert::ToCv;
 use ndarray::Array2;
 
-/// Rectangle of whole pixels in a frame; `x`, `y` is its top left one. Without pixels, all four are 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Roi {
-    pub x: u32,
-    pub y: u32,
-    pub width: u32,
-    pub height: u32,
-}
-
-impl Roi {
-    /// Column after the last one.
-    pub fn right(&self) -> u32 {
-        self.x.saturating_add(self.width)
-    }
-
-    /// Row after the last one.
-    pub fn bottom(&self) -> u32 {
-        self.y.saturating_add(self.height)
-    }
-
-    /// No pixels.
-    pub fn is_empty(&self) -> bool {
-        self.width == 0 || self.height == 0
-    }
-
-    /// Pixels that are in both; an empty box where there are none.
-    pub fn intersection(&self, other: &Roi) -> Roi {
-        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
-        let width = self.right().min(other.right()).saturating_sub(x);
-        let height = self.bottom().min(other.bottom()).saturating_sub(y);
-        let both = Roi {
-            x,
-            y,
-            width,
-            height,
-        };
-        if both.is_empty() {
-            Roi::default()
-        } else {
-            both
-        }
-    }
-}
+use super::Roi;
 
 /// A mask cannot be made from what was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -10,8 +10,8 @@
 //! | `encoding`, with `packed`, `yuv`, `bayer` | raw camera messages to RGB |
 //! | `resample` | antialiased resizing, bit-equal to Pillow's |
 //! | `clip`, `sam`, with `normalise` | what the two encoders read |
-//! | `mask` | logits to masks; box, area, union, overlap |
-//! | `overlay`, with `lettering` | the explained picture |
+//! | `mask`, with `roi` | logits to masks; box, area, union, overlap |
+//! | `overlay`, with `paint`, `lettering` | the explained picture |
 
 mod bayer;
 mod clip;
@@ -26,7 +26,9 @@ mod mask;
 mod normalise;
 mod overlay;
 mod packed;
+mod paint;
 mod resample;
+mod roi;
 mod sam;
 mod yuv;
 
@@ -35,6 +37,7 @@ pub use compressed::decode_compressed;
 pub use decode::{decode_image, read_image};
 pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
 pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
-pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError, Roi};
+pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
+pub use roi::Roi;
 pub use sam::{SamInput, SamPreprocessor};

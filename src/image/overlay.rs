@@ -2,7 +2,8 @@
 
 use ::image::{GrayImage, Rgb, RgbImage};
 
-use super::lettering::{elide, fill, plain, wrap, Lettering};
+use super::lettering::{elide, plain, wrap, Lettering};
+use super::paint::{fill, mix, outline, tint};
 use super::Roi;
 
 /// One object to draw.
@@ -66,10 +67,11 @@ pub fn draw_overlay(
     };
     // All tints before all outlines: where objects overlap, each one's outline stays whole.
     for (i, object) in objects.iter().enumerate() {
-        tint(&mut out, object, colour(i), alpha);
+        tint(&mut out, object.roi, object.mask, colour(i), alpha);
     }
     for (i, object) in objects.iter().enumerate() {
-        outline(&mut out, object, colour(i), letters.scale + 1);
+        let thick = letters.scale + 1;
+        outline(&mut out, object.roi, object.mask, colour(i), thick);
     }
     let mut taken = Vec::new();
     if let Some(caption) = caption {
@@ -79,87 +81,6 @@ pub fn draw_overlay(
         taken.extend(draw_tag(&mut out, i, object, letters, &taken));
     }
     out
-}
-
-fn mix(from: u8, to: u8, alpha: f32) -> u8 {
-    (f32::from(from) + (f32::from(to) - f32::from(from)) * alpha).round() as u8
-}
-
-/// Whether the mask covers this pixel of the frame.
-fn covers(object: &OverlayObject<'_>, x: i64, y: i64) -> bool {
-    let at = |v: i64, origin: u32| u32::try_from(v - i64::from(origin)).ok();
-    match (at(x, object.roi.x), at(y, object.roi.y)) {
-        (Some(x), Some(y)) => object
-            .mask
-            .get_pixel_checked(x, y)
-            .is_some_and(|p| p[0] != 0),
-        _ => false,
-    }
-}
-
-/// The part of the frame that the mask, `margin` pixels wider on each side, can touch.
-fn reach(object: &OverlayObject<'_>, image: &RgbImage, margin: u32) -> Roi {
-    let (x, y) = (
-        object.roi.x.saturating_sub(margin),
-        object.roi.y.saturating_sub(margin),
-    );
-    let wide = Roi {
-        x,
-        y,
-        width: (object.roi.x - x)
-            .saturating_add(object.mask.width())
-            .saturating_add(margin),
-        height: (object.roi.y - y)
-            .saturating_add(object.mask.height())
-            .saturating_add(margin),
-    };
-    wide.intersection(&Roi {
-        x: 0,
-        y: 0,
-        width: image.width(),
-        height: image.height(),
-    })
-}
-
-fn tint(image: &mut RgbImage, object: &OverlayObject<'_>, Rgb(colour): Rgb<u8>, alpha: f32) {
-    let part = reach(object, image, 0);
-    for y in part.y..part.bottom() {
-        for x in part.x..part.right() {
-            if covers(object, x.into(), y.into()) {
-                let pixel = image.get_pixel_mut(x, y);
-                for (from, to) in pixel.0.iter_mut().zip(colour) {
-                    *from = mix(*from, to, alpha);
-                }
-            }
-        }
-    }
-}
-
-/// A line of `thick` pixels along the inside of the edge, and a dark one outside it, so that the outline shows on
-/// a background of its own colour.
-fn outline(image: &mut RgbImage, object: &OverlayObject<'_>, colour: Rgb<u8>, thick: u32) {
-    let part = reach(object, image, 1);
-    let thick = i64::from(thick);
-    const AROUND: [(i64, i64); 4] = [(1, 0), (-1, 0), (0, 1), (0, -1)];
-    for y in part.y..part.bottom() {
-        for x in part.x..part.right() {
-            let (px, py) = (i64::from(x), i64::from(y));
-            let differs = |inside: bool, far: i64| {
-                (1..=far).any(|d| {
-                    let mut ends = AROUND.iter().map(|(dx, dy)| (px + dx * d, py + dy * d));
-                    ends.any(|(x, y)| covers(object, x, y) != inside)
-                })
-            };
-            if covers(object, px, py) {
-                if differs(true, thick) {
-                    image.put_pixel(x, y, colour);
-                }
-            } else if differs(false, 1) {
-                let pixel = image.get_pixel_mut(x, y);
-                pixel.0 = pixel.0.map(|v| mix(v, 0, 0.7));
-            }
-        }
-    }
 }
 
 /// "2 mug 93%" on the object's colour, where it covers neither the caption nor another tag if there is such a

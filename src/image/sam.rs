@@ -87,7 +87,7 @@ mod tests {
         let input = SamPreprocessor::new(8 * shape[1]).preprocess(&golden::image());
         let eighth = input.pixels.slice(ndarray::s![.., ..;8, ..;8]);
         assert_eq!(eighth.shape(), shape);
-        let error = golden::relative_l2(&eighth, &expected);
+        let error = golden::relative_l2(eighth.iter(), &expected);
         assert!(error <= 1e-7, "relative L2 {error:e}");
     }
 
