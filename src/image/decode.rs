@@ -74,11 +74,28 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     }
     // A damaged orientation tag is no reason to refuse the pixels.
     let orientation = decoder.orientation().ok();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| corrupt(e.to_string()))?;
+    let exact = match format {
+        ImageFormat::Jpeg => libjpeg(bytes),
+        _ => None,
+    };
+    let mut image = match exact {
+        Some(pixels) => DynamicImage::ImageRgb8(pixels),
+        None => DynamicImage::from_decoder(decoder).map_err(|e| corrupt(e.to_string()))?,
+    };
     if let Some(orientation) = orientation {
         image.apply_orientation(orientation);
     }
     Ok(image.into_rgb8())
+}
+
+/// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
+/// few levels where chroma is subsampled, which a mask's border can show.
+///
+/// `None` where libjpeg complains: many webcams write stray bytes between segments, and the picture is whole all
+/// the same. The other decoder then has the last word.
+fn libjpeg(bytes: &[u8]) -> Option<RgbImage> {
+    let image = turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).ok()?;
+    RgbImage::from_raw(image.width as u32, image.height as u32, image.pixels)
 }
 
 /// Whether a JPEG reaches its end-of-image marker.

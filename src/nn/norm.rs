@@ -31,7 +31,7 @@ impl LayerNorm {
         let x = x.contiguous()?;
         let eps = self.eps as f32;
         if !(x.track_op() || self.weight.track_op() || self.bias.track_op()) {
-            return candle_nn::ops::layer_norm_slow(&x, &self.weight, &self.bias, eps);
+            return candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, eps);
         }
         // The kernel normalises; weight and bias stay ordinary operations, so they get their gradients too.
         let (ones, zeros) = (self.weight.ones_like()?, self.bias.zeros_like()?);
