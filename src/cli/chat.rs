@@ -1,0 +1,190 @@
+//! `lisa chat`.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use lisa::engine::{Answer, CancelToken, Engine, Event, Frame, Request, RequestError};
+use lisa::image::read_image;
+use rustyline::error::ReadlineError;
+use rustyline::DefaultEditor;
+
+use super::model_args::ModelArgs;
+use super::output::{status_name, timing_line, write_pictures};
+
+/// Talk about a picture over several turns; masks are saved a turn.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa chat --model models/lisa-7b --image kitchen.jpg
+
+In the conversation: /image FILE another picture (history stays), /reset forgets the history, /help, /quit.
+Ctrl-C takes back the running answer; Ctrl-D ends.")]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// PNG, JPEG, WebP or BMP
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// Folder for the masks
+    #[arg(long, value_name = "DIR", default_value = "lisa-out")]
+    out: PathBuf,
+}
+
+const HELP: &str = "/image FILE   another picture; the history stays
+/reset        forget the history
+/quit         end (or Ctrl-D)
+anything else is a question; Ctrl-C takes back the running answer";
+
+const CONVERSATION: &str = "chat";
+
+/// What a line asks for.
+#[derive(Debug, PartialEq)]
+enum Line<'a> {
+    Nothing,
+    Question(&'a str),
+    Image(&'a str),
+    Reset,
+    Help,
+    Quit,
+    Unknown(&'a str),
+}
+
+fn parse(line: &str) -> Line<'_> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Line::Nothing;
+    }
+    if !line.starts_with('/') {
+        return Line::Question(line);
+    }
+    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match (command, rest.trim()) {
+        ("/image", file) if !file.is_empty() => Line::Image(file),
+        ("/reset", "") => Line::Reset,
+        ("/help", "") => Line::Help,
+        ("/quit" | "/exit", "") => Line::Quit,
+        _ => Line::Unknown(line),
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut frame = Frame::new(read_image(&args.image)?);
+    let engine = args.model.start(true)?;
+    let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
+    cancel_on_interrupt(&running)?;
+    // The editor handles a terminal's lines; where lines are piped in, it reads them as they are.
+    let mut editor = DefaultEditor::new().context("cannot read from the terminal")?;
+    let prompt = if std::io::stdin().is_terminal() { "> " } else { "" };
+    if std::io::stdout().is_terminal() {
+        println!("{} ({} tokens at most an answer); /help for help", args.image.display(), args.model.options().max_new_tokens);
+    }
+    let mut turn = 0;
+    loop {
+        let line = match editor.readline(prompt) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(error).context("cannot read from the terminal"),
+        };
+        // History is a comfort; a full one is no reason to stop.
+        let _ = editor.add_history_entry(&line);
+        match parse(&line) {
+            Line::Nothing => {}
+            Line::Quit => return Ok(()),
+            Line::Help => println!("{HELP}"),
+            Line::Unknown(line) => println!("{line:?} is no command\n{HELP}"),
+            Line::Reset => {
+                engine.reset_conversation(Some(CONVERSATION));
+                println!("the history is forgotten");
+            }
+            Line::Image(file) => match read_image(file) {
+                Ok(pixels) => {
+                    frame = Frame::new(pixels);
+                    println!("{file}: {}x{}", frame.width(), frame.height());
+                }
+                Err(error) => println!("{error}"),
+            },
+            Line::Question(question) => match ask(&engine, &args, &frame, question, &running) {
+                Ok(answer) => {
+                    turn += 1;
+                    report(&args.out, turn, &frame, question, &answer)?;
+                }
+                Err(error @ (RequestError::ShuttingDown | RequestError::Panicked(_))) => return Err(error.into()),
+                // The next question works all the same.
+                Err(error) => println!("{error}"),
+            },
+        }
+    }
+}
+
+/// Ctrl-C takes back the running answer; at the prompt the editor sees the key before it becomes a signal.
+fn cancel_on_interrupt(running: &Arc<Mutex<Option<CancelToken>>>) -> anyhow::Result<()> {
+    let running = Arc::clone(running);
+    ctrlc::set_handler(move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(cancel) => cancel.cancel(),
+        None => std::process::exit(130),
+    })
+    .context("cannot handle Ctrl-C")
+}
+
+fn ask(
+    engine: &Engine,
+    args: &Args,
+    frame: &Frame,
+    question: &str,
+    running: &Mutex<Option<CancelToken>>,
+) -> Result<Answer, RequestError> {
+    let set = |cancel: Option<CancelToken>| *running.lock().unwrap_or_else(PoisonError::into_inner) = cancel;
+    let ticket = engine.submit(Request {
+        instruction: question.to_owned(),
+        frame: frame.clone(),
+        conversation_id: Some(CONVERSATION.to_owned()),
+        options: args.model.options(),
+    })?;
+    set(Some(ticket.cancel.clone()));
+    let mut result = Err(RequestError::ShuttingDown);
+    for event in ticket.events.iter() {
+        match event {
+            Event::TextDelta { text, .. } => {
+                print!("{text}");
+                // A closed pipe shows at the next line.
+                let _ = std::io::stdout().flush();
+            }
+            Event::Done(answer) => result = Ok(*answer),
+            Event::Failed(error) => result = Err(error),
+            _ => {}
+        }
+    }
+    set(None);
+    println!();
+    result
+}
+
+fn report(out: &Path, turn: usize, frame: &Frame, question: &str, answer: &Answer) -> anyhow::Result<()> {
+    for note in &answer.notes {
+        println!("note: {note}");
+    }
+    let files = write_pictures(out, &format!("turn{turn:02}"), frame.pixels(), question, answer)?;
+    match &files.mask {
+        Some(mask) => println!("[{}: {}; {}]", status_name(answer.status), mask.display(), files.overlay.display()),
+        None => println!("[{}: no object was named]", status_name(answer.status)),
+    }
+    println!("[{}]", timing_line(&answer.timings));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_questions_or_commands() {
+        assert_eq!(parse("  the red mug "), Line::Question("the red mug"));
+        assert_eq!(parse("/image a b.png"), Line::Image("a b.png"));
+        assert_eq!(parse("/image"), Line::Unknown("/image"));
+        assert_eq!(parse("/quit"), Line::Quit);
+        assert_eq!(parse("/reset now"), Line::Unknown("/reset now"));
+        assert_eq!(parse("   "), Line::Nothing);
+    }
+}

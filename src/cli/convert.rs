@@ -1,0 +1,90 @@
+//! `lisa convert`.
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::text::Template;
+use lisa::weights::{convert, ConvertOptions, DType};
+
+/// Turn a published LISA checkpoint into one model directory.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa convert --lisa LISA-7B-v1 --clip clip-vit-large-patch14 --out models/lisa-7b
+  lisa convert --lisa LISA-7B-v1 --clip clip-vit-large-patch14 --out models/lisa-7b-bf16 --dtype bf16")]
+pub struct Args {
+    /// Checkpoint folder: pytorch_model-*.bin or *.safetensors, config.json, and tokenizer.model with
+    /// added_tokens.json, or tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    lisa: PathBuf,
+    /// CLIP folder: weights, config.json, preprocessor_config.json
+    #[arg(long, value_name = "DIR")]
+    clip: PathBuf,
+    /// Model directory to make; an earlier one is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Store the weights so [default: as the checkpoint has them]
+    #[arg(long, value_enum)]
+    dtype: Option<Stored>,
+    /// Conversation template the checkpoint was trained with: llava_v1 or llava_llama_2
+    #[arg(long, default_value = "llava_v1")]
+    template: Template,
+    /// Side of SAM's input, a multiple of its patch size; smaller is faster and coarser [default: as trained]
+    #[arg(long, value_name = "PIXELS")]
+    sam_size: Option<usize>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Stored {
+    F32,
+    F16,
+    Bf16,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let options = ConvertOptions {
+        dtype: args.dtype.map(|dtype| match dtype {
+            Stored::F32 => DType::F32,
+            Stored::F16 => DType::F16,
+            Stored::Bf16 => DType::Bf16,
+        }),
+        template: args.template,
+        sam_image_size: args.sam_size,
+        ..ConvertOptions::new(args.lisa, args.clip, args.out)
+    };
+    // indicatif hides itself where standard error is no terminal.
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {eta:>4} {wide_msg}") {
+        bar.set_style(style);
+    }
+    let report = convert(&options, |done, total, tensor| {
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.set_message(tensor.to_owned());
+    })?;
+    bar.finish_and_clear();
+    if args.json {
+        let json = serde_json::json!({
+            "model": options.out,
+            "name": report.config.name,
+            "tensors": report.tensors,
+            "bytes": report.bytes,
+            "dtype": report.config.dtype,
+            "left_out": report.left_out,
+        });
+        println!("{json}");
+    } else {
+        let out = options.out.display();
+        println!(
+            "{out}: {} in {} tensors, {}, stored as {}",
+            report.config.name,
+            report.tensors,
+            indicatif::HumanBytes(report.bytes),
+            candle_core::DType::from(report.config.dtype).as_str(),
+        );
+        println!("try: lisa segment --model {out} --image PICTURE --instruction \"…\"");
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The commands, one a file. Arguments are parsed here once; nothing below reads them again.
+
+mod chat;
+mod convert;
+mod model_args;
+mod output;
+mod segment;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// LISA, reasoning segmentation: a picture and an instruction in, masks and an explained answer out.
+#[derive(Parser)]
+#[command(name = "lisa", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// More of the log on standard error; twice for everything. RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Convert(convert::Args),
+    Segment(segment::Args),
+    Chat(chat::Args),
+}
+
+/// Parses, runs, and says on one line what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let result = match cli.command {
+        Command::Convert(args) => convert::run(args),
+        Command::Segment(args) => segment::run(args),
+        Command::Chat(args) => chat::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `{:#}` puts the chain of causes on the same line.
+            eprintln!("lisa: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Arguments that every command with a model shares.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
+use lisa::image::ClipFit;
+
+/// Which model, where it runs, and how it answers.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// Model directory, as `lisa convert` makes it
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceSpec,
+    /// auto, f32, f16 or bf16
+    #[arg(long, default_value = "auto")]
+    dtype: DTypeSpec,
+    /// End an answer after so many tokens
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=32768))]
+    max_new_tokens: u32,
+    /// 0 takes the likeliest token, above 0 samples (0 to 2)
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = in_range(0.0, 2.0))]
+    temperature: f64,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A pixel is in a mask above this probability (0.01 to 0.99)
+    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = in_range(0.01, 0.99))]
+    mask_threshold: f64,
+    /// Masks of fewer pixels count as empty
+    #[arg(long, value_name = "PIXELS", default_value_t = 1)]
+    min_mask_area: usize,
+    /// How a picture that is not square fits the vision tower: crop (as the reference), pad, squash
+    #[arg(long, default_value = "crop")]
+    clip_fit: ClipFit,
+}
+
+fn in_range(min: f64, max: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    move |text| match text.parse::<f64>() {
+        Ok(value) if (min..=max).contains(&value) => Ok(value),
+        _ => Err(format!("accepted: a number from {min} to {max}")),
+    }
+}
+
+impl ModelArgs {
+    pub fn options(&self) -> AnswerOptions {
+        AnswerOptions {
+            max_new_tokens: self.max_new_tokens as usize,
+            temperature: self.temperature,
+            seed: self.seed,
+            mask_threshold: self.mask_threshold as f32,
+            min_mask_area: self.min_mask_area,
+            clip_fit: self.clip_fit,
+            trace: false,
+        }
+    }
+
+    /// Loads the model, with a spinner on a terminal. `warm_up` pays where several answers follow.
+    pub fn start(&self, warm_up: bool) -> anyhow::Result<Engine> {
+        let mut config = EngineConfig::new(&self.model);
+        config.device = self.device;
+        config.dtype = self.dtype;
+        config.warm_up = warm_up;
+        let spinner = ProgressBar::new_spinner().with_message(format!("loading {}", self.model.display()));
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        let engine = Engine::start(config).context("cannot load the model");
+        spinner.finish_and_clear();
+        engine
+    }
+}

@@ -1,0 +1,135 @@
+//! What an answer leaves behind: pictures, a line of JSON, a table of times.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use image::RgbImage;
+use lisa::engine::{Answer, AnswerStatus, Timings};
+use lisa::image::{draw_overlay, paste_mask, union_masks, Caption, OverlayObject};
+use serde_json::{json, Value};
+
+/// Files of one answer.
+pub struct Files {
+    pub overlay: PathBuf,
+    /// The union of all objects, full frame, 0 or 255; absent where no object was named.
+    pub mask: Option<PathBuf>,
+    /// One per object, full frame.
+    pub objects: Vec<PathBuf>,
+}
+
+/// Writes `STEM_overlay.png`, `STEM_mask.png` and `STEM_mask_N.png`.
+pub fn write_pictures(
+    folder: &Path,
+    stem: &str,
+    frame: &RgbImage,
+    instruction: &str,
+    answer: &Answer,
+) -> anyhow::Result<Files> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = |suffix: &str| folder.join(format!("{stem}_{suffix}.png"));
+    let objects: Vec<OverlayObject<'_>> = answer
+        .objects
+        .iter()
+        .map(|object| OverlayObject {
+            roi: object.roi,
+            mask: &object.mask,
+            label: &object.label,
+            score: object.score,
+        })
+        .collect();
+    let caption = Caption {
+        instruction: instruction.to_owned(),
+        answer: answer.text.clone(),
+    };
+    let overlay = path("overlay");
+    let drawn = draw_overlay(frame, &objects, Some(&caption), 0.5);
+    drawn.save(&overlay).with_context(|| format!("cannot write {}", overlay.display()))?;
+
+    let (width, height) = frame.dimensions();
+    let mut files = Files {
+        overlay,
+        mask: None,
+        objects: Vec::new(),
+    };
+    if answer.status != AnswerStatus::TextOnly {
+        let mask = path("mask");
+        let union = union_masks(width, height, answer.objects.iter().map(|o| (o.roi, &o.mask)));
+        union.save(&mask).with_context(|| format!("cannot write {}", mask.display()))?;
+        files.mask = Some(mask);
+    }
+    for object in &answer.objects {
+        let mut full = image::GrayImage::new(width, height);
+        paste_mask(&mut full, object.roi, &object.mask);
+        let mask = path(&format!("mask_{}", object.index));
+        full.save(&mask).with_context(|| format!("cannot write {}", mask.display()))?;
+        files.objects.push(mask);
+    }
+    Ok(files)
+}
+
+pub fn status_name(status: AnswerStatus) -> &'static str {
+    match status {
+        AnswerStatus::Segmented => "SEGMENTED",
+        AnswerStatus::TextOnly => "TEXT_ONLY",
+        AnswerStatus::EmptyMask => "EMPTY_MASK",
+    }
+}
+
+pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) -> Value {
+    let objects: Vec<Value> = answer
+        .objects
+        .iter()
+        .zip(&files.objects)
+        .map(|(object, file)| {
+            json!({
+                "id": object.index,
+                "label": object.label,
+                "score": object.score,
+                "roi": {"x": object.roi.x, "y": object.roi.y, "width": object.roi.width, "height": object.roi.height},
+                "area": object.area,
+                "mask": file,
+            })
+        })
+        .collect();
+    json!({
+        "image": image,
+        "instruction": instruction,
+        "status": status_name(answer.status),
+        "answer": answer.text,
+        "objects": objects,
+        "mask": files.mask,
+        "overlay": files.overlay,
+        "tokens": answer.tokens,
+        "truncated": answer.truncated,
+        "notes": answer.notes,
+        "seconds": seconds(&answer.timings),
+    })
+}
+
+fn seconds(timings: &Timings) -> Value {
+    let mut table = serde_json::Map::new();
+    for (stage, time) in timings.stages() {
+        table.insert(stage.name().to_owned(), json!(time.as_secs_f64()));
+    }
+    table.insert("per_token".to_owned(), json!(timings.per_token().as_secs_f64()));
+    table.insert("total".to_owned(), json!(timings.total.as_secs_f64()));
+    Value::Object(table)
+}
+
+/// "preprocess 12 ms, clip 40 ms, …, total 1.2 s".
+pub fn timing_line(timings: &Timings) -> String {
+    let mut parts: Vec<String> = timings
+        .stages()
+        .filter(|(_, time)| time.as_micros() >= 100)
+        .map(|(stage, time)| format!("{} {}", stage.name(), in_words(time)))
+        .collect();
+    parts.push(format!("total {}", in_words(timings.total)));
+    parts.join(", ")
+}
+
+fn in_words(time: std::time::Duration) -> String {
+    match time.as_secs_f64() {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s => format!("{:.1} ms", s * 1e3),
+    }
+}

@@ -1,0 +1,133 @@
+//! `lisa segment`.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context};
+use lisa::engine::{Answer, Engine, Event, Frame, Request};
+use lisa::image::read_image;
+use lisa::text::Instruction;
+
+use super::model_args::ModelArgs;
+use super::output::{status_name, timing_line, to_json, write_pictures};
+
+/// Answer one instruction about one or more pictures: overlay, masks and text.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa segment --model models/lisa-7b --image kitchen.jpg --instruction \"Where can I wash my hands?\"
+  lisa segment --model models/lisa-7b --image *.png --instruction \"the food with high vitamin C\" --out masks --json
+
+Writes NAME_overlay.png, NAME_mask.png (all objects) and NAME_mask_0.png, … (one each) into the --out folder.")]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// PNG, JPEG, WebP or BMP; several may follow
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    image: Vec<PathBuf>,
+    /// What to find, in your own words
+    #[arg(long, value_name = "TEXT")]
+    instruction: String,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "lisa-out")]
+    out: PathBuf,
+    /// Print one JSON object a picture, a line each
+    #[arg(long)]
+    json: bool,
+    /// Write input_ids, output_ids, clip_features, sam_embedding and mask_logits, for comparison with a reference
+    #[arg(long, value_name = "FILE.safetensors")]
+    dump: Option<PathBuf>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if args.dump.is_some() && args.image.len() > 1 {
+        bail!("--dump takes one --image, {} were given", args.image.len());
+    }
+    // Cheap mistakes first: they should not wait for the model.
+    Instruction::parse(&args.instruction)?;
+    let frames = args
+        .image
+        .iter()
+        .map(|path| Ok((path, Frame::new(read_image(path)?))))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let engine = args.model.start(false)?;
+    let stems = stems(&args.image);
+    for ((path, frame), stem) in frames.iter().zip(stems) {
+        if !args.json && frames.len() > 1 {
+            println!("{}:", path.display());
+        }
+        let answer = ask(&engine, &args, frame)?;
+        let files = write_pictures(&args.out, &stem, frame.pixels(), &args.instruction, &answer)?;
+        if let Some(dump) = &args.dump {
+            write_dump(dump, &answer)?;
+        }
+        if args.json {
+            println!("{}", to_json(path, &args.instruction, &answer, &files));
+        } else {
+            println!("{}", timing_line(&answer.timings));
+            for object in &answer.objects {
+                let roi = object.roi;
+                println!(
+                    "object {}: score {:.2}, box {}x{} at ({}, {}), {} pixels",
+                    object.index, object.score, roi.width, roi.height, roi.x, roi.y, object.area
+                );
+            }
+            println!("{}: {}", status_name(answer.status), files.overlay.display());
+        }
+    }
+    Ok(())
+}
+
+/// File stems, told apart where two pictures share one.
+fn stems(paths: &[PathBuf]) -> Vec<String> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    paths
+        .iter()
+        .map(|path| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let count = seen.entry(stem.clone()).or_default();
+            *count += 1;
+            match *count {
+                1 => stem,
+                n => format!("{stem}-{n}"),
+            }
+        })
+        .collect()
+}
+
+/// The answer; its text appears as it is written, where a person reads along.
+fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
+    let mut options = args.model.options();
+    options.trace = args.dump.is_some();
+    let ticket = engine.submit(Request {
+        instruction: args.instruction.clone(),
+        frame: frame.clone(),
+        conversation_id: None,
+        options,
+    })?;
+    let stream = !args.json && std::io::stdout().is_terminal();
+    for event in ticket.events.iter() {
+        match event {
+            Event::TextDelta { text, .. } if stream => {
+                print!("{text}");
+                std::io::stdout().flush()?;
+            }
+            Event::Done(answer) => {
+                match (args.json, stream) {
+                    (true, _) => {}
+                    (false, true) => println!(),
+                    (false, false) => println!("{}", answer.text),
+                }
+                return Ok(*answer);
+            }
+            Event::Failed(error) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    bail!("the engine ended without an answer")
+}
+
+fn write_dump(path: &Path, answer: &Answer) -> anyhow::Result<()> {
+    let trace = answer.trace.as_ref().context("the answer carries no trace")?;
+    safetensors::serialize_to_file(trace.iter(), None, path).with_context(|| format!("cannot write {}", path.display()))
+}
