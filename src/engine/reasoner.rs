@@ -1,0 +1,429 @@
+//! How a request is answered: vision, prompt, generation, masks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use ndarray::Array3;
+
+use super::frame_cache::FrameCache;
+use super::prefix_cache::{Cell, PrefixCache};
+use super::sampler::Sampler;
+use super::service::{ModelInfo, Reasoner, Reply};
+use super::session::{Sessions, Turn};
+use super::work::{failed, label, Work};
+use super::{
+    Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask, Request, RequestError,
+    Stage,
+};
+use crate::image::{threshold_logit, ClipPreprocessor, Mask, SamPreprocessor};
+use crate::model::{sam, Lisa, ModelError};
+use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX};
+use crate::weights::{LisaConfig, ModelDir};
+
+/// The model and everything remembered between requests.
+pub struct LisaReasoner {
+    lisa: Lisa,
+    config: LisaConfig,
+    tokenizer: Arc<LisaTokenizer>,
+    device: Device,
+    dtype: DType,
+    info: ModelInfo,
+    clip_preprocessor: ClipPreprocessor,
+    sam_preprocessor: SamPreprocessor,
+    frames: FrameCache,
+    prefix: PrefixCache,
+    sessions: Sessions,
+}
+
+impl LisaReasoner {
+    /// Opens the model directory and loads every tensor.
+    ///
+    /// # Errors
+    /// The file, tensor or device that cannot be used.
+    pub fn load(config: &EngineConfig) -> Result<Self, EngineError> {
+        let device = config.device.open()?;
+        let dir = ModelDir::open(&config.model)?;
+        let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
+        let lisa = Lisa::load(&dir.weights(dtype, &device)?, &dir.config)?;
+        let info = ModelInfo {
+            model: dir.config.name.clone(),
+            device: match device.location() {
+                candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+                candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+                candle_core::DeviceLocation::Cpu => "cpu".into(),
+            },
+            dtype: dtype.as_str().into(),
+            parameters: dir.parameters,
+        };
+        let clip = &dir.config.clip_preprocess;
+        Ok(Self {
+            clip_preprocessor: ClipPreprocessor {
+                size: clip.size,
+                crop: clip.crop,
+                mean: clip.mean,
+                std: clip.std,
+            },
+            sam_preprocessor: SamPreprocessor {
+                target: dir.config.sam.image_size,
+                mean: dir.config.sam_preprocess.mean,
+                std: dir.config.sam_preprocess.std,
+            },
+            frames: FrameCache::new(config.max_frames),
+            prefix: PrefixCache::new(&lisa.llama),
+            sessions: Sessions::new(config.max_conversations, config.max_turns),
+            lisa,
+            config: dir.config,
+            tokenizer: Arc::new(dir.tokenizer),
+            device,
+            dtype,
+            info,
+        })
+    }
+
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Runs every part once, masks included, on a grey frame. Leaves nothing behind.
+    pub fn warm_up(&mut self) -> Result<(), RequestError> {
+        let frame = Frame::new(::image::RgbImage::from_pixel(64, 48, ::image::Rgb([128; 3])));
+        let request = Request {
+            instruction: "warm up".into(),
+            frame: frame.clone(),
+            conversation_id: None,
+            options: AnswerOptions {
+                max_new_tokens: 2,
+                ..AnswerOptions::default()
+            },
+        };
+        let cancel = super::CancelToken::new();
+        let mut ignore = |_| {};
+        let mut reply = Reply::new(&cancel, Instant::now(), &mut ignore);
+        self.answer(&request, &mut reply)?;
+        // The answer may have named nothing; the mask's path is to be warm all the same.
+        let mut work = Work::new(&request, Duration::ZERO);
+        let hidden = Tensor::zeros((1, self.config.llama.hidden_size), self.dtype, &self.device).map_err(failed)?;
+        self.segment(&hidden, 0, &mut work, &mut reply)?;
+        self.clear_caches();
+        Ok(())
+    }
+
+    /// The image's tokens `(features, hidden)`, from the frame's cache where it has them.
+    fn image_tokens(&mut self, work: &mut Work<'_>, reply: &mut Reply<'_>) -> Result<Tensor, RequestError> {
+        let (frame, fit) = (&work.request.frame, work.request.options.clip_fit);
+        let known = self.frames.entry(frame.id()).clip.clone();
+        let (features, tokens) = match known {
+            Some((known_fit, features, tokens)) if known_fit == fit => (features, tokens),
+            _ => {
+                reply.send(Event::Stage(Stage::Preprocess));
+                let pixels = work.time(Stage::Preprocess, || {
+                    self.to_tensor(self.clip_preprocessor.preprocess(frame.pixels(), fit))
+                })?;
+                reply.send(Event::Stage(Stage::Clip));
+                let stop = || reply.cancel.is_cancelled();
+                let (features, tokens) = work.time(Stage::Clip, || self.lisa.image_tokens(&pixels, &stop))?;
+                work.trace("clip_pixels", || pixels.squeeze(0))?;
+                self.frames.entry(frame.id()).clip = Some((fit, features.clone(), tokens.clone()));
+                (features, tokens)
+            }
+        };
+        work.trace("clip_features", || Ok(features.clone()))?;
+        work.trace("projected", || Ok(tokens.clone()))?;
+        Ok(tokens)
+    }
+
+    /// SAM's embedding of the frame `(1, dim, grid, grid)` and the frame's size inside the padded input.
+    fn image_embedding(
+        &mut self,
+        work: &mut Work<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(Tensor, (usize, usize)), RequestError> {
+        let frame = &work.request.frame;
+        if let Some(known) = self.frames.entry(frame.id()).sam.clone() {
+            return Ok(known);
+        }
+        let (pixels, resized) = work.time(Stage::Preprocess, || {
+            let input = self.sam_preprocessor.preprocess(frame.pixels());
+            Ok::<_, ModelError>((self.to_tensor(input.pixels)?, input.resized))
+        })?;
+        reply.send(Event::Stage(Stage::Sam));
+        let stop = || reply.cancel.is_cancelled();
+        let embedding = work.time(Stage::Sam, || self.lisa.image_encoder.forward(&pixels, &stop))?;
+        work.trace("sam_pixels", || pixels.squeeze(0))?;
+        self.frames.entry(frame.id()).sam = Some((embedding.clone(), resized));
+        Ok((embedding, resized))
+    }
+
+    fn to_tensor(&self, pixels: Array3<f32>) -> Result<Tensor, ModelError> {
+        let shape = pixels.dim();
+        let (values, _) = pixels.into_raw_vec_and_offset();
+        let tensor = Tensor::from_vec(values, (1, shape.0, shape.1, shape.2), &self.device)?;
+        Ok(tensor.to_dtype(self.dtype)?)
+    }
+
+    /// The prompt, as positions, and how many of the conversation's oldest turns did not fit.
+    fn prompt(
+        &self,
+        instruction: &Instruction,
+        request: &Request,
+        features: usize,
+    ) -> Result<(Vec<Cell>, usize), RequestError> {
+        let tokens = &self.config.tokens;
+        let builder = PromptBuilder::new(&self.tokenizer, self.config.template, tokens.im_start.is_some())
+            .map_err(|e| RequestError::Model(e.to_string()))?;
+        let turns = match &request.conversation_id {
+            Some(id) => self.sessions.turns(id),
+            None => &[],
+        };
+        let context = self.config.llama.max_position_embeddings;
+        let reserve = request.options.max_new_tokens.min(context / 2);
+        let mut needed = 0;
+        for dropped in 0..=turns.len() {
+            let mut prompt = Vec::new();
+            let questions = turns[dropped..].iter().map(|t| (&t.instruction, Some(&t.answer)));
+            for (i, (question, answer)) in questions.chain([(instruction, None)]).enumerate() {
+                prompt.extend(if i == 0 { builder.first_turn(question) } else { builder.next_turn(question) });
+                if let Some(answer) = answer {
+                    prompt.extend(answer.iter().map(|id| PromptToken::Text(*id)));
+                    prompt.push(PromptToken::Text(builder.end_of_turn()));
+                }
+            }
+            needed = prompt.len() - 1 + features + reserve;
+            if needed <= context {
+                return Ok((self.cells(&prompt, request, features), dropped));
+            }
+        }
+        Err(RequestError::PromptTooLong { needed, context })
+    }
+
+    fn cells(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<Cell> {
+        let (frame, fit) = (request.frame.id(), request.options.clip_fit);
+        let image = |row| Cell::Image { frame, fit, row };
+        prompt
+            .iter()
+            .flat_map(|token| match *token {
+                PromptToken::Text(id) => vec![Cell::Token(id)],
+                PromptToken::Image => (0..features as u32).map(image).collect(),
+            })
+            .collect()
+    }
+
+    /// Writes the answer, and a mask for every `[SEG]` as soon as it is written.
+    fn generate(
+        &mut self,
+        prompt: &[Cell],
+        image_tokens: &Tensor,
+        work: &mut Work<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Generated, RequestError> {
+        let options = &work.request.options;
+        let cancel = reply.cancel.clone();
+        let stop = || cancel.is_cancelled();
+        reply.send(Event::Stage(Stage::Prefill));
+        let (mut hidden, _) = work.time(Stage::Prefill, || {
+            let prefix = &mut self.prefix;
+            prefix.prefill(&self.lisa.llama, prompt, image_tokens, &self.device, &stop)
+        })?;
+
+        let room = self.config.llama.max_position_embeddings.saturating_sub(prompt.len());
+        let limit = options.max_new_tokens.min(room.max(1));
+        let tokens = self.config.tokens;
+        let mut sampler = Sampler::new(options);
+        // Shared with the stream: `self` is busy with the model meanwhile.
+        let tokenizer = Arc::clone(&self.tokenizer);
+        let mut stream = TokenStream::new(&tokenizer);
+        let mut generated = Generated::default();
+        reply.send(Event::Stage(Stage::Generate));
+        loop {
+            if cancel.is_cancelled() {
+                return Err(RequestError::Cancelled {
+                    tokens: generated.ids.len(),
+                });
+            }
+            let started = Instant::now();
+            let logits = self.lisa.llama.logits(&hidden).map_err(failed)?;
+            let id = sampler.next(&logits).map_err(failed)?;
+            generated.ids.push(id);
+            if id == tokens.eos {
+                work.token(started.elapsed());
+                break;
+            }
+            if let Some(text) = stream.push(id) {
+                reply.send(Event::TextDelta {
+                    text,
+                    tokens: generated.ids.len(),
+                });
+            }
+            work.token(started.elapsed());
+            if id == tokens.seg {
+                // The state that predicted [SEG], which is the one at hand, not the one at [SEG].
+                let object = self.segment(&hidden, generated.seg_count, work, reply)?;
+                generated.seg_count += 1;
+                generated.objects.extend(object);
+            }
+            if generated.ids.len() >= limit {
+                generated.truncated = true;
+                break;
+            }
+            let started = Instant::now();
+            hidden = self.prefix.step(&self.lisa.llama, id, &self.device, &stop).map_err(|e| work.stopped(e))?;
+            work.extend_token(started.elapsed());
+        }
+        if let Some(text) = stream.finish() {
+            reply.send(Event::TextDelta {
+                text,
+                tokens: generated.ids.len(),
+            });
+        }
+        Ok(generated)
+    }
+
+    /// The mask of the object that `hidden` `(1, hidden)` predicts; `None` where it came out empty.
+    fn segment(
+        &mut self,
+        hidden: &Tensor,
+        index: usize,
+        work: &mut Work<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Option<ObjectMask>, RequestError> {
+        let (embedding, resized) = self.image_embedding(work, reply)?;
+        reply.send(Event::Stage(Stage::Decode));
+        let masks = work.time(Stage::Decode, || self.lisa.masks(&embedding, hidden).map_err(ModelError::from))?;
+        reply.send(Event::Stage(Stage::Postprocess));
+        let (width, height) = (work.request.frame.width(), work.request.frame.height());
+        let options = &work.request.options;
+        let threshold = threshold_logit(options.mask_threshold).map_err(|e| RequestError::Model(e.to_string()))?;
+        let (logits, iou, mask) = work.time(Stage::Postprocess, || {
+            let size = self.config.sam.image_size;
+            let logits = sam::mask_logits_at(&masks.logits, size, resized, (height as usize, width as usize))?;
+            let values = logits.flatten_all()?.to_vec1::<f32>()?;
+            let iou = masks.iou.to_dtype(DType::F32)?.get(0)?.to_scalar::<f32>()?;
+            let mask = Mask::from_logits(&values, width, height, threshold).map_err(candle_core::Error::wrap)?;
+            Ok((logits, iou, mask))
+        })?;
+        work.trace_mask(logits);
+        if mask.area() < options.min_mask_area.max(1) {
+            return Ok(None);
+        }
+        let area = mask.area();
+        let (roi, pixels) = mask.into_parts();
+        let object = ObjectMask {
+            index,
+            label: label(&work.request.instruction),
+            score: if iou.is_nan() { 0.0 } else { iou.clamp(0.0, 1.0) },
+            roi,
+            mask: pixels,
+            area,
+        };
+        reply.send(Event::Mask(object.clone()));
+        Ok(Some(object))
+    }
+
+    /// Remembers the turn; returns what the person should know about it.
+    fn remember(&mut self, instruction: Instruction, generated: &Generated, dropped: usize, id: &str) -> Vec<String> {
+        let eos = self.config.tokens.eos;
+        let answer = generated.ids.iter().copied().filter(|id| *id != eos).collect();
+        let (surplus, forgotten) = self.sessions.push(id, Turn { instruction, answer }, dropped);
+        let mut notes = Vec::new();
+        if dropped > 0 {
+            notes.push(format!(
+                "the {dropped} oldest turns of conversation {id:?} were dropped: with them the prompt would not fit the model's {} positions",
+                self.config.llama.max_position_embeddings
+            ));
+        }
+        if surplus > 0 {
+            notes.push(format!("conversation {id:?} is at its longest: its oldest turn was dropped for this one"));
+        }
+        if let Some(forgotten) = forgotten {
+            notes.push(format!("conversation {forgotten:?} was forgotten to make room for {id:?}"));
+        }
+        notes
+    }
+
+    /// `input_ids`, `output_ids` and `mask_logits` under the golden names.
+    fn finish_trace(&self, prompt: &[Cell], generated: &Generated, work: &mut Work<'_>) -> Result<(), RequestError> {
+        let mut ids: Vec<i64> = prompt
+            .iter()
+            .filter_map(|cell| match cell {
+                Cell::Token(id) => Some(i64::from(*id)),
+                Cell::Image { row: 0, .. } => Some(IMAGE_TOKEN_INDEX),
+                Cell::Image { .. } => None,
+            })
+            .collect();
+        let to_tensor = |ids: &[i64]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
+        work.trace("input_ids", || to_tensor(&ids))?;
+        ids.extend(generated.ids.iter().map(|id| i64::from(*id)));
+        work.trace("output_ids", || to_tensor(&ids))?;
+        let masks = std::mem::take(&mut work.mask_logits);
+        let (width, height) = (work.request.frame.width() as usize, work.request.frame.height() as usize);
+        work.trace("mask_logits", || match masks.is_empty() {
+            true => Tensor::zeros((0, height, width), DType::F32, &Device::Cpu),
+            false => Tensor::cat(&masks, 0),
+        })
+    }
+}
+
+impl Reasoner for LisaReasoner {
+    fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError> {
+        let instruction = Instruction::parse(&request.instruction)?;
+        let mut work = Work::new(request, reply.queued);
+        let image_tokens = self.image_tokens(&mut work, reply)?;
+        let features = image_tokens.dim(0).map_err(failed)?;
+        let (prompt, dropped) = self.prompt(&instruction, request, features)?;
+        let generated = self.generate(&prompt, &image_tokens, &mut work, reply)?;
+        if work.tracing() {
+            let (embedding, _) = self.image_embedding(&mut work, reply)?;
+            work.trace("sam_embedding", || embedding.squeeze(0))?;
+            self.finish_trace(&prompt, &generated, &mut work)?;
+        }
+
+        let mut ids = generated.ids.clone();
+        ids.retain(|id| *id != self.config.tokens.eos);
+        let text = self.tokenizer.decode(&ids).trim().to_owned();
+        let status = match (generated.seg_count, generated.objects.len()) {
+            (0, _) => AnswerStatus::TextOnly,
+            (_, 0) => AnswerStatus::EmptyMask,
+            _ => AnswerStatus::Segmented,
+        };
+        let notes = match &request.conversation_id {
+            Some(id) => self.remember(instruction, &generated, dropped, id),
+            None => Vec::new(),
+        };
+        let mut timings = work.timings;
+        timings.total = reply.submitted.elapsed();
+        Ok(Answer {
+            status,
+            text,
+            objects: generated.objects,
+            tokens: generated.ids.len(),
+            truncated: generated.truncated,
+            notes,
+            timings,
+            trace: work.trace,
+        })
+    }
+
+    fn reset_conversation(&mut self, id: Option<&str>) {
+        self.sessions.reset(id);
+    }
+
+    fn conversations(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn clear_caches(&mut self) {
+        self.frames.clear();
+        self.prefix.clear();
+    }
+}
+
+/// What generation gave.
+#[derive(Default)]
+struct Generated {
+    /// The end-of-turn token included, where it came.
+    ids: Vec<u32>,
+    seg_count: usize,
+    objects: Vec<ObjectMask>,
+    truncated: bool,
+}

@@ -1,0 +1,82 @@
+//! Raw colour sensors: one colour a pixel, the other two from the neighbours (bilinear).
+//!
+//! Beyond the edge the image is mirrored about its outermost pixels, which keeps the pattern; OpenCV instead
+//! repeats the outermost result, so the outermost pixels may differ from it.
+
+use super::encoding::Rows;
+
+/// Colours of the first two pixels of the first two rows, as the ROS names spell them.
+#[derive(Clone, Copy)]
+pub(super) enum Pattern {
+    Rggb,
+    Bggr,
+    Gbrg,
+    Grbg,
+}
+
+impl Pattern {
+    /// Parity of the column and of the row that red stands in.
+    fn red_at(self) -> (usize, usize) {
+        match self {
+            Pattern::Rggb => (0, 0),
+            Pattern::Bggr => (1, 1),
+            Pattern::Gbrg => (0, 1),
+            Pattern::Grbg => (1, 0),
+        }
+    }
+}
+
+/// Interpolates an image of 2×2 pixels or more to (height, width, 3).
+pub(super) fn demosaic(
+    rows: Rows<'_>,
+    pattern: Pattern,
+    width: usize,
+    height: usize,
+    out: &mut [u8],
+) {
+    let (red_x, red_y) = pattern.red_at();
+    // Three rows, each with a mirrored pixel at both ends: the inner loop then knows no edges.
+    let [mut up, mut mid, mut down] = [(); 3].map(|()| vec![0; width + 2]);
+    mirrored(rows.get(1), &mut up);
+    mirrored(rows.get(0), &mut mid);
+    for (y, out) in out.chunks_exact_mut(3 * width).enumerate() {
+        let below = if y + 1 < height { y + 1 } else { y - 1 };
+        mirrored(rows.get(below), &mut down);
+        let window = [&up[..], &mid, &down];
+        // The row holds green and one more colour: red in red's rows, blue in the others.
+        if y % 2 == red_y {
+            row(window, red_x, [0, 2], out);
+        } else {
+            row(window, 1 - red_x, [2, 0], out);
+        }
+        std::mem::swap(&mut up, &mut mid);
+        std::mem::swap(&mut mid, &mut down);
+    }
+}
+
+fn mirrored(row: &[u8], line: &mut [u8]) {
+    let n = row.len();
+    line[1..=n].copy_from_slice(row);
+    line[0] = row[1];
+    line[n + 1] = row[n - 2];
+}
+
+/// One row. `own` is the parity of the columns that hold the row's own colour, which goes to output channel
+/// `channels[0]`; `channels[1]` is the colour of the rows above and below.
+fn row([up, mid, down]: [&[u8]; 3], own: usize, [this, other]: [usize; 2], out: &mut [u8]) {
+    let windows = up.windows(3).zip(mid.windows(3)).zip(down.windows(3));
+    for (x, (to, ((u, m), d))) in out.chunks_exact_mut(3).zip(windows).enumerate() {
+        let [ul, uc, ur] = [u[0], u[1], u[2]].map(u32::from);
+        let [ml, mr] = [m[0], m[2]].map(u32::from);
+        let [dl, dc, dr] = [d[0], d[1], d[2]].map(u32::from);
+        if x % 2 == own {
+            to[this] = m[1];
+            to[1] = ((ml + mr + uc + dc + 2) / 4) as u8;
+            to[other] = ((ul + ur + dl + dr + 2) / 4) as u8;
+        } else {
+            to[this] = ((ml + mr).div_ceil(2)) as u8;
+            to[1] = m[1];
+            to[other] = ((uc + dc).div_ceil(2)) as u8;
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The picture as the CLIP vision tower reads it, equal to `CLIPImageProcessor` of transformers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ::image::RgbImage;
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+
+use super::normalise::Normalise;
+use super::resample::{resize, Canvas, Filter, Window};
+
+/// How a frame that is not square is fitted to the vision tower's square input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipFit {
+    /// Short side to the input's size, centre cut out. What the model was trained with; at 16:9 it does not see
+    /// 44 % of the width.
+    #[default]
+    Crop,
+    /// Padded to a square with the mean colour, then resized: everything is seen, smaller. LLaVA's
+    /// `image_aspect_ratio = pad`.
+    Pad,
+    /// Both sides resized: everything is seen, distorted.
+    Squash,
+}
+
+impl ClipFit {
+    pub const ALL: [ClipFit; 3] = [ClipFit::Crop, ClipFit::Pad, ClipFit::Squash];
+
+    /// `crop`, `pad` or `squash`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClipFit::Crop => "crop",
+            ClipFit::Pad => "pad",
+            ClipFit::Squash => "squash",
+        }
+    }
+}
+
+impl fmt::Display for ClipFit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The text is none of the names of [`ClipFit`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("clip_fit is {0:?}; accepted: crop, pad, squash")]
+pub struct ClipFitError(pub String);
+
+impl FromStr for ClipFit {
+    type Err = ClipFitError;
+
+    fn from_str(text: &str) -> Result<Self, ClipFitError> {
+        let known = ClipFit::ALL.into_iter().find(|fit| fit.name() == text);
+        known.ok_or_else(|| ClipFitError(text.to_owned()))
+    }
+}
+
+/// What `preprocessor_config.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipPreprocessor {
+    /// Short side after resizing, in pixels.
+    pub size: usize,
+    /// Side of the square that the vision tower reads, in pixels.
+    pub crop: usize,
+    /// Mean of red, green and blue in 0..=1.
+    pub mean: [f32; 3],
+    /// Standard deviation of red, green and blue.
+    pub std: [f32; 3],
+}
+
+impl Default for ClipPreprocessor {
+    /// OpenAI's CLIP at 224 pixels.
+    fn default() -> Self {
+        Self {
+            size: 224,
+            crop: 224,
+            mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+        }
+    }
+}
+
+impl ClipPreprocessor {
+    /// Resizes (bicubic, antialiased), cuts or pads, normalises. Bit-equal to the reference for [`ClipFit::Crop`].
+    ///
+    /// A picture that is smaller than `crop` after resizing gets black around it, as in the reference (which in
+    /// one case, an odd difference, gives a picture one pixel short; here it never is). Work and memory are
+    /// bounded by what is seen, whatever the picture's proportions. A picture without pixels is all black.
+    ///
+    /// # Shapes
+    /// (3, `crop`, `crop`)
+    pub fn preprocess(&self, image: &RgbImage, fit: ClipFit) -> Array3<f32> {
+        let side = self.crop;
+        let normalise = Normalise::new(1.0 / 255.0, self.mean, self.std);
+        let whole = Window {
+            left: 0,
+            top: 0,
+            width: side,
+            height: side,
+        };
+        let (pixels, left, top) = match fit {
+            ClipFit::Crop => {
+                let (width, height) = self.resized(image.width() as usize, image.height() as usize);
+                let (x, y) = (Cut::centre(width, side), Cut::centre(height, side));
+                let window = Window {
+                    left: x.skip,
+                    top: y.skip,
+                    width: x.take,
+                    height: y.take,
+                };
+                let pixels = resize(Canvas::new(image), width, height, window, Filter::Bicubic);
+                (pixels, x.pad, y.pad)
+            }
+            ClipFit::Pad => {
+                let colour = self.mean.map(|mean| (mean * 255.0) as u8);
+                let square = Canvas::square(image, colour);
+                (resize(square, side, side, whole, Filter::Bicubic), 0, 0)
+            }
+            ClipFit::Squash => (
+                resize(Canvas::new(image), side, side, whole, Filter::Bicubic),
+                0,
+                0,
+            ),
+        };
+        let black = normalise.black();
+        let mut out = Array3::from_shape_fn((3, side, side), |(c, _, _)| black[c]);
+        normalise.write(&pixels, left, top, &mut out);
+        out
+    }
+
+    /// Width and height with the short side at `size`; the long side is rounded down.
+    fn resized(&self, width: usize, height: usize) -> (usize, usize) {
+        // The product is exact and the quotient rounded once, as in the reference.
+        let long =
+            |long: usize, short: usize| ((self.size * long) as f64 / short.max(1) as f64) as usize;
+        if width <= height {
+            (self.size, long(height, width))
+        } else {
+            (long(width, height), self.size)
+        }
+    }
+}
+
+/// The centre of one axis: `skip` pixels are left out and `take` taken, after `pad` black ones.
+struct Cut {
+    skip: usize,
+    take: usize,
+    pad: usize,
+}
+
+impl Cut {
+    fn centre(length: usize, wanted: usize) -> Self {
+        Self {
+            skip: length.saturating_sub(wanted) / 2,
+            take: length.min(wanted),
+            // The reference floors a negative offset, so an odd pixel of padding goes first.
+            pad: wanted.saturating_sub(length).div_ceil(2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::*;
+    use ::image::Rgb;
+
+    fn config() -> ClipPreprocessor {
+        let file = std::fs::read(golden::dir().join("clip-tiny/preprocessor_config.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        let three = |key: &str| serde_json::from_value(json[key].clone()).unwrap();
+        ClipPreprocessor {
+            size: json["size"]["shortest_edge"].as_u64().unwrap() as usize,
+            crop: json["crop_size"]["height"].as_u64().unwrap() as usize,
+            mean: three("image_mean"),
+            std: three("image_std"),
+        }
+    }
+
+    #[test]
+    fn equal_to_the_reference() {
+        let (shape, expected) = golden::tensor("clip_pixels");
+        let pixels = config().preprocess(&golden::image(), ClipFit::Crop);
+        assert_eq!(pixels.shape(), shape);
+        let error = golden::relative_l2(&pixels, &expected);
+        assert!(error <= 1e-7, "relative L2 {error:e}");
+    }
+
+    /// Shapes the reference gives for these sizes, and windows it cuts.
+    #[test]
+    fn the_long_side_is_rounded_down() {
+        let clip = ClipPreprocessor::default();
+        for ((w, h), expected) in [
+            ((1280, 720), (398, 224)),
+            ((720, 1280), (224, 398)),
+            ((640, 480), (298, 224)),
+            ((224, 224), (224, 224)),
+            ((3, 1000), (224, 74666)),
+        ] {
+            assert_eq!(clip.resized(w, h), expected);
+        }
+    }
+
+    fn halves() -> RgbImage {
+        RgbImage::from_fn(400, 100, |x, _| {
+            Rgb(if x < 200 { [255, 0, 0] } else { [0, 0, 255] })
+        })
+    }
+
+    /// Red of the middle row, back in 0..=1.
+    fn red(pixels: &Array3<f32>, clip: &ClipPreprocessor, x: usize) -> f32 {
+        pixels[(0, clip.crop / 2, x)] * clip.std[0] + clip.mean[0]
+    }
+
+    #[test]
+    fn pad_and_squash_see_everything() {
+        let clip = ClipPreprocessor::default();
+        let padded = clip.preprocess(&halves(), ClipFit::Pad);
+        assert!(
+            (red(&padded, &clip, 2) - 1.0).abs() < 0.01 && red(&padded, &clip, 221).abs() < 0.01
+        );
+        // Above the picture stands the mean colour, which normalises to nothing.
+        assert!((0..3).all(|c| padded[(c, 3, 100)].abs() < 0.02));
+        let squashed = clip.preprocess(&halves(), ClipFit::Squash);
+        assert!(
+            (red(&squashed, &clip, 2) - 1.0).abs() < 0.01
+                && red(&squashed, &clip, 221).abs() < 0.01
+        );
+        assert_ne!(padded, squashed);
+    }
+
+    #[test]
+    fn padding_equals_a_padded_picture() {
+        let clip = ClipPreprocessor::default();
+        let colour = Rgb(clip.mean.map(|m| (m * 255.0) as u8));
+        let tall = ::image::imageops::rotate90(&halves());
+        for (image, at) in [(halves(), (0, 150)), (tall, (150, 0))] {
+            let mut square = RgbImage::from_pixel(400, 400, colour);
+            ::image::imageops::replace(&mut square, &image, at.0, at.1);
+            assert_eq!(
+                clip.preprocess(&image, ClipFit::Pad),
+                clip.preprocess(&square, ClipFit::Squash)
+            );
+        }
+    }
+
+    #[test]
+    fn a_crop_larger_than_the_picture_is_padded_with_black() {
+        let clip = ClipPreprocessor {
+            size: 4,
+            crop: 7,
+            ..ClipPreprocessor::default()
+        };
+        let pixels = clip.preprocess(&RgbImage::from_pixel(4, 4, Rgb([255; 3])), ClipFit::Crop);
+        let white: Vec<usize> = (0..7).filter(|&x| pixels[(0, 3, x)] > 0.0).collect();
+        assert_eq!(white, [2, 3, 4, 5]);
+        assert_eq!(pixels[(1, 0, 0)], -clip.mean[1] / clip.std[1]);
+    }
+
+    #[test]
+    fn extreme_proportions_stay_cheap() {
+        let clip = ClipPreprocessor::default();
+        for (width, height) in [(30_000, 1), (1, 30_000), (0, 0)] {
+            let image = RgbImage::new(width, height);
+            for fit in [ClipFit::Crop, ClipFit::Squash] {
+                assert_eq!(clip.preprocess(&image, fit).dim(), (3, 224, 224));
+            }
+        }
+        for (width, height) in [(3_000, 1), (1, 3_000), (0, 0)] {
+            let image = RgbImage::new(width, height);
+            assert_eq!(clip.preprocess(&image, ClipFit::Pad).dim(), (3, 224, 224));
+        }
+    }
+
+    #[test]
+    fn names_go_out_and_come_back() {
+        for fit in ClipFit::ALL {
+            assert_eq!(fit.to_string().parse(), Ok(fit));
+            assert_eq!(serde_json::to_string(&fit).unwrap(), format!("\"{fit}\""));
+        }
+        let error = "zoom".parse::<ClipFit>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "clip_fit is \"zoom\"; accepted: crop, pad, squash"
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! `sensor_msgs/CompressedImage`: a picture file in a message.
+
+use ::image::RgbImage;
+
+use super::{decode_image, EncodingError};
+
+/// Decodes the data of a compressed image message.
+///
+/// `format` is what image_transport writes ("jpeg", "png", "rgb8; jpeg compressed bgr8", or nothing). The content
+/// decides; `format` only tells a depth map, whose data looks like a picture and is none.
+///
+/// # Errors
+/// [`EncodingError::CompressedDepth`] and [`EncodingError::Compressed`].
+pub fn decode_compressed(format: &str, data: &[u8]) -> Result<RgbImage, EncodingError> {
+    let format: String = format.chars().take(64).collect();
+    if format.to_ascii_lowercase().contains("compresseddepth") {
+        return Err(EncodingError::CompressedDepth { format });
+    }
+    let name = if format.is_empty() {
+        "a compressed image without a format".to_owned()
+    } else {
+        format!("a compressed image of format {format:?}")
+    };
+    Ok(decode_image(&name, data)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::image::{ImageFormat, Rgb};
+    use std::io::Cursor;
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        RgbImage::from_pixel(16, 8, Rgb([200, 100, 50]))
+            .write_to(&mut Cursor::new(&mut bytes), format)
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_content_decides() {
+        let (jpeg, png) = (encoded(ImageFormat::Jpeg), encoded(ImageFormat::Png));
+        for format in [
+            "jpeg",
+            "png",
+            "rgb8; jpeg compressed bgr8",
+            "bgr8; png compressed ",
+            "",
+        ] {
+            for data in [&jpeg, &png] {
+                let image = decode_compressed(format, data).unwrap();
+                let [r, g, b] = image.get_pixel(8, 4).0;
+                assert_eq!(image.dimensions(), (16, 8));
+                assert!(r.abs_diff(200) < 4 && g.abs_diff(100) < 4 && b.abs_diff(50) < 4);
+            }
+        }
+    }
+
+    #[test]
+    fn depth_and_damage_are_refused() {
+        let depth = decode_compressed("16UC1; compressedDepth png", &encoded(ImageFormat::Png))
+            .unwrap_err();
+        assert!(depth
+            .to_string()
+            .starts_with("format \"16UC1; compressedDepth png\" is a compressed depth map"));
+        let jpeg = encoded(ImageFormat::Jpeg);
+        let cut = decode_compressed("jpeg", &jpeg[..jpeg.len() / 2])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            cut.contains("a compressed image of format \"jpeg\" is a damaged JPEG"),
+            "{cut}"
+        );
+        let junk = decode_compressed("", &[7; 100]).unwrap_err().to_string();
+        assert!(junk.contains("accepted: PNG, JPEG, WebP, BMP"), "{junk}");
+    }
+}

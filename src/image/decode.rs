@@ -1,0 +1,266 @@
+//! A picture in a file, or in memory as a file would hold it, becomes RGB pixels.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
+
+/// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
+const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
+
+/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name.
+///
+/// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,
+/// and 16-bit samples become 8-bit ones.
+///
+/// # Errors
+/// [`ImageError`], naming the file.
+pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, ImageError> {
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    File::open(path)
+        // No accepted picture is longer than what its pixels may take; a device file would never end.
+        .and_then(|file| file.take(MAX_ALLOC).read_to_end(&mut bytes))
+        .map_err(|source| ImageError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    decode_image(&path.display().to_string(), &bytes)
+}
+
+/// Decodes a PNG, JPEG, WebP or BMP held in memory, as [`read_image`] does. `name` is what an error calls it.
+///
+/// # Errors
+/// [`ImageError`], but never [`ImageError::Read`].
+pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    let name = || name.to_owned();
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { name: name() });
+    }
+    let guessed = ::image::guess_format(bytes).ok();
+    let (Some(format), Some(format_name)) = (guessed, guessed.and_then(accepted_name)) else {
+        let found = found(guessed, bytes);
+        return Err(ImageError::Format {
+            name: name(),
+            found,
+        });
+    };
+    let corrupt = |reason: String| ImageError::Corrupt {
+        name: name(),
+        format: format_name,
+        reason,
+    };
+
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(corrupt("it ends before its end marker".to_owned()));
+    }
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ALLOC);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| corrupt(e.to_string()))?;
+
+    let (width, height) = decoder.dimensions();
+    if !size_is_accepted(width, height) {
+        return Err(ImageError::Size {
+            name: name(),
+            width,
+            height,
+        });
+    }
+    // A damaged orientation tag is no reason to refuse the pixels.
+    let orientation = decoder.orientation().ok();
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| corrupt(e.to_string()))?;
+    if let Some(orientation) = orientation {
+        image.apply_orientation(orientation);
+    }
+    Ok(image.into_rgb8())
+}
+
+/// Whether a JPEG reaches its end-of-image marker.
+///
+/// The decoder fills a missing rest with gray and says nothing. A thumbnail's end marker does not count: it
+/// lies within a segment, and segments are skipped by their length.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    const END: u8 = 0xd9;
+    let mut at = 2;
+    while let Some(&[first, second]) = bytes.get(at..at + 2) {
+        at += match (first, second) {
+            (0xff, END) => return true,
+            // A byte of entropy-coded data, or filling before a marker.
+            (0..=0xfe, _) | (0xff, 0xff) => 1,
+            // A stuffed 0xff in entropy-coded data, a marker without a segment.
+            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => 2,
+            (0xff, _) => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+        };
+    }
+    false
+}
+
+/// The accepted formats' names; `None` for every other one.
+fn accepted_name(format: ImageFormat) -> Option<&'static str> {
+    match format {
+        ImageFormat::Png => Some("PNG"),
+        ImageFormat::Jpeg => Some("JPEG"),
+        ImageFormat::WebP => Some("WebP"),
+        ImageFormat::Bmp => Some("BMP"),
+        _ => None,
+    }
+}
+
+/// What a refused file is, as far as its first bytes tell.
+fn found(guessed: Option<ImageFormat>, head: &[u8]) -> String {
+    match guessed {
+        Some(format) => format!("a file in {format:?} format"),
+        None => {
+            let first = &head[..head.len().min(8)];
+            format!(
+                "no known picture (it begins with {:?})",
+                first.escape_ascii().to_string()
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::image::Rgb;
+
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(7, 5, |x, y| Rgb([x as u8 * 30, y as u8 * 50, 200]))
+    }
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        picture()
+            .write_to(&mut Cursor::new(&mut bytes), format)
+            .unwrap();
+        bytes
+    }
+
+    /// A JPEG with an EXIF block that holds nothing but the orientation.
+    fn oriented_jpeg(orientation: u8) -> Vec<u8> {
+        let jpeg = encoded(ImageFormat::Jpeg);
+        let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let mut bytes = jpeg[..2].to_vec();
+        bytes.extend([0xff, 0xe1]);
+        bytes.extend((exif.len() as u16 + 2).to_be_bytes());
+        bytes.extend(exif);
+        bytes.extend(&jpeg[2..]);
+        bytes
+    }
+
+    #[test]
+    fn lossless_formats_come_back_as_they_were() {
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
+            assert_eq!(
+                decode_image("x", &encoded(format)).unwrap(),
+                picture(),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_whatever_its_name_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("picture.jpg");
+        std::fs::write(&path, encoded(ImageFormat::Png)).unwrap();
+        assert_eq!(read_image(&path).unwrap(), picture());
+    }
+
+    #[test]
+    fn exif_orientation_turns_the_picture() {
+        let plain = decode_image("x", &oriented_jpeg(1)).unwrap();
+        let turned = decode_image("x", &oriented_jpeg(6)).unwrap();
+        assert_eq!(turned, ::image::imageops::rotate90(&plain));
+    }
+
+    #[test]
+    fn refusals_say_what_was_found_and_what_is_accepted() {
+        let say = |bytes: &[u8]| decode_image("cup.png", bytes).unwrap_err().to_string();
+        assert_eq!(
+            say(b""),
+            "cup.png is empty (0 bytes); accepted: PNG, JPEG, WebP, BMP"
+        );
+        assert_eq!(
+            say(b"hello, world"),
+            "cup.png is no known picture (it begins with \"hello, w\"); accepted: PNG, JPEG, WebP, BMP"
+        );
+        assert!(say(b"GIF89a......").contains("a file in Gif format"));
+        let missing = read_image("no/such/file.png").unwrap_err();
+        assert!(missing
+            .to_string()
+            .starts_with("cannot read image no/such/file.png: "));
+        assert!(matches!(
+            read_image(std::env::temp_dir()),
+            Err(ImageError::Read { .. })
+        ));
+    }
+
+    #[test]
+    fn damaged_files_are_refused_by_format() {
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Jpeg,
+            ImageFormat::WebP,
+            ImageFormat::Bmp,
+        ] {
+            let bytes = encoded(format);
+            for keep in [12, bytes.len() / 2, bytes.len() * 3 / 4] {
+                let result = decode_image("x", &bytes[..keep]);
+                assert!(
+                    matches!(
+                        result,
+                        Err(ImageError::Corrupt { .. } | ImageError::Format { .. })
+                    ),
+                    "{format:?} cut to {keep} of {}: {result:?}",
+                    bytes.len()
+                );
+            }
+        }
+    }
+
+    /// Decoders fill what is missing with gray; a robot should not look at that.
+    #[test]
+    fn a_cut_jpeg_is_refused_even_where_it_has_a_thumbnail() {
+        let large = RgbImage::from_fn(300, 200, |x, y| {
+            Rgb([(x * y) as u8, (x ^ y) as u8, x as u8])
+        });
+        let mut jpeg = Vec::new();
+        large
+            .write_to(&mut Cursor::new(&mut jpeg), ImageFormat::Jpeg)
+            .unwrap();
+        let thumbnail = encoded(ImageFormat::Jpeg);
+        let mut bytes = vec![0xff, 0xd8, 0xff, 0xe1];
+        bytes.extend((thumbnail.len() as u16 + 2).to_be_bytes());
+        bytes.extend(thumbnail);
+        bytes.extend(&jpeg[2..]);
+        assert_eq!(decode_image("x", &bytes).unwrap().dimensions(), (300, 200));
+        for keep in [bytes.len() / 3, bytes.len() * 9 / 10, bytes.len() - 2] {
+            let error = decode_image("x", &bytes[..keep]).unwrap_err().to_string();
+            assert!(error.starts_with("x is a damaged JPEG: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_picture_too_large_is_refused_before_it_is_decoded() {
+        let mut bmp = encoded(ImageFormat::Bmp);
+        bmp[18..22].copy_from_slice(&20_000_i32.to_le_bytes());
+        bmp[22..26].copy_from_slice(&10_000_i32.to_le_bytes());
+        let error = decode_image("wide.bmp", &bmp).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "wide.bmp is 20000x10000 pixels; accepted: sides of 1 to 32768 and 67108864 pixels in all"
+        );
+    }
+}

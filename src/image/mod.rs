@@ -1,0 +1,40 @@
+//! Pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays.
+//!
+//! Pictures are `image`'s [`RgbImage`](::image::RgbImage) and [`GrayImage`](::image::GrayImage), what the networks
+//! read is an [`ndarray::Array3`], and neither ROS nor the tensor library is named. What comes from outside (a
+//! file, a message) is checked where it enters, in `decode` and `encoding`, and refused with a typed error.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `decode`, `compressed` | picture files, also in a message |
+//! | `encoding`, with `packed`, `yuv`, `bayer` | raw camera messages to RGB |
+//! | `resample` | antialiased resizing, bit-equal to Pillow's |
+//! | `clip`, `sam`, with `normalise` | what the two encoders read |
+//! | `mask` | logits to masks; box, area, union, overlap |
+//! | `overlay`, with `lettering` | the explained picture |
+
+mod bayer;
+mod clip;
+mod compressed;
+mod decode;
+mod encoding;
+mod error;
+#[cfg(test)]
+mod golden;
+mod lettering;
+mod mask;
+mod normalise;
+mod overlay;
+mod packed;
+mod resample;
+mod sam;
+mod yuv;
+
+pub use clip::{ClipFit, ClipFitError, ClipPreprocessor};
+pub use compressed::decode_compressed;
+pub use decode::{decode_image, read_image};
+pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
+pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
+pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError, Roi};
+pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
+pub use sam::{SamInput, SamPreprocessor};

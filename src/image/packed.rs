@@ -1,0 +1,50 @@
+//! Encodings with whole pixels side by side: colour in some order of bytes, and gray.
+
+use super::encoding::Rows;
+
+/// `channels` bytes a pixel, red, green and blue at `rgb` within it.
+pub(super) fn colour(rows: Rows<'_>, channels: usize, rgb: [usize; 3], out: &mut [u8]) {
+    // The stride of the inner loop is a constant in each branch, so that it becomes vector code.
+    match (channels, rgb) {
+        (3, [0, 1, 2]) => {
+            let mut out = out;
+            for row in rows.iter() {
+                let (this, rest) = out.split_at_mut(row.len());
+                this.copy_from_slice(row);
+                out = rest;
+            }
+        }
+        (3, _) => pixels::<3>(rows, out, |p| [p[2], p[1], p[0]]),
+        (_, [0, 1, 2]) => pixels::<4>(rows, out, |p| [p[0], p[1], p[2]]),
+        _ => pixels::<4>(rows, out, |p| [p[2], p[1], p[0]]),
+    }
+}
+
+/// Gray, a byte a pixel.
+pub(super) fn mono8(rows: Rows<'_>, out: &mut [u8]) {
+    pixels::<1>(rows, out, |p| [p[0]; 3]);
+}
+
+/// Gray, two bytes a pixel; the upper byte is kept.
+pub(super) fn mono16(rows: Rows<'_>, is_bigendian: bool, out: &mut [u8]) {
+    if is_bigendian {
+        pixels::<2>(rows, out, |p| [p[0]; 3]);
+    } else {
+        pixels::<2>(rows, out, |p| [p[1]; 3]);
+    }
+}
+
+/// Every `N` bytes of every row become one RGB pixel.
+fn pixels<const N: usize>(rows: Rows<'_>, out: &mut [u8], rgb: impl Fn(&[u8; N]) -> [u8; 3]) {
+    let mut out = out;
+    for row in rows.iter() {
+        let (this, rest) = out.split_at_mut(row.len() / N * 3);
+        for (to, from) in this.chunks_exact_mut(3).zip(row.chunks_exact(N)) {
+            // The chunk has N bytes; the fallback is never taken and costs nothing.
+            if let Ok(from) = from.try_into() {
+                to.copy_from_slice(&rgb(from));
+            }
+        }
+        out = rest;
+    }
+}

@@ -1,0 +1,111 @@
+//! CLIP's vision tower, up to the hidden state that LLaVA uses.
+
+use candle_core::Tensor;
+
+use crate::nn::Result;
+use super::stop::{check, ModelError, Stop};
+use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp, PatchEmbed};
+use crate::weights::{ClipConfig, FeatureSelection, Weights, WeightsError};
+
+/// Image → patch features.
+///
+/// Only the layers below the selected hidden state are loaded: with `select_layer` −2 the last one never runs.
+pub struct ClipVisionTower {
+    patch_embedding: PatchEmbed,
+    class_embedding: Tensor,
+    position_embedding: Tensor,
+    pre_layernorm: LayerNorm,
+    layers: Vec<EncoderLayer>,
+    select_feature: FeatureSelection,
+}
+
+struct EncoderLayer {
+    layer_norm1: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    layer_norm2: LayerNorm,
+    mlp: Mlp,
+    heads: usize,
+}
+
+impl ClipVisionTower {
+    /// Reads `vision_model.…` below `weights`.
+    pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self, WeightsError> {
+        let weights = weights.pp("vision_model");
+        let embeddings = weights.pp("embeddings");
+        let dim = config.hidden_size;
+        let layers = (0..config.layers_needed())
+            .map(|i| EncoderLayer::load(&weights.pp("encoder.layers").pp(i), config))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            patch_embedding: PatchEmbed::load(&embeddings.pp("patch_embedding"), config.patch_size, dim, false)?,
+            class_embedding: embeddings.get(dim, "class_embedding")?,
+            position_embedding: embeddings.get((config.num_patches() + 1, dim), "position_embedding.weight")?,
+            // Spelt so in every published checkpoint.
+            pre_layernorm: LayerNorm::load(&weights.pp("pre_layrnorm"), dim, config.layer_norm_eps)?,
+            layers,
+            select_feature: config.select_feature,
+        })
+    }
+
+    /// # Shapes
+    /// normalised pixels `(batch, 3, size, size)` → `(batch, features, hidden)`.
+    pub fn forward(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
+        let patches = self.patch_embedding.forward(pixels)?; // (batch, rows, columns, dim)
+        let (batch, rows, columns, dim) = patches.dims4()?;
+        let patches = patches.reshape((batch, rows * columns, dim))?;
+        let class = self.class_embedding.reshape((1, 1, dim))?.broadcast_as((batch, 1, dim))?;
+        let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position_embedding)?;
+        let mut x = self.pre_layernorm.forward(&x)?;
+        for layer in &self.layers {
+            check(stop)?;
+            x = layer.forward(&x)?;
+        }
+        Ok(match self.select_feature {
+            FeatureSelection::Patch => x.narrow(1, 1, rows * columns)?.contiguous()?,
+            FeatureSelection::ClsPatch => x,
+        })
+    }
+}
+
+impl EncoderLayer {
+    fn load(weights: &Weights, config: &ClipConfig) -> Result<Self, WeightsError> {
+        let (dim, eps) = (config.hidden_size, config.layer_norm_eps);
+        let attention = |name: &str| Linear::load(&weights.pp("self_attn").pp(name), dim, dim);
+        Ok(Self {
+            layer_norm1: LayerNorm::load(&weights.pp("layer_norm1"), dim, eps)?,
+            q_proj: attention("q_proj")?,
+            k_proj: attention("k_proj")?,
+            v_proj: attention("v_proj")?,
+            out_proj: attention("out_proj")?,
+            layer_norm2: LayerNorm::load(&weights.pp("layer_norm2"), dim, eps)?,
+            mlp: load_mlp(weights, config)?,
+            heads: config.num_attention_heads,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, seq, dim) = x.dims3()?;
+        let head_dim = dim / self.heads;
+        let split = |t: Tensor| -> Result<Tensor> {
+            t.reshape((batch, seq, self.heads, head_dim))?.transpose(1, 2)?.contiguous()
+        };
+        let y = self.layer_norm1.forward(x)?;
+        let q = split(self.q_proj.forward(&y)?)?; // (batch, heads, seq, head_dim)
+        let k = split(self.k_proj.forward(&y)?)?;
+        let v = split(self.v_proj.forward(&y)?)?;
+        let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5), None)?;
+        let y = y.transpose(1, 2)?.reshape((batch, seq, dim))?;
+        let x = (x + self.out_proj.forward(&y)?)?;
+        let y = self.mlp.forward(&self.layer_norm2.forward(&x)?)?;
+        x + y
+    }
+}
+
+fn load_mlp(weights: &Weights, config: &ClipConfig) -> Result<Mlp, WeightsError> {
+    let dims = [config.hidden_size, config.intermediate_size, config.hidden_size];
+    let activation: Activation = config.hidden_act;
+    Mlp::load(&weights.pp("mlp"), &["fc1", "fc2"], &dims, activation)
+}

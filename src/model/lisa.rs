@@ -1,0 +1,90 @@
+//! LISA: the parts, together.
+
+use candle_core::Tensor;
+
+use crate::nn::Result;
+use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
+use super::stop::{ModelError, Stop};
+use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs, VISION_TOWER_PREFIX};
+use crate::weights::{LisaConfig, Weights, WeightsError};
+
+/// The whole network. Each part is public: the engine decides what runs when.
+pub struct Lisa {
+    pub vision_tower: ClipVisionTower,
+    pub mm_projector: MmProjector,
+    pub llama: Llama,
+    pub text_hidden_fcs: TextHiddenFcs,
+    pub image_encoder: ImageEncoder,
+    pub prompt_encoder: PromptEncoder,
+    pub mask_decoder: MaskDecoder,
+}
+
+impl Lisa {
+    /// Reads every tensor, under the checkpoints' names.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or whose shape the configuration contradicts.
+    pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
+        let model = weights.pp("model");
+        let sam = model.pp("visual_model");
+        Ok(Self {
+            vision_tower: ClipVisionTower::load(&weights.pp(VISION_TOWER_PREFIX), &config.clip)?,
+            mm_projector: MmProjector::load(&model.pp("mm_projector"), config)?,
+            llama: Llama::load(weights, &config.llama)?,
+            text_hidden_fcs: TextHiddenFcs::load(&model.pp("text_hidden_fcs"), config)?,
+            image_encoder: ImageEncoder::load(&sam.pp("image_encoder"), &config.sam)?,
+            prompt_encoder: PromptEncoder::load(&sam.pp("prompt_encoder"), &config.sam)?,
+            mask_decoder: MaskDecoder::load(&sam.pp("mask_decoder"), &config.sam)?,
+        })
+    }
+
+    /// What the language model sees of an image.
+    ///
+    /// # Shapes
+    /// CLIP pixels `(1, 3, size, size)` → vision features `(features, vision hidden)` and the same projected,
+    /// `(features, hidden)`.
+    pub fn image_tokens(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<(Tensor, Tensor), ModelError> {
+        let features = self.vision_tower.forward(pixels, stop)?;
+        let projected = self.mm_projector.forward(&features)?;
+        Ok((features.squeeze(0)?, projected.squeeze(0)?))
+    }
+
+    /// Last hidden states of a whole sequence, with the image's tokens where `image_token` stands. Gradients flow.
+    ///
+    /// # Shapes
+    /// ids → `(positions, hidden)`, and for every id the position it stands at (the first, for the image).
+    pub fn hidden_states(
+        &self,
+        ids: &[i64],
+        image_token: i64,
+        image_tokens: &Tensor,
+    ) -> Result<(Tensor, Vec<usize>), ModelError> {
+        let mut parts = Vec::new();
+        let mut positions = Vec::with_capacity(ids.len());
+        let mut next = 0;
+        for run in ids.chunk_by(|a, b| *a != image_token && *b != image_token) {
+            if run == [image_token] {
+                positions.push(next);
+                next += image_tokens.dim(0)?;
+                parts.push(image_tokens.clone());
+            } else {
+                positions.extend(next..next + run.len());
+                next += run.len();
+                let run: Vec<u32> = run.iter().map(|id| *id as u32).collect();
+                parts.push(self.llama.embed(&run, image_tokens.device())?);
+            }
+        }
+        let embeddings = Tensor::cat(&parts, 0)?.unsqueeze(0)?;
+        let hidden = self.llama.forward(&embeddings, None, &|| false)?;
+        Ok((hidden.squeeze(0)?, positions))
+    }
+
+    /// Masks of the objects whose `[SEG]` these hidden states predict.
+    ///
+    /// # Shapes
+    /// `image_embedding` `(1, dim, grid, grid)`, `hidden` `(objects, hidden)`.
+    pub fn masks(&self, image_embedding: &Tensor, hidden: &Tensor) -> Result<DecodedMasks> {
+        let text_embeds = self.text_hidden_fcs.forward(hidden)?;
+        self.mask_decoder.forward(image_embedding, &self.prompt_encoder, &text_embeds)
+    }
+}

@@ -1,0 +1,225 @@
+//! Llama: embeddings in, hidden states out; logits only where they are asked for.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::nn::Result;
+use super::stop::{check, ModelError, Stop};
+use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding};
+use crate::weights::{LlamaConfig, Weights, WeightsError};
+
+/// The language model F.
+pub struct Llama {
+    embed_tokens: Embedding,
+    layers: Vec<DecoderLayer>,
+    norm: RmsNorm,
+    lm_head: Linear,
+    rope: RotaryEmbedding,
+    max_positions: usize,
+}
+
+/// Keys and values of every layer for one sequence.
+#[derive(Debug)]
+pub struct LlamaCache {
+    layers: Vec<KvCache>,
+}
+
+impl LlamaCache {
+    /// Positions held.
+    pub fn len(&self) -> usize {
+        self.layers.first().map_or(0, KvCache::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets position `len` and everything after it.
+    pub fn truncate(&mut self, len: usize) {
+        self.layers.iter_mut().for_each(|layer| layer.truncate(len));
+    }
+}
+
+struct DecoderLayer {
+    input_layernorm: RmsNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    post_attention_layernorm: RmsNorm,
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl Llama {
+    /// Reads `model.…` and `lm_head.…` below `weights`.
+    pub fn load(weights: &Weights, config: &LlamaConfig) -> Result<Self, WeightsError> {
+        let model = weights.pp("model");
+        let (vocab, hidden) = (config.vocab_size, config.hidden_size);
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| DecoderLayer::load(&model.pp("layers").pp(i), config))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            embed_tokens: Embedding::load(&model.pp("embed_tokens"), vocab, hidden)?,
+            layers,
+            norm: RmsNorm::load(&model.pp("norm"), hidden, config.rms_norm_eps)?,
+            lm_head: Linear::load_no_bias(&weights.pp("lm_head"), hidden, vocab)?,
+            rope: RotaryEmbedding::new(
+                config.head_dim(),
+                config.max_position_embeddings,
+                config.rope_theta,
+                config.rope_scale,
+                config.rope_table_dtype.into(),
+                weights.dtype(),
+                weights.device(),
+            )?,
+            max_positions: config.max_position_embeddings,
+        })
+    }
+
+    /// Positions the model was trained for.
+    pub fn max_positions(&self) -> usize {
+        self.max_positions
+    }
+
+    pub fn new_cache(&self) -> LlamaCache {
+        LlamaCache {
+            layers: self.layers.iter().map(|_| KvCache::default()).collect(),
+        }
+    }
+
+    /// # Shapes
+    /// ids → `(ids, hidden)`.
+    pub fn embed(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
+        self.embed_tokens.forward(&Tensor::from_slice(ids, ids.len(), device)?)
+    }
+
+    /// Runs the layers over new positions that follow those in `cache`; the cache then holds them too. Without a
+    /// cache the sequence stands alone, and gradients flow.
+    ///
+    /// # Shapes
+    /// `(batch, new, hidden)` → `(batch, new, hidden)`, after the final norm. With a cache the batch is 1.
+    pub fn forward(
+        &self,
+        embeddings: &Tensor,
+        mut cache: Option<&mut LlamaCache>,
+        stop: Stop<'_>,
+    ) -> Result<Tensor, ModelError> {
+        let start = cache.as_ref().map_or(0, |c| c.len());
+        let (_, new, _) = embeddings.dims3()?;
+        let mask = causal_mask(new, start, embeddings.dtype(), embeddings.device())?;
+        let mut x = embeddings.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            if let Err(stopped) = check(stop) {
+                // Layers above would lack what layers below have already taken in.
+                if let Some(cache) = cache {
+                    cache.truncate(start);
+                }
+                return Err(stopped);
+            }
+            let kv = cache.as_mut().map(|c| &mut c.layers[i]);
+            x = layer.forward(&x, &self.rope, start, mask.as_ref(), kv)?;
+        }
+        Ok(self.norm.forward(&x)?)
+    }
+
+    /// # Shapes
+    /// `(n, hidden)` → `(n, vocab)`.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(hidden)
+    }
+}
+
+/// 0 where a position may look, −∞ where it may not; `None` for a single new position, which sees everything.
+///
+/// # Shapes
+/// `(new, start + new)`.
+fn causal_mask(new: usize, start: usize, dtype: DType, device: &Device) -> Result<Option<Tensor>> {
+    if new == 1 {
+        return Ok(None);
+    }
+    let total = start + new;
+    let mask: Vec<f32> = (0..new)
+        .flat_map(|i| (0..total).map(move |j| if j > start + i { f32::NEG_INFINITY } else { 0.0 }))
+        .collect();
+    Tensor::from_vec(mask, (new, total), device)?.to_dtype(dtype).map(Some)
+}
+
+impl DecoderLayer {
+    fn load(weights: &Weights, config: &LlamaConfig) -> Result<Self, WeightsError> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let kv = config.head_dim() * config.num_key_value_heads;
+        let (attention, mlp) = (weights.pp("self_attn"), weights.pp("mlp"));
+        let norm = |name: &str| RmsNorm::load(&weights.pp(name), hidden, config.rms_norm_eps);
+        Ok(Self {
+            input_layernorm: norm("input_layernorm")?,
+            q_proj: Linear::load_no_bias(&attention.pp("q_proj"), hidden, hidden)?,
+            k_proj: Linear::load_no_bias(&attention.pp("k_proj"), hidden, kv)?,
+            v_proj: Linear::load_no_bias(&attention.pp("v_proj"), hidden, kv)?,
+            o_proj: Linear::load_no_bias(&attention.pp("o_proj"), hidden, hidden)?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            gate_proj: Linear::load_no_bias(&mlp.pp("gate_proj"), hidden, inner)?,
+            up_proj: Linear::load_no_bias(&mlp.pp("up_proj"), hidden, inner)?,
+            down_proj: Linear::load_no_bias(&mlp.pp("down_proj"), inner, hidden)?,
+            heads: config.num_attention_heads,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim(),
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        rope: &RotaryEmbedding,
+        start: usize,
+        mask: Option<&Tensor>,
+        cache: Option<&mut KvCache>,
+    ) -> Result<Tensor> {
+        let y = self.attention(&self.input_layernorm.forward(x)?, rope, start, mask, cache)?;
+        let x = (x + y)?;
+        let y = self.post_attention_layernorm.forward(&x)?;
+        let gate = self.gate_proj.forward(&y)?.silu()?;
+        let y = self.down_proj.forward(&(gate * self.up_proj.forward(&y)?)?)?;
+        x + y
+    }
+
+    fn attention(
+        &self,
+        x: &Tensor,
+        rope: &RotaryEmbedding,
+        start: usize,
+        mask: Option<&Tensor>,
+        cache: Option<&mut KvCache>,
+    ) -> Result<Tensor> {
+        let (batch, new, _) = x.dims3()?;
+        let split = |t: Tensor, heads: usize| -> Result<Tensor> {
+            t.reshape((batch, new, heads, self.head_dim))?.transpose(1, 2)?.contiguous()
+        };
+        let q = rope.apply(&split(self.q_proj.forward(x)?, self.heads)?, start)?;
+        let k = rope.apply(&split(self.k_proj.forward(x)?, self.kv_heads)?, start)?;
+        let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
+        let (k, v) = match cache {
+            Some(cache) => cache.append(&k, &v)?,
+            None => (k, v),
+        };
+        // Query heads that share a key head lie next to each other: fold them into rows, so that keys and
+        // values are never repeated.
+        let (group, total) = (self.heads / self.kv_heads, k.dim(2)?);
+        let q = (q * (self.head_dim as f64).powf(-0.5))?;
+        let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
+        let scores = q.matmul(&k.t()?)?;
+        let scores = match mask {
+            Some(mask) => scores
+                .reshape((batch, self.heads, new, total))?
+                .broadcast_add(mask)?
+                .reshape((batch, self.kv_heads, group * new, total))?,
+            None => scores,
+        };
+        let y = softmax(&scores)?.matmul(&v)?; // (batch, kv_heads, group·new, head_dim)
+        let y = y.reshape((batch, self.heads, new, self.head_dim))?;
+        self.o_proj.forward(&y.transpose(1, 2)?.reshape((batch, new, self.heads * self.head_dim))?)
+    }
+}

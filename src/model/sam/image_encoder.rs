@@ -1,0 +1,235 @@
+//! F_enc: SAM's ViT image encoder, windowed and global attention with decomposed relative positions.
+
+use candle_core::Tensor;
+
+use crate::nn::Result;
+use super::relative_position::DecomposedPositions;
+use super::ENCODER_EPS;
+use crate::model::stop::{check, ModelError, Stop};
+use crate::nn::{resize_bilinear, softmax, Activation, Conv3x3, LayerNorm, Linear, Mlp, PatchEmbed};
+use crate::weights::{SamConfig, Weights, WeightsError};
+
+/// Image → image embedding f.
+pub struct ImageEncoder {
+    patch_embed: PatchEmbed,
+    pos_embed: Tensor, // (1, grid, grid, dim)
+    blocks: Vec<Block>,
+    neck: Neck,
+}
+
+impl ImageEncoder {
+    pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
+        let dim = config.embed_dim;
+        let blocks = (0..config.depth)
+            .map(|i| Block::load(&weights.pp("blocks").pp(i), config, i))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            patch_embed: PatchEmbed::load(&weights.pp("patch_embed.proj"), config.patch_size, dim, true)?,
+            pos_embed: load_pos_embed(weights, config)?,
+            blocks,
+            neck: Neck::load(&weights.pp("neck"), config)?,
+        })
+    }
+
+    /// # Shapes
+    /// normalised pixels `(batch, 3, size, size)` → `(batch, prompt_dim, grid, grid)`.
+    pub fn forward(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
+        let mut x = self.patch_embed.forward(pixels)?.broadcast_add(&self.pos_embed)?;
+        for block in &self.blocks {
+            check(stop)?;
+            x = block.forward(&x, stop)?;
+        }
+        Ok(self.neck.forward(&x)?)
+    }
+}
+
+/// The learned positions, interpolated where the configured grid is not the one they were trained at.
+fn load_pos_embed(weights: &Weights, config: &SamConfig) -> Result<Tensor, WeightsError> {
+    let (name, grid, dim) = ("pos_embed", config.grid(), config.embed_dim);
+    let learned = match weights.shape(name).as_deref() {
+        Some([1, rows, columns, _]) if rows == columns => *rows,
+        _ => grid,
+    };
+    let pos_embed = weights.get((1, learned, learned, dim), name)?;
+    if learned == grid {
+        return Ok(pos_embed);
+    }
+    let resized = resize_bilinear(&pos_embed.permute([0, 3, 1, 2])?, grid, grid)?;
+    Ok(resized.permute([0, 2, 3, 1])?.contiguous()?)
+}
+
+struct Block {
+    norm1: LayerNorm,
+    attention: Attention,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    /// Side of the windows; `None` attends to the whole grid.
+    window: Option<usize>,
+}
+
+impl Block {
+    fn load(weights: &Weights, config: &SamConfig, index: usize) -> Result<Self, WeightsError> {
+        let dim = config.embed_dim;
+        let global = config.global_attn_indexes.contains(&index);
+        let window = (!global).then_some(config.window_size);
+        let norm = |name: &str| LayerNorm::load(&weights.pp(name), dim, ENCODER_EPS);
+        let dims = [dim, config.mlp_dim, dim];
+        Ok(Self {
+            norm1: norm("norm1")?,
+            attention: Attention::load(&weights.pp("attn"), config, window.unwrap_or(config.grid()))?,
+            norm2: norm("norm2")?,
+            mlp: Mlp::load(&weights.pp("mlp"), &["lin1", "lin2"], &dims, Activation::Gelu)?,
+            window,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, h, w, dim)` → the same.
+    fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
+        let y = self.norm1.forward(x)?;
+        let y = match self.window {
+            Some(window) => {
+                let (_, h, w, _) = y.dims4()?;
+                let windows = partition(&y, window)?;
+                let windows = self.attention.forward(&windows, stop)?;
+                unpartition(&windows, window, h, w)?
+            }
+            None => self.attention.forward(&y, stop)?,
+        };
+        let x = (x + y)?;
+        check(stop)?;
+        let y = self.mlp.forward(&self.norm2.forward(&x)?)?;
+        Ok((x + y)?)
+    }
+}
+
+/// # Shapes
+/// `(batch, h, w, dim)` → `(batch · windows, window, window, dim)`, zero-padded right and bottom.
+fn partition(x: &Tensor, window: usize) -> Result<Tensor> {
+    let (batch, h, w, dim) = x.dims4()?;
+    let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
+    x.pad_with_zeros(1, 0, rows * window - h)?
+        .pad_with_zeros(2, 0, columns * window - w)?
+        .reshape(&[batch, rows, window, columns, window, dim][..])?
+        .permute([0, 1, 3, 2, 4, 5])?
+        .reshape((batch * rows * columns, window, window, dim))
+}
+
+/// Inverse of [`partition`].
+fn unpartition(x: &Tensor, window: usize, h: usize, w: usize) -> Result<Tensor> {
+    let (windows, _, _, dim) = x.dims4()?;
+    let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
+    let batch = windows / (rows * columns);
+    x.reshape(&[batch, rows, columns, window, window, dim][..])?
+        .permute([0, 1, 3, 2, 4, 5])?
+        .reshape((batch, rows * window, columns * window, dim))?
+        .narrow(1, 0, h)?
+        .narrow(2, 0, w)?
+        .contiguous()
+}
+
+struct Attention {
+    qkv: Linear,
+    proj: Linear,
+    positions: DecomposedPositions,
+    heads: usize,
+}
+
+/// Scores held at once. Global attention at full size has 16 × 4096² of them, a gigabyte in f32: queries go
+/// through in blocks that stay in the cache instead.
+const MAX_SCORES: usize = 1 << 23;
+
+impl Attention {
+    fn load(weights: &Weights, config: &SamConfig, side: usize) -> Result<Self, WeightsError> {
+        let (dim, heads) = (config.embed_dim, config.num_heads);
+        let table = |name: &str| {
+            // The table may be learned at another grid: its length is its own business, its width is not.
+            let entries = match weights.shape(name).as_deref() {
+                Some([entries, _]) => *entries,
+                _ => 2 * side - 1,
+            };
+            weights.get((entries, dim / heads), name)
+        };
+        Ok(Self {
+            qkv: Linear::load(&weights.pp("qkv"), dim, 3 * dim)?,
+            proj: Linear::load(&weights.pp("proj"), dim, dim)?,
+            positions: DecomposedPositions::new(&table("rel_pos_h")?, &table("rel_pos_w")?, side)?,
+            heads,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, side, side, dim)` → the same.
+    fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
+        let (batch, h, w, dim) = x.dims4()?;
+        let (n, head_dim) = (h * w, dim / self.heads);
+        let qkv = self
+            .qkv
+            .forward(x)?
+            .reshape(&[batch, n, 3, self.heads, head_dim][..])?
+            .permute([2, 0, 3, 1, 4])?; // (3, batch, heads, n, head_dim)
+        let part = |i: usize| qkv.get(i)?.contiguous();
+        let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+        let (q, k) = self.positions.fold(&q, &k, (head_dim as f64).powf(-0.5))?;
+        let k = k.t()?;
+        let rows = (MAX_SCORES / (batch * self.heads * n)).clamp(1, n);
+        let mut parts = Vec::with_capacity(n.div_ceil(rows));
+        for start in (0..n).step_by(rows) {
+            check(stop)?;
+            let q = q.narrow(2, start, rows.min(n - start))?.contiguous()?;
+            parts.push(softmax(&q.matmul(&k)?)?.matmul(&v)?);
+        }
+        let y = match parts.as_slice() {
+            [whole] => whole.clone(),
+            parts => Tensor::cat(parts, 2)?,
+        };
+        let y = y.transpose(1, 2)?.reshape((batch, h, w, dim))?; // (batch, n, heads·head_dim)
+        Ok(self.proj.forward(&y)?)
+    }
+}
+
+/// 1×1 convolution, norm, 3×3 convolution, norm.
+struct Neck {
+    reduce: Linear,
+    norm1: LayerNorm,
+    smooth: Conv3x3,
+    norm2: LayerNorm,
+}
+
+impl Neck {
+    fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
+        let (dim, out) = (config.embed_dim, config.prompt_dim);
+        // A 1×1 convolution over channels-last pixels is a linear layer.
+        let reduce = weights.get((out, dim, 1, 1), "0.weight")?.reshape((out, dim))?;
+        Ok(Self {
+            reduce: Linear::new(reduce, None),
+            norm1: LayerNorm::load(&weights.pp(1), out, ENCODER_EPS)?,
+            smooth: Conv3x3::load(&weights.pp(2), out, out)?,
+            norm2: LayerNorm::load(&weights.pp(3), out, ENCODER_EPS)?,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, h, w, dim)` → `(batch, out, h, w)`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = self.norm1.forward(&self.reduce.forward(x)?)?;
+        let x = self.smooth.forward(&x.permute([0, 3, 1, 2])?.contiguous()?)?;
+        let x = self.norm2.forward(&x.permute([0, 2, 3, 1])?)?;
+        x.permute([0, 3, 1, 2])?.contiguous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{random, relative_error};
+
+    #[test]
+    fn unpartition_undoes_partition() {
+        for (h, w, window) in [(8, 8, 4), (9, 7, 4), (3, 5, 14)] {
+            let x = random((2, h, w, 6));
+            let back = unpartition(&partition(&x, window).unwrap(), window, h, w).unwrap();
+            assert_eq!(relative_error(&back, &x), 0.0);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The three convolutions the network has, each as what it really is.
+//!
+//! A convolution whose stride is its kernel touches every input once: it is a rearrangement and one matrix
+//! product. That is faster than the general kernel on every device and has the matrix product's backward.
+
+use candle_core::Tensor;
+
+use super::Result;
+
+use super::Linear;
+use crate::weights::{Weights, WeightsError};
+
+/// Image → one vector per patch (convolution with stride = kernel).
+#[derive(Clone, Debug)]
+pub struct PatchEmbed {
+    linear: Linear,
+    patch: usize,
+    channels: usize,
+}
+
+impl PatchEmbed {
+    /// Reads `weight` `(dim, 3, patch, patch)` and, where `bias` says so, `bias` `(dim)`.
+    pub fn load(weights: &Weights, patch: usize, dim: usize, bias: bool) -> Result<Self, WeightsError> {
+        let channels = 3;
+        let weight = weights.get((dim, channels, patch, patch), "weight")?;
+        let bias = if bias { Some(weights.get(dim, "bias")?) } else { None };
+        let weight = weight.reshape((dim, channels * patch * patch))?;
+        Ok(Self {
+            linear: Linear::new(weight, bias),
+            patch,
+            channels,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, 3, rows·patch, columns·patch)` → `(batch, rows, columns, dim)`.
+    pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
+        let (batch, _, height, width) = image.dims4()?;
+        let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
+        let patches = image
+            .reshape(&[batch, self.channels, rows, p, columns, p][..])?
+            .permute([0, 2, 4, 1, 3, 5])? // (batch, rows, columns, 3, p, p)
+            .reshape((batch, rows, columns, self.channels * p * p))?;
+        self.linear.forward(&patches)
+    }
+}
+
+/// Doubles an image's height and width (transposed convolution, kernel 2, stride 2).
+#[derive(Clone, Debug)]
+pub struct Upsample2x {
+    weight: Tensor, // (in, 4·out), columns ordered (row, column, out)
+    bias: Tensor,
+    output: usize,
+}
+
+impl Upsample2x {
+    /// Reads `weight` `(in, out, 2, 2)` and `bias` `(out)`.
+    pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+        let weight = weights.get((input, output, 2, 2), "weight")?;
+        Ok(Self {
+            weight: weight.permute([0, 2, 3, 1])?.reshape((input, 4 * output))?,
+            bias: weights.get(output, "bias")?,
+            output,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, h, w, in)` → `(batch, 2h, 2w, out)`, channels last.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, h, w, input) = x.dims4()?;
+        x.reshape((batch * h * w, input))?
+            .matmul(&self.weight)?
+            .reshape(&[batch, h, w, 2, 2, self.output][..])?
+            .permute([0, 1, 3, 2, 4, 5])? // (batch, h, 2, w, 2, out)
+            .reshape((batch, 2 * h, 2 * w, self.output))?
+            .broadcast_add(&self.bias)
+    }
+}
+
+/// 3×3 convolution, padding 1, no bias.
+#[derive(Clone, Debug)]
+pub struct Conv3x3 {
+    weight: Tensor,
+}
+
+impl Conv3x3 {
+    /// Reads `weight`, `(out, in, 3, 3)`.
+    pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+        Ok(Self {
+            weight: weights.get((output, input, 3, 3), "weight")?,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, in, h, w)` → `(batch, out, h, w)`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.conv2d(&self.weight, 1, 1, 1, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+
+    #[test]
+    fn patch_embed_equals_convolution() {
+        assert_same_forward_and_gradient(
+            &[random((2, 3, 8, 12)), random((5, 3, 4, 4)), random(5)],
+            |v| {
+                let embed = PatchEmbed {
+                    linear: Linear::new(v[1].reshape((5, 48))?, Some(v[2].clone())),
+                    patch: 4,
+                    channels: 3,
+                };
+                embed.forward(&v[0])
+            },
+            |v| {
+                let y = v[0].conv2d(&v[1], 0, 4, 1, 1)?;
+                y.permute([0, 2, 3, 1])?.broadcast_add(&v[2])
+            },
+            1e-5,
+        );
+    }
+
+    #[test]
+    fn upsample_equals_transposed_convolution() {
+        assert_same_forward_and_gradient(
+            &[random((2, 3, 5, 6)), random((6, 4, 2, 2)), random(4)],
+            |v| {
+                let up = Upsample2x {
+                    weight: v[1].permute([0, 2, 3, 1])?.reshape((6, 16))?,
+                    bias: v[2].clone(),
+                    output: 4,
+                };
+                up.forward(&v[0])
+            },
+            |v| {
+                let x = v[0].permute([0, 3, 1, 2])?.contiguous()?;
+                let y = x.conv_transpose2d(&v[1], 0, 0, 2, 1)?;
+                y.permute([0, 2, 3, 1])?.broadcast_add(&v[2])
+            },
+            1e-5,
+        );
+    }
+}

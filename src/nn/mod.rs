@@ -1,0 +1,34 @@
+//! What the network is made of.
+//!
+//! Everything here is written once for inference and training: where the input is on the path of a gradient
+//! the fused kernels carry a backward of their own ([`graft`]), and where it is not they cost nothing extra.
+//! Every fused operation keeps its plain composition beside it, and a test that both agree, forward and backward.
+
+mod activation;
+mod attention;
+mod conv;
+mod graft;
+mod kv_cache;
+mod linear;
+mod mlp;
+mod norm;
+mod resize;
+mod rope;
+mod softmax;
+
+pub use activation::Activation;
+pub use attention::attend;
+pub use conv::{Conv3x3, PatchEmbed, Upsample2x};
+pub use kv_cache::KvCache;
+pub use linear::{Embedding, Linear};
+pub use mlp::Mlp;
+pub use norm::{LayerNorm, RmsNorm};
+pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
+pub use rope::RotaryEmbedding;
+pub use softmax::{softmax, softmax_plain};
+
+/// Result of tensor arithmetic; fails with candle's error unless it says otherwise.
+pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+pub(crate) mod testing;

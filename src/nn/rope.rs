@@ -1,0 +1,74 @@
+//! Rotary position embedding in Llama's half-rotated form.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::Result;
+
+use super::graft::graft;
+
+/// cos and sin of every position, made once.
+#[derive(Clone, Debug)]
+pub struct RotaryEmbedding {
+    cos: Tensor, // (positions, head_dim / 2)
+    sin: Tensor,
+}
+
+impl RotaryEmbedding {
+    /// `scale` divides the positions (linear rope scaling; 1 for none). The tables are rounded to `precision`.
+    pub fn new(head_dim: usize, positions: usize, theta: f64, scale: f64, precision: DType, dtype: DType, device: &Device) -> Result<Self> {
+        let frequencies: Vec<f32> = (0..head_dim / 2)
+            .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
+            .collect();
+        let frequencies = Tensor::from_vec(frequencies, (1, head_dim / 2), device)?;
+        let positions: Vec<f32> = (0..positions).map(|p| (p as f64 / scale) as f32).collect();
+        let count = positions.len();
+        let angles = Tensor::from_vec(positions, (count, 1), device)?.broadcast_mul(&frequencies)?;
+        Ok(Self {
+            cos: angles.cos()?.to_dtype(precision)?.to_dtype(dtype)?,
+            sin: angles.sin()?.to_dtype(precision)?.to_dtype(dtype)?,
+        })
+    }
+
+    /// Rotates queries or keys that stand at positions `start..start + seq`.
+    ///
+    /// # Shapes
+    /// `(batch, heads, seq, head_dim)` → the same.
+    pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
+        let (_, _, seq, _) = x.dims4()?;
+        let cos = self.cos.narrow(0, start, seq)?.contiguous()?;
+        let sin = self.sin.narrow(0, start, seq)?.contiguous()?;
+        let x = x.contiguous()?;
+        if !x.track_op() {
+            return candle_nn::rotary_emb::rope(&x, &cos, &sin);
+        }
+        let y = candle_nn::rotary_emb::rope(&x.detach(), &cos, &sin)?;
+        // A rotation's transpose is the rotation back.
+        graft("rope", &x, &y, move |_, _, grad| {
+            candle_nn::rotary_emb::rope(&grad.contiguous()?, &cos, &sin.neg()?)
+        })
+    }
+
+    /// The same as a composition of candle's differentiable operations.
+    pub fn apply_plain(&self, x: &Tensor, start: usize) -> Result<Tensor> {
+        let (_, _, seq, _) = x.dims4()?;
+        let (cos, sin) = (self.cos.narrow(0, start, seq)?, self.sin.narrow(0, start, seq)?);
+        candle_nn::rotary_emb::rope_slow(x, &cos, &sin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+
+    #[test]
+    fn fused_equals_plain() {
+        let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu).unwrap();
+        assert_same_forward_and_gradient(
+            &[random((1, 2, 5, 8))],
+            |v| rope.apply(&v[0], 3),
+            |v| rope.apply_plain(&v[0], 3),
+            1e-5,
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What a person may say: [`Instruction`], checked once at the door.
+
+use std::fmt;
+
+/// A person's words: trimmed, 1 to [`Instruction::MAX_BYTES`] bytes of UTF-8, no control characters but tab
+/// and line breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Instruction(String);
+
+impl Instruction {
+    /// Longest instruction, in bytes of UTF-8 after trimming.
+    pub const MAX_BYTES: usize = 4096;
+
+    /// Trims white space at both ends and checks the rest.
+    ///
+    /// # Errors
+    /// [`InstructionError::Empty`], [`TooLong`](InstructionError::TooLong) or
+    /// [`ControlCharacter`](InstructionError::ControlCharacter).
+    pub fn parse(text: &str) -> Result<Self, InstructionError> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(InstructionError::Empty);
+        }
+        if trimmed.len() > Self::MAX_BYTES {
+            return Err(InstructionError::TooLong {
+                bytes: trimmed.len(),
+                max: Self::MAX_BYTES,
+            });
+        }
+        let start = text.len() - text.trim_start().len();
+        let control = trimmed
+            .char_indices()
+            .find(|(_, c)| c.is_control() && !matches!(c, '\t' | '\n' | '\r'));
+        if let Some((at, c)) = control {
+            return Err(InstructionError::ControlCharacter {
+                code: c.into(),
+                at: start + at,
+            });
+        }
+        Ok(Self(trimmed.to_owned()))
+    }
+
+    /// The same for bytes off a wire.
+    ///
+    /// # Errors
+    /// As [`Instruction::parse`], and [`InstructionError::NotUtf8`].
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, InstructionError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text),
+            Err(e) => Err(InstructionError::NotUtf8 {
+                at: e.valid_up_to(),
+            }),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why words were not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstructionError {
+    #[error(
+        "the instruction is empty; accepted: 1 to {} bytes of text",
+        Instruction::MAX_BYTES
+    )]
+    Empty,
+    #[error("the instruction is {bytes} bytes long; accepted: 1 to {max} bytes")]
+    TooLong { bytes: usize, max: usize },
+    /// `code` is the Unicode code point, `at` the byte offset in the text as given.
+    #[error("the instruction has control character U+{code:04X} at byte {at}; accepted: printable text, tabs and line breaks")]
+    ControlCharacter { code: u32, at: usize },
+    /// `at` is the offset of the first byte that is not UTF-8.
+    #[error("the instruction is not UTF-8 at byte {at}; accepted: UTF-8 text")]
+    NotUtf8 { at: usize },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn trims_and_keeps_the_rest() {
+        let parsed = Instruction::parse(" \n find\tthe  mug ☃\r\nplease \t").unwrap();
+        assert_eq!(parsed.as_str(), "find\tthe  mug ☃\r\nplease");
+        assert_eq!(parsed.to_string(), parsed.as_str());
+    }
+
+    #[test]
+    fn refuses_emptiness() {
+        for text in ["", " ", "\n\t\r\n", "\u{3000}"] {
+            assert_eq!(Instruction::parse(text), Err(InstructionError::Empty));
+        }
+    }
+
+    #[test]
+    fn the_bound_is_4096_bytes_after_trimming() {
+        let longest = "é".repeat(2048);
+        assert!(Instruction::parse(&format!("  {longest}  ")).is_ok());
+        assert_eq!(
+            Instruction::parse(&format!("{longest}!")),
+            Err(InstructionError::TooLong {
+                bytes: 4097,
+                max: 4096
+            })
+        );
+        assert!(Instruction::parse(&"x".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn names_the_control_character_and_where_it_is() {
+        assert_eq!(
+            Instruction::parse("  a\u{0}b"),
+            Err(InstructionError::ControlCharacter { code: 0, at: 3 })
+        );
+        assert_eq!(
+            Instruction::parse("é\u{9f}x"),
+            Err(InstructionError::ControlCharacter { code: 0x9f, at: 2 })
+        );
+        let message = Instruction::parse("a\u{7}").unwrap_err().to_string();
+        assert!(
+            message.contains("U+0007") && message.contains("accepted"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn names_the_first_byte_that_is_not_utf8() {
+        assert_eq!(
+            Instruction::parse_bytes(b"ab\xffc"),
+            Err(InstructionError::NotUtf8 { at: 2 })
+        );
+        assert_eq!(Instruction::parse_bytes(b" ok ").unwrap().as_str(), "ok");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_parsing_again_changes_nothing(bytes: Vec<u8>) {
+            if let Ok(once) = Instruction::parse_bytes(&bytes) {
+                prop_assert_eq!(Instruction::parse(once.as_str()), Ok(once));
+            }
+        }
+    }
+}

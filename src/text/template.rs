@@ -1,0 +1,112 @@
+//! How turns are written down: the conversation templates LISA models were trained with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::TextError;
+
+/// A conversation template, by its name in the reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Template {
+    /// `USER: … ASSISTANT: …</s>`; also the published 13B models'.
+    #[default]
+    #[serde(rename = "llava_v1")]
+    LlavaV1,
+    /// `[INST] … [/INST] … </s>`.
+    #[serde(rename = "llava_llama_2")]
+    LlavaLlama2,
+}
+
+/// The words around the first question. The image stands between `before` and `after`.
+pub(super) struct Frame {
+    pub before: &'static str,
+    pub after: &'static str,
+}
+
+const V1_BEFORE: &str = "A chat between a curious human and an artificial intelligence assistant. \
+    The assistant gives helpful, detailed, and polite answers to the human's questions. USER: ";
+const LLAMA_2_BEFORE: &str = "[INST] <<SYS>>\nYou are a helpful language and vision assistant. \
+    You are able to understand the visual content that the user provides, \
+    and assist the user with a variety of tasks using natural language.\n<</SYS>>\n\n";
+
+/// What marks a turn in either template, and the same with a space inside, which marks nothing.
+const MARKERS: [(&str, &str); 6] = [
+    ("USER:", "USER :"),
+    ("ASSISTANT:", "ASSISTANT :"),
+    ("[INST]", "[INST ]"),
+    ("[/INST]", "[/INST ]"),
+    ("<<SYS>>", "<<SYS >>"),
+    ("<</SYS>>", "<</SYS >>"),
+];
+
+impl Template {
+    pub const ALL: [Template; 2] = [Template::LlavaV1, Template::LlavaLlama2];
+
+    /// Name in the reference and in `lisa.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Template::LlavaV1 => "llava_v1",
+            Template::LlavaLlama2 => "llava_llama_2",
+        }
+    }
+
+    /// The reference's system prompt, and what ends the first question.
+    pub(super) fn first(self) -> Frame {
+        match self {
+            Template::LlavaV1 => Frame {
+                before: V1_BEFORE,
+                after: " ASSISTANT:",
+            },
+            Template::LlavaLlama2 => Frame {
+                before: LLAMA_2_BEFORE,
+                after: " [/INST]",
+            },
+        }
+    }
+
+    /// A later question, which follows the end-of-turn token.
+    pub(super) fn next(self, question: &str) -> String {
+        match self {
+            Template::LlavaV1 => format!("USER: {question} ASSISTANT:"),
+            Template::LlavaLlama2 => format!("[INST] {question} [/INST]"),
+        }
+    }
+
+    /// True where every turn begins with `<s>`, not the first alone.
+    pub(super) fn begins_each_turn(self) -> bool {
+        self == Template::LlavaLlama2
+    }
+}
+
+/// A person's words with the markers of turns made harmless: one space is put inside each ("USER :"), in the exact
+/// spelling of the templates. Everything else stays as it is. Both templates' markers count, because the language
+/// model below may know the other one.
+pub(super) fn neutralise(words: &str) -> String {
+    MARKERS
+        .iter()
+        .fold(words.to_owned(), |words, (marker, harmless)| {
+            words.replace(marker, harmless)
+        })
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Template {
+    type Err = TextError;
+
+    fn from_str(name: &str) -> Result<Self, TextError> {
+        let unknown = || TextError::UnknownTemplate {
+            name: name.to_owned(),
+        };
+        Self::ALL
+            .into_iter()
+            .find(|t| t.name() == name)
+            .ok_or_else(unknown)
+    }
+}

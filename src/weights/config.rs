@@ -1,0 +1,301 @@
+//! `lisa.json`: everything about a model that its tensors do not say.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::WeightsError;
+use crate::nn::Activation;
+use crate::text::Template;
+
+/// Version of `lisa.json` that this program writes and reads.
+pub const CONFIG_VERSION: u64 = 1;
+
+/// Typed form of `lisa.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LisaConfig {
+    /// [`CONFIG_VERSION`].
+    pub version: u64,
+    /// What people call the model, e.g. `LISA-7B-v1`.
+    pub name: String,
+    /// Where the weights came from, in words.
+    pub source: String,
+    /// Licence of the weights, where known.
+    pub licence: Option<String>,
+    /// How `model.safetensors` stores its floating-point tensors.
+    pub dtype: DType,
+    pub template: Template,
+    pub tokens: SpecialTokens,
+    pub clip: ClipConfig,
+    pub clip_preprocess: ClipPreprocess,
+    pub projector: ProjectorKind,
+    pub llama: LlamaConfig,
+    /// Width of the embedding that prompts the mask decoder (256).
+    pub out_dim: usize,
+    pub sam: SamConfig,
+    pub sam_preprocess: SamPreprocess,
+}
+
+/// Storage type of floating-point tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<DType> for candle_core::DType {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::F32 => candle_core::DType::F32,
+            DType::F16 => candle_core::DType::F16,
+            DType::Bf16 => candle_core::DType::BF16,
+        }
+    }
+}
+
+/// Ids of the tokens that mean something to the program. They differ by checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecialTokens {
+    pub bos: u32,
+    pub eos: u32,
+    pub seg: u32,
+    /// `<im_start>` and `<im_end>`, where the checkpoint brackets the image with them.
+    pub im_start: Option<u32>,
+    pub im_end: Option<u32>,
+}
+
+/// CLIP vision tower.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipConfig {
+    pub image_size: usize,
+    pub patch_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub layer_norm_eps: f64,
+    pub hidden_act: Activation,
+    /// Which hidden state is the feature, counted as transformers does: 0 the embeddings, −1 the last layer's.
+    pub select_layer: i64,
+    pub select_feature: FeatureSelection,
+}
+
+/// Which rows of the hidden state are features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureSelection {
+    /// The patches, without the class token.
+    Patch,
+    /// The class token and the patches.
+    ClsPatch,
+}
+
+impl ClipConfig {
+    /// Patches per image.
+    pub fn num_patches(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2)
+    }
+
+    /// Rows of the feature the projector sees.
+    pub fn num_features(&self) -> usize {
+        match self.select_feature {
+            FeatureSelection::Patch => self.num_patches(),
+            FeatureSelection::ClsPatch => self.num_patches() + 1,
+        }
+    }
+
+    /// Transformer layers that have to run for the selected hidden state.
+    pub fn layers_needed(&self) -> usize {
+        let states = self.num_hidden_layers as i64 + 1;
+        let index = if self.select_layer < 0 { states + self.select_layer } else { self.select_layer };
+        index.clamp(0, self.num_hidden_layers as i64) as usize
+    }
+}
+
+/// How a frame becomes the vision tower's input (`preprocessor_config.json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipPreprocess {
+    /// The short side is resized to this.
+    pub size: usize,
+    /// Side of the centred crop.
+    pub crop: usize,
+    /// Of RGB in 0..=1.
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
+/// From vision features to the language model's width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProjectorKind {
+    #[serde(rename = "linear")]
+    Linear,
+    #[serde(rename = "mlp2x_gelu")]
+    Mlp2xGelu,
+}
+
+/// The language model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LlamaConfig {
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub rms_norm_eps: f64,
+    pub rope_theta: f64,
+    /// Positions are divided by this (linear rope scaling); 1 for none.
+    pub rope_scale: f64,
+    pub max_position_embeddings: usize,
+    /// Precision of the rotary tables. The reference holds them in its checkpoint's precision, and rounds the
+    /// angles' cosines accordingly whatever it computes in.
+    pub rope_table_dtype: DType,
+}
+
+impl LlamaConfig {
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+}
+
+/// Segment Anything: image encoder, prompt encoder, mask decoder. Inferred from tensor shapes by `lisa convert`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SamConfig {
+    /// Side of the square input. Where it is not the side the weights were trained at, positions are interpolated.
+    pub image_size: usize,
+    pub patch_size: usize,
+    pub embed_dim: usize,
+    pub depth: usize,
+    pub num_heads: usize,
+    pub mlp_dim: usize,
+    /// Side of an attention window, in patches.
+    pub window_size: usize,
+    /// Layers that attend globally.
+    pub global_attn_indexes: Vec<usize>,
+    /// Width of the image embedding, the prompts and the mask decoder (256).
+    pub prompt_dim: usize,
+    pub decoder_depth: usize,
+    pub decoder_heads: usize,
+    pub decoder_mlp_dim: usize,
+    /// The decoder's cross attention works in `prompt_dim` divided by this.
+    pub attention_downsample_rate: usize,
+    /// Mask tokens of the decoder (4: one for a single mask, three for alternatives).
+    pub num_mask_tokens: usize,
+    pub iou_head_depth: usize,
+    pub iou_head_hidden_dim: usize,
+}
+
+impl SamConfig {
+    /// Patches along a side of the input.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+}
+
+/// How a frame becomes SAM's input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SamPreprocess {
+    /// Of RGB in 0..=255.
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
+impl Default for SamPreprocess {
+    fn default() -> Self {
+        Self {
+            mean: [123.675, 116.28, 103.53],
+            std: [58.395, 57.12, 57.375],
+        }
+    }
+}
+
+impl LisaConfig {
+    /// Reads and checks `lisa.json`.
+    ///
+    /// # Errors
+    /// A version this program does not read, a field that is missing or unknown, or numbers that contradict
+    /// each other, by name.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = |reason: String| WeightsError::Invalid {
+            path: path.to_owned(),
+            reason,
+        };
+        // The version first: another version's fields are none of our business.
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
+        match value.get("version").and_then(serde_json::Value::as_u64) {
+            Some(CONFIG_VERSION) => {}
+            Some(found) => {
+                return Err(WeightsError::Version {
+                    path: path.to_owned(),
+                    found,
+                    expected: CONFIG_VERSION,
+                })
+            }
+            None => return Err(invalid("it has no \"version\" number; is it a lisa.json?".into())),
+        }
+        let config: Self = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("clip.hidden_size", self.clip.hidden_size),
+            ("clip.num_attention_heads", self.clip.num_attention_heads),
+            ("clip.patch_size", self.clip.patch_size),
+            ("clip_preprocess.crop", self.clip_preprocess.crop),
+            ("llama.hidden_size", self.llama.hidden_size),
+            ("llama.num_attention_heads", self.llama.num_attention_heads),
+            ("llama.num_key_value_heads", self.llama.num_key_value_heads),
+            ("llama.max_position_embeddings", self.llama.max_position_embeddings),
+            ("sam.patch_size", self.sam.patch_size),
+            ("sam.num_heads", self.sam.num_heads),
+            ("sam.window_size", self.sam.window_size),
+            ("sam.decoder_heads", self.sam.decoder_heads),
+            ("sam.attention_downsample_rate", self.sam.attention_downsample_rate),
+            ("sam.num_mask_tokens", self.sam.num_mask_tokens),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{name} is 0; it must be 1 or more"));
+        }
+        let divides = [
+            ("clip.hidden_size", self.clip.hidden_size, "clip.num_attention_heads", self.clip.num_attention_heads),
+            ("clip.image_size", self.clip.image_size, "clip.patch_size", self.clip.patch_size),
+            ("llama.hidden_size", self.llama.hidden_size, "llama.num_attention_heads", self.llama.num_attention_heads),
+            (
+                "llama.num_attention_heads",
+                self.llama.num_attention_heads,
+                "llama.num_key_value_heads",
+                self.llama.num_key_value_heads,
+            ),
+            ("sam.image_size", self.sam.image_size, "sam.patch_size", self.sam.patch_size),
+            ("sam.embed_dim", self.sam.embed_dim, "sam.num_heads", self.sam.num_heads),
+            ("sam.prompt_dim", self.sam.prompt_dim, "sam.decoder_heads", self.sam.decoder_heads),
+        ];
+        for (a, x, b, y) in divides {
+            if x < y || x % y != 0 {
+                return Err(format!("{a} is {x}, which is not a multiple of {b}, {y}"));
+            }
+        }
+        if self.clip_preprocess.crop != self.clip.image_size {
+            return Err(format!(
+                "clip_preprocess.crop is {}, and clip.image_size is {}; they must be equal",
+                self.clip_preprocess.crop, self.clip.image_size
+            ));
+        }
+        if self.out_dim != self.sam.prompt_dim {
+            return Err(format!(
+                "out_dim is {}, and sam.prompt_dim is {}; they must be equal",
+                self.out_dim, self.sam.prompt_dim
+            ));
+        }
+        Ok(())
+    }
+}

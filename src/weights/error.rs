@@ -1,0 +1,51 @@
+//! What can be wrong with a checkpoint or a model directory.
+
+use std::path::PathBuf;
+
+/// A checkpoint or model directory that cannot be used, and what is accepted instead.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("{what} not found: {path}; {accepted}")]
+    Missing {
+        what: &'static str,
+        path: PathBuf,
+        accepted: &'static str,
+    },
+    #[error("cannot read {path}: {source}")]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot write {path}: {reason}")]
+    Write { path: PathBuf, reason: String },
+    #[error("{path} is not valid: {reason}")]
+    Invalid { path: PathBuf, reason: String },
+    #[error("{path} has format version {found}; this program reads version {expected}: convert the checkpoint again with `lisa convert`")]
+    Version { path: PathBuf, found: u64, expected: u64 },
+    #[error("{path} is truncated: its header describes {expected} bytes, the file has {found}; copy or convert it again")]
+    Truncated { path: PathBuf, expected: u64, found: u64 },
+    #[error("tensor {name} is missing from the weights")]
+    MissingTensor { name: String },
+    #[error("tensor {name} has shape {found:?}, the configuration wants {expected:?}")]
+    Shape {
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("{path}: {name} is {found}; accepted: {accepted}")]
+    Unsupported {
+        path: PathBuf,
+        name: &'static str,
+        found: String,
+        accepted: &'static str,
+    },
+    #[error("the checkpoint's tokenizer: {0}")]
+    Text(#[from] crate::text::TextError),
+    #[error("tensor {name}: {source}")]
+    Tensor {
+        name: String,
+        source: candle_core::Error,
+    },
+    #[error("{0}")]
+    Candle(#[from] candle_core::Error),
+}

@@ -1,0 +1,27 @@
+//! A published checkpoint becomes one model directory, and a model directory opens in seconds.
+//!
+//! | file of a model directory | what it is |
+//! |---|---|
+//! | `lisa.json` | [`LisaConfig`]: dimensions, template, token ids, preprocessing, source; versioned |
+//! | `model.safetensors` | every tensor, under the checkpoints' names; memory-mapped |
+//! | `tokenizer.json` | for the `tokenizers` crate |
+//!
+//! **Invariant:** nothing outside this module knows how a checkpoint is stored.
+
+mod checkpoint;
+mod config;
+mod convert;
+mod error;
+mod model_dir;
+mod published;
+mod sam_dims;
+mod source;
+
+pub use config::{
+    ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig, ProjectorKind, SamConfig,
+    SamPreprocess, SpecialTokens, CONFIG_VERSION,
+};
+pub use convert::{convert, ConvertOptions, ConvertReport};
+pub use error::WeightsError;
+pub use model_dir::ModelDir;
+pub use source::Weights;

@@ -1,0 +1,131 @@
+//! Opening a model directory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Device};
+
+use super::{LisaConfig, Weights, WeightsError};
+use crate::text::LisaTokenizer;
+
+const ACCEPTED: &str = "a model directory holds lisa.json, model.safetensors and tokenizer.json; `lisa convert` makes one";
+
+/// An opened model directory: configuration and tokenizer read, weights located.
+pub struct ModelDir {
+    path: PathBuf,
+    /// Numbers in all tensors together.
+    pub parameters: u64,
+    pub config: LisaConfig,
+    pub tokenizer: LisaTokenizer,
+}
+
+impl ModelDir {
+    /// Reads everything but the tensors.
+    ///
+    /// # Errors
+    /// Names the file that is missing, truncated, of another version or inconsistent.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+        let path = path.as_ref().to_owned();
+        let missing = |what, path: PathBuf| WeightsError::Missing {
+            what,
+            path,
+            accepted: ACCEPTED,
+        };
+        if !path.is_dir() {
+            return Err(missing("model directory", path));
+        }
+        for name in ["lisa.json", "model.safetensors", "tokenizer.json"] {
+            if !path.join(name).is_file() {
+                return Err(missing("model file", path.join(name)));
+            }
+        }
+        let config = LisaConfig::read(&path.join("lisa.json"))?;
+        let tokenizer = LisaTokenizer::from_file(&path.join("tokenizer.json"))?;
+        for (name, id) in [("tokens.seg", Some(config.tokens.seg)), ("tokens.im_start", config.tokens.im_start)] {
+            if id.is_some_and(|id| id as usize >= config.llama.vocab_size) {
+                return Err(WeightsError::Invalid {
+                    path: path.join("lisa.json"),
+                    reason: format!(
+                        "{name} is {}, and llama.vocab_size is {}",
+                        id.unwrap_or_default(),
+                        config.llama.vocab_size
+                    ),
+                });
+            }
+        }
+        let parameters = check_header(&path.join("model.safetensors"))?;
+        Ok(Self {
+            path,
+            parameters,
+            config,
+            tokenizer,
+        })
+    }
+
+    /// Maps the tensors; they are read as they are asked for.
+    pub fn weights(&self, dtype: DType, device: &Device) -> Result<Weights, WeightsError> {
+        let path = self.path.join("model.safetensors");
+        // SAFETY: the mapping is read-only and lives as long as `Weights`. Truncating the file under a running
+        // program would be a fault; `lisa convert` never writes in place, it renames a finished file.
+        #[allow(unsafe_code)]
+        let mapped = unsafe { MmapedSafetensors::new(&path) };
+        let mapped = mapped.map_err(|e| WeightsError::Invalid {
+            path,
+            reason: e.to_string(),
+        })?;
+        Ok(Weights::from_mapped(mapped, dtype, device))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Compares the file's length with what its header describes: a half-copied file says so in one sentence.
+/// Returns the number of parameters.
+fn check_header(path: &Path) -> Result<u64, WeightsError> {
+    let io = |source| WeightsError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(io)?;
+    let found = file.metadata().map_err(io)?.len();
+    let truncated = |expected| WeightsError::Truncated {
+        path: path.to_owned(),
+        expected,
+        found,
+    };
+    let mut prefix = [0u8; 8];
+    if found < 8 {
+        return Err(truncated(8));
+    }
+    file.read_exact(&mut prefix).map_err(io)?;
+    let header_len = u64::from_le_bytes(prefix);
+    if header_len > found - 8 {
+        // Also what a file that is no safetensors at all looks like.
+        return Err(truncated(header_len.saturating_add(8)));
+    }
+    let mut header = vec![0u8; header_len as usize];
+    file.read_exact(&mut header).map_err(io)?;
+    let header: BTreeMap<String, Header> = serde_json::from_slice(&header).map_err(|e| WeightsError::Invalid {
+        path: path.to_owned(),
+        reason: format!("its safetensors header cannot be read: {e}"),
+    })?;
+    let end = header.values().filter_map(|t| t.data_offsets).map(|o| o[1]).max().unwrap_or(0);
+    let expected = end.saturating_add(8 + header_len);
+    if found < expected {
+        return Err(truncated(expected));
+    }
+    let shapes = header.values().filter_map(|t| t.shape.as_ref());
+    Ok(shapes.map(|s| s.iter().product::<u64>()).sum())
+}
+
+/// A tensor's entry in a safetensors header; the file's metadata has neither field.
+#[derive(serde::Deserialize)]
+struct Header {
+    shape: Option<Vec<u64>>,
+    data_offsets: Option<[u64; 2]>,
+}

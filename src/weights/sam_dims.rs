@@ -1,0 +1,77 @@
+//! SAM's dimensions, read off its tensors' shapes: ViT-B, L, H and smaller need no table.
+
+use super::checkpoint::Checkpoint;
+use super::{SamConfig, WeightsError};
+
+/// Prefix of SAM's tensors in a LISA checkpoint.
+pub(super) const SAM_PREFIX: &str = "model.visual_model";
+
+/// SAM's two-way transformer has 8 heads in every published size; shapes do not tell.
+const DECODER_HEADS: usize = 8;
+
+/// # Errors
+/// The tensor that is missing or whose shape makes no sense.
+pub(super) fn infer(checkpoint: &Checkpoint) -> Result<SamConfig, WeightsError> {
+    let shape = |name: &str, rank: usize| -> Result<Vec<usize>, WeightsError> {
+        let name = format!("{SAM_PREFIX}.{name}");
+        let found = checkpoint
+            .shape(&name)
+            .ok_or_else(|| WeightsError::MissingTensor { name: name.clone() })?;
+        if found.len() != rank {
+            return Err(WeightsError::Shape {
+                name,
+                expected: vec![0; rank],
+                found: found.to_vec(),
+            });
+        }
+        Ok(found.to_vec())
+    };
+    let count = |pattern: &dyn Fn(usize) -> String| {
+        (0..)
+            .take_while(|i| checkpoint.shape(&format!("{SAM_PREFIX}.{}", pattern(*i))).is_some())
+            .count()
+    };
+
+    let patch = shape("image_encoder.patch_embed.proj.weight", 4)?;
+    let (embed_dim, patch_size) = (patch[0], patch[3]);
+    let grid = shape("image_encoder.pos_embed", 4)?[1];
+    let depth = count(&|i| format!("image_encoder.blocks.{i}.attn.qkv.weight"));
+    let mlp_dim = shape("image_encoder.blocks.0.mlp.lin1.weight", 2)?[0];
+
+    // A relative-position table has 2·side − 1 rows: the whole grid's in global layers, the window's in others.
+    let mut head_dim = embed_dim;
+    let mut window_size = grid;
+    let mut global_attn_indexes = Vec::new();
+    for i in 0..depth {
+        let table = shape(&format!("image_encoder.blocks.{i}.attn.rel_pos_h"), 2)?;
+        head_dim = table[1].max(1);
+        let side = table[0].div_ceil(2);
+        if side >= grid {
+            global_attn_indexes.push(i);
+        } else {
+            window_size = side;
+        }
+    }
+
+    let prompt_dim = shape("image_encoder.neck.0.weight", 4)?[0];
+    let decoder = "mask_decoder.transformer.layers";
+    let internal = shape(&format!("{decoder}.0.cross_attn_token_to_image.q_proj.weight"), 2)?[0];
+    Ok(SamConfig {
+        image_size: grid * patch_size,
+        patch_size,
+        embed_dim,
+        depth,
+        num_heads: embed_dim / head_dim,
+        mlp_dim,
+        window_size,
+        global_attn_indexes,
+        prompt_dim,
+        decoder_depth: count(&|i| format!("{decoder}.{i}.self_attn.q_proj.weight")),
+        decoder_heads: DECODER_HEADS,
+        decoder_mlp_dim: shape(&format!("{decoder}.0.mlp.lin1.weight"), 2)?[0],
+        attention_downsample_rate: prompt_dim / internal.max(1),
+        num_mask_tokens: shape("mask_decoder.mask_tokens.weight", 2)?[0],
+        iou_head_depth: count(&|i| format!("mask_decoder.iou_prediction_head.layers.{i}.weight")),
+        iou_head_hidden_dim: shape("mask_decoder.iou_prediction_head.layers.0.weight", 2)?[0],
+    })
+}

@@ -1,0 +1,1 @@
+#[test] fn dump(){ for n in ["plain","ignore","overlap","empty"]{ let im=lisa::image::read_image(std::path::Path::new(&format!("tests/golden/tiny/reason_seg/ReasonSeg/val/{n}.jpg"))).unwrap(); std::fs::write(format!("/tmp/{n}.raw"), im.into_raw()).unwrap(); } }
