@@ -82,7 +82,7 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
             .map(|h| now.saturating_duration_since(h.arrived));
         (frames.received(), frames.rate_hz(now), age)
     };
-    let silent = age.unwrap_or_else(|| dispatcher.opened().elapsed());
+    let silent = age.unwrap_or_else(|| shared.listening_since().elapsed());
     let health = dispatcher.health();
 
     let (level, message) = if !shared.enabled() {
@@ -127,11 +127,11 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
         values: Vec::new(),
     };
     let engine = dispatcher.engine().status();
-    report.value("model", &engine.model);
+    report.value("model", &engine.model.model);
     report.value("model directory", params.model.display());
-    report.value("parameters of the model", engine.parameters);
-    report.value("device", &engine.device);
-    report.value("dtype", &engine.dtype);
+    report.value("parameters of the model", engine.model.parameters);
+    report.value("device", &engine.model.device);
+    report.value("dtype", &engine.model.dtype);
     report.value("memory", memory());
     report.value(
         "mode",
@@ -247,7 +247,7 @@ pub fn image_trouble(
             format!("{head}, which best effort cannot give; set image_reliability to best_effort")
         }
         false => format!(
-            "{head}; they fit together, but {} sends nothing",
+            "{head}; they fit together, but nothing has come from {}",
             first.node
         ),
     }

@@ -71,7 +71,6 @@ pub struct Dispatcher {
     repeat: Repeat,
     health: Health,
     asked: u64,
-    opened: Instant,
 }
 
 impl Dispatcher {
@@ -94,7 +93,6 @@ impl Dispatcher {
             repeat: Repeat::default(),
             health: Health::default(),
             asked: 0,
-            opened: Instant::now(),
         }
     }
 
@@ -118,11 +116,6 @@ impl Dispatcher {
     /// Goals the action server remembers.
     pub fn goals(&self) -> usize {
         self.action.remembered()
-    }
-
-    /// When the node began to take questions.
-    pub fn opened(&self) -> Instant {
-        self.opened
     }
 
     /// Does what the spinning thread reports; [`Input::Broken`] is not for the dispatcher.
@@ -348,7 +341,7 @@ impl Dispatcher {
     }
 
     fn no_image(&self) -> Refusal {
-        let silent = self.opened.elapsed();
+        let silent = self.shared.listening_since().elapsed();
         Refusal::new(
             Status::NoImage,
             image_trouble(
@@ -437,7 +430,7 @@ impl Dispatcher {
         let Some(run) = self.running.get_mut(&key) else {
             return;
         };
-        run.begun |= stage != Stage::Queue;
+        run.begun = true;
         if let Origin::Goal(id) = run.ask.origin {
             self.action.feedback(id, stage.name(), "", run.tokens);
         }
@@ -477,21 +470,29 @@ impl Dispatcher {
         let (header, params) = (picture.image.header(), self.shared.params());
         let status = Status::from(answer.status);
         self.outputs.delta(&ask, header, "", answer.tokens, true);
-        self.outputs.answer(
-            header,
-            &frame,
-            answer,
-            params.publish_overlay.then_some(params.overlay_alpha),
-        );
+        let alpha = params.publish_overlay.then_some(params.overlay_alpha);
+        self.outputs.answer(&ask, header, &frame, answer, alpha);
         let result = convert::answered(&ask, header, answer);
         self.outputs.result(&result);
         if let Origin::Goal(id) = ask.origin {
             self.action.finish(id, status, &result, now);
         }
-        self.health.frames_used += 1;
-        self.health.answered(status, &answer.timings);
+        self.health
+            .answered(status, picture.number, &answer.timings);
         let seconds = now.duration_since(ask.received).as_secs_f64();
-        tracing::info!("{} in {seconds:.2} s: {:?}", status.name(), answer.text);
+        let what = match answer.objects.len() {
+            1 => "1 object".to_owned(),
+            n => format!("{n} objects"),
+        };
+        tracing::info!(
+            "{} in {seconds:.2} s, {what}: {:?}",
+            status.name(),
+            answer.text
+        );
+        answer
+            .notes
+            .iter()
+            .for_each(|note| tracing::info!("instruction {}: {note}", ask.id));
     }
 
     /// An end without an answer, of a question that was in the engine's hands.

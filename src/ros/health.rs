@@ -13,6 +13,7 @@ pub struct Health {
     pub results: BTreeMap<Status, u64>,
     /// Frames that an answer was computed from.
     pub frames_used: u64,
+    last_frame: u64,
     /// Of the last answer.
     pub timings: Option<Timings>,
     /// The last instruction that got no answer.
@@ -21,8 +22,12 @@ pub struct Health {
 }
 
 impl Health {
-    pub fn answered(&mut self, status: Status, timings: &Timings) {
+    /// `frame` is the number of the camera frame, 0 for a picture of the asker's own.
+    pub fn answered(&mut self, status: Status, frame: u64, timings: &Timings) {
         self.count(status);
+        // Two questions about one frame use one frame; stamped instructions may go back and count an old one again.
+        self.frames_used += u64::from(frame != 0 && frame != self.last_frame);
+        self.last_frame = frame;
         self.timings = Some(timings.clone());
     }
 

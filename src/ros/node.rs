@@ -89,12 +89,12 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
             return Err(error);
         }
     };
-    let status = engine.status();
+    let model = engine.status().model;
     tracing::info!(
         "ready: {} on {} in {}; image {}, instruction {}",
-        status.model,
-        status.device,
-        status.dtype,
+        model.model,
+        model.device,
+        model.dtype,
         parts.shared.names.image,
         parts.shared.names.instruction
     );
@@ -218,6 +218,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     // It may have been changed while the model was loading.
     engine.set_max_pending(max_pending);
     let mut dispatcher = Dispatcher::new(Arc::clone(&shared), engine, outputs, action, sender);
+    shared.listen();
     spinner.open();
     let mut second = every_second();
     let mut silence = Silence::default();
@@ -239,7 +240,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             _ = second.tick() => {
                 dispatcher.tick();
                 dispatcher.outputs().diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
-                silence.look(&shared, dispatcher.opened());
+                silence.look(&shared);
             }
         }
     };
@@ -276,8 +277,11 @@ struct Silence {
 }
 
 impl Silence {
-    fn look(&mut self, shared: &Shared, opened: Instant) {
-        let arrived = shared.frames().newest().map_or(opened, |h| h.arrived);
+    fn look(&mut self, shared: &Shared) {
+        let arrived = shared
+            .frames()
+            .newest()
+            .map_or(shared.listening_since(), |h| h.arrived);
         let silent = arrived.elapsed();
         let is_silent = shared.enabled() && silent >= SILENCE;
         if is_silent && !self.said {

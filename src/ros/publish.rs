@@ -2,7 +2,7 @@
 //!
 //! The result goes out last, so that whoever acts on it finds the mask already there.
 
-use image::GrayImage;
+use image::RgbImage;
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::lisa_ros::msg::{ReasoningResult, TextDelta};
 use r2r::sensor_msgs::msg::Image;
@@ -12,7 +12,7 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use super::convert::{mono8, rgb8, ros_text};
 use super::instructions::Ask;
 use crate::engine::{Answer, AnswerStatus, Frame};
-use crate::image::{draw_overlay, mask_union};
+use crate::image::{draw_overlay, union_masks, Caption, OverlayObject};
 
 /// The node's publishers. All reliable, depth 10.
 pub struct Outputs {
@@ -55,26 +55,30 @@ impl Outputs {
     /// The masks and the words of an answer; `overlay_alpha` where the overlay is wanted.
     pub fn answer(
         &self,
+        ask: &Ask,
         header: &Header,
         frame: &Frame,
         answer: &Answer,
         overlay_alpha: Option<f32>,
     ) {
+        let (width, height) = (frame.width(), frame.height());
         match answer.status {
-            AnswerStatus::Segmented => {
-                let union = mask_union(frame.width(), frame.height(), &answer.objects);
-                send(&self.mask, &mono8(header, union));
+            // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest: with no
+            // objects the union is all zero.
+            AnswerStatus::Segmented | AnswerStatus::EmptyMask => {
+                let masks = answer.objects.iter().map(|o| (o.roi, &o.mask));
+                send(
+                    &self.mask,
+                    &mono8(header, union_masks(width, height, masks)),
+                );
             }
-            // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest.
-            AnswerStatus::EmptyMask => send(
-                &self.mask,
-                &mono8(header, GrayImage::new(frame.width(), frame.height())),
-            ),
             AnswerStatus::TextOnly => {}
         }
         if let Some(alpha) = overlay_alpha.filter(|_| watched(&self.overlay)) {
-            let picture = draw_overlay(frame.pixels(), &answer.objects, alpha);
-            send(&self.overlay, &rgb8(header, picture));
+            send(
+                &self.overlay,
+                &rgb8(header, overlay(ask, frame, answer, alpha)),
+            );
         }
         send(
             &self.answer,
@@ -91,6 +95,24 @@ impl Outputs {
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }
+}
+
+fn overlay(ask: &Ask, frame: &Frame, answer: &Answer, alpha: f32) -> RgbImage {
+    let objects: Vec<_> = answer
+        .objects
+        .iter()
+        .map(|o| OverlayObject {
+            roi: o.roi,
+            mask: &o.mask,
+            label: &o.label,
+            score: o.score,
+        })
+        .collect();
+    let caption = Caption {
+        instruction: ask.text.words.clone(),
+        answer: answer.text.clone(),
+    };
+    draw_overlay(frame.pixels(), &objects, Some(&caption), alpha)
 }
 
 fn watched<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -35,6 +36,7 @@ pub struct Shared {
     frames: Mutex<FrameStore<SourceImage>>,
     image_publishers: Mutex<Vec<ImagePublisher>>,
     enabled: AtomicBool,
+    listening_since: Mutex<Instant>,
     /// Wakes the dispatcher when a frame has come; several frames may be one wake-up.
     pub frame_arrived: Notify,
 }
@@ -47,6 +49,7 @@ impl Shared {
             frames: Mutex::new(FrameStore::new(Bounds::default())),
             image_publishers: Mutex::default(),
             enabled: AtomicBool::new(true),
+            listening_since: Mutex::new(Instant::now()),
             frame_arrived: Notify::new(),
         }
     }
@@ -82,11 +85,28 @@ impl Shared {
         self.enabled.load(Ordering::Relaxed)
     }
 
+    /// Since when frames are taken; silence of the camera is counted from here.
+    pub fn listening_since(&self) -> Instant {
+        *self
+            .listening_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frames are taken from now on.
+    pub fn listen(&self) {
+        *self
+            .listening_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     /// A disabled node holds no frames, so that none is stale when it is enabled again.
     pub fn set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::Relaxed);
-        if !enabled {
-            self.frames().clear();
+        match enabled {
+            true => self.listen(),
+            false => self.frames().clear(),
         }
     }
 }
