@@ -5,9 +5,16 @@ use std::time::{Duration, Instant};
 /// What is asked again and again, and when it was asked last.
 #[derive(Debug, Default)]
 pub struct Repeat {
-    last: Option<String>,
+    last: Option<Repeated>,
     frame: u64,
     started: Option<Instant>,
+}
+
+/// The instruction that is repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    pub id: String,
+    pub words: String,
 }
 
 /// When to ask again.
@@ -20,9 +27,9 @@ pub enum Due {
 }
 
 impl Repeat {
-    /// These words are the instruction from now on; `frame` (its number) is being asked about already.
-    pub fn remember(&mut self, words: &str, frame: u64, now: Instant) {
-        self.last = Some(words.to_owned());
+    /// This is the instruction from now on; `frame` (its number) is being asked about already.
+    pub fn remember(&mut self, last: Repeated, frame: u64, now: Instant) {
+        self.last = Some(last);
         self.began(frame, now);
     }
 
@@ -33,8 +40,8 @@ impl Repeat {
     }
 
     /// The instruction to repeat.
-    pub fn words(&self) -> Option<&str> {
-        self.last.as_deref()
+    pub fn last(&self) -> Option<&Repeated> {
+        self.last.as_ref()
     }
 
     /// Whether to ask about the frame `newest` (its number), `idle` where nothing is being answered.
@@ -64,7 +71,11 @@ mod tests {
             Due::Never,
             "nothing to repeat yet"
         );
-        repeat.remember("find the cup", 1, t);
+        let last = Repeated {
+            id: "7".to_owned(),
+            words: "find the cup".to_owned(),
+        };
+        repeat.remember(last, 1, t);
         assert_eq!(
             repeat.due(Some(1), true, 2.0, t + ms(900)),
             Due::Never,

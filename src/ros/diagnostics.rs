@@ -188,12 +188,11 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
             format!("{:.4} s", timings.total.as_secs_f64()),
         );
     }
-    if let Some((refusal, at)) = &health.last_error {
-        report.value(
-            "last error",
-            format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
-        );
-    }
+    let last_error = match &health.last_error {
+        Some((refusal, at)) => format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
+        None => "none".to_owned(),
+    };
+    report.value("last error", last_error);
     report.into_message(&shared.names.node, clock)
 }
 

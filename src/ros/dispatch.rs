@@ -1,8 +1,7 @@
 //! From instruction to result: the one place that knows which questions are open.
 //!
 //! **Invariant.** Every [`Ask`] that enters [`Dispatcher::ask`] leaves through [`Dispatcher::refuse`] or
-//! [`Dispatcher::answered`], once. Whoever is not yet out is in `waiting` (a stamped instruction that is ahead of the
-//! camera) or in `running` (the engine has it).
+//! [`Dispatcher::answered`], once. Whoever is not yet out is in `waiting` (its frame is still on its way) or in `running` (the engine has it).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::action::ActionServer;
-use super::continuous::{Due, Repeat};
+use super::continuous::{Due, Repeat, Repeated};
 use super::convert::{self, Refusal, SourceImage, Status};
 use super::diagnostics::image_trouble;
 use super::frames::{Held, Nearest, Stamp};
@@ -26,6 +25,9 @@ use crate::engine::{Answer, CancelToken, Engine, Event, Frame, Request, RequestE
 
 /// A stamped instruction may come before its frame; it waits for the camera this long, or `sync_slop_s` where that is more.
 const CAMERA_LAG: Duration = Duration::from_millis(500);
+
+/// A node that has just begun to listen gives the camera this long to show something.
+const FIRST_FRAME: Duration = Duration::from_secs(1);
 
 /// The frame a question is about.
 struct Picture {
@@ -45,7 +47,6 @@ impl From<Held<SourceImage>> for Picture {
 
 struct Waiting {
     ask: Ask,
-    stamp: Stamp,
     until: Instant,
 }
 
@@ -197,16 +198,12 @@ impl Dispatcher {
     /// A frame came, or a deadline passed.
     pub fn look(&mut self) {
         let now = Instant::now();
-        let ready = |w: &Waiting| w.until <= now || self.shared.frames().has_reached(w.stamp);
-        let (ready, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(ready);
+        let waiting = std::mem::take(&mut self.waiting);
+        let ready = |w: &Waiting| w.until <= now || !self.is_awaited(w.ask.origin);
+        let (ready, waiting) = waiting.into_iter().partition(ready);
         self.waiting = waiting;
-        for Waiting { ask, stamp, .. } in ready {
-            match self.nearest(stamp) {
-                Ok(picture) => self.submit(ask, picture, now),
-                Err(refusal) => self.refuse(ask, &Header::default(), refusal, now),
-            }
+        for Waiting { ask, .. } in ready {
+            self.pick(ask, now);
         }
         self.repeat_if_due(now);
     }
@@ -270,21 +267,55 @@ impl Dispatcher {
         if let Some(refusal) = self.unfit(&ask) {
             return self.refuse(ask, &Header::default(), refusal, now);
         }
-        let picture = match (own, ask.origin) {
-            (Some(image), _) => Ok(Picture {
-                number: 0,
-                image: Arc::new(image),
-            }),
-            (None, Origin::Stamped(stamp)) if !self.shared.frames().has_reached(stamp) => {
-                return self.wait(ask, stamp, now)
-            }
-            (None, Origin::Stamped(stamp)) => self.nearest(stamp),
-            (None, _) => self.newest(),
+        match (own, self.patience(ask.origin, now)) {
+            (Some(image), _) => self.submit(
+                ask,
+                Picture {
+                    number: 0,
+                    image: Arc::new(image),
+                },
+                now,
+            ),
+            (None, Some(until)) => self.wait(ask, until, now),
+            (None, None) => self.pick(ask, now),
+        }
+    }
+
+    /// Takes the frame the question is about from those that are there.
+    fn pick(&mut self, ask: Ask, now: Instant) {
+        let picture = match ask.origin {
+            Origin::Stamped(stamp) => self.nearest(stamp),
+            Origin::Newest | Origin::Repeat | Origin::Goal(_) => self.newest(),
         };
         match picture {
             Ok(picture) => self.submit(ask, picture, now),
             Err(refusal) => self.refuse(ask, &Header::default(), refusal, now),
         }
+    }
+
+    /// True while the frame the question is about may still be on its way.
+    fn is_awaited(&self, origin: Origin) -> bool {
+        let frames = self.shared.frames();
+        match origin {
+            Origin::Stamped(stamp) => !frames.has_reached(stamp),
+            Origin::Newest | Origin::Repeat | Origin::Goal(_) => frames.is_empty(),
+        }
+    }
+
+    /// Until when the question waits for its frame, where it should.
+    fn patience(&self, origin: Origin, now: Instant) -> Option<Instant> {
+        if !self.is_awaited(origin) {
+            return None;
+        }
+        let until = match origin {
+            Origin::Stamped(_) => {
+                now + CAMERA_LAG.max(Duration::from_secs_f64(self.shared.params().sync_slop_s))
+            }
+            Origin::Newest | Origin::Repeat | Origin::Goal(_) => {
+                self.shared.listening_since() + FIRST_FRAME
+            }
+        };
+        Some(until).filter(|t| *t > now)
     }
 
     /// Why this question cannot be asked, whatever the picture.
@@ -304,19 +335,17 @@ impl Dispatcher {
         })
     }
 
-    fn wait(&mut self, ask: Ask, stamp: Stamp, now: Instant) {
-        let params = self.shared.params();
-        if self.waiting.len() >= params.max_pending {
-            let (pending, max) = (self.waiting.len(), params.max_pending);
-            return self.refuse(
+    fn wait(&mut self, ask: Ask, until: Instant, now: Instant) {
+        let (pending, max) = (self.waiting.len(), self.shared.params().max_pending);
+        match pending < max {
+            true => self.waiting.push(Waiting { ask, until }),
+            false => self.refuse(
                 ask,
                 &Header::default(),
                 RequestError::Overloaded { pending, max }.into(),
                 now,
-            );
+            ),
         }
-        let until = now + CAMERA_LAG.max(Duration::from_secs_f64(params.sync_slop_s));
-        self.waiting.push(Waiting { ask, stamp, until });
     }
 
     fn newest(&self) -> Result<Picture, Refusal> {
@@ -374,7 +403,11 @@ impl Dispatcher {
         {
             Ok(cancel) => {
                 if !matches!(ask.origin, Origin::Goal(_) | Origin::Repeat) {
-                    self.repeat.remember(&ask.text.words, picture.number, now);
+                    let last = Repeated {
+                        id: ask.id.clone(),
+                        words: ask.text.words.clone(),
+                    };
+                    self.repeat.remember(last, picture.number, now);
                 }
                 let run = Running {
                     picture,
@@ -542,7 +575,7 @@ impl Dispatcher {
         if self.repeat_due(now) != Due::Now {
             return;
         }
-        let Some(words) = self.repeat.words().map(str::to_owned) else {
+        let Some(Repeated { id, words }) = self.repeat.last().cloned() else {
             return;
         };
         let Ok(picture) = self.newest() else { return };
@@ -551,7 +584,7 @@ impl Dispatcher {
         let ask = Ask {
             key,
             origin: Origin::Repeat,
-            id: key.0.to_string(),
+            id,
             // A question on its own: repeats would push the person's own turns out of the conversation.
             conversation_id: String::new(),
             text: Text { words, fault: None },

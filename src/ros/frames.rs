@@ -202,6 +202,10 @@ impl<T> FrameStore<T> {
         self.ring.back().is_some_and(|h| h.stamp >= stamp)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// Forgets all frames, not the counts.
     pub fn clear(&mut self) {
         self.ring.clear();
