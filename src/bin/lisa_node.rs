@@ -1,0 +1,32 @@
+//! `lisa_node`: LISA as a ROS 2 node. All of it is in `lisa::ros`; here are the exit codes.
+
+const HELP: &str = "\
+lisa_node: reasoning segmentation as a ROS 2 node
+
+Usage: lisa_node [--ros-args [-p PARAMETER:=VALUE]... [-r FROM:=TO]... [--params-file FILE]]
+
+Examples:
+  lisa_node --ros-args -p model:=models/lisa -r image:=/camera/image_raw
+  lisa_node --ros-args -p model:=models/lisa -p mode:=continuous -r __ns:=/left
+  ros2 param describe /lisa mode        what each parameter means and accepts
+
+Exit codes: 0 after SIGINT or SIGTERM, 1 where it cannot start or go on.";
+
+fn main() {
+    if std::env::args()
+        .skip(1)
+        .any(|arg| arg == "--help" || arg == "-h")
+    {
+        println!("{HELP}");
+        return;
+    }
+    let code = match lisa::ros::run() {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error}");
+            1
+        }
+    };
+    // Not a return: a model that is still loading would be waited for.
+    std::process::exit(code);
+}

@@ -1,0 +1,106 @@
+//! The robot's time: the system's, or `/clock`'s where `use_sim_time` is set.
+//!
+//! By hand and not by r2r's time source, which is compiled in only where r2r's build script has just made its bindings
+//! anew: a second build with cached ones lacks it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::rosgraph_msgs::msg::Clock;
+use r2r::{Node, QosProfile};
+
+use super::frames::Stamp;
+use super::spin::{drain, inlet, Inlet};
+
+/// Tells the time on any thread.
+#[derive(Clone, Debug, Default)]
+pub struct RosClock {
+    /// The latest of `/clock`, in nanoseconds; zero until its first message.
+    simulated: Option<Arc<AtomicI64>>,
+}
+
+/// Follows `/clock`.
+pub struct ClockInlet {
+    messages: Inlet<Clock>,
+    simulated: Arc<AtomicI64>,
+}
+
+impl RosClock {
+    /// The system's clock; with `sim` the one that the inlet follows, as long as the spinning thread serves it.
+    ///
+    /// # Errors
+    /// r2r's, where `/clock` cannot be subscribed to.
+    pub fn create(node: &mut Node, sim: bool) -> r2r::Result<(Self, Option<ClockInlet>)> {
+        if !sim {
+            return Ok((Self::default(), None));
+        }
+        let qos = QosProfile::default().keep_last(1).best_effort();
+        let simulated = Arc::new(AtomicI64::new(0));
+        let inlet = ClockInlet {
+            messages: inlet(node.subscribe("/clock", qos)?),
+            simulated: Arc::clone(&simulated),
+        };
+        let clock = Self {
+            simulated: Some(simulated),
+        };
+        Ok((clock, Some(inlet)))
+    }
+
+    /// Now, to reckon with.
+    pub fn stamp(&self) -> Stamp {
+        match &self.simulated {
+            Some(time) => Stamp(time.load(Ordering::Relaxed)),
+            None => {
+                let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+                Stamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    /// Now, for a header.
+    pub fn now(&self) -> Time {
+        time(self.stamp())
+    }
+}
+
+impl ClockInlet {
+    /// Takes what `/clock` has said.
+    pub fn serve(&mut self) {
+        let simulated = &self.simulated;
+        drain(&mut self.messages, |m| {
+            let now = Stamp::new(m.clock.sec, m.clock.nanosec);
+            simulated.store(now.0, Ordering::Relaxed);
+        });
+    }
+}
+
+/// A moment as messages carry it.
+pub fn time(stamp: Stamp) -> Time {
+    Time {
+        sec: i32::try_from(stamp.0.div_euclid(1_000_000_000)).unwrap_or(i32::MAX),
+        nanosec: stamp.0.rem_euclid(1_000_000_000) as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_survive_the_message() {
+        for nanos in [
+            0,
+            1,
+            999_999_999,
+            1_700_000_000_123_456_789,
+            -1,
+            -1_500_000_000,
+        ] {
+            let t = time(Stamp(nanos));
+            assert_eq!(Stamp::new(t.sec, t.nanosec), Stamp(nanos));
+        }
+        assert!(RosClock::default().now().sec > 1_600_000_000);
+    }
+}

@@ -1,0 +1,98 @@
+//! Mode `continuous`: the last instruction again on every new frame, at most so often, never two at a time.
+
+use std::time::{Duration, Instant};
+
+/// What is asked again and again, and when it was asked last.
+#[derive(Debug, Default)]
+pub struct Repeat {
+    last: Option<Repeated>,
+    frame: u64,
+    started: Option<Instant>,
+}
+
+/// The instruction that is repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    pub id: String,
+    pub words: String,
+}
+
+/// When to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    At(Instant),
+    /// Not before something else happens: a frame, an instruction, an answer.
+    Never,
+}
+
+impl Repeat {
+    /// This is the instruction from now on; `frame` (its number) is being asked about already.
+    pub fn remember(&mut self, last: Repeated, frame: u64, now: Instant) {
+        self.last = Some(last);
+        self.began(frame, now);
+    }
+
+    /// The instruction was asked again, about this frame.
+    pub fn began(&mut self, frame: u64, now: Instant) {
+        self.frame = frame;
+        self.started = Some(now);
+    }
+
+    /// The instruction to repeat.
+    pub fn last(&self) -> Option<&Repeated> {
+        self.last.as_ref()
+    }
+
+    /// Whether to ask about the frame `newest` (its number), `idle` where nothing is being answered.
+    pub fn due(&self, newest: Option<u64>, idle: bool, max_rate_hz: f64, now: Instant) -> Due {
+        if self.last.is_none() || !idle || newest.is_none_or(|n| n == self.frame) {
+            return Due::Never;
+        }
+        let period = Duration::try_from_secs_f64(1.0 / max_rate_hz).unwrap_or(Duration::MAX);
+        match self.started.and_then(|t| t.checked_add(period)) {
+            Some(next) if next > now => Due::At(next),
+            _ => Due::Now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_once_a_frame_within_the_rate_and_only_when_idle() {
+        let t = Instant::now();
+        let ms = Duration::from_millis;
+        let mut repeat = Repeat::default();
+        assert_eq!(
+            repeat.due(Some(1), true, 2.0, t),
+            Due::Never,
+            "nothing to repeat yet"
+        );
+        let last = Repeated {
+            id: "7".to_owned(),
+            words: "find the cup".to_owned(),
+        };
+        repeat.remember(last, 1, t);
+        assert_eq!(
+            repeat.due(Some(1), true, 2.0, t + ms(900)),
+            Due::Never,
+            "the same frame"
+        );
+        assert_eq!(
+            repeat.due(Some(2), true, 2.0, t + ms(100)),
+            Due::At(t + ms(500))
+        );
+        assert_eq!(
+            repeat.due(Some(2), false, 2.0, t + ms(600)),
+            Due::Never,
+            "never two in flight"
+        );
+        assert_eq!(repeat.due(Some(9), true, 2.0, t + ms(500)), Due::Now);
+        repeat.began(9, t + ms(500));
+        assert_eq!(repeat.due(Some(9), true, 2.0, t + ms(5000)), Due::Never);
+        assert_eq!(repeat.due(None, true, 2.0, t + ms(5000)), Due::Never);
+    }
+}

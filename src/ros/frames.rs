@@ -1,0 +1,363 @@
+//! Camera frames as they arrive: the newest one, and a short memory for instructions that name a moment.
+//!
+//! Nothing here looks at pixels. The order is that of the stamps, because networks deliver late; arrival decides between
+//! equal stamps, because some drivers never set one. A stamp more than [`TIME_JUMP`] behind the newest is no late frame but
+//! a clock that went back (a bag that loops, a simulation that was reset): it opens a new epoch, and its frame is the
+//! newest. The frames of the old epoch leave once a second frame confirms it, so that one odd stamp costs nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A moment on the robot's clock, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(pub i64);
+
+impl Stamp {
+    pub fn new(sec: i32, nanosec: u32) -> Self {
+        Self(i64::from(sec) * 1_000_000_000 + i64::from(nanosec))
+    }
+
+    /// The distance to another moment, whichever comes first, in seconds.
+    pub fn gap_s(self, other: Stamp) -> f64 {
+        self.0.abs_diff(other.0) as f64 * 1e-9
+    }
+}
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}", self.0 as f64 * 1e-9)
+    }
+}
+
+/// A frame this far behind the newest one means that the clock went back.
+pub const TIME_JUMP: Duration = Duration::from_secs(1);
+
+/// The rate is averaged over this long.
+const RATE_WINDOW: Duration = Duration::from_secs(3);
+
+/// Bounds of the memory. The newest frame is kept even where it alone is larger.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub frames: usize,
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    /// A second of 30 Hz, and no more than a robot can spare.
+    fn default() -> Self {
+        Self {
+            frames: 32,
+            bytes: 128 << 20,
+        }
+    }
+}
+
+/// A frame in the memory.
+#[derive(Debug)]
+pub struct Held<T> {
+    epoch: u64,
+    pub stamp: Stamp,
+    /// Counts arrivals, from 1.
+    pub number: u64,
+    pub arrived: Instant,
+    bytes: usize,
+    pub image: Arc<T>,
+}
+
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self {
+            image: Arc::clone(&self.image),
+            ..*self
+        }
+    }
+}
+
+impl<T> Held<T> {
+    fn order(&self) -> (u64, Stamp, u64) {
+        (self.epoch, self.stamp, self.number)
+    }
+}
+
+/// What a new frame turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    Newest,
+    /// Older than the newest, by less than [`TIME_JUMP`].
+    Late,
+    /// The clock went back.
+    TimeJump,
+}
+
+/// The frame for a stamp.
+#[derive(Debug)]
+pub enum Nearest<T> {
+    Found(Held<T>),
+    TooFar { nearest: Stamp, gap_s: f64 },
+    Empty,
+}
+
+/// The newest frame and its predecessors.
+#[derive(Debug)]
+pub struct FrameStore<T> {
+    bounds: Bounds,
+    /// Sorted by [`Held::order`].
+    ring: VecDeque<Held<T>>,
+    bytes: usize,
+    arrivals: VecDeque<Instant>,
+    received: u64,
+}
+
+impl<T> FrameStore<T> {
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ring: VecDeque::new(),
+            bytes: 0,
+            arrivals: VecDeque::new(),
+            received: 0,
+        }
+    }
+
+    /// Takes a frame of `bytes` bytes.
+    pub fn push(&mut self, stamp: Stamp, bytes: usize, image: T, now: Instant) -> Arrival {
+        self.received += 1;
+        self.arrivals.push_back(now);
+        self.forget_arrivals(now);
+        let (arrival, epoch) = match self.ring.back() {
+            None => (Arrival::Newest, 0),
+            Some(newest) if stamp >= newest.stamp => (Arrival::Newest, newest.epoch),
+            Some(newest) if newest.stamp.gap_s(stamp) > TIME_JUMP.as_secs_f64() => {
+                (Arrival::TimeJump, newest.epoch + 1)
+            }
+            Some(newest) => (Arrival::Late, newest.epoch),
+        };
+        if arrival != Arrival::TimeJump {
+            self.confirm_epoch(epoch, stamp);
+        }
+        let held = Held {
+            epoch,
+            stamp,
+            number: self.received,
+            arrived: now,
+            bytes,
+            image: Arc::new(image),
+        };
+        let at = self.ring.partition_point(|h| h.order() < held.order());
+        self.ring.insert(at, held);
+        self.bytes += bytes;
+        while self.ring.len() > self.bounds.frames.max(1)
+            || (self.bytes > self.bounds.bytes && self.ring.len() > 1)
+        {
+            self.drop_oldest();
+        }
+        arrival
+    }
+
+    /// A second frame behind the old epoch's end: the clock really went back, and what it left behind is stale.
+    fn confirm_epoch(&mut self, epoch: u64, stamp: Stamp) {
+        let old_end = self
+            .ring
+            .iter()
+            .rev()
+            .find(|h| h.epoch < epoch)
+            .map(|h| h.stamp);
+        if old_end.is_some_and(|end| stamp < end) {
+            while self.ring.front().is_some_and(|h| h.epoch < epoch) {
+                self.drop_oldest();
+            }
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(old) = self.ring.pop_front() {
+            self.bytes -= old.bytes;
+        }
+    }
+
+    /// The frame a question about now is about.
+    pub fn newest(&self) -> Option<Held<T>> {
+        self.ring.back().cloned()
+    }
+
+    /// The frame nearest `stamp`, at most `slop_s` seconds from it. Of two as near, the later.
+    pub fn nearest(&self, stamp: Stamp, slop_s: f64) -> Nearest<T> {
+        let newest_first = self.ring.iter().rev();
+        let Some(best) = newest_first.min_by_key(|h| h.stamp.0.abs_diff(stamp.0)) else {
+            return Nearest::Empty;
+        };
+        let gap_s = best.stamp.gap_s(stamp);
+        match gap_s <= slop_s {
+            true => Nearest::Found(best.clone()),
+            false => Nearest::TooFar {
+                nearest: best.stamp,
+                gap_s,
+            },
+        }
+    }
+
+    /// True once no frame still on its way can be nearer to `stamp` than those at hand.
+    pub fn has_reached(&self, stamp: Stamp) -> bool {
+        self.ring.back().is_some_and(|h| h.stamp >= stamp)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Forgets all frames, not the counts.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+        self.bytes = 0;
+    }
+
+    /// Frames received since the start.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Frames a second, over the last few seconds.
+    pub fn rate_hz(&mut self, now: Instant) -> f64 {
+        self.forget_arrivals(now);
+        match (self.arrivals.front(), self.arrivals.back()) {
+            (Some(first), Some(last)) if last > first => {
+                (self.arrivals.len() - 1) as f64 / (*last - *first).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+
+    fn forget_arrivals(&mut self, now: Instant) {
+        while self
+            .arrivals
+            .front()
+            .is_some_and(|t| now.saturating_duration_since(*t) > RATE_WINDOW)
+        {
+            self.arrivals.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn store(frames: usize) -> FrameStore<u64> {
+        FrameStore::new(Bounds {
+            frames,
+            bytes: 1000,
+        })
+    }
+
+    fn ms(v: i64) -> Stamp {
+        Stamp(v * 1_000_000)
+    }
+
+    fn push(s: &mut FrameStore<u64>, stamp_ms: i64) -> Arrival {
+        s.push(ms(stamp_ms), 10, stamp_ms as u64, Instant::now())
+    }
+
+    #[test]
+    fn late_frames_do_not_become_the_newest() {
+        let mut s = store(8);
+        assert_eq!(push(&mut s, 1000), Arrival::Newest);
+        assert_eq!(push(&mut s, 1066), Arrival::Newest);
+        assert_eq!(push(&mut s, 1033), Arrival::Late);
+        assert_eq!(s.newest().unwrap().stamp, ms(1066));
+        assert!(matches!(s.nearest(ms(1030), 0.1), Nearest::Found(h) if h.stamp == ms(1033)));
+    }
+
+    #[test]
+    fn equal_stamps_go_by_arrival() {
+        let mut s = store(8);
+        push(&mut s, 0);
+        push(&mut s, 0);
+        assert_eq!(s.newest().unwrap().number, 2);
+        assert!(matches!(s.nearest(ms(0), 0.0), Nearest::Found(h) if h.number == 2));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_drops_the_old_frames_once_confirmed() {
+        let mut s = store(8);
+        push(&mut s, 50_000);
+        push(&mut s, 50_033);
+        assert_eq!(push(&mut s, 1000), Arrival::TimeJump);
+        assert_eq!(s.newest().unwrap().stamp, ms(1000));
+        assert!(
+            matches!(s.nearest(ms(50_000), 0.1), Nearest::Found(_)),
+            "one odd stamp loses nothing"
+        );
+        assert_eq!(push(&mut s, 1033), Arrival::Newest);
+        assert!(
+            matches!(s.nearest(ms(50_000), 0.1), Nearest::TooFar { nearest, .. } if nearest == ms(1033))
+        );
+    }
+
+    #[test]
+    fn one_odd_stamp_does_not_end_an_epoch() {
+        let mut s = store(8);
+        push(&mut s, 50_000);
+        push(&mut s, 0);
+        push(&mut s, 50_033);
+        assert_eq!(s.newest().unwrap().stamp, ms(50_033));
+        assert!(matches!(s.nearest(ms(50_000), 0.001), Nearest::Found(_)));
+    }
+
+    #[test]
+    fn slop_is_kept_and_waiting_ends_when_the_stamp_is_reached() {
+        let mut s = store(8);
+        assert!(matches!(s.nearest(ms(5), 1.0), Nearest::Empty));
+        push(&mut s, 1000);
+        assert!(
+            matches!(s.nearest(ms(1200), 0.1), Nearest::TooFar { gap_s, .. } if (gap_s - 0.2).abs() < 1e-9)
+        );
+        assert!(!s.has_reached(ms(1001)) && s.has_reached(ms(1000)));
+    }
+
+    #[test]
+    fn memory_is_bounded_in_frames_and_bytes_and_keeps_the_newest() {
+        let mut s = store(4);
+        (0..100).for_each(|i| {
+            push(&mut s, i * 33);
+        });
+        assert_eq!((s.ring.len(), s.bytes, s.received()), (4, 40, 100));
+        s.push(ms(10_000), 5000, 7, Instant::now());
+        assert_eq!((s.ring.len(), s.bytes), (1, 5000));
+    }
+
+    #[test]
+    fn rate_counts_the_last_seconds_only() {
+        let mut s = store(8);
+        let t = Instant::now();
+        (0..=30u32).for_each(|i| {
+            s.push(
+                ms(i64::from(i) * 100),
+                1,
+                0,
+                t + Duration::from_millis(100) * i,
+            );
+        });
+        assert!((s.rate_hz(t + Duration::from_secs(3)) - 10.0).abs() < 0.01);
+        assert_eq!(s.rate_hz(t + Duration::from_secs(60)), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn nearest_is_nearest_and_the_books_balance(stamps in prop::collection::vec(0i64..100_000, 1..60), ask in 0i64..100_000) {
+            let mut s = store(16);
+            for v in &stamps {
+                push(&mut s, *v);
+                prop_assert_eq!(s.bytes, s.ring.len() * 10);
+                prop_assert!(s.ring.len() <= 16);
+                prop_assert!(s.ring.iter().zip(s.ring.iter().skip(1)).all(|(a, b)| a.order() < b.order()));
+            }
+            let best = s.ring.iter().map(|h| h.stamp.gap_s(ms(ask))).fold(f64::INFINITY, f64::min);
+            match s.nearest(ms(ask), f64::INFINITY) {
+                Nearest::Found(h) => prop_assert_eq!(h.stamp.gap_s(ms(ask)), best),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The life of action goals, as `rcl_action` defines it, without the wire: who may cancel what, which result goes to whom,
+//! and when a finished goal is forgotten.
+//!
+//! The node keeps this book itself because r2r's action server never lets goals expire: after the result timeout its spin
+//! returns at once for ever. Here a finished goal leaves [`RESULT_KEPT`] after its end, by the node's own clock.
+
+use std::time::{Duration, Instant};
+
+use super::frames::Stamp;
+use super::instructions::Key;
+
+/// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.
+pub const RESULT_KEPT: Duration = Duration::from_secs(10);
+
+/// Finished goals kept at most; beyond it the oldest leaves before its time.
+const MAX_FINISHED: usize = 1024;
+
+/// A goal's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GoalId(pub [u8; 16]);
+
+impl GoalId {
+    const ALL: GoalId = GoalId([0; 16]);
+
+    /// Other lengths than 16 cannot occur on the wire; they are cut or filled with zeros.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+}
+
+impl std::fmt::Display for GoalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+/// Where a goal is in its life; the numbers are `action_msgs/GoalStatus`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub enum GoalState {
+    Executing = 2,
+    Canceling = 3,
+    Succeeded = 4,
+    Canceled = 5,
+    Aborted = 6,
+}
+
+impl GoalState {
+    pub fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            GoalState::Succeeded | GoalState::Canceled | GoalState::Aborted
+        )
+    }
+}
+
+/// Answer to a cancel request; the numbers are `action_msgs/CancelGoal`'s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelReply {
+    Canceling(Vec<(GoalId, Stamp)>),
+    UnknownGoal,
+    Terminated,
+}
+
+struct Goal<R, W> {
+    id: GoalId,
+    key: Key,
+    accepted: Stamp,
+    state: GoalState,
+    result: Option<R>,
+    waiters: Vec<W>,
+    ended: Option<Instant>,
+}
+
+/// The goals that live, and those that ended a short while ago. `R` is a result, `W` somebody waiting for one.
+pub struct Goals<R, W> {
+    goals: Vec<Goal<R, W>>,
+}
+
+impl<R, W> Default for Goals<R, W> {
+    fn default() -> Self {
+        Self { goals: Vec::new() }
+    }
+}
+
+impl<R: Clone, W> Goals<R, W> {
+    /// Accepts a goal, unless its id is in the book already.
+    pub fn accept(&mut self, id: GoalId, key: Key, accepted: Stamp) -> bool {
+        if self.find(id).is_some() {
+            return false;
+        }
+        self.goals.push(Goal {
+            id,
+            key,
+            accepted,
+            state: GoalState::Executing,
+            result: None,
+            waiters: Vec::new(),
+            ended: None,
+        });
+        true
+    }
+
+    /// Who asked for cancellation gets an answer; whose keys come back are to be stopped.
+    ///
+    /// The request's meaning is `action_msgs/CancelGoal`'s: a zero id and a zero stamp mean all goals, a stamp all goals
+    /// accepted no later, an id that goal, both the union.
+    pub fn cancel(&mut self, id: GoalId, until: Stamp) -> (CancelReply, Vec<Key>) {
+        if id != GoalId::ALL && until == Stamp::default() {
+            match self.find(id).map(|g| g.state) {
+                None => return (CancelReply::UnknownGoal, Vec::new()),
+                Some(state) if state.is_terminal() => return (CancelReply::Terminated, Vec::new()),
+                Some(_) => {}
+            }
+        }
+        let all = id == GoalId::ALL && until == Stamp::default();
+        let asked = |g: &Goal<R, W>| {
+            all || g.id == id || (until != Stamp::default() && g.accepted <= until)
+        };
+        let mut cancelled = Vec::new();
+        let mut keys = Vec::new();
+        for goal in self.goals.iter_mut().filter(|g| !g.state.is_terminal()) {
+            if asked(goal) {
+                goal.state = GoalState::Canceling;
+                cancelled.push((goal.id, goal.accepted));
+                keys.push(goal.key);
+            }
+        }
+        (CancelReply::Canceling(cancelled), keys)
+    }
+
+    /// Where the goal is, if the book has it.
+    pub fn state(&self, id: GoalId) -> Option<GoalState> {
+        self.goals.iter().find(|g| g.id == id).map(|g| g.state)
+    }
+
+    /// Ends a goal; those who waited come back, to be told.
+    pub fn finish(&mut self, id: GoalId, state: GoalState, result: R, now: Instant) -> Vec<W> {
+        let Some(goal) = self.find(id).filter(|g| !g.state.is_terminal()) else {
+            return Vec::new();
+        };
+        goal.state = state;
+        goal.result = Some(result);
+        goal.ended = Some(now);
+        std::mem::take(&mut goal.waiters)
+    }
+
+    /// The result, where there is one; otherwise `waiter` is remembered. An unknown goal gives the waiter back.
+    pub fn result_or_wait(&mut self, id: GoalId, waiter: W) -> ResultReply<R, W> {
+        match self.find(id) {
+            None => ResultReply::Unknown(waiter),
+            Some(Goal {
+                state,
+                result: Some(result),
+                ..
+            }) => ResultReply::Ready(waiter, *state, result.clone()),
+            Some(goal) => {
+                goal.waiters.push(waiter);
+                ResultReply::Waiting
+            }
+        }
+    }
+
+    /// Forgets goals whose results have been kept long enough.
+    pub fn expire(&mut self, now: Instant) {
+        self.goals.retain(|g| {
+            g.ended
+                .is_none_or(|t| now.saturating_duration_since(t) < RESULT_KEPT)
+        });
+        let mut excess = self
+            .goals
+            .iter()
+            .filter(|g| g.ended.is_some())
+            .count()
+            .saturating_sub(MAX_FINISHED);
+        self.goals.retain(|g| {
+            let drop = g.ended.is_some() && excess > 0;
+            excess -= usize::from(drop);
+            !drop
+        });
+    }
+
+    /// Every goal in the book, for the status topic.
+    pub fn states(&self) -> impl Iterator<Item = (GoalId, Stamp, GoalState)> + '_ {
+        self.goals.iter().map(|g| (g.id, g.accepted, g.state))
+    }
+
+    pub fn len(&self) -> usize {
+        self.goals.len()
+    }
+
+    fn find(&mut self, id: GoalId) -> Option<&mut Goal<R, W>> {
+        self.goals.iter_mut().find(|g| g.id == id)
+    }
+}
+
+/// Answer to somebody who asks for a result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ResultReply<R, W> {
+    Ready(W, GoalState, R),
+    Waiting,
+    Unknown(W),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> GoalId {
+        GoalId([n; 16])
+    }
+
+    fn three() -> Goals<&'static str, u32> {
+        let mut goals = Goals::default();
+        (1..=3).for_each(|n| {
+            assert!(goals.accept(id(n), Key(u64::from(n)), Stamp(i64::from(n) * 100)))
+        });
+        goals
+    }
+
+    #[test]
+    fn a_result_reaches_those_who_waited_and_those_who_ask_later_until_it_expires() {
+        let (mut goals, t) = (three(), Instant::now());
+        assert!(!goals.accept(id(1), Key(9), Stamp(1)), "an id is used once");
+        assert_eq!(goals.result_or_wait(id(1), 7), ResultReply::Waiting);
+        assert_eq!(goals.finish(id(1), GoalState::Succeeded, "cup", t), [7]);
+        assert!(
+            goals
+                .finish(id(1), GoalState::Aborted, "late", t)
+                .is_empty(),
+            "an end is final"
+        );
+        assert_eq!(
+            goals.result_or_wait(id(1), 8),
+            ResultReply::Ready(8, GoalState::Succeeded, "cup")
+        );
+        goals.expire(t + RESULT_KEPT);
+        assert_eq!(goals.result_or_wait(id(1), 9), ResultReply::Unknown(9));
+        assert_eq!(goals.len(), 2);
+    }
+
+    #[test]
+    fn cancel_follows_the_four_forms_of_the_request() {
+        let cancelled = |reply: CancelReply| match reply {
+            CancelReply::Canceling(goals) => {
+                goals.into_iter().map(|(g, _)| g.0[0]).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            cancelled(three().cancel(GoalId::ALL, Stamp(0)).0),
+            [1, 2, 3]
+        );
+        assert_eq!(cancelled(three().cancel(id(2), Stamp(0)).0), [2]);
+        assert_eq!(cancelled(three().cancel(GoalId::ALL, Stamp(200)).0), [1, 2]);
+        assert_eq!(cancelled(three().cancel(id(3), Stamp(100)).0), [1, 3]);
+        let mut goals = three();
+        assert_eq!(goals.cancel(id(9), Stamp(0)).0, CancelReply::UnknownGoal);
+        goals.finish(id(1), GoalState::Succeeded, "", Instant::now());
+        assert_eq!(goals.cancel(id(1), Stamp(0)).0, CancelReply::Terminated);
+        assert_eq!(goals.cancel(GoalId::ALL, Stamp(0)).1, [Key(2), Key(3)]);
+        assert_eq!(goals.state(id(2)), Some(GoalState::Canceling));
+    }
+
+    #[test]
+    fn the_book_stays_bounded() {
+        let (mut goals, t) = (Goals::<(), ()>::default(), Instant::now());
+        for n in 0..3000u32 {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&n.to_be_bytes());
+            goals.accept(GoalId(bytes), Key(u64::from(n)), Stamp(1));
+            goals.finish(GoalId(bytes), GoalState::Aborted, (), t);
+            goals.expire(t);
+        }
+        assert_eq!(goals.len(), MAX_FINISHED);
+        goals.expire(t + RESULT_KEPT);
+        assert_eq!(goals.len(), 0);
+    }
+}

@@ -1,0 +1,302 @@
+//! The node from its first line to its last: parameters, model, topics, work, end.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use r2r::{Context, Node};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{interval, sleep_until, MissedTickBehavior};
+
+use super::action::ActionServer;
+use super::clock::RosClock;
+use super::diagnostics::{self, image_trouble, SILENCE};
+use super::dispatch::Dispatcher;
+use super::logging::{self, LoggerName};
+use super::param_services::{from_override, ParamServices};
+use super::params::{NodeParams, ParamError, ParamStore};
+use super::publish::Outputs;
+use super::remap::Remaps;
+use super::shared::{Names, Shared};
+use super::shutdown::StopRequest;
+use super::spin::{Input, Spinner};
+use crate::engine::{Engine, EngineConfig, EngineError};
+
+/// Inputs on their way to the dispatcher; when it is full the spinning thread waits, and the middleware's own queues hold.
+const INPUTS: usize = 256;
+
+/// The model thread gets this long to notice that the node ends.
+const ENGINE_GRACE: Duration = Duration::from_millis(1200);
+
+/// Why the node did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("the operating system refused: {0}")]
+    Os(#[from] std::io::Error),
+    #[error("ROS refused to start: {0}")]
+    Start(String),
+    #[error("ROS refused: {0}")]
+    Ros(#[from] r2r::Error),
+    #[error("parameter {0}")]
+    Param(ParamError),
+    #[error(transparent)]
+    NoModel(ParamError),
+    #[error("the model cannot be used: {0}")]
+    Model(#[from] EngineError),
+    #[error("the model thread ended while it was opening the model")]
+    Loader,
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Runs the node until it is asked to end.
+///
+/// # Errors
+/// [`NodeError`]: one line that says what is wrong and what to do.
+pub fn run() -> Result<(), NodeError> {
+    let logger = logging::init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(&logger))
+}
+
+/// The node's parts that the main thread keeps.
+struct Parts {
+    shared: Arc<Shared>,
+    clock: RosClock,
+    outputs: Outputs,
+    action: ActionServer,
+    spinner: Spinner,
+    inputs: mpsc::Receiver<Input>,
+}
+
+async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
+    let mut stop = StopRequest::listen()?;
+    let parts = start(logger)?;
+    let params = parts.shared.params();
+    let engine = tokio::select! {
+        signal = stop.recv() => {
+            tracing::info!("{signal}: ending before the model was ready");
+            parts.spinner.stop();
+            return Ok(());
+        }
+        engine = load(&params, &parts) => engine,
+    };
+    let engine = match engine {
+        Ok(engine) => engine,
+        Err(error) => {
+            parts.spinner.stop();
+            return Err(error);
+        }
+    };
+    let model = engine.status().model;
+    tracing::info!(
+        "ready: {} on {} in {}; image {}, instruction {}",
+        model.model,
+        model.device,
+        model.dtype,
+        parts.shared.names.image,
+        parts.shared.names.instruction
+    );
+    work(engine, parts, &mut stop).await
+}
+
+/// Creates the node with its parameters, and sets it spinning.
+fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
+    let mut node = Node::create(context()?, "lisa", "")?;
+    logger.set(node.logger());
+    let overrides: Vec<_> = {
+        let params = node.params.lock().unwrap_or_else(PoisonError::into_inner);
+        params
+            .iter()
+            .map(|(name, p)| (name.clone(), from_override(&p.value)))
+            .collect()
+    };
+    let (store, unknown) = ParamStore::with_overrides(overrides).map_err(NodeError::Param)?;
+    for name in unknown {
+        tracing::warn!(
+            "parameter override '{name}' is not one of this node's: `ros2 param list` names them"
+        );
+    }
+    let params = store.params();
+    if params.model.as_os_str().is_empty() {
+        return Err(NodeError::NoModel(ParamError::NoModel));
+    }
+    let shared = Arc::new(Shared::new(names(&node, &params)?, store));
+    let (clock, clock_inlet) = RosClock::create(&mut node, params.use_sim_time)?;
+    let outputs = Outputs::create(&mut node)?;
+    let action = ActionServer::create(&mut node, clock.clone())?;
+    let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
+    let (sender, inputs) = mpsc::channel(INPUTS);
+    let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared), sender)?;
+    Ok(Parts {
+        shared,
+        clock,
+        outputs,
+        action,
+        spinner,
+        inputs,
+    })
+}
+
+/// r2r panics where rcl cannot read the command line; that is a line for a person, not a backtrace.
+fn context() -> Result<Context, NodeError> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let context = std::panic::catch_unwind(Context::create);
+    std::panic::set_hook(hook);
+    context
+        .map_err(|panic| {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or(panic.downcast_ref::<&str>().copied());
+            NodeError::Start(
+                words
+                    .unwrap_or("the arguments after --ros-args cannot be read")
+                    .to_owned(),
+            )
+        })?
+        .map_err(NodeError::from)
+}
+
+fn names(node: &Node, params: &NodeParams) -> Result<Names, NodeError> {
+    let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
+    Ok(Names {
+        node: node.fully_qualified_name()?,
+        image: remaps.resolve(if params.compressed {
+            "image/compressed"
+        } else {
+            "image"
+        }),
+        instruction: remaps.resolve("instruction"),
+        enable: remaps.resolve("~/enable"),
+    })
+}
+
+/// Opens the model on a thread of its own, and reports meanwhile.
+async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
+    let mut config = EngineConfig::new(params.model.clone());
+    config.device = params.device;
+    config.dtype = params.dtype;
+    config.max_pending = params.max_pending;
+    tracing::info!(
+        "loading {} on device {}, dtype {}",
+        params.model.display(),
+        params.device,
+        params.dtype
+    );
+    let since = Instant::now();
+    let (done, mut loaded) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            // Nobody listens where the node has ended meanwhile; then the engine is dropped here.
+            let _ = done.send(Engine::start(config));
+        })?;
+    let mut second = every_second();
+    loop {
+        tokio::select! {
+            engine = &mut loaded => return Ok(engine.map_err(|_| NodeError::Loader)??),
+            _ = second.tick() => parts.outputs.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
+        }
+    }
+}
+
+/// Answers until a signal comes, then ends in order: whoever waits is told, the model stops, the node leaves the graph.
+async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<(), NodeError> {
+    let Parts {
+        shared,
+        clock,
+        outputs,
+        action,
+        spinner,
+        mut inputs,
+    } = parts;
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let max_pending = shared.params().max_pending;
+    // It may have been changed while the model was loading.
+    engine.set_max_pending(max_pending);
+    let mut dispatcher = Dispatcher::new(Arc::clone(&shared), engine, outputs, action, sender);
+    shared.listen();
+    spinner.open();
+    let mut second = every_second();
+    let mut silence = Silence::default();
+    let end = loop {
+        let look_at = dispatcher.next_look().map(tokio::time::Instant::from_std);
+        tokio::select! {
+            signal = stop.recv() => {
+                tracing::info!("{signal}: ending");
+                break Ok(());
+            }
+            Some((key, event)) = events.recv() => dispatcher.event(key, event),
+            input = inputs.recv() => match input {
+                Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
+                Some(input) => dispatcher.input(input),
+                None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
+            },
+            () = shared.frame_arrived.notified() => dispatcher.look(),
+            () = until(look_at) => dispatcher.look(),
+            _ = second.tick() => {
+                dispatcher.tick();
+                dispatcher.outputs().diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
+                silence.look(&shared);
+            }
+        }
+    };
+    let engine = dispatcher.close();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        engine.shutdown();
+        let _ = done.send(());
+    });
+    spinner.stop();
+    if ended.recv_timeout(ENGINE_GRACE).is_err() {
+        tracing::debug!("the model thread is still inside a step; it ends with the process");
+    }
+    end
+}
+
+fn every_second() -> tokio::time::Interval {
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    second
+}
+
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says once in the log that the camera is silent, and once that it is back.
+#[derive(Default)]
+struct Silence {
+    said: bool,
+}
+
+impl Silence {
+    fn look(&mut self, shared: &Shared) {
+        let arrived = shared
+            .frames()
+            .newest()
+            .map_or(shared.listening_since(), |h| h.arrived);
+        let silent = arrived.elapsed();
+        let is_silent = shared.enabled() && silent >= SILENCE;
+        if is_silent && !self.said {
+            tracing::warn!(
+                "{}",
+                image_trouble(
+                    &shared.names.image,
+                    silent,
+                    &shared.params(),
+                    &shared.image_publishers()
+                )
+            );
+        } else if self.said && !is_silent && shared.enabled() {
+            tracing::info!("images come on {} again", shared.names.image);
+        }
+        self.said = is_silent;
+    }
+}

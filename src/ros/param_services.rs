@@ -1,0 +1,287 @@
+//! The six parameter services of a ROS 2 node, and `/parameter_events`.
+//!
+//! By hand and not by r2r's handler, whose descriptors carry no ranges, which knows no read-only parameters and which does
+//! not announce changes. Everything here answers within microseconds, on the thread that spins the node.
+
+use std::sync::{Arc, PoisonError};
+
+use r2r::rcl_interfaces::msg::{
+    FloatingPointRange, IntegerRange, ListParametersResult, Parameter, ParameterDescriptor,
+    ParameterEvent, ParameterType, ParameterValue, SetParametersResult,
+};
+use r2r::rcl_interfaces::srv::{
+    DescribeParameters, GetParameterTypes, GetParameters, ListParameters, SetParameters,
+    SetParametersAtomically,
+};
+use r2r::{Node, Publisher, QosProfile, ServiceRequest};
+
+use super::clock::RosClock;
+use super::convert::ros_text;
+use super::params::{Accepts, ParamSpec, ParamStore, Value, PARAMS};
+use super::publish::send;
+use super::shared::Shared;
+use super::spin::{drain, inlet, reply, Inlet};
+
+/// The services' ends on the node's side.
+pub struct ParamServices {
+    shared: Arc<Shared>,
+    clock: RosClock,
+    node_name: String,
+    events: Publisher<ParameterEvent>,
+    get: Inlet<ServiceRequest<GetParameters::Service>>,
+    types: Inlet<ServiceRequest<GetParameterTypes::Service>>,
+    list: Inlet<ServiceRequest<ListParameters::Service>>,
+    describe: Inlet<ServiceRequest<DescribeParameters::Service>>,
+    set: Inlet<ServiceRequest<SetParameters::Service>>,
+    set_atomically: Inlet<ServiceRequest<SetParametersAtomically::Service>>,
+}
+
+impl ParamServices {
+    /// Opens the services and announces every parameter as new.
+    ///
+    /// # Errors
+    /// r2r's, where the middleware refuses a service.
+    pub fn create(node: &mut Node, shared: Arc<Shared>, clock: RosClock) -> r2r::Result<Self> {
+        let qos = QosProfile::parameters();
+        let services = Self {
+            clock,
+            node_name: node.fully_qualified_name()?,
+            events: node.create_publisher("/parameter_events", QosProfile::parameter_events())?,
+            get: inlet(node.create_service("~/get_parameters", qos.clone())?),
+            types: inlet(node.create_service("~/get_parameter_types", qos.clone())?),
+            list: inlet(node.create_service("~/list_parameters", qos.clone())?),
+            describe: inlet(node.create_service("~/describe_parameters", qos.clone())?),
+            set: inlet(node.create_service("~/set_parameters", qos.clone())?),
+            set_atomically: inlet(node.create_service("~/set_parameters_atomically", qos)?),
+            shared,
+        };
+        let all = PARAMS.iter().map(|p| services.parameter(p.name)).collect();
+        services.announce(all, Vec::new());
+        Ok(services)
+    }
+
+    /// Answers whatever has been asked. Returns whether a parameter changed.
+    pub fn serve(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let read = || shared.params.read().unwrap_or_else(PoisonError::into_inner);
+        drain(&mut self.get, |request| {
+            let store = read();
+            let values = request
+                .message
+                .names
+                .iter()
+                .map(|n| message_value(store.get(n)))
+                .collect();
+            reply(request, GetParameters::Response { values });
+        });
+        drain(&mut self.types, |request| {
+            let store = read();
+            let types = request
+                .message
+                .names
+                .iter()
+                .map(|n| message_value(store.get(n)).type_)
+                .collect();
+            reply(request, GetParameterTypes::Response { types });
+        });
+        drain(&mut self.list, |request| {
+            let result = ListParametersResult {
+                names: list(&request.message),
+                prefixes: Vec::new(),
+            };
+            reply(request, ListParameters::Response { result });
+        });
+        drain(&mut self.describe, |request| {
+            let descriptors = request
+                .message
+                .names
+                .iter()
+                .map(|n| descriptor(n))
+                .collect();
+            reply(request, DescribeParameters::Response { descriptors });
+        });
+        let mut changed = Vec::new();
+        drain(&mut self.set, |request| {
+            let parameters = request.message.parameters.clone();
+            let results = parameters
+                .into_iter()
+                .map(|p| set_all(&shared, vec![p], &mut changed))
+                .collect();
+            reply(request, SetParameters::Response { results });
+        });
+        drain(&mut self.set_atomically, |request| {
+            let result = set_all(&shared, request.message.parameters.clone(), &mut changed);
+            reply(request, SetParametersAtomically::Response { result });
+        });
+        if changed.is_empty() {
+            return false;
+        }
+        self.announce(
+            Vec::new(),
+            changed.iter().map(|name| self.parameter(name)).collect(),
+        );
+        true
+    }
+
+    fn parameter(&self, name: &str) -> Parameter {
+        let store = self
+            .shared
+            .params
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Parameter {
+            name: name.to_owned(),
+            value: message_value(store.get(name)),
+        }
+    }
+
+    fn announce(&self, new_parameters: Vec<Parameter>, changed_parameters: Vec<Parameter>) {
+        let event = ParameterEvent {
+            stamp: self.clock.now(),
+            node: self.node_name.clone(),
+            new_parameters,
+            changed_parameters,
+            deleted_parameters: Vec::new(),
+        };
+        send(&self.events, &event);
+    }
+}
+
+/// Sets all of them or none. Names of those that changed are added to `changed`.
+fn set_all(
+    shared: &Shared,
+    parameters: Vec<Parameter>,
+    changed: &mut Vec<String>,
+) -> SetParametersResult {
+    let mut store = shared
+        .params
+        .write()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut next: ParamStore = store.clone();
+    let mut names = Vec::new();
+    for parameter in parameters {
+        match next.set(&parameter.name, from_message(&parameter.value)) {
+            Ok(true) => names.push(parameter.name),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!("parameter refused: {error}");
+                return SetParametersResult {
+                    successful: false,
+                    reason: ros_text(&error.to_string()),
+                };
+            }
+        }
+    }
+    for name in &names {
+        if let Some(value) = next.get(name) {
+            tracing::info!("parameter '{name}' is now {value}");
+        }
+    }
+    *store = next;
+    changed.append(&mut names);
+    SetParametersResult {
+        successful: true,
+        reason: String::new(),
+    }
+}
+
+/// Names that a list request asks for. The node's have no prefixes, so only a name itself can match one.
+fn list(request: &ListParameters::Request) -> Vec<String> {
+    let wanted =
+        |name: &str| request.prefixes.is_empty() || request.prefixes.iter().any(|p| p == name);
+    PARAMS
+        .iter()
+        .map(|p| p.name)
+        .filter(|n| wanted(n))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn descriptor(name: &str) -> ParameterDescriptor {
+    let blank = ParameterDescriptor {
+        name: ros_text(name),
+        ..ParameterDescriptor::default()
+    };
+    let Some(spec) = PARAMS.iter().find(|p| p.name == name) else {
+        return blank;
+    };
+    describe(spec, blank)
+}
+
+fn describe(spec: &ParamSpec, blank: ParameterDescriptor) -> ParameterDescriptor {
+    let words = match spec.start_only {
+        true => format!("{}; read when the node starts", spec.constraints()),
+        false => spec.constraints(),
+    };
+    let mut d = ParameterDescriptor {
+        type_: message_value(Some(&spec.default())).type_,
+        description: spec.description.to_owned(),
+        additional_constraints: words,
+        read_only: spec.start_only,
+        ..blank
+    };
+    match spec.accepts {
+        Accepts::Int { min, max } => {
+            d.integer_range = vec![IntegerRange {
+                from_value: min,
+                to_value: max,
+                step: 0,
+            }]
+        }
+        Accepts::Float { min, max } => {
+            d.floating_point_range = vec![FloatingPointRange {
+                from_value: min,
+                to_value: max,
+                step: 0.0,
+            }];
+        }
+        Accepts::Flag | Accepts::OneOf(_) | Accepts::Device | Accepts::Any(_) => {}
+    }
+    d
+}
+
+/// `None` is a parameter the node does not have: type "not set".
+fn message_value(value: Option<&Value>) -> ParameterValue {
+    let mut m = ParameterValue::default();
+    match value {
+        Some(Value::Bool(v)) => (m.type_, m.bool_value) = (ParameterType::PARAMETER_BOOL as u8, *v),
+        Some(Value::Int(v)) => {
+            (m.type_, m.integer_value) = (ParameterType::PARAMETER_INTEGER as u8, *v)
+        }
+        Some(Value::Float(v)) => {
+            (m.type_, m.double_value) = (ParameterType::PARAMETER_DOUBLE as u8, *v)
+        }
+        Some(Value::Text(v)) => {
+            (m.type_, m.string_value) = (ParameterType::PARAMETER_STRING as u8, v.clone())
+        }
+        Some(Value::Other(_)) | None => {}
+    }
+    m
+}
+
+fn from_message(m: &ParameterValue) -> Value {
+    match m.type_ {
+        1 => Value::Bool(m.bool_value),
+        2 => Value::Int(m.integer_value),
+        3 => Value::Float(m.double_value),
+        4 => Value::Text(m.string_value.clone()),
+        0 => Value::Other("value that is not set"),
+        5 => Value::Other("byte array"),
+        6 => Value::Other("bool array"),
+        7 => Value::Other("integer array"),
+        8 => Value::Other("double array"),
+        9 => Value::Other("string array"),
+        _ => Value::Other("value of unknown type"),
+    }
+}
+
+/// An override as r2r read it from the command line or a parameter file.
+pub fn from_override(value: &r2r::ParameterValue) -> Value {
+    match value {
+        r2r::ParameterValue::Bool(v) => Value::Bool(*v),
+        r2r::ParameterValue::Integer(v) => Value::Int(*v),
+        r2r::ParameterValue::Double(v) => Value::Float(*v),
+        r2r::ParameterValue::String(v) => Value::Text(v.clone()),
+        other => Value::Other(other.type_name()),
+    }
+}

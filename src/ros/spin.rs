@@ -1,0 +1,272 @@
+//! The thread that owns the r2r node.
+//!
+//! After every `spin_once` it empties every stream itself. r2r's streams hold about eleven messages and then lose the
+//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the shared
+//! slot, parameter services are answered on the spot, all else goes to the dispatcher.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, Stream, StreamExt};
+use r2r::action_msgs::srv::CancelGoal;
+use r2r::qos::ReliabilityPolicy;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::std_srvs::srv::{SetBool, Trigger};
+use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use tokio::sync::mpsc::Sender;
+
+use super::action::{GetResult, SendGoal};
+use super::clock::ClockInlet;
+use super::convert::SourceImage;
+use super::frames::Arrival;
+use super::instructions::{read_stamped, read_string, Spoken};
+use super::param_services::ParamServices;
+use super::shared::{ImagePublisher, Shared};
+
+/// A stream of r2r's, as the spinning thread holds it.
+pub type Inlet<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
+
+/// Boxes a stream of r2r's.
+pub fn inlet<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> Inlet<T> {
+    Box::new(stream)
+}
+
+/// Takes everything that is there, without waiting.
+pub fn drain<T>(inlet: &mut Inlet<T>, mut take: impl FnMut(T)) {
+    while let Some(Some(item)) = inlet.next().now_or_never() {
+        take(item);
+    }
+}
+
+/// Answers a service request; a client that has gone is no trouble of ours.
+pub fn reply<T: WrappedServiceTypeSupport + 'static>(
+    request: ServiceRequest<T>,
+    response: T::Response,
+) {
+    if let Err(error) = request.respond(response) {
+        tracing::warn!("a service reply could not be sent: {error}");
+    }
+}
+
+/// What the spinning thread tells the dispatcher.
+pub enum Input {
+    Spoken(Spoken),
+    Goal(ServiceRequest<SendGoal>),
+    CancelGoal(ServiceRequest<CancelGoal::Service>),
+    GoalResult(ServiceRequest<GetResult>),
+    Enable(ServiceRequest<SetBool::Service>),
+    Reset(ServiceRequest<Trigger::Service>),
+    ParamsChanged,
+    /// The node cannot go on, and why.
+    Broken(String),
+}
+
+/// The running thread.
+pub struct Spinner {
+    thread: JoinHandle<()>,
+    flags: Arc<Flags>,
+}
+
+/// What the main thread asks of the spinning one.
+#[derive(Default)]
+struct Flags {
+    stop: AtomicBool,
+    open: AtomicBool,
+}
+
+/// How long a spin waits when nothing happens; also how long the end of the node waits for it.
+const SPIN: Duration = Duration::from_millis(50);
+
+impl Spinner {
+    /// Starts to spin: parameters are served, instructions and frames are not yet taken.
+    ///
+    /// # Errors
+    /// The operating system's, where it refuses a thread.
+    pub fn start(
+        node: Node,
+        services: ParamServices,
+        clock: Option<ClockInlet>,
+        shared: Arc<Shared>,
+        inputs: Sender<Input>,
+    ) -> std::io::Result<Self> {
+        let flags = Arc::<Flags>::default();
+        let wheel = Wheel {
+            node,
+            services,
+            clock,
+            shared,
+            inputs,
+            flags: Arc::clone(&flags),
+        };
+        let thread = std::thread::Builder::new()
+            .name("ros-spin".to_owned())
+            .spawn(move || wheel.spin())?;
+        Ok(Self { thread, flags })
+    }
+
+    /// The model is ready: subscribe, and offer the action and the services.
+    pub fn open(&self) {
+        self.flags.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Destroys the node and all its endpoints, and returns when that is done.
+    pub fn stop(self) {
+        self.flags.stop.store(true, Ordering::Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the spinning thread had panicked");
+        }
+    }
+}
+
+/// What the spinning thread owns. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread knows.
+struct Wheel {
+    node: Node,
+    services: ParamServices,
+    clock: Option<ClockInlet>,
+    shared: Arc<Shared>,
+    inputs: Sender<Input>,
+    flags: Arc<Flags>,
+}
+
+impl Wheel {
+    fn spin(mut self) {
+        let mut interface = None;
+        let mut looked = Instant::now();
+        while !self.flags.stop.load(Ordering::Relaxed) {
+            self.node.spin_once(SPIN);
+            if let Some(clock) = &mut self.clock {
+                clock.serve();
+            }
+            if self.services.serve() {
+                self.tell(Input::ParamsChanged);
+            }
+            match &mut interface {
+                Some(interface) => Interface::take(interface, &self.shared, &self.inputs),
+                None if self.flags.open.load(Ordering::Relaxed) => {
+                    match Interface::create(&mut self.node, &self.shared) {
+                        Ok(created) => interface = Some(created),
+                        Err(error) => {
+                            let why = format!("the node's topics could not be opened: {error}");
+                            return self.tell(Input::Broken(why));
+                        }
+                    }
+                }
+                None => {}
+            }
+            if looked.elapsed() >= Duration::from_secs(1) {
+                looked = Instant::now();
+                let publishers = image_publishers(&self.node, &self.shared);
+                self.shared.set_image_publishers(publishers);
+            }
+        }
+    }
+
+    /// Only a closed channel fails, and then the node is ending.
+    fn tell(&self, input: Input) {
+        let _ = self.inputs.blocking_send(input);
+    }
+}
+
+fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
+    let publishers = node
+        .get_publishers_info_by_topic(&shared.names.image, false)
+        .unwrap_or_default();
+    let describe = publishers.into_iter().map(|p| ImagePublisher {
+        node: format!("{}/{}", p.node_namespace.trim_end_matches('/'), p.node_name),
+        reliable: p.qos_profile.reliability == ReliabilityPolicy::Reliable,
+        kind: p.topic_type,
+    });
+    describe.collect()
+}
+
+enum Images {
+    Raw(Inlet<Image>),
+    Compressed(Inlet<CompressedImage>),
+}
+
+/// Everything the node listens to once it can answer.
+struct Interface {
+    images: Images,
+    strings: Inlet<Vec<u8>>,
+    stamped: Inlet<Vec<u8>>,
+    goals: Inlet<ServiceRequest<SendGoal>>,
+    cancels: Inlet<ServiceRequest<CancelGoal::Service>>,
+    results: Inlet<ServiceRequest<GetResult>>,
+    enable: Inlet<ServiceRequest<SetBool::Service>>,
+    reset: Inlet<ServiceRequest<Trigger::Service>>,
+}
+
+impl Interface {
+    fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
+        let params = shared.params();
+        let sensor = match params.reliable {
+            true => QosProfile::sensor_data().reliable(),
+            false => QosProfile::sensor_data(),
+        };
+        let images = match params.compressed {
+            true => Images::Compressed(inlet(node.subscribe("image/compressed", sensor)?)),
+            false => Images::Raw(inlet(node.subscribe("image", sensor)?)),
+        };
+        // Deeper than the ten that publishers are asked for: a burst waits here while a large image is being taken.
+        let spoken = QosProfile::default().keep_last(100);
+        let service = QosProfile::services_default();
+        Ok(Self {
+            images,
+            strings: inlet(node.subscribe_raw(
+                "instruction",
+                "std_msgs/msg/String",
+                spoken.clone(),
+            )?),
+            stamped: inlet(node.subscribe_raw(
+                "instruction_stamped",
+                "lisa_ros/msg/Instruction",
+                spoken,
+            )?),
+            goals: inlet(node.create_service("~/segment/_action/send_goal", service.clone())?),
+            cancels: inlet(node.create_service("~/segment/_action/cancel_goal", service.clone())?),
+            results: inlet(node.create_service("~/segment/_action/get_result", service.clone())?),
+            enable: inlet(node.create_service("~/enable", service.clone())?),
+            reset: inlet(node.create_service("~/reset_conversation", service)?),
+        })
+    }
+
+    fn take(&mut self, shared: &Shared, inputs: &Sender<Input>) {
+        match &mut self.images {
+            Images::Raw(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
+            Images::Compressed(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
+        }
+        // A closed channel means that the node is ending; what still comes then is not taken.
+        let tell = |input| {
+            let _ = inputs.blocking_send(input);
+        };
+        drain(&mut self.strings, |bytes| {
+            tell(Input::Spoken(read_string(&bytes)))
+        });
+        drain(&mut self.stamped, |bytes| {
+            tell(Input::Spoken(read_stamped(&bytes)))
+        });
+        drain(&mut self.goals, |request| tell(Input::Goal(request)));
+        drain(&mut self.cancels, |request| {
+            tell(Input::CancelGoal(request))
+        });
+        drain(&mut self.results, |request| {
+            tell(Input::GoalResult(request))
+        });
+        drain(&mut self.enable, |request| tell(Input::Enable(request)));
+        drain(&mut self.reset, |request| tell(Input::Reset(request)));
+    }
+}
+
+fn take_frame(shared: &Shared, image: SourceImage) {
+    if !shared.enabled() {
+        return;
+    }
+    let (stamp, bytes) = (image.stamp(), image.bytes());
+    let arrival = shared.frames().push(stamp, bytes, image, Instant::now());
+    if arrival == Arrival::TimeJump {
+        tracing::info!("the camera's time went back to {stamp}; earlier frames will be forgotten");
+    }
+    shared.frame_arrived.notify_one();
+}
