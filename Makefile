@@ -1,0 +1,25 @@
+# A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ unless a ROS 2 is sourced
+	@scripts/setup_ros.sh
+
+build: setup ## interfaces into install/, lisa and lisa_node into target/release/
+	@scripts/build.sh
+
+demo: build ## ask the node about a shipped clip over a real ROS 2 graph; writes demo/overlay.png
+	@scripts/demo.sh
+
+test: build ## everything that is tested: format, library, golden data, lints, the node over DDS
+	@scripts/test.sh
+
+lint: build ## format and clippy, with and without the feature ros
+	@scripts/test.sh lint
+
+clean: ## remove what was built, not the ROS 2 prefix in .ros/
+	rm -rf target build install log demo .cache

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# What `make demo` runs: the node on a ROS 2 graph of its own, a camera that replays tests/data/clip, and somebody who asks.
+# Ends by itself: 0 if everything was answered and the node ended cleanly.
+#   LISA_MODEL   a model directory to use instead of the tiny golden model
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/env.sh"
+cd "$LISA_ROOT"
+
+# A graph of its own: this machine only, and a domain that nothing else is likely to be in (up to 101 is safe on every Linux).
+export ROS_DOMAIN_ID=${LISA_DEMO_DOMAIN:-$((40 + RANDOM % 60))}
+if [ "$ROS_DISTRO" = humble ]; then export ROS_LOCALHOST_ONLY=1; else export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; fi
+
+if [ -n "${LISA_MODEL:-}" ]; then
+    model=$LISA_MODEL
+else
+    model=$("$here/tiny_model.sh")
+    echo "demo: the project has no weights of its own yet: this is the tiny golden model, whose weights are random, so its answers mean nothing"
+fi
+
+mkdir -p demo
+node= camera=
+finish() { for pid in $camera $node; do kill -TERM "$pid" 2>/dev/null || true; done; }
+trap finish EXIT
+
+target/release/lisa_node --ros-args -p model:="$model" -p image_transport:=compressed \
+    -p max_new_tokens:="${LISA_DEMO_TOKENS:-14}" -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
+node=$!
+python3 "$here/demo_camera.py" --clip tests/data/clip --topic camera/image_raw/compressed >demo/camera.log 2>&1 &
+camera=$!
+
+code=0
+python3 "$here/demo.py" --node-pid $node --overlay demo/overlay.png || code=$?
+
+kill -TERM $camera 2>/dev/null || true
+kill -INT $node 2>/dev/null || true
+node_code=0
+wait $node || node_code=$?
+node=
+if [ $node_code -ne 0 ]; then
+    echo "demo: the node ended with exit code $node_code; its last words (all of them in demo/node.log):" >&2
+    tail -n 20 demo/node.log >&2
+    exit 1
+fi
+[ $code -ne 0 ] || echo "demo: the node ended cleanly on SIGINT; its log is demo/node.log"
+exit $code
