@@ -1,0 +1,113 @@
+"""What every test of the node gets: a model, node processes on ROS 2 graphs of their own, and an independent client."""
+
+import itertools
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import types
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+# This machine only. Before rclpy is loaded, which reads it once.
+if os.environ.get('ROS_DISTRO') == 'humble':
+    os.environ['ROS_LOCALHOST_ONLY'] = '1'
+else:
+    os.environ.pop('ROS_LOCALHOST_ONLY', None)
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+import pictures  # noqa: E402
+from client import Client  # noqa: E402
+from process import PROGRAM, ROOT, NodeProcess  # noqa: E402
+
+# Every node has a domain of its own, so that no test hears the last words of another's node. Up to 101 is safe on every Linux.
+_domains = itertools.cycle(random.sample(range(1, 100), 99))
+
+# Few tokens, as in the golden data: the tiny model's answers mean nothing and end when they are made to.
+DEFAULTS = {'max_new_tokens': 14, 'device': 'cpu'}
+
+
+def pytest_sessionstart(session):
+    if not PROGRAM.exists():
+        pytest.exit(f'{PROGRAM} does not exist: run `make build`, or name a node with LISA_NODE=...', returncode=2)
+
+
+@pytest.fixture(scope='session')
+def golden():
+    """The golden folder: its picture, its questions and what the reference answers."""
+    folder = pathlib.Path(os.environ.get('LISA_GOLDEN_DIR', ROOT / 'tests' / 'golden'))
+    folder = folder / 'tiny' if (folder / 'tiny').is_dir() else folder
+    cases = json.loads((folder / 'expected.json').read_text())['cases']
+    return types.SimpleNamespace(
+        folder=folder, picture=pictures.read_png(folder / 'image.png'), cases=cases,
+        masked=next(c['instruction'] for c in cases if c['n_masks'] == 1),
+        text_only=next(c['instruction'] for c in cases if c['n_masks'] == 0))
+
+
+@pytest.fixture(scope='session')
+def model():
+    """A model directory made of the golden checkpoint."""
+    made = subprocess.run([ROOT / 'scripts' / 'tiny_model.sh'], stdout=subprocess.PIPE, text=True, check=True)
+    return pathlib.Path(made.stdout.strip())
+
+
+def _factory(tmp_path_factory, model):
+    started = []
+
+    def start(client=True, ready=True, namespace='', arguments=(), **parameters):
+        """A node; with `client` a client beside it, with `ready` only once it answers. Both, or the process alone."""
+        domain = next(_domains)
+        log = tmp_path_factory.mktemp('node') / 'node.log'
+        if namespace:
+            arguments = (*arguments, '-r', f'__ns:={namespace}')
+        process = NodeProcess(log, domain, {'model': model, **DEFAULTS, **parameters}, tuple(arguments))
+        process.domain = domain
+        started.append(process)
+        if not client:
+            return process
+        program = Client(process, domain, namespace)
+        started.append(program)
+        if ready:
+            program.wait_ready()
+        return process, program
+
+    def end():
+        for thing in reversed(started):
+            thing.close() if isinstance(thing, Client) else thing.end()
+
+    return start, end
+
+
+@pytest.fixture
+def start(tmp_path_factory, model):
+    """Starts nodes that end with the test."""
+    start, end = _factory(tmp_path_factory, model)
+    yield start
+    end()
+
+
+@pytest.fixture(scope='module')
+def _shared(tmp_path_factory, model):
+    start, end = _factory(tmp_path_factory, model)
+    yield start()
+    end()
+
+
+@pytest.fixture
+def lisa(_shared, golden):
+    """A node that the module's tests share, with the golden picture in front of it and its parameters as at the start."""
+    process, client = _shared
+    assert process.running(), f'an earlier test has ended the node\n{process.log()}'
+    client.show(pictures.rgb8(golden.picture))
+    yield client
+    client.stop_camera()
+    if process.running():
+        client.set(mode='on_instruction', max_rate_hz=2.0, max_new_tokens=DEFAULTS['max_new_tokens'], max_pending=8,
+                   temperature=0.0, mask_threshold=0.5, min_mask_area=1, sync_slop_s=0.1, overlay_alpha=0.5,
+                   publish_overlay=True, clip_fit='crop')
+        client.enable(True)
+        client.reset_conversation()

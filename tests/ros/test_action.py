@@ -1,0 +1,123 @@
+"""The action ~/segment: goal, feedback, result, cancellation, several goals."""
+
+import threading
+import time
+
+from action_msgs.msg import GoalStatus
+from client import ANSWERED, key, said
+from lisa_ros.msg import ReasoningResult
+from pictures import rgb8, smooth
+
+LONG = 1200  # tokens: seconds of work, even for the tiny model
+
+
+class Feedback:
+    """Keeps what a goal says on its way."""
+
+    def __init__(self):
+        self.messages = []
+        self.started = threading.Event()
+
+    def __call__(self, message):
+        self.messages.append(message.feedback)
+        if message.feedback.tokens >= 2:
+            self.started.set()
+
+
+def test_a_goal_is_answered_with_feedback(lisa, golden):
+    feedback = Feedback()
+    status, result = lisa.outcome(lisa.goal(golden.masked, feedback))
+    assert status == GoalStatus.STATUS_SUCCEEDED and result.status == ReasoningResult.SEGMENTED, said(result)
+    assert result.instruction == golden.masked and key(result.header) in lisa.shown, said(result)
+    time.sleep(0.3)
+    stages = [m.stage for m in feedback.messages]
+    assert {'generate', 'decode'} & set(stages), stages
+    assert ''.join(m.text_delta for m in feedback.messages) == result.answer, [m.text_delta for m in feedback.messages]
+    tokens = [m.tokens for m in feedback.messages]
+    assert tokens == sorted(tokens), tokens
+
+
+def test_a_goal_brings_its_own_picture(lisa, golden):
+    image = rgb8(golden.picture)
+    image.header.frame_id, image.header.stamp.sec, image.header.stamp.nanosec = 'photo', 77, 88
+    lisa.show(rgb8(smooth()))
+    status, result = lisa.outcome(lisa.goal(golden.masked, image=image))
+    assert status == GoalStatus.STATUS_SUCCEEDED, said(result)
+    assert key(result.header) == (77, 88, 'photo') and result.status == ReasoningResult.SEGMENTED, said(result)
+
+
+def test_a_goal_with_a_wrong_picture_is_aborted_in_words(lisa, golden):
+    image = rgb8(golden.picture)
+    image.encoding = '32FC7'
+    status, result = lisa.outcome(lisa.goal(golden.masked, image=image))
+    assert status == GoalStatus.STATUS_ABORTED and result.status == ReasoningResult.ERROR, said(result)
+    assert '32FC7' in result.error, said(result)
+
+
+def test_a_goal_bounds_its_answer(lisa, golden):
+    _, result = lisa.outcome(lisa.goal(golden.masked, max_new_tokens=2))
+    assert result.status == ReasoningResult.TEXT_ONLY and len(result.token_seconds) == 2, said(result)
+
+
+def test_a_goal_is_cancelled_in_the_middle_of_its_answer(lisa, golden):
+    feedback = Feedback()
+    handle = lisa.goal(golden.text_only, feedback, max_new_tokens=LONG)
+    assert feedback.started.wait(60.0), f'no feedback with tokens\n{lisa.process.log()}'
+    reply = lisa.future(handle.cancel_goal_async(), 'answer to a cancel')
+    began = time.monotonic()
+    assert len(reply.goals_canceling) == 1, reply
+    status, result = lisa.outcome(handle)
+    took = time.monotonic() - began
+    assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, (status, said(result))
+    assert took < 2.0, f'{took:.2f} s until the cancelled goal ended'
+    assert max(m.tokens for m in feedback.messages) < LONG
+    status, result = lisa.outcome(lisa.goal(golden.masked))
+    assert status == GoalStatus.STATUS_SUCCEEDED and result.status == ReasoningResult.SEGMENTED, said(result)
+
+
+def test_a_goal_is_cancelled_before_its_turn(lisa, golden):
+    feedback = Feedback()
+    first = lisa.goal(golden.text_only, feedback, max_new_tokens=LONG)
+    second = lisa.goal(golden.masked)
+    assert len(lisa.future(second.cancel_goal_async(), 'answer to a cancel').goals_canceling) == 1
+    status, result = lisa.outcome(second)
+    assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, said(result)
+    lisa.future(first.cancel_goal_async(), 'answer to a cancel')
+    assert lisa.outcome(first)[0] == GoalStatus.STATUS_CANCELED
+
+
+def test_two_goals_at_once_both_get_their_own_answer(lisa, golden):
+    texts = [golden.masked, golden.text_only]
+    handles = [lisa.goal(text) for text in texts]
+    for text, handle in zip(texts, handles):
+        status, result = lisa.outcome(handle)
+        assert status == GoalStatus.STATUS_SUCCEEDED and result.instruction == text, said(result)
+        assert result.status in ANSWERED
+
+
+def test_cancelling_a_finished_goal_changes_nothing(lisa, golden):
+    handle = lisa.goal(golden.masked)
+    status, result = lisa.outcome(handle)
+    assert status == GoalStatus.STATUS_SUCCEEDED, said(result)
+    assert not lisa.future(handle.cancel_goal_async(), 'answer to a cancel').goals_canceling
+    assert lisa.outcome(handle)[0] == GoalStatus.STATUS_SUCCEEDED, 'the result can be asked for twice'
+
+
+def test_a_goal_without_a_picture_anywhere(start, golden):
+    _, lisa = start()
+    status, result = lisa.outcome(lisa.goal(golden.masked))
+    assert status == GoalStatus.STATUS_ABORTED and result.status == ReasoningResult.NO_IMAGE, (status, said(result))
+    assert result.error
+
+
+def test_an_empty_goal_is_aborted_in_words(lisa, golden):
+    status, result = lisa.outcome(lisa.goal(''))
+    assert status == GoalStatus.STATUS_ABORTED and result.status == ReasoningResult.ERROR and result.error, (status, said(result))
+
+
+def test_goals_share_a_conversation_with_instructions(lisa, golden):
+    question = golden.cases[1]['instruction']
+    _, alone = lisa.outcome(lisa.goal(question))
+    lisa.ask_stamped(golden.masked, 'shared')
+    _, second = lisa.outcome(lisa.goal(question, conversation_id='shared'))
+    assert second.conversation_id == 'shared' and second.answer != alone.answer, said(second)
