@@ -48,6 +48,7 @@ class Client:
         self.diagnostics: list[DiagnosticArray] = []
         self.shown: collections.OrderedDict = collections.OrderedDict()
         self.count = 0
+        self.image_topic = 'image'
 
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
@@ -231,7 +232,7 @@ class Camera:
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=5, durability=DurabilityPolicy.VOLATILE,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
-        topic = 'image/compressed' if compressed else 'image'
+        topic = f'{client.image_topic}/compressed' if compressed else client.image_topic
         self.node = client.node
         self.publisher = client.node.create_publisher(type(image), topic, qos)
         self.ended = threading.Event()

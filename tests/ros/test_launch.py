@@ -1,0 +1,92 @@
+"""The launch files: every argument is described and does something, and the node accepts the command line they make."""
+
+import importlib.util
+import shutil
+import subprocess
+
+import pytest
+from client import ANSWERED, key, said
+from launch_double import evaluate
+from pictures import rgb8
+from process import ROOT
+
+LISA = ROOT / 'launch' / 'lisa.launch.py'
+TWO = ROOT / 'launch' / 'two_cameras.launch.py'
+
+OTHER = {
+    'namespace': 'front', 'image_topic': '/usb/image_raw', 'camera_info_topic': '/usb/camera_info', 'params_file': '/mine.yaml',
+    'model': '/models/lisa', 'device': 'cuda:1', 'use_sim_time': 'true', 'image_transport': 'compressed', 'rviz': 'true',
+    'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
+}
+REQUIRED = set(OTHER) - {'respawn', 'respawn_delay'}
+
+
+def outcome(path, given, folder):
+    """Everything about the nodes that a launch file would start."""
+    nodes, _ = evaluate(path, given)
+    return [(n.package, n.executable, n.respawn, n.respawn_delay, n.command_line(folder), [
+        p for p in n.parameters if isinstance(p, dict)]) for n in nodes]
+
+
+@pytest.mark.parametrize('path', [LISA, TWO], ids=lambda p: p.name)
+def test_every_argument_is_described(path):
+    _, arguments = evaluate(path, {})
+    for argument in arguments:
+        assert argument.description and argument.description[-1] == '.', argument.name
+    names = [a.name for a in arguments]
+    assert len(set(names)) == len(names)
+
+
+def test_every_argument_changes_what_is_started(tmp_path):
+    _, arguments = evaluate(LISA, {})
+    assert {a.name for a in arguments} == set(OTHER) and REQUIRED <= set(OTHER)
+    plain = outcome(LISA, {}, tmp_path)
+    for argument in arguments:
+        changed = outcome(LISA, {argument.name: OTHER[argument.name]}, tmp_path)
+        assert changed != plain, f'{argument.name}:={OTHER[argument.name]} changes nothing'
+
+
+def test_only_what_is_given_overrides_the_parameter_file():
+    [node], _ = evaluate(LISA, {})
+    assert node.parameters == [str(ROOT / 'config' / 'lisa.yaml')]
+    [node], _ = evaluate(LISA, {'device': 'cpu'})
+    assert node.parameters[1:] == [{'device': 'cpu'}]
+
+
+@pytest.mark.parametrize('name', ['rviz', 'respawn', 'use_sim_time'])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(name):
+    with pytest.raises(ValueError, match=f'{name} is .perhaps.; accepted: true, false'):
+        evaluate(LISA, {name: 'perhaps'})
+
+
+def test_two_cameras_are_two_nodes_apart(tmp_path):
+    nodes, arguments = evaluate(TWO, {'right_device': 'cuda:1', 'left_image_topic': '/l/image', 'model': '/m'})
+    assert [n.namespace for n in nodes] == ['left', 'right']
+    assert [n.parameters[1] for n in nodes] == [{'model': '/m'}, {'model': '/m', 'device': 'cuda:1'}]
+    assert dict(nodes[0].remappings)['image'] == '/l/image'
+    assert dict(nodes[1].remappings)['image/compressed'] == 'camera/image_raw/compressed'
+    plain = outcome(TWO, {}, tmp_path)
+    for argument in arguments:
+        other = OTHER[argument.name.removeprefix('left_').removeprefix('right_')]
+        assert outcome(TWO, {argument.name: other}, tmp_path) != plain, f'{argument.name} changes nothing'
+
+
+def test_the_node_accepts_the_command_line(start, golden, model, tmp_path):
+    [node], _ = evaluate(LISA, {'namespace': 'front', 'image_topic': '/usb/image_raw', 'model': str(model), 'device': 'cpu'})
+    _, lisa = start(namespace='/front', ready=False, arguments=node.command_line(tmp_path))
+    lisa.wait_ready()
+    lisa.image_topic = '/usb/image_raw'
+    lisa.show(rgb8(golden.picture))
+    result = lisa.ask(golden.masked)
+    assert result.status in ANSWERED and key(result.header) in lisa.shown, said(result)
+    assert lisa.get('model', 'device', 'clip_fit') == [str(model), 'cpu', 'crop']
+
+
+@pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None or not shutil.which('ros2'), reason='there is no ros2 launch here')
+@pytest.mark.parametrize('path', [LISA, TWO], ids=lambda p: p.name)
+def test_the_real_ros2_launch_shows_the_arguments(path):
+    shown = subprocess.run(['ros2', 'launch', str(path), '--show-args'], capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0, shown.stderr
+    _, arguments = evaluate(path, {})
+    for argument in arguments:
+        assert f"'{argument.name}':" in shown.stdout, shown.stdout
