@@ -35,7 +35,10 @@ fn segmenting_equals_the_reference() {
 
         for (i, case) in golden.json["cases"].as_array().unwrap().iter().enumerate() {
             let name = |what: &str| format!("case{i}.{what}");
-            let (input_ids, output_ids) = (golden.ids(&name("input_ids")), golden.ids(&name("output_ids")));
+            let (input_ids, output_ids) = (
+                golden.ids(&name("input_ids")),
+                golden.ids(&name("output_ids")),
+            );
             let request = Request {
                 instruction: case["instruction"].as_str().unwrap().to_owned(),
                 frame: frame.clone(),
@@ -52,19 +55,45 @@ fn segmenting_equals_the_reference() {
 
             assert_eq!(ids("input_ids"), input_ids, "{}", name("input_ids"));
             assert_eq!(ids("output_ids"), output_ids, "{}", name("output_ids"));
-            let text_ids: Vec<u32> = output_ids.iter().filter(|id| **id >= 0).map(|id| *id as u32).collect();
-            assert_eq!(tokenizer.decode_reference(&text_ids), case["text"].as_str().unwrap(), "{}", name("text"));
+            let text_ids: Vec<u32> = output_ids
+                .iter()
+                .filter(|id| **id >= 0)
+                .map(|id| *id as u32)
+                .collect();
+            assert_eq!(
+                tokenizer.decode_reference(&text_ids),
+                case["text"].as_str().unwrap(),
+                "{}",
+                name("text")
+            );
 
-            FEATURES.assert("clip_features", &trace["clip_features"], golden.tensor("clip_features"));
+            FEATURES.assert(
+                "clip_features",
+                &trace["clip_features"],
+                golden.tensor("clip_features"),
+            );
             FEATURES.assert("projected", &trace["projected"], golden.tensor("projected"));
-            SAM_EMBEDDING.assert("sam_embedding", &trace["sam_embedding"], golden.tensor("sam_embedding"));
+            SAM_EMBEDDING.assert(
+                "sam_embedding",
+                &trace["sam_embedding"],
+                golden.tensor("sam_embedding"),
+            );
 
             let reference = golden.tensor(&name("mask_logits"));
             let masks = case["n_masks"].as_u64().unwrap() as usize;
-            assert_eq!(trace["mask_logits"].dims(), reference.dims(), "{}", name("mask_logits"));
+            assert_eq!(
+                trace["mask_logits"].dims(),
+                reference.dims(),
+                "{}",
+                name("mask_logits")
+            );
             if masks > 0 {
                 MASK_LOGITS.assert(&name("mask_logits"), &trace["mask_logits"], reference);
-                MASKS.assert(&name("masks"), &binary(&trace["mask_logits"]), &binary(reference));
+                MASKS.assert(
+                    &name("masks"),
+                    &binary(&trace["mask_logits"]),
+                    &binary(reference),
+                );
             }
             check_objects(&answer.objects, reference, &name("objects"));
         }
@@ -79,10 +108,19 @@ fn check_objects(objects: &[lisa::engine::ObjectMask], logits: &Tensor, what: &s
         let mut ours = vec![false; height * width];
         if let Some(object) = objects.iter().find(|o| o.index == index) {
             for (x, y, pixel) in object.mask.enumerate_pixels() {
-                ours[(y + object.roi.y) as usize * width + (x + object.roi.x) as usize] = pixel.0[0] == 255;
+                ours[(y + object.roi.y) as usize * width + (x + object.roi.x) as usize] =
+                    pixel.0[0] == 255;
             }
-            assert_eq!(object.area, ours.iter().filter(|p| **p).count(), "{what}: area");
-            assert!((0.0..=1.0).contains(&object.score), "{what}: score {}", object.score);
+            assert_eq!(
+                object.area,
+                ours.iter().filter(|p| **p).count(),
+                "{what}: area"
+            );
+            assert!(
+                (0.0..=1.0).contains(&object.score),
+                "{what}: score {}",
+                object.score
+            );
         }
         MASKS.assert(what, &ours, &expected);
     }
@@ -92,15 +130,25 @@ fn check_objects(objects: &[lisa::engine::ObjectMask], logits: &Tensor, what: &s
 fn preprocessing_equals_the_reference() {
     for golden in golden() {
         let folder = tempfile::tempdir().unwrap();
-        let config = ModelDir::open(golden.convert(folder.path())).unwrap().config;
+        let config = ModelDir::open(golden.convert(folder.path()))
+            .unwrap()
+            .config;
         let image = golden.image();
         let clip = clip_preprocessor(&config).preprocess(&image, ClipFit::Crop);
-        FEATURES.assert("clip_pixels", &to_tensor(clip), golden.tensor("clip_pixels"));
+        FEATURES.assert(
+            "clip_pixels",
+            &to_tensor(clip),
+            golden.tensor("clip_pixels"),
+        );
         let sam = to_tensor(sam_preprocessor(&config).preprocess(&image).pixels);
         let side = config.sam.image_size;
         let every_8th: Vec<u32> = (0..side as u32).step_by(8).collect();
         let index = Tensor::from_slice(&every_8th, every_8th.len(), &Device::Cpu).unwrap();
-        let sam = sam.index_select(&index, 1).unwrap().index_select(&index, 2).unwrap();
+        let sam = sam
+            .index_select(&index, 1)
+            .unwrap()
+            .index_select(&index, 2)
+            .unwrap();
         FEATURES.assert("sam_pixels", &sam, golden.tensor("sam_pixels"));
     }
 }
@@ -110,15 +158,28 @@ fn token_ids_equal_the_reference() {
     for golden in golden() {
         let folder = tempfile::tempdir().unwrap();
         let dir = ModelDir::open(golden.convert(folder.path())).unwrap();
-        assert_eq!(u64::from(dir.config.tokens.seg), golden.json["seg_token_id"].as_u64().unwrap());
+        assert_eq!(
+            u64::from(dir.config.tokens.seg),
+            golden.json["seg_token_id"].as_u64().unwrap()
+        );
         for case in golden.json["tokenizer"].as_array().unwrap() {
             let text = case["text"].as_str().unwrap();
             let expected: Vec<i64> = serde_json::from_value(case["ids"].clone()).unwrap();
             assert_eq!(dir.tokenizer.encode_reference(text), expected, "{text:?}");
         }
-        for (prompt, ids) in [("train", golden.ids("train.input_ids")), ("turns", turns(&golden)["turns.input_ids"].to_vec1().unwrap())] {
+        for (prompt, ids) in [
+            ("train", golden.ids("train.input_ids")),
+            (
+                "turns",
+                turns(&golden)["turns.input_ids"].to_vec1().unwrap(),
+            ),
+        ] {
             let text = golden.json[prompt]["prompt"].as_str().unwrap();
-            let text = if text.contains("<image>") { text.to_owned() } else { panic!("{prompt} without an image") };
+            let text = if text.contains("<image>") {
+                text.to_owned()
+            } else {
+                panic!("{prompt} without an image")
+            };
             let ours = dir.tokenizer.encode_reference(&text);
             // The training prompt is cut before its answer.
             assert_eq!(ours[..], ids[..ours.len()], "{prompt}");
@@ -139,7 +200,11 @@ fn several_objects_over_two_turns_equal_the_reference() {
         let ids = expected["turns.input_ids"].to_vec1::<i64>().unwrap();
         let logits = teacher.mask_logits(&ids, &golden.image());
         MASK_LOGITS.assert("turns.mask_logits", &logits, &expected["turns.mask_logits"]);
-        MASKS.assert("turns.masks", &binary(&logits), &binary(&expected["turns.mask_logits"]));
+        MASKS.assert(
+            "turns.masks",
+            &binary(&logits),
+            &binary(&expected["turns.mask_logits"]),
+        );
     }
 }
 
@@ -156,9 +221,20 @@ fn reason_seg_masks_equal_the_reference() {
         for item in reason_seg["items"].as_array().unwrap() {
             let name = item["name"].as_str().unwrap();
             let ids = tokenizer.encode_reference(item["prompt"].as_str().unwrap());
-            let image = read_image(&golden.folder.join(format!("reason_seg/ReasonSeg/val/{name}.jpg"))).unwrap();
+            let image = read_image(
+                &golden
+                    .folder
+                    .join(format!("reason_seg/ReasonSeg/val/{name}.jpg")),
+            )
+            .unwrap();
             let ours = binary(&teacher.mask_logits(&ids, &image));
-            let bytes = |what: &str| expected[&format!("{name}.{what}")].flatten_all().unwrap().to_vec1::<u8>().unwrap();
+            let bytes = |what: &str| {
+                expected[&format!("{name}.{what}")]
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1::<u8>()
+                    .unwrap()
+            };
             let prediction: Vec<bool> = bytes("pred").iter().map(|p| *p > 0).collect();
             REASON_SEG_MASKS.assert(name, &ours, &prediction);
 
@@ -168,13 +244,20 @@ fn reason_seg_masks_equal_the_reference() {
                 pixels.filter(|(p, t)| f(**p, **t == 1)).count() as f64
             };
             let (intersection, union) = (counted(|p, t| p && t), counted(|p, t| p || t));
-            ious.push(if union == 0.0 { 1.0 } else { intersection / (union + 1e-5) });
+            ious.push(if union == 0.0 {
+                1.0
+            } else {
+                intersection / (union + 1e-5)
+            });
             intersections += intersection;
             unions += union;
         }
         let close = |what: &str, ours: f64| {
             let reference = reason_seg[what].as_f64().unwrap();
-            assert!((ours - reference).abs() <= REASON_SEG_METRIC, "{what}: {ours} for {reference}");
+            assert!(
+                (ours - reference).abs() <= REASON_SEG_METRIC,
+                "{what}: {ours} for {reference}"
+            );
         };
         close("giou", ious.iter().sum::<f64>() / ious.len() as f64);
         close("ciou", intersections / unions);
@@ -190,21 +273,31 @@ struct Teacher {
 impl Teacher {
     fn open(model: &std::path::Path) -> Self {
         let dir = ModelDir::open(model).unwrap();
-        let lisa = Lisa::load(&dir.weights(DType::F32, &Device::Cpu).unwrap(), &dir.config).unwrap();
+        let lisa =
+            Lisa::load(&dir.weights(DType::F32, &Device::Cpu).unwrap(), &dir.config).unwrap();
         Self { dir, lisa }
     }
 
     /// A mask for every `[SEG]` among the ids.
     fn mask_logits(&self, ids: &[i64], image: &image::RgbImage) -> Tensor {
         let config = &self.dir.config;
-        let clip = to_tensor(clip_preprocessor(config).preprocess(image, ClipFit::Crop)).unsqueeze(0).unwrap();
+        let clip = to_tensor(clip_preprocessor(config).preprocess(image, ClipFit::Crop))
+            .unsqueeze(0)
+            .unwrap();
         let sam_input = sam_preprocessor(config).preprocess(image);
         let resized = sam_input.resized;
         let sam_pixels = to_tensor(sam_input.pixels).unsqueeze(0).unwrap();
         let go_on = || false;
         let (_, image_tokens) = self.lisa.image_tokens(&clip, &go_on).unwrap();
-        let embedding = self.lisa.image_encoder.forward(&sam_pixels, &go_on).unwrap();
-        let (hidden, positions) = self.lisa.hidden_states(ids, IMAGE_TOKEN_INDEX, &image_tokens).unwrap();
+        let embedding = self
+            .lisa
+            .image_encoder
+            .forward(&sam_pixels, &go_on)
+            .unwrap();
+        let (hidden, positions) = self
+            .lisa
+            .hidden_states(ids, IMAGE_TOKEN_INDEX, &image_tokens)
+            .unwrap();
         let predicting: Vec<u32> = ids
             .iter()
             .zip(&positions)
@@ -212,7 +305,10 @@ impl Teacher {
             .map(|(_, position)| *position as u32 - 1)
             .collect();
         let index = Tensor::from_slice(&predicting, predicting.len(), &Device::Cpu).unwrap();
-        let masks = self.lisa.masks(&embedding, &hidden.index_select(&index, 0).unwrap()).unwrap();
+        let masks = self
+            .lisa
+            .masks(&embedding, &hidden.index_select(&index, 0).unwrap())
+            .unwrap();
         let original = (image.height() as usize, image.width() as usize);
         sam::mask_logits_at(&masks.logits, config.sam.image_size, resized, original).unwrap()
     }
@@ -220,12 +316,21 @@ impl Teacher {
 
 fn clip_preprocessor(config: &lisa::weights::LisaConfig) -> ClipPreprocessor {
     let clip = &config.clip_preprocess;
-    ClipPreprocessor { size: clip.size, crop: clip.crop, mean: clip.mean, std: clip.std }
+    ClipPreprocessor {
+        size: clip.size,
+        crop: clip.crop,
+        mean: clip.mean,
+        std: clip.std,
+    }
 }
 
 fn sam_preprocessor(config: &lisa::weights::LisaConfig) -> SamPreprocessor {
     let sam = &config.sam_preprocess;
-    SamPreprocessor { target: config.sam.image_size, mean: sam.mean, std: sam.std }
+    SamPreprocessor {
+        target: config.sam.image_size,
+        mean: sam.mean,
+        std: sam.std,
+    }
 }
 
 fn to_tensor(array: ndarray::Array3<f32>) -> Tensor {

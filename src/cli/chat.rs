@@ -75,9 +75,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     cancel_on_interrupt(&running)?;
     // The editor handles a terminal's lines; where lines are piped in, it reads them as they are.
     let mut editor = DefaultEditor::new().context("cannot read from the terminal")?;
-    let prompt = if std::io::stdin().is_terminal() { "> " } else { "" };
+    let prompt = if std::io::stdin().is_terminal() {
+        "> "
+    } else {
+        ""
+    };
     if std::io::stdout().is_terminal() {
-        println!("{} ({} tokens at most an answer); /help for help", args.image.display(), args.model.options().max_new_tokens);
+        println!(
+            "{} ({} tokens at most an answer); /help for help",
+            args.image.display(),
+            args.model.options().max_new_tokens
+        );
     }
     let mut turn = 0;
     loop {
@@ -110,7 +118,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     turn += 1;
                     report(&args.out, turn, &frame, question, &answer)?;
                 }
-                Err(error @ (RequestError::ShuttingDown | RequestError::Panicked(_))) => return Err(error.into()),
+                Err(error @ (RequestError::ShuttingDown | RequestError::Panicked(_))) => {
+                    return Err(error.into())
+                }
                 // The next question works all the same.
                 Err(error) => println!("{error}"),
             },
@@ -121,10 +131,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// Ctrl-C takes back the running answer; at the prompt the editor sees the key before it becomes a signal.
 fn cancel_on_interrupt(running: &Arc<Mutex<Option<CancelToken>>>) -> anyhow::Result<()> {
     let running = Arc::clone(running);
-    ctrlc::set_handler(move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
-        Some(cancel) => cancel.cancel(),
-        None => std::process::exit(130),
-    })
+    ctrlc::set_handler(
+        move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(cancel) => cancel.cancel(),
+            None => std::process::exit(130),
+        },
+    )
     .context("cannot handle Ctrl-C")
 }
 
@@ -135,7 +147,9 @@ fn ask(
     question: &str,
     running: &Mutex<Option<CancelToken>>,
 ) -> Result<Answer, RequestError> {
-    let set = |cancel: Option<CancelToken>| *running.lock().unwrap_or_else(PoisonError::into_inner) = cancel;
+    let set = |cancel: Option<CancelToken>| {
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = cancel
+    };
     let ticket = engine.submit(Request {
         instruction: question.to_owned(),
         frame: frame.clone(),
@@ -161,13 +175,30 @@ fn ask(
     result
 }
 
-fn report(out: &Path, turn: usize, frame: &Frame, question: &str, answer: &Answer) -> anyhow::Result<()> {
+fn report(
+    out: &Path,
+    turn: usize,
+    frame: &Frame,
+    question: &str,
+    answer: &Answer,
+) -> anyhow::Result<()> {
     for note in &answer.notes {
         println!("note: {note}");
     }
-    let files = write_pictures(out, &format!("turn{turn:02}"), frame.pixels(), question, answer)?;
+    let files = write_pictures(
+        out,
+        &format!("turn{turn:02}"),
+        frame.pixels(),
+        question,
+        answer,
+    )?;
     match &files.mask {
-        Some(mask) => println!("[{}: {}; {}]", status_name(answer.status), mask.display(), files.overlay.display()),
+        Some(mask) => println!(
+            "[{}: {}; {}]",
+            status_name(answer.status),
+            mask.display(),
+            files.overlay.display()
+        ),
         None => println!("[{}: no object was named]", status_name(answer.status)),
     }
     println!("[{}]", timing_line(&answer.timings));

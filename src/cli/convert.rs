@@ -56,7 +56,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     // indicatif hides itself where standard error is no terminal.
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {eta:>4} {wide_msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {eta:>4} {wide_msg}")
+    {
         bar.set_style(style);
     }
     let report = convert(&options, |done, total, tensor| {

@@ -13,7 +13,12 @@ use clap::{Parser, Subcommand};
 
 /// LISA, reasoning segmentation: a picture and an instruction in, masks and an explained answer out.
 #[derive(Parser)]
-#[command(name = "lisa", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "lisa",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,7 +38,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -40,7 +40,10 @@ pub struct ModelArgs {
     clip_fit: ClipFit,
 }
 
-fn in_range(min: f64, max: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+fn in_range(
+    min: f64,
+    max: f64,
+) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
     move |text| match text.parse::<f64>() {
         Ok(value) if (min..=max).contains(&value) => Ok(value),
         _ => Err(format!("accepted: a number from {min} to {max}")),
@@ -66,7 +69,8 @@ impl ModelArgs {
         config.device = self.device;
         config.dtype = self.dtype;
         config.warm_up = warm_up;
-        let spinner = ProgressBar::new_spinner().with_message(format!("loading {}", self.model.display()));
+        let spinner =
+            ProgressBar::new_spinner().with_message(format!("loading {}", self.model.display()));
         spinner.enable_steady_tick(Duration::from_millis(100));
         let engine = Engine::start(config).context("cannot load the model");
         spinner.finish_and_clear();

@@ -25,7 +25,8 @@ pub fn write_pictures(
     instruction: &str,
     answer: &Answer,
 ) -> anyhow::Result<Files> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = |suffix: &str| folder.join(format!("{stem}_{suffix}.png"));
     let objects: Vec<OverlayObject<'_>> = answer
         .objects
@@ -43,7 +44,9 @@ pub fn write_pictures(
     };
     let overlay = path("overlay");
     let drawn = draw_overlay(frame, &objects, Some(&caption), 0.5);
-    drawn.save(&overlay).with_context(|| format!("cannot write {}", overlay.display()))?;
+    drawn
+        .save(&overlay)
+        .with_context(|| format!("cannot write {}", overlay.display()))?;
 
     let (width, height) = frame.dimensions();
     let mut files = Files {
@@ -53,15 +56,22 @@ pub fn write_pictures(
     };
     if answer.status != AnswerStatus::TextOnly {
         let mask = path("mask");
-        let union = union_masks(width, height, answer.objects.iter().map(|o| (o.roi, &o.mask)));
-        union.save(&mask).with_context(|| format!("cannot write {}", mask.display()))?;
+        let union = union_masks(
+            width,
+            height,
+            answer.objects.iter().map(|o| (o.roi, &o.mask)),
+        );
+        union
+            .save(&mask)
+            .with_context(|| format!("cannot write {}", mask.display()))?;
         files.mask = Some(mask);
     }
     for object in &answer.objects {
         let mut full = image::GrayImage::new(width, height);
         paste_mask(&mut full, object.roi, &object.mask);
         let mask = path(&format!("mask_{}", object.index));
-        full.save(&mask).with_context(|| format!("cannot write {}", mask.display()))?;
+        full.save(&mask)
+            .with_context(|| format!("cannot write {}", mask.display()))?;
         files.objects.push(mask);
     }
     Ok(files)
@@ -111,7 +121,10 @@ fn seconds(timings: &Timings) -> Value {
     for (stage, time) in timings.stages() {
         table.insert(stage.name().to_owned(), json!(time.as_secs_f64()));
     }
-    table.insert("per_token".to_owned(), json!(timings.per_token().as_secs_f64()));
+    table.insert(
+        "per_token".to_owned(),
+        json!(timings.per_token().as_secs_f64()),
+    );
     table.insert("total".to_owned(), json!(timings.total.as_secs_f64()));
     Value::Object(table)
 }

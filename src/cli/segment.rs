@@ -72,7 +72,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     object.index, object.score, roi.width, roi.height, roi.x, roi.y, object.area
                 );
             }
-            println!("{}: {}", status_name(answer.status), files.overlay.display());
+            println!(
+                "{}: {}",
+                status_name(answer.status),
+                files.overlay.display()
+            );
         }
     }
     Ok(())
@@ -84,7 +88,11 @@ fn stems(paths: &[PathBuf]) -> Vec<String> {
     paths
         .iter()
         .map(|path| {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let count = seen.entry(stem.clone()).or_default();
             *count += 1;
             match *count {
@@ -128,6 +136,10 @@ fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
 }
 
 fn write_dump(path: &Path, answer: &Answer) -> anyhow::Result<()> {
-    let trace = answer.trace.as_ref().context("the answer carries no trace")?;
-    safetensors::serialize_to_file(trace.iter(), None, path).with_context(|| format!("cannot write {}", path.display()))
+    let trace = answer
+        .trace
+        .as_ref()
+        .context("the answer carries no trace")?;
+    safetensors::serialize_to_file(trace.iter(), None, path)
+        .with_context(|| format!("cannot write {}", path.display()))
 }

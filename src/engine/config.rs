@@ -122,7 +122,10 @@ impl DeviceSpec {
     /// # Errors
     /// A GPU that was asked for by name and is not there.
     pub(super) fn open(self) -> Result<Device, EngineError> {
-        let failed = |reason: String| EngineError::Device { device: self, reason };
+        let failed = |reason: String| EngineError::Device {
+            device: self,
+            reason,
+        };
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Auto if !cfg!(feature = "cuda") => Ok(Device::Cpu),
@@ -190,7 +193,10 @@ mod tests {
             assert_eq!(word.parse::<DTypeSpec>().unwrap().to_string(), word);
         }
         let error = "cuda:x".parse::<DeviceSpec>().unwrap_err().to_string();
-        assert!(error.contains("cuda:x") && error.contains("cuda:N"), "{error}");
+        assert!(
+            error.contains("cuda:x") && error.contains("cuda:N"),
+            "{error}"
+        );
         assert!("int8".parse::<DTypeSpec>().is_err());
     }
 }

@@ -166,7 +166,11 @@ pub enum RequestError {
     #[error("the frame is {width}x{height} pixels; both sides must be 1 or more")]
     EmptyFrame { width: u32, height: u32 },
     #[error("option {name} is {value}; accepted: {accepted}")]
-    Option { name: &'static str, value: String, accepted: &'static str },
+    Option {
+        name: &'static str,
+        value: String,
+        accepted: &'static str,
+    },
     #[error("the prompt needs {needed} of the model's {context} positions and no turn is left to drop; shorten the instruction or lower max_new_tokens")]
     PromptTooLong { needed: usize, context: usize },
     #[error("the model failed: {0}")]

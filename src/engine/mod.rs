@@ -18,8 +18,8 @@ mod queue;
 mod reasoner;
 mod request;
 mod sampler;
-mod session;
 mod service;
+mod session;
 mod work;
 
 pub use config::{DTypeSpec, DeviceSpec, EngineConfig, EngineError, SpecError};

@@ -5,17 +5,21 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::nn::Result;
 use super::FrameId;
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
+use crate::nn::Result;
 
 /// What stands at one position of the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
     Token(u32),
     /// A row of a frame's image tokens.
-    Image { frame: FrameId, fit: ClipFit, row: u32 },
+    Image {
+        frame: FrameId,
+        fit: ClipFit,
+        row: u32,
+    },
 }
 
 /// One sequence of cells and its keys and values.
@@ -39,7 +43,12 @@ impl PrefixCache {
 
     /// Positions of `prompt` that need no work; always leaves at least one to be computed.
     fn shared(&self, prompt: &[Cell]) -> usize {
-        let equal = self.cells.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let equal = self
+            .cells
+            .iter()
+            .zip(prompt)
+            .take_while(|(a, b)| a == b)
+            .count();
         equal.min(prompt.len().saturating_sub(1))
     }
 
@@ -98,7 +107,10 @@ fn embed(llama: &Llama, cells: &[Cell], image_tokens: &Tensor, device: &Device) 
                 llama.embed(&ids, device)?
             }
             Cell::Image { row, .. } => {
-                let rows = rest.iter().take_while(|cell| matches!(cell, Cell::Image { .. })).count();
+                let rows = rest
+                    .iter()
+                    .take_while(|cell| matches!(cell, Cell::Image { .. }))
+                    .count();
                 at += rows;
                 image_tokens.narrow(0, row as usize, rows)?
             }

@@ -79,7 +79,10 @@ impl<T> Queue<T> {
                 state.counted -= usize::from(counts);
                 return Some(entry);
             }
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

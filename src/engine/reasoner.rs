@@ -13,12 +13,14 @@ use super::service::{ModelInfo, Reasoner, Reply};
 use super::session::{Sessions, Turn};
 use super::work::{failed, label, Work};
 use super::{
-    Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask, Request, RequestError,
-    Stage,
+    Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask,
+    Request, RequestError, Stage,
 };
 use crate::image::{threshold_logit, ClipPreprocessor, Mask, SamPreprocessor};
 use crate::model::{sam, Lisa, ModelError};
-use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX};
+use crate::text::{
+    Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX,
+};
 use crate::weights::{LisaConfig, ModelDir};
 
 /// The model and everything remembered between requests.
@@ -87,7 +89,11 @@ impl LisaReasoner {
 
     /// Runs every part once, masks included, on a grey frame. Leaves nothing behind.
     pub fn warm_up(&mut self) -> Result<(), RequestError> {
-        let frame = Frame::new(::image::RgbImage::from_pixel(64, 48, ::image::Rgb([128; 3])));
+        let frame = Frame::new(::image::RgbImage::from_pixel(
+            64,
+            48,
+            ::image::Rgb([128; 3]),
+        ));
         let request = Request {
             instruction: "warm up".into(),
             frame: frame.clone(),
@@ -103,14 +109,19 @@ impl LisaReasoner {
         self.answer(&request, &mut reply)?;
         // The answer may have named nothing; the mask's path is to be warm all the same.
         let mut work = Work::new(&request, Duration::ZERO);
-        let hidden = Tensor::zeros((1, self.config.llama.hidden_size), self.dtype, &self.device).map_err(failed)?;
+        let hidden = Tensor::zeros((1, self.config.llama.hidden_size), self.dtype, &self.device)
+            .map_err(failed)?;
         self.segment(&hidden, 0, &mut work, &mut reply)?;
         self.clear_caches();
         Ok(())
     }
 
     /// The image's tokens `(features, hidden)`, from the frame's cache where it has them.
-    fn image_tokens(&mut self, work: &mut Work<'_>, reply: &mut Reply<'_>) -> Result<Tensor, RequestError> {
+    fn image_tokens(
+        &mut self,
+        work: &mut Work<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<Tensor, RequestError> {
         let (frame, fit) = (&work.request.frame, work.request.options.clip_fit);
         let known = self.frames.entry(frame.id()).clip.clone();
         let (features, tokens) = match known {
@@ -122,7 +133,8 @@ impl LisaReasoner {
                 })?;
                 reply.send(Event::Stage(Stage::Clip));
                 let stop = || reply.cancel.is_cancelled();
-                let (features, tokens) = work.time(Stage::Clip, || self.lisa.image_tokens(&pixels, &stop))?;
+                let (features, tokens) =
+                    work.time(Stage::Clip, || self.lisa.image_tokens(&pixels, &stop))?;
                 work.trace("clip_pixels", || pixels.squeeze(0))?;
                 self.frames.entry(frame.id()).clip = Some((fit, features.clone(), tokens.clone()));
                 (features, tokens)
@@ -149,7 +161,9 @@ impl LisaReasoner {
         })?;
         reply.send(Event::Stage(Stage::Sam));
         let stop = || reply.cancel.is_cancelled();
-        let embedding = work.time(Stage::Sam, || self.lisa.image_encoder.forward(&pixels, &stop))?;
+        let embedding = work.time(Stage::Sam, || {
+            self.lisa.image_encoder.forward(&pixels, &stop)
+        })?;
         work.trace("sam_pixels", || pixels.squeeze(0))?;
         self.frames.entry(frame.id()).sam = Some((embedding.clone(), resized));
         Ok((embedding, resized))
@@ -170,8 +184,12 @@ impl LisaReasoner {
         features: usize,
     ) -> Result<(Vec<Cell>, usize), RequestError> {
         let tokens = &self.config.tokens;
-        let builder = PromptBuilder::new(&self.tokenizer, self.config.template, tokens.im_start.is_some())
-            .map_err(|e| RequestError::Model(e.to_string()))?;
+        let builder = PromptBuilder::new(
+            &self.tokenizer,
+            self.config.template,
+            tokens.im_start.is_some(),
+        )
+        .map_err(|e| RequestError::Model(e.to_string()))?;
         let turns = match &request.conversation_id {
             Some(id) => self.sessions.turns(id),
             None => &[],
@@ -181,9 +199,15 @@ impl LisaReasoner {
         let mut needed = 0;
         for dropped in 0..=turns.len() {
             let mut prompt = Vec::new();
-            let questions = turns[dropped..].iter().map(|t| (&t.instruction, Some(&t.answer)));
+            let questions = turns[dropped..]
+                .iter()
+                .map(|t| (&t.instruction, Some(&t.answer)));
             for (i, (question, answer)) in questions.chain([(instruction, None)]).enumerate() {
-                prompt.extend(if i == 0 { builder.first_turn(question) } else { builder.next_turn(question) });
+                prompt.extend(if i == 0 {
+                    builder.first_turn(question)
+                } else {
+                    builder.next_turn(question)
+                });
                 if let Some(answer) = answer {
                     prompt.extend(answer.iter().map(|id| PromptToken::Text(*id)));
                     prompt.push(PromptToken::Text(builder.end_of_turn()));
@@ -226,7 +250,11 @@ impl LisaReasoner {
             prefix.prefill(&self.lisa.llama, prompt, image_tokens, &self.device, &stop)
         })?;
 
-        let room = self.config.llama.max_position_embeddings.saturating_sub(prompt.len());
+        let room = self
+            .config
+            .llama
+            .max_position_embeddings
+            .saturating_sub(prompt.len());
         let limit = options.max_new_tokens.min(room.max(1));
         let tokens = self.config.tokens;
         let mut sampler = Sampler::new(options);
@@ -267,7 +295,10 @@ impl LisaReasoner {
                 break;
             }
             let started = Instant::now();
-            hidden = self.prefix.step(&self.lisa.llama, id, &self.device, &stop).map_err(|e| work.stopped(e))?;
+            hidden = self
+                .prefix
+                .step(&self.lisa.llama, id, &self.device, &stop)
+                .map_err(|e| work.stopped(e))?;
             work.extend_token(started.elapsed());
         }
         if let Some(text) = stream.finish() {
@@ -289,17 +320,28 @@ impl LisaReasoner {
     ) -> Result<Option<ObjectMask>, RequestError> {
         let (embedding, resized) = self.image_embedding(work, reply)?;
         reply.send(Event::Stage(Stage::Decode));
-        let masks = work.time(Stage::Decode, || self.lisa.masks(&embedding, hidden).map_err(ModelError::from))?;
+        let masks = work.time(Stage::Decode, || {
+            self.lisa
+                .masks(&embedding, hidden)
+                .map_err(ModelError::from)
+        })?;
         reply.send(Event::Stage(Stage::Postprocess));
         let (width, height) = (work.request.frame.width(), work.request.frame.height());
         let options = &work.request.options;
-        let threshold = threshold_logit(options.mask_threshold).map_err(|e| RequestError::Model(e.to_string()))?;
+        let threshold = threshold_logit(options.mask_threshold)
+            .map_err(|e| RequestError::Model(e.to_string()))?;
         let (logits, iou, mask) = work.time(Stage::Postprocess, || {
             let size = self.config.sam.image_size;
-            let logits = sam::mask_logits_at(&masks.logits, size, resized, (height as usize, width as usize))?;
+            let logits = sam::mask_logits_at(
+                &masks.logits,
+                size,
+                resized,
+                (height as usize, width as usize),
+            )?;
             let values = logits.flatten_all()?.to_vec1::<f32>()?;
             let iou = masks.iou.to_dtype(DType::F32)?.get(0)?.to_scalar::<f32>()?;
-            let mask = Mask::from_logits(&values, width, height, threshold).map_err(candle_core::Error::wrap)?;
+            let mask = Mask::from_logits(&values, width, height, threshold)
+                .map_err(candle_core::Error::wrap)?;
             Ok((logits, iou, mask))
         })?;
         work.trace_mask(logits);
@@ -311,7 +353,11 @@ impl LisaReasoner {
         let object = ObjectMask {
             index,
             label: label(&work.request.instruction),
-            score: if iou.is_nan() { 0.0 } else { iou.clamp(0.0, 1.0) },
+            score: if iou.is_nan() {
+                0.0
+            } else {
+                iou.clamp(0.0, 1.0)
+            },
             roi,
             mask: pixels,
             area,
@@ -321,10 +367,28 @@ impl LisaReasoner {
     }
 
     /// Remembers the turn; returns what the person should know about it.
-    fn remember(&mut self, instruction: Instruction, generated: &Generated, dropped: usize, id: &str) -> Vec<String> {
+    fn remember(
+        &mut self,
+        instruction: Instruction,
+        generated: &Generated,
+        dropped: usize,
+        id: &str,
+    ) -> Vec<String> {
         let eos = self.config.tokens.eos;
-        let answer = generated.ids.iter().copied().filter(|id| *id != eos).collect();
-        let (surplus, forgotten) = self.sessions.push(id, Turn { instruction, answer }, dropped);
+        let answer = generated
+            .ids
+            .iter()
+            .copied()
+            .filter(|id| *id != eos)
+            .collect();
+        let (surplus, forgotten) = self.sessions.push(
+            id,
+            Turn {
+                instruction,
+                answer,
+            },
+            dropped,
+        );
         let mut notes = Vec::new();
         if dropped > 0 {
             notes.push(format!(
@@ -333,16 +397,25 @@ impl LisaReasoner {
             ));
         }
         if surplus > 0 {
-            notes.push(format!("conversation {id:?} is at its longest: its oldest turn was dropped for this one"));
+            notes.push(format!(
+                "conversation {id:?} is at its longest: its oldest turn was dropped for this one"
+            ));
         }
         if let Some(forgotten) = forgotten {
-            notes.push(format!("conversation {forgotten:?} was forgotten to make room for {id:?}"));
+            notes.push(format!(
+                "conversation {forgotten:?} was forgotten to make room for {id:?}"
+            ));
         }
         notes
     }
 
     /// `input_ids`, `output_ids` and `mask_logits` under the golden names.
-    fn finish_trace(&self, prompt: &[Cell], generated: &Generated, work: &mut Work<'_>) -> Result<(), RequestError> {
+    fn finish_trace(
+        &self,
+        prompt: &[Cell],
+        generated: &Generated,
+        work: &mut Work<'_>,
+    ) -> Result<(), RequestError> {
         let mut ids: Vec<i64> = prompt
             .iter()
             .filter_map(|cell| match cell {
@@ -356,7 +429,10 @@ impl LisaReasoner {
         ids.extend(generated.ids.iter().map(|id| i64::from(*id)));
         work.trace("output_ids", || to_tensor(&ids))?;
         let masks = std::mem::take(&mut work.mask_logits);
-        let (width, height) = (work.request.frame.width() as usize, work.request.frame.height() as usize);
+        let (width, height) = (
+            work.request.frame.width() as usize,
+            work.request.frame.height() as usize,
+        );
         work.trace("mask_logits", || match masks.is_empty() {
             true => Tensor::zeros((0, height, width), DType::F32, &Device::Cpu),
             false => Tensor::cat(&masks, 0),

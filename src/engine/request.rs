@@ -52,7 +52,13 @@ impl Frame {
 
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Frame({}, {}x{})", self.id.0, self.width(), self.height())
+        write!(
+            f,
+            "Frame({}, {}x{})",
+            self.id.0,
+            self.width(),
+            self.height()
+        )
     }
 }
 

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::queue::{Queue, Refused};
-use super::{Answer, CancelToken, EngineConfig, EngineError, Event, LisaReasoner, Request, RequestError, Stage};
+use super::{
+    Answer, CancelToken, EngineConfig, EngineError, Event, LisaReasoner, Request, RequestError,
+    Stage,
+};
 use crate::text::Instruction;
 
 /// What the engine's thread drives. [`LisaReasoner`] is the one that ships.
@@ -39,7 +42,11 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    pub fn new(cancel: &'a CancelToken, submitted: Instant, sink: &'a mut dyn FnMut(Event)) -> Self {
+    pub fn new(
+        cancel: &'a CancelToken,
+        submitted: Instant,
+        sink: &'a mut dyn FnMut(Event),
+    ) -> Self {
         Self {
             cancel,
             queued: submitted.elapsed(),
@@ -167,7 +174,11 @@ impl Engine {
         let current = Arc::new(Mutex::new(None));
         let (loaded, ready) = crossbeam_channel::bounded(1);
         let thread = {
-            let (queue, counters, current) = (Arc::clone(&queue), Arc::clone(&counters), Arc::clone(&current));
+            let (queue, counters, current) = (
+                Arc::clone(&queue),
+                Arc::clone(&counters),
+                Arc::clone(&current),
+            );
             std::thread::Builder::new()
                 .name("lisa-model".into())
                 .spawn(move || match catch_unwind(AssertUnwindSafe(load)) {
@@ -178,7 +189,9 @@ impl Engine {
                         }
                     }
                     Ok(Err(error)) => drop(loaded.send(Err(error))),
-                    Err(panic) => drop(loaded.send(Err(EngineError::Panicked(panic_text(&*panic))))),
+                    Err(panic) => {
+                        drop(loaded.send(Err(EngineError::Panicked(panic_text(&*panic)))))
+                    }
                 })
                 .map_err(EngineError::Thread)?
         };
@@ -224,14 +237,18 @@ impl Engine {
         };
         match self.queue.push(Message::Answer(Box::new(job))) {
             Ok(()) => Ok(cancel),
-            Err(Refused::Full { waiting, max }) => Err(RequestError::Overloaded { pending: waiting, max }),
+            Err(Refused::Full { waiting, max }) => Err(RequestError::Overloaded {
+                pending: waiting,
+                max,
+            }),
             Err(Refused::Closed) => Err(RequestError::ShuttingDown),
         }
     }
 
     /// Forgets one conversation, or all, before the next request is answered.
     pub fn reset_conversation(&self, id: Option<&str>) {
-        self.queue.push_control(Message::Reset(id.map(str::to_owned)));
+        self.queue
+            .push_control(Message::Reset(id.map(str::to_owned)));
     }
 
     /// Requests that may wait from now on; those that wait already stay.
@@ -288,7 +305,13 @@ fn check(request: &Request) -> Result<(), RequestError> {
         return Err(RequestError::EmptyFrame { width, height });
     }
     let options = &request.options;
-    let refused = |name, value: String, accepted| Err(RequestError::Option { name, value, accepted });
+    let refused = |name, value: String, accepted| {
+        Err(RequestError::Option {
+            name,
+            value,
+            accepted,
+        })
+    };
     if options.max_new_tokens == 0 {
         return refused("max_new_tokens", "0".into(), "1 or more");
     }
@@ -296,7 +319,11 @@ fn check(request: &Request) -> Result<(), RequestError> {
         return refused("temperature", options.temperature.to_string(), "0 or more");
     }
     if !(options.mask_threshold > 0.0 && options.mask_threshold < 1.0) {
-        return refused("mask_threshold", options.mask_threshold.to_string(), "between 0 and 1");
+        return refused(
+            "mask_threshold",
+            options.mask_threshold.to_string(),
+            "between 0 and 1",
+        );
     }
     Ok(())
 }
@@ -314,18 +341,26 @@ fn serve(
                 *lock(current) = Some(job.cancel.clone());
                 counters.busy.store(true, Ordering::Relaxed);
                 let result = answer(reasoner, &mut job);
-                let counter = if result.is_ok() { &counters.answered } else { &counters.failed };
+                let counter = if result.is_ok() {
+                    &counters.answered
+                } else {
+                    &counters.failed
+                };
                 counter.fetch_add(1, Ordering::Relaxed);
                 counters.busy.store(false, Ordering::Relaxed);
                 *lock(current) = None;
-                counters.conversations.store(reasoner.conversations(), Ordering::Relaxed);
+                counters
+                    .conversations
+                    .store(reasoner.conversations(), Ordering::Relaxed);
                 (job.sink)(match result {
                     Ok(answer) => Event::Done(Box::new(answer)),
                     Err(error) => Event::Failed(error),
                 });
             }
         }
-        counters.conversations.store(reasoner.conversations(), Ordering::Relaxed);
+        counters
+            .conversations
+            .store(reasoner.conversations(), Ordering::Relaxed);
     }
 }
 
@@ -335,7 +370,9 @@ fn answer(reasoner: &mut dyn Reasoner, job: &mut Job) -> Result<Answer, RequestE
     }
     let mut reply = Reply::new(&job.cancel, job.submitted, &mut job.sink);
     reply.send(Event::Stage(Stage::Queue));
-    match catch_unwind(AssertUnwindSafe(|| reasoner.answer(&job.request, &mut reply))) {
+    match catch_unwind(AssertUnwindSafe(|| {
+        reasoner.answer(&job.request, &mut reply)
+    })) {
         Ok(result) => result,
         Err(panic) => {
             reasoner.clear_caches();

@@ -1,1 +1,203 @@
+//! The thread and its queue, with a reasoner that does what the instruction says.
 
+use super::*;
+use crate::engine::{AnswerOptions, AnswerStatus, Frame, Timings};
+
+/// "say", "panic", "wait" (until cancelled), "fail".
+struct Puppet {
+    conversations: Vec<String>,
+    cleared: usize,
+}
+
+impl Reasoner for Puppet {
+    fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError> {
+        match request.instruction.as_str() {
+            "panic" => panic!("the puppet fell over"),
+            "fail" => return Err(RequestError::Model("no".into())),
+            "wait" => {
+                let mut tokens = 0;
+                while !reply.cancel.is_cancelled() {
+                    tokens += 1;
+                    reply.send(Event::TextDelta {
+                        text: "x".into(),
+                        tokens,
+                    });
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                return Err(RequestError::Cancelled { tokens });
+            }
+            _ => {}
+        }
+        self.conversations.extend(request.conversation_id.clone());
+        Ok(Answer {
+            status: AnswerStatus::TextOnly,
+            text: format!("{}; cleared {}", request.instruction, self.cleared),
+            objects: vec![],
+            tokens: 1,
+            truncated: false,
+            notes: vec![],
+            timings: Timings::default(),
+            trace: None,
+        })
+    }
+
+    fn reset_conversation(&mut self, id: Option<&str>) {
+        self.conversations
+            .retain(|known| id.is_some_and(|id| id != known));
+    }
+
+    fn conversations(&self) -> usize {
+        self.conversations.len()
+    }
+
+    fn clear_caches(&mut self) {
+        self.cleared += 1;
+    }
+}
+
+fn engine(max_pending: usize) -> Engine {
+    Engine::start_with(max_pending, || {
+        let puppet = Puppet {
+            conversations: vec![],
+            cleared: 0,
+        };
+        let info = ModelInfo {
+            model: "puppet".into(),
+            device: "cpu".into(),
+            dtype: "f32".into(),
+            parameters: 0,
+        };
+        Ok((puppet, info))
+    })
+    .unwrap()
+}
+
+fn request(instruction: &str) -> Request {
+    Request {
+        instruction: instruction.into(),
+        frame: Frame::new(::image::RgbImage::new(2, 2)),
+        conversation_id: None,
+        options: AnswerOptions::default(),
+    }
+}
+
+/// Waits until the request is being answered.
+fn started(ticket: &Ticket) {
+    assert!(ticket.events.recv_timeout(Duration::from_secs(10)).is_ok());
+}
+
+#[test]
+fn a_panic_fails_its_request_and_the_next_one_works() {
+    let engine = engine(4);
+    let error = engine.submit(request("panic")).unwrap().wait().unwrap_err();
+    assert!(
+        matches!(&error, RequestError::Panicked(text) if text.contains("fell over")),
+        "{error}"
+    );
+    let answer = engine.submit(request("say")).unwrap().wait().unwrap();
+    assert_eq!(answer.text, "say; cleared 1");
+    let status = engine.status();
+    assert_eq!((status.answered, status.failed), (1, 1));
+}
+
+#[test]
+fn one_too_many_is_overloaded_and_nothing_waiting_is_lost() {
+    let engine = engine(2);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    let waiting = [
+        engine.submit(request("say")).unwrap(),
+        engine.submit(request("say")).unwrap(),
+    ];
+    match engine.submit(request("say")) {
+        Err(RequestError::Overloaded { pending: 2, max: 2 }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("the bound did not hold"),
+    }
+    engine.set_max_pending(3);
+    let third = engine.submit(request("say")).unwrap();
+    running.cancel.cancel();
+    assert!(matches!(running.wait(), Err(RequestError::Cancelled { tokens }) if tokens > 0));
+    for ticket in waiting.into_iter().chain([third]) {
+        ticket.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_request_cancelled_while_it_waits_costs_nothing() {
+    let engine = engine(4);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    let waiting = engine.submit(request("panic")).unwrap();
+    waiting.cancel.cancel();
+    running.cancel.cancel();
+    assert!(matches!(
+        waiting.wait(),
+        Err(RequestError::Cancelled { tokens: 0 })
+    ));
+}
+
+#[test]
+fn a_dropped_ticket_takes_its_request_back() {
+    let engine = engine(4);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    drop(running);
+    engine.submit(request("say")).unwrap().wait().unwrap();
+}
+
+#[test]
+fn dropping_the_engine_ends_what_runs_and_what_waits() {
+    let engine = engine(4);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    let waiting = engine.submit(request("say")).unwrap();
+    engine.shutdown();
+    assert!(matches!(
+        running.wait(),
+        Err(RequestError::Cancelled { .. })
+    ));
+    assert!(matches!(waiting.wait(), Err(RequestError::ShuttingDown)));
+}
+
+#[test]
+fn a_reset_takes_effect_between_the_requests_around_it() {
+    let engine = engine(4);
+    let mut first = request("say");
+    first.conversation_id = Some("a".into());
+    engine.submit(first).unwrap().wait().unwrap();
+    assert_eq!(engine.status().conversations, 1);
+    engine.reset_conversation(Some("b"));
+    engine.submit(request("say")).unwrap().wait().unwrap();
+    assert_eq!(engine.status().conversations, 1);
+    engine.reset_conversation(None);
+    engine.submit(request("say")).unwrap().wait().unwrap();
+    assert_eq!(engine.status().conversations, 0);
+}
+
+#[test]
+fn requests_that_cannot_be_answered_are_refused_by_name() {
+    let engine = engine(4);
+    let refused = |change: &dyn Fn(&mut Request)| {
+        let mut request = request("say");
+        change(&mut request);
+        match engine.submit(request) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("it was taken"),
+        }
+    };
+    assert!(refused(&|r| r.options.max_new_tokens = 0).contains("max_new_tokens"));
+    assert!(refused(&|r| r.options.temperature = f64::NAN).contains("temperature"));
+    assert!(refused(&|r| r.options.mask_threshold = 1.0).contains("mask_threshold"));
+    assert!(refused(&|r| r.frame = Frame::new(::image::RgbImage::new(0, 3))).contains("0x3"));
+    refused(&|r| r.instruction = "  ".into());
+    refused(&|r| r.instruction = "\u{7}".into());
+}
+
+#[test]
+fn a_load_that_fails_or_panics_says_so() {
+    let failed = Engine::start_with::<Puppet>(1, || Err(EngineError::Panicked("as told".into())));
+    assert!(failed.is_err());
+    let panicked = Engine::start_with::<Puppet>(1, || panic!("no model"));
+    assert!(matches!(panicked, Err(EngineError::Panicked(text)) if text == "no model"));
+}

@@ -31,7 +31,10 @@ impl Sessions {
 
     /// Turns so far, oldest first. Empty for a conversation that is new or forgotten.
     pub fn turns(&self, id: &str) -> &[Turn] {
-        self.sessions.iter().find(|(known, _)| known == id).map_or(&[], |(_, turns)| turns)
+        self.sessions
+            .iter()
+            .find(|(known, _)| known == id)
+            .map_or(&[], |(_, turns)| turns)
     }
 
     /// Adds a turn after dropping the `dropped` oldest ones, and marks the conversation as the latest.
@@ -46,7 +49,8 @@ impl Sessions {
         turns.push(turn);
         let surplus = turns.len().saturating_sub(self.max_turns);
         turns.drain(..surplus);
-        let forgotten = (self.sessions.len() >= self.max_conversations).then(|| self.sessions.remove(0).0);
+        let forgotten =
+            (self.sessions.len() >= self.max_conversations).then(|| self.sessions.remove(0).0);
         self.sessions.push((id.to_owned(), turns));
         (surplus, forgotten)
     }
@@ -78,7 +82,11 @@ mod tests {
             assert_eq!(sessions.push("a", turn(&i.to_string()), 0).0, 0);
         }
         assert_eq!(sessions.push("a", turn("3"), 0).0, 1);
-        let texts: Vec<&str> = sessions.turns("a").iter().map(|t| t.instruction.as_str()).collect();
+        let texts: Vec<&str> = sessions
+            .turns("a")
+            .iter()
+            .map(|t| t.instruction.as_str())
+            .collect();
         assert_eq!(texts, ["1", "2", "3"]);
         sessions.push("b", turn("x"), 0);
         sessions.push("a", turn("4"), 0); // a is now the later one

@@ -28,7 +28,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    pub fn time<T>(&mut self, stage: Stage, work: impl FnOnce() -> Result<T, ModelError>) -> Result<T, RequestError> {
+    pub fn time<T>(
+        &mut self,
+        stage: Stage,
+        work: impl FnOnce() -> Result<T, ModelError>,
+    ) -> Result<T, RequestError> {
         let started = Instant::now();
         let result = work();
         self.timings.add(stage, started.elapsed());
@@ -68,9 +72,15 @@ impl<'a> Work<'a> {
         self.trace.is_some()
     }
 
-    pub fn trace(&mut self, name: &str, tensor: impl FnOnce() -> candle_core::Result<Tensor>) -> Result<(), RequestError> {
+    pub fn trace(
+        &mut self,
+        name: &str,
+        tensor: impl FnOnce() -> candle_core::Result<Tensor>,
+    ) -> Result<(), RequestError> {
         if let Some(trace) = &mut self.trace {
-            let tensor = tensor().and_then(|t| t.to_device(&Device::Cpu)).map_err(failed)?;
+            let tensor = tensor()
+                .and_then(|t| t.to_device(&Device::Cpu))
+                .map_err(failed)?;
             trace.insert(name.to_owned(), tensor);
         }
         Ok(())

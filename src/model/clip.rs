@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use super::stop::{check, ModelError, Stop};
+use crate::nn::Result;
 use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp, PatchEmbed};
 use crate::weights::{ClipConfig, FeatureSelection, Weights, WeightsError};
 
@@ -40,11 +40,21 @@ impl ClipVisionTower {
             .map(|i| EncoderLayer::load(&weights.pp("encoder.layers").pp(i), config))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            patch_embedding: PatchEmbed::load(&embeddings.pp("patch_embedding"), config.patch_size, dim, false)?,
+            patch_embedding: PatchEmbed::load(
+                &embeddings.pp("patch_embedding"),
+                config.patch_size,
+                dim,
+                false,
+            )?,
             class_embedding: embeddings.get(dim, "class_embedding")?,
-            position_embedding: embeddings.get((config.num_patches() + 1, dim), "position_embedding.weight")?,
+            position_embedding: embeddings
+                .get((config.num_patches() + 1, dim), "position_embedding.weight")?,
             // Spelt so in every published checkpoint.
-            pre_layernorm: LayerNorm::load(&weights.pp("pre_layrnorm"), dim, config.layer_norm_eps)?,
+            pre_layernorm: LayerNorm::load(
+                &weights.pp("pre_layrnorm"),
+                dim,
+                config.layer_norm_eps,
+            )?,
             layers,
             select_feature: config.select_feature,
         })
@@ -56,7 +66,10 @@ impl ClipVisionTower {
         let patches = self.patch_embedding.forward(pixels)?; // (batch, rows, columns, dim)
         let (batch, rows, columns, dim) = patches.dims4()?;
         let patches = patches.reshape((batch, rows * columns, dim))?;
-        let class = self.class_embedding.reshape((1, 1, dim))?.broadcast_as((batch, 1, dim))?;
+        let class = self
+            .class_embedding
+            .reshape((1, 1, dim))?
+            .broadcast_as((batch, 1, dim))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position_embedding)?;
         let mut x = self.pre_layernorm.forward(&x)?;
         for layer in &self.layers {
@@ -90,7 +103,9 @@ impl EncoderLayer {
         let (batch, seq, dim) = x.dims3()?;
         let head_dim = dim / self.heads;
         let split = |t: Tensor| -> Result<Tensor> {
-            t.reshape((batch, seq, self.heads, head_dim))?.transpose(1, 2)?.contiguous()
+            t.reshape((batch, seq, self.heads, head_dim))?
+                .transpose(1, 2)?
+                .contiguous()
         };
         let y = self.layer_norm1.forward(x)?;
         let q = split(self.q_proj.forward(&y)?)?; // (batch, heads, seq, head_dim)
@@ -105,7 +120,11 @@ impl EncoderLayer {
 }
 
 fn load_mlp(weights: &Weights, config: &ClipConfig) -> Result<Mlp, WeightsError> {
-    let dims = [config.hidden_size, config.intermediate_size, config.hidden_size];
+    let dims = [
+        config.hidden_size,
+        config.intermediate_size,
+        config.hidden_size,
+    ];
     let activation: Activation = config.hidden_act;
     Mlp::load(&weights.pp("mlp"), &["fc1", "fc2"], &dims, activation)
 }

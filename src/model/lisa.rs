@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
 use super::stop::{ModelError, Stop};
 use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs, VISION_TOWER_PREFIX};
+use crate::nn::Result;
 use crate::weights::{LisaConfig, Weights, WeightsError};
 
 /// The whole network. Each part is public: the engine decides what runs when.
@@ -43,7 +43,11 @@ impl Lisa {
     /// # Shapes
     /// CLIP pixels `(1, 3, size, size)` → vision features `(features, vision hidden)` and the same projected,
     /// `(features, hidden)`.
-    pub fn image_tokens(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<(Tensor, Tensor), ModelError> {
+    pub fn image_tokens(
+        &self,
+        pixels: &Tensor,
+        stop: Stop<'_>,
+    ) -> Result<(Tensor, Tensor), ModelError> {
         let features = self.vision_tower.forward(pixels, stop)?;
         let projected = self.mm_projector.forward(&features)?;
         Ok((features.squeeze(0)?, projected.squeeze(0)?))
@@ -85,6 +89,7 @@ impl Lisa {
     /// `image_embedding` `(1, dim, grid, grid)`, `hidden` `(objects, hidden)`.
     pub fn masks(&self, image_embedding: &Tensor, hidden: &Tensor) -> Result<DecodedMasks> {
         let text_embeds = self.text_hidden_fcs.forward(hidden)?;
-        self.mask_decoder.forward(image_embedding, &self.prompt_encoder, &text_embeds)
+        self.mask_decoder
+            .forward(image_embedding, &self.prompt_encoder, &text_embeds)
     }
 }

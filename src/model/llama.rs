@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::nn::Result;
 use super::stop::{check, ModelError, Stop};
+use crate::nn::Result;
 use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding};
 use crate::weights::{LlamaConfig, Weights, WeightsError};
 
@@ -94,7 +94,8 @@ impl Llama {
     /// # Shapes
     /// ids → `(ids, hidden)`.
     pub fn embed(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
-        self.embed_tokens.forward(&Tensor::from_slice(ids, ids.len(), device)?)
+        self.embed_tokens
+            .forward(&Tensor::from_slice(ids, ids.len(), device)?)
     }
 
     /// Runs the layers over new positions that follow those in `cache`; the cache then holds them too. Without a
@@ -143,9 +144,19 @@ fn causal_mask(new: usize, start: usize, dtype: DType, device: &Device) -> Resul
     }
     let total = start + new;
     let mask: Vec<f32> = (0..new)
-        .flat_map(|i| (0..total).map(move |j| if j > start + i { f32::NEG_INFINITY } else { 0.0 }))
+        .flat_map(|i| {
+            (0..total).map(move |j| {
+                if j > start + i {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+        })
         .collect();
-    Tensor::from_vec(mask, (new, total), device)?.to_dtype(dtype).map(Some)
+    Tensor::from_vec(mask, (new, total), device)?
+        .to_dtype(dtype)
+        .map(Some)
 }
 
 impl DecoderLayer {
@@ -182,7 +193,9 @@ impl DecoderLayer {
         let x = (x + y)?;
         let y = self.post_attention_layernorm.forward(&x)?;
         let gate = self.gate_proj.forward(&y)?.silu()?;
-        let y = self.down_proj.forward(&(gate * self.up_proj.forward(&y)?)?)?;
+        let y = self
+            .down_proj
+            .forward(&(gate * self.up_proj.forward(&y)?)?)?;
         x + y
     }
 
@@ -196,7 +209,9 @@ impl DecoderLayer {
     ) -> Result<Tensor> {
         let (batch, new, _) = x.dims3()?;
         let split = |t: Tensor, heads: usize| -> Result<Tensor> {
-            t.reshape((batch, new, heads, self.head_dim))?.transpose(1, 2)?.contiguous()
+            t.reshape((batch, new, heads, self.head_dim))?
+                .transpose(1, 2)?
+                .contiguous()
         };
         let q = rope.apply(&split(self.q_proj.forward(x)?, self.heads)?, start)?;
         let k = rope.apply(&split(self.k_proj.forward(x)?, self.kv_heads)?, start)?;
@@ -220,6 +235,10 @@ impl DecoderLayer {
         };
         let y = softmax(&scores)?.matmul(&v)?; // (batch, kv_heads, group·new, head_dim)
         let y = y.reshape((batch, self.heads, new, self.head_dim))?;
-        self.o_proj.forward(&y.transpose(1, 2)?.reshape((batch, new, self.heads * self.head_dim))?)
+        self.o_proj.forward(&y.transpose(1, 2)?.reshape((
+            batch,
+            new,
+            self.heads * self.head_dim,
+        ))?)
     }
 }

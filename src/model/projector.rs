@@ -17,9 +17,12 @@ impl MmProjector {
         let (vision, hidden) = (config.clip.hidden_size, config.llama.hidden_size);
         Ok(match config.projector {
             ProjectorKind::Linear => Self::Linear(Linear::load(weights, vision, hidden)?),
-            ProjectorKind::Mlp2xGelu => {
-                Self::Mlp2xGelu(Mlp::load(weights, &["0", "2"], &[vision, hidden, hidden], Activation::Gelu)?)
-            }
+            ProjectorKind::Mlp2xGelu => Self::Mlp2xGelu(Mlp::load(
+                weights,
+                &["0", "2"],
+                &[vision, hidden, hidden],
+                Activation::Gelu,
+            )?),
         })
     }
 

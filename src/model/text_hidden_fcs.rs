@@ -13,7 +13,12 @@ impl TextHiddenFcs {
     pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
         let hidden = config.llama.hidden_size;
         let dims = [hidden, hidden, config.out_dim];
-        Ok(Self(Mlp::load(&weights.pp(0), &["0", "2"], &dims, Activation::Relu)?))
+        Ok(Self(Mlp::load(
+            &weights.pp(0),
+            &["0", "2"],
+            &dims,
+            Activation::Relu,
+        )?))
     }
 
     /// # Shapes

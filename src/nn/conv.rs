@@ -20,10 +20,19 @@ pub struct PatchEmbed {
 
 impl PatchEmbed {
     /// Reads `weight` `(dim, 3, patch, patch)` and, where `bias` says so, `bias` `(dim)`.
-    pub fn load(weights: &Weights, patch: usize, dim: usize, bias: bool) -> Result<Self, WeightsError> {
+    pub fn load(
+        weights: &Weights,
+        patch: usize,
+        dim: usize,
+        bias: bool,
+    ) -> Result<Self, WeightsError> {
         let channels = 3;
         let weight = weights.get((dim, channels, patch, patch), "weight")?;
-        let bias = if bias { Some(weights.get(dim, "bias")?) } else { None };
+        let bias = if bias {
+            Some(weights.get(dim, "bias")?)
+        } else {
+            None
+        };
         let weight = weight.reshape((dim, channels * patch * patch))?;
         Ok(Self {
             linear: Linear::new(weight, bias),

@@ -46,7 +46,8 @@ impl KvCache {
         if needed > capacity {
             let capacity = needed.max(2 * capacity).max(FIRST_CAPACITY);
             let grow = |old: Option<&Tensor>| -> Result<Tensor> {
-                let fresh = Tensor::zeros((batch, heads, capacity, head_dim), k.dtype(), k.device())?;
+                let fresh =
+                    Tensor::zeros((batch, heads, capacity, head_dim), k.dtype(), k.device())?;
                 if let (Some(old), true) = (old, self.len > 0) {
                     fresh.slice_set(&old.narrow(2, 0, self.len)?.contiguous()?, 2, 0)?;
                 }
@@ -74,7 +75,11 @@ mod tests {
     #[test]
     fn grows_and_truncates_like_concatenation() {
         let mut cache = KvCache::default();
-        let (a, b, c) = (random((1, 2, 300, 4)), random((1, 2, 400, 4)), random((1, 2, 3, 4)));
+        let (a, b, c) = (
+            random((1, 2, 300, 4)),
+            random((1, 2, 400, 4)),
+            random((1, 2, 3, 4)),
+        );
         cache.append(&a, &a).unwrap();
         cache.append(&b, &b).unwrap();
         cache.truncate(310);

@@ -23,7 +23,11 @@ impl Linear {
     }
 
     /// Reads `weight` `(out, in)`; the layer has no bias.
-    pub fn load_no_bias(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
+    pub fn load_no_bias(
+        weights: &Weights,
+        input: usize,
+        output: usize,
+    ) -> Result<Self, WeightsError> {
         Ok(Self {
             weight: weights.get((output, input), "weight")?,
             bias: None,

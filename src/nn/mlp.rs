@@ -16,7 +16,12 @@ pub struct Mlp {
 
 impl Mlp {
     /// Reads one layer per name; `dims` has one entry more than `names`.
-    pub fn load(weights: &Weights, names: &[&str], dims: &[usize], activation: Activation) -> Result<Self, WeightsError> {
+    pub fn load(
+        weights: &Weights,
+        names: &[&str],
+        dims: &[usize],
+        activation: Activation,
+    ) -> Result<Self, WeightsError> {
         let layers = names
             .iter()
             .zip(dims.windows(2))

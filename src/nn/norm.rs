@@ -44,7 +44,9 @@ impl LayerNorm {
             let along = y.broadcast_mul(&(grad * y)?.mean_keepdim(D::Minus1)?)?;
             (grad.broadcast_sub(&grad.mean_keepdim(D::Minus1)?)? - along)?.broadcast_div(&sigma)
         })?;
-        normalised.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)
+        normalised
+            .broadcast_mul(&self.weight)?
+            .broadcast_add(&self.bias)
     }
 
     /// The same as a composition of candle's differentiable operations.

@@ -28,7 +28,11 @@ impl BilinearMatrix {
             row[low] += 1.0 - fraction;
             row[high] += fraction;
         }
-        Self { rows, output, input }
+        Self {
+            rows,
+            output,
+            input,
+        }
     }
 
     /// Keeps the first `n` outputs (crops the padding away).
@@ -42,11 +46,16 @@ impl BilinearMatrix {
     pub fn then_resize(&self, output: usize) -> Self {
         let second = Self::resize(self.output, output);
         let mut rows = vec![0f32; output * self.input];
-        for (row, weights) in rows.chunks_exact_mut(self.input).zip(second.rows.chunks_exact(self.output)) {
+        for (row, weights) in rows
+            .chunks_exact_mut(self.input)
+            .zip(second.rows.chunks_exact(self.output))
+        {
             // At most two of the second resize's weights are not zero.
             for (weight, source) in weights.iter().zip(self.rows.chunks_exact(self.input)) {
                 if *weight != 0.0 {
-                    row.iter_mut().zip(source).for_each(|(r, s)| *r += weight * s);
+                    row.iter_mut()
+                        .zip(source)
+                        .for_each(|(r, s)| *r += weight * s);
                 }
             }
         }
@@ -97,15 +106,31 @@ mod tests {
         let m = BilinearMatrix::resize(2, 4);
         assert_eq!(m.rows, [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
         // and down: [0, 1, 2, 3] to 2 samples takes the middles of pairs
-        assert_eq!(BilinearMatrix::resize(4, 2).rows, [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]);
+        assert_eq!(
+            BilinearMatrix::resize(4, 2).rows,
+            [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]
+        );
     }
 
     #[test]
     fn composition_equals_one_after_the_other() {
         let x = random((1, 7, 7));
-        let composed = BilinearMatrix::resize(7, 20).crop(13).then_resize(31).to_tensor(x.device()).unwrap();
-        let y = composed.matmul(&x.squeeze(0).unwrap()).unwrap().matmul(&composed.t().unwrap()).unwrap();
-        let step = resize_bilinear(&x, 20, 20).unwrap().narrow(1, 0, 13).unwrap().narrow(2, 0, 13).unwrap();
+        let composed = BilinearMatrix::resize(7, 20)
+            .crop(13)
+            .then_resize(31)
+            .to_tensor(x.device())
+            .unwrap();
+        let y = composed
+            .matmul(&x.squeeze(0).unwrap())
+            .unwrap()
+            .matmul(&composed.t().unwrap())
+            .unwrap();
+        let step = resize_bilinear(&x, 20, 20)
+            .unwrap()
+            .narrow(1, 0, 13)
+            .unwrap()
+            .narrow(2, 0, 13)
+            .unwrap();
         let step = resize_bilinear(&step, 31, 31).unwrap().squeeze(0).unwrap();
         assert!(relative_error(&y, &step) < 1e-6);
     }

@@ -15,14 +15,23 @@ pub struct RotaryEmbedding {
 
 impl RotaryEmbedding {
     /// `scale` divides the positions (linear rope scaling; 1 for none). The tables are rounded to `precision`.
-    pub fn new(head_dim: usize, positions: usize, theta: f64, scale: f64, precision: DType, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn new(
+        head_dim: usize,
+        positions: usize,
+        theta: f64,
+        scale: f64,
+        precision: DType,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let frequencies: Vec<f32> = (0..head_dim / 2)
             .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
         let frequencies = Tensor::from_vec(frequencies, (1, head_dim / 2), device)?;
         let positions: Vec<f32> = (0..positions).map(|p| (p as f64 / scale) as f32).collect();
         let count = positions.len();
-        let angles = Tensor::from_vec(positions, (count, 1), device)?.broadcast_mul(&frequencies)?;
+        let angles =
+            Tensor::from_vec(positions, (count, 1), device)?.broadcast_mul(&frequencies)?;
         Ok(Self {
             cos: angles.cos()?.to_dtype(precision)?.to_dtype(dtype)?,
             sin: angles.sin()?.to_dtype(precision)?.to_dtype(dtype)?,
@@ -51,7 +60,10 @@ impl RotaryEmbedding {
     /// The same as a composition of candle's differentiable operations.
     pub fn apply_plain(&self, x: &Tensor, start: usize) -> Result<Tensor> {
         let (_, _, seq, _) = x.dims4()?;
-        let (cos, sin) = (self.cos.narrow(0, start, seq)?, self.sin.narrow(0, start, seq)?);
+        let (cos, sin) = (
+            self.cos.narrow(0, start, seq)?,
+            self.sin.narrow(0, start, seq)?,
+        );
         candle_nn::rotary_emb::rope_slow(x, &cos, &sin)
     }
 }
@@ -63,7 +75,8 @@ mod tests {
 
     #[test]
     fn fused_equals_plain() {
-        let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu).unwrap();
+        let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu)
+            .unwrap();
         assert_same_forward_and_gradient(
             &[random((1, 2, 5, 8))],
             |v| rope.apply(&v[0], 3),

@@ -12,8 +12,19 @@ pub fn random(shape: impl Into<Shape>) -> Tensor {
 /// ‖a − b‖ / ‖b‖, or ‖a − b‖ where b is zero.
 pub fn relative_error(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
-    let (a, b) = (a.to_dtype(DType::F32).unwrap(), b.to_dtype(DType::F32).unwrap());
-    let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let (a, b) = (
+        a.to_dtype(DType::F32).unwrap(),
+        b.to_dtype(DType::F32).unwrap(),
+    );
+    let norm = |t: &Tensor| {
+        t.sqr()
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap()
+            .sqrt()
+    };
     let difference = norm(&(&a - &b).unwrap());
     match norm(&b) {
         0.0 => difference,
@@ -28,18 +39,41 @@ pub fn assert_same_forward_and_gradient(
     plain: impl Fn(&[Tensor]) -> Result<Tensor>,
     tolerance: f32,
 ) {
-    let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|t| Var::from_tensor(t).unwrap())
+        .collect();
     let tracked: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     let (a, b) = (fast(&tracked).unwrap(), plain(&tracked).unwrap());
-    assert!(relative_error(&a, &b) <= tolerance, "forward: {}", relative_error(&a, &b));
+    assert!(
+        relative_error(&a, &b) <= tolerance,
+        "forward: {}",
+        relative_error(&a, &b)
+    );
     let untracked = fast(inputs).unwrap();
-    assert!(relative_error(&untracked, &b) <= tolerance, "untracked forward differs");
+    assert!(
+        relative_error(&untracked, &b) <= tolerance,
+        "untracked forward differs"
+    );
 
     let weight = random(b.shape());
-    let ga = (a * &weight).unwrap().sum_all().unwrap().backward().unwrap();
-    let gb = (b * &weight).unwrap().sum_all().unwrap().backward().unwrap();
+    let ga = (a * &weight)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
+    let gb = (b * &weight)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
     for (i, var) in vars.iter().enumerate() {
-        let (a, b) = (ga.get(var).expect("a gradient"), gb.get(var).expect("a gradient"));
+        let (a, b) = (
+            ga.get(var).expect("a gradient"),
+            gb.get(var).expect("a gradient"),
+        );
         let error = relative_error(a, b);
         assert!(error <= tolerance * 10.0, "gradient of input {i}: {error}");
     }

@@ -69,7 +69,9 @@ impl Checkpoint {
 
     /// Reads one tensor, on the CPU.
     pub fn load(&self, name: &str) -> Result<Tensor, WeightsError> {
-        let missing = || WeightsError::MissingTensor { name: name.to_owned() };
+        let missing = || WeightsError::MissingTensor {
+            name: name.to_owned(),
+        };
         let entry = self.tensors.get(name).ok_or_else(missing)?;
         let tensor = match &self.shards[entry.shard] {
             Shard::Pickle(pickle) => pickle.get(name),
@@ -105,16 +107,23 @@ impl Shard {
             Shard::Pickle(pickle) => Ok(pickle
                 .tensor_infos()
                 .iter()
-                .map(|(name, info)| (name.clone(), info.dtype, info.layout.shape().dims().to_vec()))
+                .map(|(name, info)| {
+                    (
+                        name.clone(),
+                        info.dtype,
+                        info.layout.shape().dims().to_vec(),
+                    )
+                })
                 .collect()),
             Shard::Safetensors(mapped) => mapped
                 .tensors()
                 .into_iter()
                 .map(|(name, view)| {
-                    let dtype = DType::try_from(view.dtype()).map_err(|e| WeightsError::Invalid {
-                        path: path.to_owned(),
-                        reason: format!("tensor {name}: {e}"),
-                    })?;
+                    let dtype =
+                        DType::try_from(view.dtype()).map_err(|e| WeightsError::Invalid {
+                            path: path.to_owned(),
+                            reason: format!("tensor {name}: {e}"),
+                        })?;
                     Ok((name, dtype, view.shape().to_vec()))
                 })
                 .collect(),

@@ -110,7 +110,11 @@ impl ClipConfig {
     /// Transformer layers that have to run for the selected hidden state.
     pub fn layers_needed(&self) -> usize {
         let states = self.num_hidden_layers as i64 + 1;
-        let index = if self.select_layer < 0 { states + self.select_layer } else { self.select_layer };
+        let index = if self.select_layer < 0 {
+            states + self.select_layer
+        } else {
+            self.select_layer
+        };
         index.clamp(0, self.num_hidden_layers as i64) as usize
     }
 }
@@ -228,7 +232,8 @@ impl LisaConfig {
             reason,
         };
         // The version first: another version's fields are none of our business.
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(CONFIG_VERSION) => {}
             Some(found) => {
@@ -238,7 +243,11 @@ impl LisaConfig {
                     expected: CONFIG_VERSION,
                 })
             }
-            None => return Err(invalid("it has no \"version\" number; is it a lisa.json?".into())),
+            None => {
+                return Err(invalid(
+                    "it has no \"version\" number; is it a lisa.json?".into(),
+                ))
+            }
         }
         let config: Self = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
         config.check().map_err(invalid)?;
@@ -254,30 +263,66 @@ impl LisaConfig {
             ("llama.hidden_size", self.llama.hidden_size),
             ("llama.num_attention_heads", self.llama.num_attention_heads),
             ("llama.num_key_value_heads", self.llama.num_key_value_heads),
-            ("llama.max_position_embeddings", self.llama.max_position_embeddings),
+            (
+                "llama.max_position_embeddings",
+                self.llama.max_position_embeddings,
+            ),
             ("sam.patch_size", self.sam.patch_size),
             ("sam.num_heads", self.sam.num_heads),
             ("sam.window_size", self.sam.window_size),
             ("sam.decoder_heads", self.sam.decoder_heads),
-            ("sam.attention_downsample_rate", self.sam.attention_downsample_rate),
+            (
+                "sam.attention_downsample_rate",
+                self.sam.attention_downsample_rate,
+            ),
             ("sam.num_mask_tokens", self.sam.num_mask_tokens),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0; it must be 1 or more"));
         }
         let divides = [
-            ("clip.hidden_size", self.clip.hidden_size, "clip.num_attention_heads", self.clip.num_attention_heads),
-            ("clip.image_size", self.clip.image_size, "clip.patch_size", self.clip.patch_size),
-            ("llama.hidden_size", self.llama.hidden_size, "llama.num_attention_heads", self.llama.num_attention_heads),
+            (
+                "clip.hidden_size",
+                self.clip.hidden_size,
+                "clip.num_attention_heads",
+                self.clip.num_attention_heads,
+            ),
+            (
+                "clip.image_size",
+                self.clip.image_size,
+                "clip.patch_size",
+                self.clip.patch_size,
+            ),
+            (
+                "llama.hidden_size",
+                self.llama.hidden_size,
+                "llama.num_attention_heads",
+                self.llama.num_attention_heads,
+            ),
             (
                 "llama.num_attention_heads",
                 self.llama.num_attention_heads,
                 "llama.num_key_value_heads",
                 self.llama.num_key_value_heads,
             ),
-            ("sam.image_size", self.sam.image_size, "sam.patch_size", self.sam.patch_size),
-            ("sam.embed_dim", self.sam.embed_dim, "sam.num_heads", self.sam.num_heads),
-            ("sam.prompt_dim", self.sam.prompt_dim, "sam.decoder_heads", self.sam.decoder_heads),
+            (
+                "sam.image_size",
+                self.sam.image_size,
+                "sam.patch_size",
+                self.sam.patch_size,
+            ),
+            (
+                "sam.embed_dim",
+                self.sam.embed_dim,
+                "sam.num_heads",
+                self.sam.num_heads,
+            ),
+            (
+                "sam.prompt_dim",
+                self.sam.prompt_dim,
+                "sam.decoder_heads",
+                self.sam.decoder_heads,
+            ),
         ];
         for (a, x, b, y) in divides {
             if x < y || x % y != 0 {

@@ -36,7 +36,11 @@ pub struct ConvertOptions {
 
 impl ConvertOptions {
     /// The checkpoint's own dtype, template `llava_v1`, SAM's own size.
-    pub fn new(lisa: impl Into<PathBuf>, clip: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        lisa: impl Into<PathBuf>,
+        clip: impl Into<PathBuf>,
+        out: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             lisa: lisa.into(),
             clip: clip.into(),
@@ -120,7 +124,10 @@ fn plan<'a>(lisa: &'a Checkpoint, clip: &'a Checkpoint) -> Plan<'a> {
         if derived || !name.starts_with("vision_model.") {
             left_out.push(name.to_owned());
         } else {
-            kept.insert(format!("{VISION_TOWER_PREFIX}.{name}"), (clip, name.to_owned()));
+            kept.insert(
+                format!("{VISION_TOWER_PREFIX}.{name}"),
+                (clip, name.to_owned()),
+            );
         }
     }
     Plan { kept, left_out }
@@ -139,7 +146,10 @@ fn majority_dtype(plan: &Plan<'_>) -> DType {
         let elements: usize = checkpoint.shape(name).unwrap_or_default().iter().product();
         *bytes.entry(dtype).or_default() += elements;
     }
-    bytes.into_iter().max_by_key(|(_, n)| *n).map_or(DType::F32, |(d, _)| d)
+    bytes
+        .into_iter()
+        .max_by_key(|(_, n)| *n)
+        .map_or(DType::F32, |(d, _)| d)
 }
 
 fn staging_folder(out: &Path) -> Result<PathBuf, WeightsError> {
@@ -166,18 +176,31 @@ fn write_all(
     progress: impl FnMut(u64, u64, &str),
 ) -> Result<u64, WeightsError> {
     let json = serde_json::to_string_pretty(config).map_err(|e| cannot_write(staging, e))?;
-    for (name, text) in [("lisa.json", json.as_str()), ("tokenizer.json", tokenizer_json)] {
+    for (name, text) in [
+        ("lisa.json", json.as_str()),
+        ("tokenizer.json", tokenizer_json),
+    ] {
         let path = staging.join(name);
         std::fs::write(&path, text).map_err(|e| cannot_write(&path, e))?;
     }
-    write_tensors(&staging.join("model.safetensors"), plan, dtype.into(), progress)
+    write_tensors(
+        &staging.join("model.safetensors"),
+        plan,
+        dtype.into(),
+        progress,
+    )
 }
 
 /// Puts the finished folder in its place. A model directory that stood there goes; anything else stays.
 fn replace(staging: &Path, out: &Path) -> Result<(), WeightsError> {
     if out.exists() {
-        if !out.join("lisa.json").is_file() && std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some()) {
-            return Err(cannot_write(out, "it exists and is no model directory; name a new folder"));
+        if !out.join("lisa.json").is_file()
+            && std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some())
+        {
+            return Err(cannot_write(
+                out,
+                "it exists and is no model directory; name a new folder",
+            ));
         }
         std::fs::remove_dir_all(out).map_err(|e| cannot_write(out, e))?;
     }
@@ -220,7 +243,9 @@ fn write_tensors(
         return Err(error);
     }
     written.map_err(|e| cannot_write(path, e))?;
-    std::fs::metadata(path).map(|m| m.len()).map_err(|e| cannot_write(path, e))
+    std::fs::metadata(path)
+        .map(|m| m.len())
+        .map_err(|e| cannot_write(path, e))
 }
 
 struct Shared<'p> {

@@ -21,9 +21,17 @@ pub enum WeightsError {
     #[error("{path} is not valid: {reason}")]
     Invalid { path: PathBuf, reason: String },
     #[error("{path} has format version {found}; this program reads version {expected}: convert the checkpoint again with `lisa convert`")]
-    Version { path: PathBuf, found: u64, expected: u64 },
+    Version {
+        path: PathBuf,
+        found: u64,
+        expected: u64,
+    },
     #[error("{path} is truncated: its header describes {expected} bytes, the file has {found}; copy or convert it again")]
-    Truncated { path: PathBuf, expected: u64, found: u64 },
+    Truncated {
+        path: PathBuf,
+        expected: u64,
+        found: u64,
+    },
     #[error("tensor {name} is missing from the weights")]
     MissingTensor { name: String },
     #[error("tensor {name} has shape {found:?}, the configuration wants {expected:?}")]

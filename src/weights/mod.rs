@@ -18,8 +18,8 @@ mod sam_dims;
 mod source;
 
 pub use config::{
-    ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig, ProjectorKind, SamConfig,
-    SamPreprocess, SpecialTokens, CONFIG_VERSION,
+    ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig, ProjectorKind,
+    SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
 };
 pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;

@@ -44,7 +44,10 @@ impl ModelDir {
         }
         let config = LisaConfig::read(&path.join("lisa.json"))?;
         let tokenizer = LisaTokenizer::from_file(&path.join("tokenizer.json"))?;
-        for (name, id) in [("tokens.seg", Some(config.tokens.seg)), ("tokens.im_start", config.tokens.im_start)] {
+        for (name, id) in [
+            ("tokens.seg", Some(config.tokens.seg)),
+            ("tokens.im_start", config.tokens.im_start),
+        ] {
             if id.is_some_and(|id| id as usize >= config.llama.vocab_size) {
                 return Err(WeightsError::Invalid {
                     path: path.join("lisa.json"),
@@ -110,11 +113,17 @@ fn check_header(path: &Path) -> Result<u64, WeightsError> {
     }
     let mut header = vec![0u8; header_len as usize];
     file.read_exact(&mut header).map_err(io)?;
-    let header: BTreeMap<String, Header> = serde_json::from_slice(&header).map_err(|e| WeightsError::Invalid {
-        path: path.to_owned(),
-        reason: format!("its safetensors header cannot be read: {e}"),
-    })?;
-    let end = header.values().filter_map(|t| t.data_offsets).map(|o| o[1]).max().unwrap_or(0);
+    let header: BTreeMap<String, Header> =
+        serde_json::from_slice(&header).map_err(|e| WeightsError::Invalid {
+            path: path.to_owned(),
+            reason: format!("its safetensors header cannot be read: {e}"),
+        })?;
+    let end = header
+        .values()
+        .filter_map(|t| t.data_offsets)
+        .map(|o| o[1])
+        .max()
+        .unwrap_or(0);
     let expected = end.saturating_add(8 + header_len);
     if found < expected {
         return Err(truncated(expected));

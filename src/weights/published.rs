@@ -103,7 +103,10 @@ impl SizeJson {
     /// The side, where it is a square.
     fn side(&self) -> Option<usize> {
         match *self {
-            SizeJson::Side(side) | SizeJson::Shortest { shortest_edge: side } => Some(side),
+            SizeJson::Side(side)
+            | SizeJson::Shortest {
+                shortest_edge: side,
+            } => Some(side),
             SizeJson::Box { height, width } => (height == width).then_some(height),
         }
     }
@@ -143,11 +146,20 @@ pub(super) fn config(
         }
         sam.image_size = side;
     }
-    let name = json.name_or_path.as_deref().and_then(|n| n.rsplit('/').next()).filter(|n| !n.is_empty());
-    let folder = options.lisa.file_name().map(|n| n.to_string_lossy().into_owned());
+    let name = json
+        .name_or_path
+        .as_deref()
+        .and_then(|n| n.rsplit('/').next())
+        .filter(|n| !n.is_empty());
+    let folder = options
+        .lisa
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned());
     Ok(LisaConfig {
         version: CONFIG_VERSION,
-        name: folder.or(name.map(str::to_owned)).unwrap_or_else(|| "LISA".into()),
+        name: folder
+            .or(name.map(str::to_owned))
+            .unwrap_or_else(|| "LISA".into()),
         source: format!("converted by lisa_ros {}", env!("CARGO_PKG_VERSION")),
         licence: None,
         dtype,
@@ -163,20 +175,34 @@ pub(super) fn config(
     })
 }
 
-fn tokens(path: &Path, json: &LlavaJson, tokenizer: &LisaTokenizer) -> Result<SpecialTokens, WeightsError> {
+fn tokens(
+    path: &Path,
+    json: &LlavaJson,
+    tokenizer: &LisaTokenizer,
+) -> Result<SpecialTokens, WeightsError> {
     let id = |token: &str| {
-        tokenizer.token_id(token).ok_or_else(|| WeightsError::Invalid {
-            path: path.with_file_name("added_tokens.json"),
-            reason: format!("the tokenizer has no token {token}; is this a LISA checkpoint?"),
-        })
+        tokenizer
+            .token_id(token)
+            .ok_or_else(|| WeightsError::Invalid {
+                path: path.with_file_name("added_tokens.json"),
+                reason: format!("the tokenizer has no token {token}; is this a LISA checkpoint?"),
+            })
     };
     let bracketed = json.mm_use_im_start_end.unwrap_or(false);
     Ok(SpecialTokens {
         bos: id("<s>")?,
         eos: id("</s>")?,
         seg: id("[SEG]")?,
-        im_start: if bracketed { Some(id("<im_start>")?) } else { None },
-        im_end: if bracketed { Some(id("<im_end>")?) } else { None },
+        im_start: if bracketed {
+            Some(id("<im_start>")?)
+        } else {
+            None
+        },
+        im_end: if bracketed {
+            Some(id("<im_end>")?)
+        } else {
+            None
+        },
     })
 }
 
@@ -194,7 +220,13 @@ fn llama(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<LlamaConfig
     let rope_scale = match &json.rope_scaling {
         None => 1.0,
         Some(scaling) if scaling.kind == "linear" && scaling.factor > 0.0 => scaling.factor,
-        Some(scaling) => return Err(unsupported("rope_scaling", scaling.kind.clone(), "none, or linear")),
+        Some(scaling) => {
+            return Err(unsupported(
+                "rope_scaling",
+                scaling.kind.clone(),
+                "none, or linear",
+            ))
+        }
     };
     let embed = "model.embed_tokens.weight";
     // The table, not config.json, has the last word: vocab_size is stale in some published configurations.
@@ -213,15 +245,24 @@ fn llama(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<LlamaConfig
         rope_theta: json.rope_theta.unwrap_or(10_000.0),
         rope_scale,
         rope_table_dtype: DType::F32, // the caller knows
-        max_position_embeddings: json.max_position_embeddings.or(json.max_sequence_length).unwrap_or(2048),
+        max_position_embeddings: json
+            .max_position_embeddings
+            .or(json.max_sequence_length)
+            .unwrap_or(2048),
     })
 }
 
 /// The tensors decide: older configurations do not name the projector, and the reference ignores the name.
-fn projector(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<ProjectorKind, WeightsError> {
+fn projector(
+    path: &Path,
+    json: &LlavaJson,
+    lisa: &Checkpoint,
+) -> Result<ProjectorKind, WeightsError> {
     if lisa.shape("model.mm_projector.weight").is_some() {
         Ok(ProjectorKind::Linear)
-    } else if lisa.shape("model.mm_projector.2.weight").is_some() && lisa.shape("model.mm_projector.4.weight").is_none() {
+    } else if lisa.shape("model.mm_projector.2.weight").is_some()
+        && lisa.shape("model.mm_projector.4.weight").is_none()
+    {
         Ok(ProjectorKind::Mlp2xGelu)
     } else if let Some(kind) = &json.mm_projector_type {
         Err(WeightsError::Unsupported {
@@ -238,7 +279,10 @@ fn projector(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<Project
 }
 
 fn clip(path: &Path, lisa_path: &Path, json: &LlavaJson) -> Result<ClipConfig, WeightsError> {
-    let (ClipJson::Whole { vision_config: clip } | ClipJson::Vision(clip)) = read_json::<ClipJson>(path)?;
+    let (ClipJson::Whole {
+        vision_config: clip,
+    }
+    | ClipJson::Vision(clip)) = read_json::<ClipJson>(path)?;
     let unsupported = |path: &Path, name, found: &str, accepted| WeightsError::Unsupported {
         path: path.to_owned(),
         name,
@@ -254,7 +298,12 @@ fn clip(path: &Path, lisa_path: &Path, json: &LlavaJson) -> Result<ClipConfig, W
         None | Some("patch") => FeatureSelection::Patch,
         Some("cls_patch") => FeatureSelection::ClsPatch,
         Some(other) => {
-            return Err(unsupported(lisa_path, "mm_vision_select_feature", other, "patch, cls_patch"));
+            return Err(unsupported(
+                lisa_path,
+                "mm_vision_select_feature",
+                other,
+                "patch, cls_patch",
+            ));
         }
     };
     Ok(ClipConfig {
@@ -283,8 +332,14 @@ fn clip_preprocess(path: &Path) -> Result<ClipPreprocess, WeightsError> {
         return Err(unsupported("resample", "3 (bicubic)"));
     }
     Ok(ClipPreprocess {
-        size: json.size.side().ok_or_else(|| unsupported("size", "a number or {\"shortest_edge\": n}"))?,
-        crop: json.crop_size.side().ok_or_else(|| unsupported("crop_size", "a square"))?,
+        size: json
+            .size
+            .side()
+            .ok_or_else(|| unsupported("size", "a number or {\"shortest_edge\": n}"))?,
+        crop: json
+            .crop_size
+            .side()
+            .ok_or_else(|| unsupported("crop_size", "a square"))?,
         mean: json.image_mean,
         std: json.image_std,
     })

@@ -28,7 +28,11 @@ pub(super) fn infer(checkpoint: &Checkpoint) -> Result<SamConfig, WeightsError> 
     };
     let count = |pattern: &dyn Fn(usize) -> String| {
         (0..)
-            .take_while(|i| checkpoint.shape(&format!("{SAM_PREFIX}.{}", pattern(*i))).is_some())
+            .take_while(|i| {
+                checkpoint
+                    .shape(&format!("{SAM_PREFIX}.{}", pattern(*i)))
+                    .is_some()
+            })
             .count()
     };
 
@@ -55,7 +59,10 @@ pub(super) fn infer(checkpoint: &Checkpoint) -> Result<SamConfig, WeightsError> 
 
     let prompt_dim = shape("image_encoder.neck.0.weight", 4)?[0];
     let decoder = "mask_decoder.transformer.layers";
-    let internal = shape(&format!("{decoder}.0.cross_attn_token_to_image.q_proj.weight"), 2)?[0];
+    let internal = shape(
+        &format!("{decoder}.0.cross_attn_token_to_image.q_proj.weight"),
+        2,
+    )?[0];
     Ok(SamConfig {
         image_size: grid * patch_size,
         patch_size,

@@ -51,7 +51,10 @@ impl Weights {
         } else {
             format!("{}.{name}", self.prefix)
         };
-        Self { prefix, ..self.clone() }
+        Self {
+            prefix,
+            ..self.clone()
+        }
     }
 
     pub fn dtype(&self) -> DType {

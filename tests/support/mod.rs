@@ -27,7 +27,11 @@ pub fn golden() -> Vec<Golden> {
     folders.extend(children.map(|entry| entry.unwrap().path()));
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
-    assert!(!folders.is_empty(), "no expected.json in or below {}", root.display());
+    assert!(
+        !folders.is_empty(),
+        "no expected.json in or below {}",
+        root.display()
+    );
     folders.into_iter().map(Golden::read).collect()
 }
 
@@ -43,16 +47,23 @@ impl Golden {
 
     /// The child folder that holds a file of that name.
     fn child_with(&self, file: &str) -> PathBuf {
-        let children = std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
+        let children = std::fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let mut found: Vec<PathBuf> = children.filter(|path| path.join(file).is_file()).collect();
         found.sort();
-        found.into_iter().next().unwrap_or_else(|| panic!("no folder with {file} in {}", self.folder.display()))
+        found
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| panic!("no folder with {file} in {}", self.folder.display()))
     }
 
     pub fn lisa_folder(&self) -> PathBuf {
         let model = ["tokenizer.model", "tokenizer.json"];
         let file = model.iter().find(|f| {
-            std::fs::read_dir(&self.folder).unwrap().any(|entry| entry.unwrap().path().join(f).is_file())
+            std::fs::read_dir(&self.folder)
+                .unwrap()
+                .any(|entry| entry.unwrap().path().join(f).is_file())
         });
         self.child_with(file.expect("a checkpoint with a tokenizer"))
     }
@@ -63,7 +74,8 @@ impl Golden {
 
     /// Converts the checkpoint as a user would.
     pub fn convert(&self, out: &Path) -> PathBuf {
-        let options = ConvertOptions::new(self.lisa_folder(), self.clip_folder(), out.join("model"));
+        let options =
+            ConvertOptions::new(self.lisa_folder(), self.clip_folder(), out.join("model"));
         convert(&options, |_, _, _| ()).unwrap();
         options.out
     }
@@ -73,7 +85,9 @@ impl Golden {
     }
 
     pub fn tensor(&self, name: &str) -> &Tensor {
-        self.tensors.get(name).unwrap_or_else(|| panic!("golden data has no {name}"))
+        self.tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("golden data has no {name}"))
     }
 
     pub fn ids(&self, name: &str) -> Vec<i64> {
@@ -82,7 +96,8 @@ impl Golden {
 }
 
 pub fn load(path: &Path) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    candle_core::safetensors::load(path, &Device::Cpu)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// How far a result may be from the reference: ‖a − b‖ / ‖b‖.
@@ -91,13 +106,36 @@ pub struct RelativeL2(pub f64);
 impl RelativeL2 {
     pub fn assert(&self, what: &str, ours: &Tensor, reference: &Tensor) {
         assert_eq!(ours.dims(), reference.dims(), "{what}: shape");
-        let values = |t: &Tensor| t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let values = |t: &Tensor| {
+            t.to_dtype(DType::F64)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f64>()
+                .unwrap()
+        };
         let (ours, reference) = (values(ours), values(reference));
-        let difference: f64 = ours.iter().zip(&reference).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        let difference: f64 = ours
+            .iter()
+            .zip(&reference)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f64>()
+            .sqrt();
         let norm = reference.iter().map(|b| b * b).sum::<f64>().sqrt();
-        let error = if norm > 0.0 { difference / norm } else { difference };
-        println!("{what}: relative error {error:.2e}, tolerance {:.0e}", self.0);
-        assert!(error <= self.0, "{what}: relative error {error:.3e} is over {:.0e}", self.0);
+        let error = if norm > 0.0 {
+            difference / norm
+        } else {
+            difference
+        };
+        println!(
+            "{what}: relative error {error:.2e}, tolerance {:.0e}",
+            self.0
+        );
+        assert!(
+            error <= self.0,
+            "{what}: relative error {error:.3e} is over {:.0e}",
+            self.0
+        );
     }
 }
 
@@ -109,9 +147,18 @@ impl MinIou {
     /// Any two of the same length.
     pub fn assert(&self, what: &str, ours: &[bool], reference: &[bool]) {
         assert_eq!(ours.len(), reference.len(), "{what}: size");
-        let both = |f: fn(bool, bool) -> bool| ours.iter().zip(reference).filter(|(a, b)| f(**a, **b)).count();
+        let both = |f: fn(bool, bool) -> bool| {
+            ours.iter()
+                .zip(reference)
+                .filter(|(a, b)| f(**a, **b))
+                .count()
+        };
         let (intersection, union) = (both(|a, b| a && b), both(|a, b| a || b));
-        let iou = if union == 0 { 1.0 } else { intersection as f64 / union as f64 };
+        let iou = if union == 0 {
+            1.0
+        } else {
+            intersection as f64 / union as f64
+        };
         println!("{what}: IoU {iou:.5}, at least {}", self.0);
         assert!(iou >= self.0, "{what}: IoU {iou} is under {}", self.0);
     }
@@ -119,6 +166,12 @@ impl MinIou {
 
 /// Positive logits.
 pub fn binary(logits: &Tensor) -> Vec<bool> {
-    let values = logits.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let values = logits
+        .to_dtype(DType::F32)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
     values.iter().map(|v| *v > 0.0).collect()
 }

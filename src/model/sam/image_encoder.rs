@@ -2,11 +2,13 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use super::relative_position::DecomposedPositions;
 use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};
-use crate::nn::{resize_bilinear, softmax, Activation, Conv3x3, LayerNorm, Linear, Mlp, PatchEmbed};
+use crate::nn::Result;
+use crate::nn::{
+    resize_bilinear, softmax, Activation, Conv3x3, LayerNorm, Linear, Mlp, PatchEmbed,
+};
 use crate::weights::{SamConfig, Weights, WeightsError};
 
 /// Image → image embedding f.
@@ -24,7 +26,12 @@ impl ImageEncoder {
             .map(|i| Block::load(&weights.pp("blocks").pp(i), config, i))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            patch_embed: PatchEmbed::load(&weights.pp("patch_embed.proj"), config.patch_size, dim, true)?,
+            patch_embed: PatchEmbed::load(
+                &weights.pp("patch_embed.proj"),
+                config.patch_size,
+                dim,
+                true,
+            )?,
             pos_embed: load_pos_embed(weights, config)?,
             blocks,
             neck: Neck::load(&weights.pp("neck"), config)?,
@@ -34,7 +41,10 @@ impl ImageEncoder {
     /// # Shapes
     /// normalised pixels `(batch, 3, size, size)` → `(batch, prompt_dim, grid, grid)`.
     pub fn forward(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
-        let mut x = self.patch_embed.forward(pixels)?.broadcast_add(&self.pos_embed)?;
+        let mut x = self
+            .patch_embed
+            .forward(pixels)?
+            .broadcast_add(&self.pos_embed)?;
         for block in &self.blocks {
             check(stop)?;
             x = block.forward(&x, stop)?;
@@ -76,9 +86,18 @@ impl Block {
         let dims = [dim, config.mlp_dim, dim];
         Ok(Self {
             norm1: norm("norm1")?,
-            attention: Attention::load(&weights.pp("attn"), config, window.unwrap_or(config.grid()))?,
+            attention: Attention::load(
+                &weights.pp("attn"),
+                config,
+                window.unwrap_or(config.grid()),
+            )?,
             norm2: norm("norm2")?,
-            mlp: Mlp::load(&weights.pp("mlp"), &["lin1", "lin2"], &dims, Activation::Gelu)?,
+            mlp: Mlp::load(
+                &weights.pp("mlp"),
+                &["lin1", "lin2"],
+                &dims,
+                Activation::Gelu,
+            )?,
             window,
         })
     }
@@ -200,7 +219,9 @@ impl Neck {
     fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let (dim, out) = (config.embed_dim, config.prompt_dim);
         // A 1×1 convolution over channels-last pixels is a linear layer.
-        let reduce = weights.get((out, dim, 1, 1), "0.weight")?.reshape((out, dim))?;
+        let reduce = weights
+            .get((out, dim, 1, 1), "0.weight")?
+            .reshape((out, dim))?;
         Ok(Self {
             reduce: Linear::new(reduce, None),
             norm1: LayerNorm::load(&weights.pp(1), out, ENCODER_EPS)?,
@@ -213,7 +234,9 @@ impl Neck {
     /// `(batch, h, w, dim)` → `(batch, out, h, w)`.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.norm1.forward(&self.reduce.forward(x)?)?;
-        let x = self.smooth.forward(&x.permute([0, 3, 1, 2])?.contiguous()?)?;
+        let x = self
+            .smooth
+            .forward(&x.permute([0, 3, 1, 2])?.contiguous()?)?;
         let x = self.norm2.forward(&x.permute([0, 2, 3, 1])?)?;
         x.permute([0, 3, 1, 2])?.contiguous()
     }

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use super::two_way_transformer::TwoWayTransformer;
 use super::{PromptEncoder, ENCODER_EPS};
+use crate::nn::Result;
 use crate::nn::{Activation, LayerNorm, Mlp, Upsample2x};
 use crate::weights::{SamConfig, Weights, WeightsError};
 
@@ -51,7 +51,12 @@ impl MaskDecoder {
             upscale1: Upsample2x::load(&upscaling.pp(0), dim, dim / 4)?,
             upscale_norm: LayerNorm::load(&upscaling.pp(1), dim / 4, ENCODER_EPS)?,
             upscale2: Upsample2x::load(&upscaling.pp(3), dim / 4, dim / 8)?,
-            hypernetwork: Mlp::load(&hypernetwork, &["0", "1", "2"], &[dim, dim, dim, dim / 8], Activation::Relu)?,
+            hypernetwork: Mlp::load(
+                &hypernetwork,
+                &["0", "1", "2"],
+                &[dim, dim, dim, dim / 8],
+                Activation::Relu,
+            )?,
             iou_prediction_head: Mlp::load(
                 &weights.pp("iou_prediction_head").pp("layers"),
                 &names,
@@ -65,20 +70,33 @@ impl MaskDecoder {
     ///
     /// # Shapes
     /// `image_embedding` `(1, dim, grid, grid)`, `text_embeds` `(objects, dim)`.
-    pub fn forward(&self, image_embedding: &Tensor, prompts: &PromptEncoder, text_embeds: &Tensor) -> Result<DecodedMasks> {
+    pub fn forward(
+        &self,
+        image_embedding: &Tensor,
+        prompts: &PromptEncoder,
+        text_embeds: &Tensor,
+    ) -> Result<DecodedMasks> {
         let (objects, dim) = text_embeds.dims2()?;
         let (_, _, h, w) = image_embedding.dims4()?;
         let (outputs, _) = self.output_tokens.dims2()?;
         let cells = |t: &Tensor| t.flatten_from(2)?.transpose(1, 2)?.contiguous(); // (1, h·w, dim)
 
         let outputs_once = self.output_tokens.broadcast_as((objects, outputs, dim))?;
-        let tokens = Tensor::cat(&[&outputs_once.contiguous()?, &text_embeds.unsqueeze(1)?], 1)?;
+        let tokens = Tensor::cat(
+            &[&outputs_once.contiguous()?, &text_embeds.unsqueeze(1)?],
+            1,
+        )?;
         let image = cells(&image_embedding.broadcast_add(prompts.dense_embedding())?)?;
         let image = image.broadcast_as((objects, h * w, dim))?.contiguous()?;
-        let (tokens, image) = self.transformer.forward(&image, &cells(prompts.dense_pe())?, &tokens)?;
+        let (tokens, image) =
+            self.transformer
+                .forward(&image, &cells(prompts.dense_pe())?, &tokens)?;
 
         let x = image.reshape((objects, h, w, dim))?;
-        let x = self.upscale_norm.forward(&self.upscale1.forward(&x)?)?.gelu_erf()?;
+        let x = self
+            .upscale_norm
+            .forward(&self.upscale1.forward(&x)?)?
+            .gelu_erf()?;
         let x = self.upscale2.forward(&x)?.gelu_erf()?; // (objects, 4h, 4w, dim / 8)
         let iou_token = tokens.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         let mask_token = tokens.narrow(1, 1, 1)?.squeeze(1)?.contiguous()?;
@@ -87,7 +105,11 @@ impl MaskDecoder {
             .reshape((objects, 16 * h * w, dim / 8))?
             .matmul(&hyper.unsqueeze(2)?)?
             .reshape((objects, 4 * h, 4 * w))?;
-        let iou = self.iou_prediction_head.forward(&iou_token)?.narrow(1, 0, 1)?.squeeze(1)?;
+        let iou = self
+            .iou_prediction_head
+            .forward(&iou_token)?
+            .narrow(1, 0, 1)?
+            .squeeze(1)?;
         Ok(DecodedMasks { logits, iou })
     }
 }

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::nn::Result;
 use crate::nn::BilinearMatrix;
+use crate::nn::Result;
 
 /// Bilinear to the encoder's input size, padding cropped, bilinear to the frame's size: as one linear map.
 ///
@@ -43,14 +43,17 @@ pub fn mask_logits_at(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::testing::{random, relative_error};
     use crate::nn::resize_bilinear;
+    use crate::nn::testing::{random, relative_error};
 
     #[test]
     fn equals_the_chain_of_the_reference() {
         let low = random((2, 16, 16));
         let ours = mask_logits_at(&low, 64, (36, 64), (90, 160)).unwrap();
-        let chain = resize_bilinear(&low, 64, 64).unwrap().narrow(1, 0, 36).unwrap();
+        let chain = resize_bilinear(&low, 64, 64)
+            .unwrap()
+            .narrow(1, 0, 36)
+            .unwrap();
         let chain = resize_bilinear(&chain, 90, 160).unwrap();
         assert!(relative_error(&ours, &chain) < 1e-5);
     }

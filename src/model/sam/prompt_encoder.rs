@@ -16,7 +16,9 @@ impl PromptEncoder {
         let dim = config.prompt_dim;
         let gaussian = weights.get((2, dim / 2), "pe_layer.positional_encoding_gaussian_matrix")?;
         Ok(Self {
-            no_mask_embed: weights.get((1, dim), "no_mask_embed.weight")?.reshape((1, dim, 1, 1))?,
+            no_mask_embed: weights
+                .get((1, dim), "no_mask_embed.weight")?
+                .reshape((1, dim, 1, 1))?,
             dense_pe: dense_pe(&gaussian, config.grid())?,
         })
     }
@@ -48,5 +50,7 @@ fn dense_pe(gaussian: &Tensor, grid: usize) -> Result<Tensor> {
     let coordinates = Tensor::from_vec(coordinates, (grid * grid, 2), device)?;
     let angles = (coordinates.matmul(&gaussian.to_dtype(DType::F32)?)? * std::f64::consts::TAU)?;
     let pe = Tensor::cat(&[angles.sin()?, angles.cos()?], 1)?; // (grid², dim)
-    pe.t()?.reshape((1, pe.dim(1)?, grid, grid))?.to_dtype(dtype)
+    pe.t()?
+        .reshape((1, pe.dim(1)?, grid, grid))?
+        .to_dtype(dtype)
 }

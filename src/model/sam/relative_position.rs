@@ -6,8 +6,8 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use crate::nn::interpolation_matrix;
+use crate::nn::Result;
 
 /// Tables of one attention layer for a fixed grid of patches.
 pub(super) struct DecomposedPositions {
@@ -49,10 +49,17 @@ impl DecomposedPositions {
         let by_row = grid.transpose(0, 1)?.reshape((side, bh * side, head_dim))?;
         let rel_h = by_row.matmul(&self.rows.transpose(1, 2)?.contiguous()?)?; // (h, bh·w, side)
         let rel_h = rel_h.reshape((side, bh, side, side))?.transpose(0, 1)?;
-        let by_column = grid.permute([2, 0, 1, 3])?.reshape((side, bh * side, head_dim))?;
+        let by_column = grid
+            .permute([2, 0, 1, 3])?
+            .reshape((side, bh * side, head_dim))?;
         let rel_w = by_column.matmul(&self.columns.transpose(1, 2)?.contiguous()?)?; // (w, bh·h, side)
-        let rel_w = rel_w.reshape((side, bh, side, side))?.permute([1, 2, 0, 3])?;
-        Ok((rel_h.reshape((batch, heads, n, side))?, rel_w.reshape((batch, heads, n, side))?))
+        let rel_w = rel_w
+            .reshape((side, bh, side, side))?
+            .permute([1, 2, 0, 3])?;
+        Ok((
+            rel_h.reshape((batch, heads, n, side))?,
+            rel_w.reshape((batch, heads, n, side))?,
+        ))
     }
 
     /// Extended queries and keys whose product is the biased score matrix.
@@ -62,7 +69,9 @@ impl DecomposedPositions {
     pub fn fold(&self, q: &Tensor, k: &Tensor, scale: f64) -> Result<(Tensor, Tensor)> {
         let (batch, heads, n, _) = q.dims4()?;
         let (rel_h, rel_w) = self.biases(q)?;
-        let one_hot = self.one_hot.broadcast_as((batch, heads, n, 2 * self.side))?;
+        let one_hot = self
+            .one_hot
+            .broadcast_as((batch, heads, n, 2 * self.side))?;
         let q = Tensor::cat(&[&(q * scale)?, &rel_h, &rel_w], 3)?;
         let k = Tensor::cat(&[k, &one_hot.contiguous()?], 3)?;
         Ok((q, k))
@@ -93,14 +102,17 @@ fn spread(table: &Tensor, side: usize) -> Result<Tensor> {
     let table = if entries == needed {
         table.clone()
     } else {
-        let matrix = interpolation_matrix(entries, needed, table.device())?.to_dtype(table.dtype())?;
+        let matrix =
+            interpolation_matrix(entries, needed, table.device())?.to_dtype(table.dtype())?;
         matrix.matmul(table)?
     };
     let index: Vec<u32> = (0..side)
         .flat_map(|q| (0..side).map(move |k| (q + side - 1 - k) as u32))
         .collect();
     let index = Tensor::from_vec(index, side * side, table.device())?;
-    table.index_select(&index, 0)?.reshape((side, side, head_dim))
+    table
+        .index_select(&index, 0)?
+        .reshape((side, side, head_dim))
 }
 
 #[cfg(test)]
@@ -113,9 +125,15 @@ mod tests {
         for learned in [5, 4] {
             let tables = (random((2 * learned - 1, 8)), random((2 * learned - 1, 8)));
             assert_same_forward_and_gradient(
-                &[random((2, 3, 25, 8)), random((2, 3, 25, 8)), tables.0, tables.1],
+                &[
+                    random((2, 3, 25, 8)),
+                    random((2, 3, 25, 8)),
+                    tables.0,
+                    tables.1,
+                ],
                 |v| {
-                    let (q, k) = DecomposedPositions::new(&v[2], &v[3], 5)?.fold(&v[0], &v[1], 0.3)?;
+                    let (q, k) =
+                        DecomposedPositions::new(&v[2], &v[3], 5)?.fold(&v[0], &v[1], 0.3)?;
                     q.matmul(&k.t()?)
                 },
                 |v| DecomposedPositions::new(&v[2], &v[3], 5)?.scores_plain(&v[0], &v[1], 0.3),

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::nn::Result;
 use super::TRANSFORMER_EPS;
+use crate::nn::Result;
 use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp};
 use crate::weights::{SamConfig, Weights, WeightsError};
 
@@ -26,14 +26,23 @@ impl TwoWayTransformer {
                 config,
                 config.attention_downsample_rate,
             )?,
-            norm_final_attn: LayerNorm::load(&weights.pp("norm_final_attn"), config.prompt_dim, TRANSFORMER_EPS)?,
+            norm_final_attn: LayerNorm::load(
+                &weights.pp("norm_final_attn"),
+                config.prompt_dim,
+                TRANSFORMER_EPS,
+            )?,
         })
     }
 
     /// # Shapes
     /// image `(batch, cells, dim)`, its positions `(1, cells, dim)`, tokens `(batch, tokens, dim)` →
     /// tokens `(batch, tokens, dim)` and image `(batch, cells, dim)`.
-    pub fn forward(&self, image: &Tensor, image_pe: &Tensor, tokens: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn forward(
+        &self,
+        image: &Tensor,
+        image_pe: &Tensor,
+        tokens: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let (mut queries, mut keys) = (tokens.clone(), image.clone());
         for layer in &self.layers {
             (queries, keys) = layer.forward(&queries, &keys, tokens, image_pe)?;
@@ -63,14 +72,21 @@ impl TwoWayBlock {
     fn load(weights: &Weights, config: &SamConfig, first: bool) -> Result<Self, WeightsError> {
         let dim = config.prompt_dim;
         let norm = |name: &str| LayerNorm::load(&weights.pp(name), dim, TRANSFORMER_EPS);
-        let cross = |name: &str| Attention::load(&weights.pp(name), config, config.attention_downsample_rate);
+        let cross = |name: &str| {
+            Attention::load(&weights.pp(name), config, config.attention_downsample_rate)
+        };
         let dims = [dim, config.decoder_mlp_dim, dim];
         Ok(Self {
             self_attn: Attention::load(&weights.pp("self_attn"), config, 1)?,
             norm1: norm("norm1")?,
             cross_attn_token_to_image: cross("cross_attn_token_to_image")?,
             norm2: norm("norm2")?,
-            mlp: Mlp::load(&weights.pp("mlp"), &["lin1", "lin2"], &dims, Activation::Relu)?,
+            mlp: Mlp::load(
+                &weights.pp("mlp"),
+                &["lin1", "lin2"],
+                &dims,
+                Activation::Relu,
+            )?,
             norm3: norm("norm3")?,
             norm4: norm("norm4")?,
             cross_attn_image_to_token: cross("cross_attn_image_to_token")?,
@@ -78,7 +94,13 @@ impl TwoWayBlock {
         })
     }
 
-    fn forward(&self, queries: &Tensor, keys: &Tensor, query_pe: &Tensor, key_pe: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn forward(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        query_pe: &Tensor,
+        key_pe: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let queries = if self.skip_first_layer_pe {
             self.self_attn.forward(queries, queries, queries)?
         } else {
@@ -112,7 +134,11 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(weights: &Weights, config: &SamConfig, downsample_rate: usize) -> Result<Self, WeightsError> {
+    fn load(
+        weights: &Weights,
+        config: &SamConfig,
+        downsample_rate: usize,
+    ) -> Result<Self, WeightsError> {
         let (dim, inner) = (config.prompt_dim, config.prompt_dim / downsample_rate);
         Ok(Self {
             q_proj: Linear::load(&weights.pp("q_proj"), dim, inner)?,
@@ -128,13 +154,16 @@ impl Attention {
     fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let split = |t: Tensor| -> Result<Tensor> {
             let (batch, n, inner) = t.dims3()?;
-            t.reshape((batch, n, self.heads, inner / self.heads))?.transpose(1, 2)?.contiguous()
+            t.reshape((batch, n, self.heads, inner / self.heads))?
+                .transpose(1, 2)?
+                .contiguous()
         };
         let q = split(self.q_proj.forward(q)?)?;
         let k = split(self.k_proj.forward(k)?)?;
         let v = split(self.v_proj.forward(v)?)?;
         let (batch, heads, n, head_dim) = q.dims4()?;
         let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5), None)?;
-        self.out_proj.forward(&y.transpose(1, 2)?.reshape((batch, n, heads * head_dim))?)
+        self.out_proj
+            .forward(&y.transpose(1, 2)?.reshape((batch, n, heads * head_dim))?)
     }
 }
