@@ -19,7 +19,10 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let golden = golden().into_iter().next().unwrap();
+        let golden = golden()
+            .into_iter()
+            .find(Golden::has_masks)
+            .expect("golden data with a mask");
         let mut config = EngineConfig::new(golden.convert(folder.path()));
         config.warm_up = false;
         Self {

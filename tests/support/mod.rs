@@ -72,6 +72,15 @@ impl Golden {
         self.child_with("preprocessor_config.json")
     }
 
+    /// Whether some case's answer names an object.
+    pub fn has_masks(&self) -> bool {
+        self.json["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|case| case["n_masks"].as_u64() > Some(0))
+    }
+
     /// Converts the checkpoint as a user would.
     pub fn convert(&self, out: &Path) -> PathBuf {
         let options =
