@@ -25,7 +25,7 @@ pub use mlp::Mlp;
 pub use norm::{LayerNorm, RmsNorm};
 pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
 pub use rope::RotaryEmbedding;
-pub use softmax::{softmax, softmax_plain};
+pub use softmax::{softmax, softmax_biased, softmax_biased_applies, softmax_plain};
 
 /// Result of tensor arithmetic; fails with candle's error unless it says otherwise.
 pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;

@@ -1,18 +1,21 @@
-//! Softmax over the last dimension.
+//! Softmax over the last dimension, plain and with SAM's decomposed bias.
+//!
+//! In f32 on the CPU both are one pass over memory with an exponential that vectorises; candle's own kernel
+//! calls the C library for every element. Elsewhere candle's kernels do the work.
 
-use candle_core::{Tensor, D};
-
-use super::Result;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Shape, Tensor, D};
+use rayon::prelude::*;
 
 use super::graft::graft;
+use super::Result;
 
 /// Softmax over the last dimension, by the fused kernel, differentiable.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    if !x.track_op() {
-        return candle_nn::ops::softmax_last_dim(&x.contiguous()?);
-    }
     let x = x.contiguous()?;
-    let y = candle_nn::ops::softmax_last_dim(&x.detach())?;
+    if !x.track_op() {
+        return fused(&x);
+    }
+    let y = fused(&x.detach())?;
     graft("softmax", &x, &y, |_, y, grad| {
         // dx = y · (g − Σ g·y)
         let gy = (grad * y)?;
@@ -21,19 +24,215 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     })
 }
 
+fn fused(x: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() && x.dtype() == DType::F32 {
+        x.apply_op1_no_bwd(&CpuSoftmax)
+    } else {
+        candle_nn::ops::softmax_last_dim(x)
+    }
+}
+
 /// The same as a composition of candle's differentiable operations.
 pub fn softmax_plain(x: &Tensor) -> Result<Tensor> {
     candle_nn::ops::softmax(x, D::Minus1)
 }
 
+/// Whether [`softmax_biased`] is the way to go for this tensor: f32 on the CPU, off the path of a gradient.
+pub fn softmax_biased_applies(scores: &Tensor) -> bool {
+    scores.device().is_cpu() && scores.dtype() == DType::F32 && !scores.track_op()
+}
+
+/// softmax(scores + rows ⊕ columns), where the key at (r, c) of the grid gets `rows[r] + columns[c]`. No gradient.
+///
+/// # Shapes
+/// `scores` `(…, n, r·c)`, `rows` `(…, n, r)`, `columns` `(…, n, c)` → `(…, n, r·c)`. All f32, on the CPU.
+pub fn softmax_biased(scores: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
+    scores.contiguous()?.apply_op3_no_bwd(
+        &rows.contiguous()?,
+        &columns.contiguous()?,
+        &CpuSoftmaxBiased,
+    )
+}
+
+struct CpuSoftmax;
+
+impl CustomOp1 for CpuSoftmax {
+    fn name(&self) -> &'static str {
+        "softmax-cpu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let scores = slice(storage, layout)?;
+        let width = layout.shape().dim(D::Minus1)?;
+        let mut out = vec![0f32; scores.len()];
+        if width > 0 {
+            out.par_chunks_exact_mut(width)
+                .zip(scores.par_chunks_exact(width))
+                .for_each(|(out, scores)| {
+                    out.copy_from_slice(scores);
+                    normalise(out);
+                });
+        }
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+struct CpuSoftmaxBiased;
+
+impl CustomOp3 for CpuSoftmaxBiased {
+    fn name(&self) -> &'static str {
+        "softmax-biased-cpu"
+    }
+
+    fn cpu_fwd(
+        &self,
+        scores: &CpuStorage,
+        scores_layout: &Layout,
+        rows: &CpuStorage,
+        rows_layout: &Layout,
+        columns: &CpuStorage,
+        columns_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let shape = scores_layout.shape();
+        let (r, c) = (
+            rows_layout.shape().dim(D::Minus1)?,
+            columns_layout.shape().dim(D::Minus1)?,
+        );
+        let width = shape.dim(D::Minus1)?;
+        let scores = slice(scores, scores_layout)?;
+        let (rows, columns) = (slice(rows, rows_layout)?, slice(columns, columns_layout)?);
+        let queries = scores.len() / width.max(1);
+        if width == 0 || r * c != width || rows.len() != queries * r || columns.len() != queries * c
+        {
+            candle_core::bail!("biases of {r} rows and {c} columns do not fit scores {shape:?}");
+        }
+        let mut out = vec![0f32; scores.len()];
+        out.par_chunks_exact_mut(width)
+            .zip(scores.par_chunks_exact(width))
+            .zip(rows.par_chunks_exact(r).zip(columns.par_chunks_exact(c)))
+            .for_each(|((out, scores), (rows, columns))| {
+                for ((out, scores), row) in out
+                    .chunks_exact_mut(c)
+                    .zip(scores.chunks_exact(c))
+                    .zip(rows)
+                {
+                    for ((out, score), column) in out.iter_mut().zip(scores).zip(columns) {
+                        *out = score + (row + column);
+                    }
+                }
+                normalise(out);
+            });
+        Ok((CpuStorage::F32(out), shape.clone()))
+    }
+}
+
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => candle_core::bail!("the input has to be contiguous"),
+    }
+}
+
+/// exp(x − max) / Σ, in place.
+fn normalise(x: &mut [f32]) {
+    let max = lanes(x, f32::NEG_INFINITY, f32::max, |v| v);
+    x.iter_mut().for_each(|v| *v = exp(*v - max));
+    let scale = 1.0 / lanes(x, 0.0, |a, b| a + b, |v| v);
+    x.iter_mut().for_each(|v| *v *= scale);
+}
+
+/// A reduction over eight independent lanes: the compiler may not reorder one chain of float operations, so a
+/// plain fold would stay scalar. Eight partial sums are also the more accurate ones.
+fn lanes(x: &[f32], start: f32, join: impl Fn(f32, f32) -> f32, value: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [start; 8];
+    let chunks = x.chunks_exact(8);
+    let rest = chunks
+        .remainder()
+        .iter()
+        .fold(start, |a, v| join(a, value(*v)));
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane = join(*lane, value(*v));
+        }
+    }
+    lanes.iter().fold(rest, |a, v| join(a, *v))
+}
+
+/// eˣ for x ≤ 0, to 2 units in the last place, without a branch or a call: 2ⁿ by the exponent bits, the rest
+/// by a polynomial (the coefficients of Cephes' expf). Below −87 it is 0 or next to it; −∞ gives 0, NaN stays.
+#[inline]
+fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, kept in the low bits
+                                     // A comparison that is false for NaN keeps NaN.
+    let clamped = if x < -87.0 { -87.0 } else { x };
+    let n = clamped * std::f32::consts::LOG2_E + ROUND;
+    let exponent = (n.to_bits() << 23).wrapping_add(127 << 23);
+    let n = n - ROUND;
+    let r = clamped - n * 0.693_359_4;
+    let r = r - n * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 5.000_000_1e-1;
+    let p = p * r * r + r + 1.0;
+    let y = p * f32::from_bits(exponent);
+    if x < -87.0 {
+        0.0
+    } else {
+        y
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
 
     #[test]
     fn fused_equals_plain() {
-        let x = random((2, 3, 5, 7));
-        assert_same_forward_and_gradient(&[x], |v| softmax(&v[0]), |v| softmax_plain(&v[0]), 1e-6);
+        for shape in [(2, 3, 5, 7), (1, 1, 3, 33)] {
+            assert_same_forward_and_gradient(
+                &[random(shape)],
+                |v| softmax(&v[0]),
+                |v| softmax_plain(&v[0]),
+                1e-6,
+            );
+        }
+    }
+
+    #[test]
+    fn a_masked_position_gets_nothing() {
+        let x = Tensor::new(&[[0f32, f32::NEG_INFINITY, 1.0]], &candle_core::Device::Cpu).unwrap();
+        let y = softmax(&x).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(y[0][1], 0.0);
+        assert!((y[0][0] + y[0][2] - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bias_equals_plain() {
+        let (scores, rows, columns) = (random((2, 3, 20)), random((2, 3, 4)), random((2, 3, 5)));
+        let plain = scores
+            .reshape((2, 3, 4, 5))
+            .and_then(|s| s.broadcast_add(&rows.unsqueeze(3)?))
+            .and_then(|s| s.broadcast_add(&columns.unsqueeze(2)?))
+            .and_then(|s| softmax_plain(&s.reshape((2, 3, 20))?))
+            .unwrap();
+        let fused = softmax_biased(&scores, &rows, &columns).unwrap();
+        assert!(relative_error(&fused, &plain) < 1e-6);
+        assert!(softmax_biased(&scores, &columns, &columns).is_err());
+    }
+
+    #[test]
+    fn exponential_is_accurate() {
+        for i in 0..=870_000 {
+            let x = -(i as f32) * 1e-4;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(error < 2.5e-7, "exp({x}): {error}");
+        }
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan());
     }
 }

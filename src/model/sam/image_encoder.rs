@@ -7,7 +7,8 @@ use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{
-    resize_bilinear, softmax, Activation, Conv3x3, LayerNorm, Linear, Mlp, PatchEmbed,
+    resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Activation, Conv3x3,
+    LayerNorm, Linear, Mlp, PatchEmbed,
 };
 use crate::weights::{SamConfig, Weights, WeightsError};
 
@@ -156,7 +157,7 @@ struct Attention {
 
 /// Scores held at once. Global attention at full size has 16 × 4096² of them, a gigabyte in f32: queries go
 /// through in blocks that stay in the cache instead.
-const MAX_SCORES: usize = 1 << 23;
+const MAX_SCORES: usize = 1 << 21;
 
 impl Attention {
     fn load(weights: &Weights, config: &SamConfig, side: usize) -> Result<Self, WeightsError> {
@@ -189,14 +190,12 @@ impl Attention {
             .permute([2, 0, 3, 1, 4])?; // (3, batch, heads, n, head_dim)
         let part = |i: usize| qkv.get(i)?.contiguous();
         let (q, k, v) = (part(0)?, part(1)?, part(2)?);
-        let (q, k) = self.positions.fold(&q, &k, (head_dim as f64).powf(-0.5))?;
-        let k = k.t()?;
+        let scores = Scores::new(&self.positions, &q, &k, (head_dim as f64).powf(-0.5))?;
         let rows = (MAX_SCORES / (batch * self.heads * n)).clamp(1, n);
         let mut parts = Vec::with_capacity(n.div_ceil(rows));
         for start in (0..n).step_by(rows) {
             check(stop)?;
-            let q = q.narrow(2, start, rows.min(n - start))?.contiguous()?;
-            parts.push(softmax(&q.matmul(&k)?)?.matmul(&v)?);
+            parts.push(scores.softmax(start, rows.min(n - start))?.matmul(&v)?);
         }
         let y = match parts.as_slice() {
             [whole] => whole.clone(),
@@ -204,6 +203,50 @@ impl Attention {
         };
         let y = y.transpose(1, 2)?.reshape((batch, h, w, dim))?; // (batch, n, heads·head_dim)
         Ok(self.proj.forward(&y)?)
+    }
+}
+
+/// Attention scores of a layer, made a block of queries at a time.
+enum Scores {
+    /// Positions added inside the softmax.
+    Fused {
+        q: Tensor,
+        k: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+    },
+    /// Positions folded into queries and keys; differentiable, and fast where the kernels are not ours.
+    Folded { q: Tensor, k: Tensor },
+}
+
+impl Scores {
+    fn new(positions: &DecomposedPositions, q: &Tensor, k: &Tensor, scale: f64) -> Result<Self> {
+        if softmax_biased_applies(q) {
+            let (rows, columns) = positions.biases(q)?;
+            return Ok(Self::Fused {
+                q: (q * scale)?,
+                k: k.t()?,
+                rows,
+                columns,
+            });
+        }
+        let (q, k) = positions.fold(q, k, scale)?;
+        Ok(Self::Folded { q, k: k.t()? })
+    }
+
+    /// # Shapes
+    /// → `(batch, heads, count, n)`, of queries `start..start + count`.
+    fn softmax(&self, start: usize, count: usize) -> Result<Tensor> {
+        let block = |t: &Tensor| t.narrow(2, start, count)?.contiguous();
+        match self {
+            Self::Fused {
+                q,
+                k,
+                rows,
+                columns,
+            } => softmax_biased(&block(q)?.matmul(k)?, &block(rows)?, &block(columns)?),
+            Self::Folded { q, k } => softmax(&block(q)?.matmul(k)?),
+        }
     }
 }
 
@@ -246,6 +289,26 @@ impl Neck {
 mod tests {
     use super::*;
     use crate::nn::testing::{random, relative_error};
+
+    #[test]
+    fn fused_scores_equal_folded() {
+        let (q, k) = (random((2, 3, 25, 8)), random((2, 3, 25, 8)));
+        let positions = DecomposedPositions::new(&random((9, 8)), &random((9, 8)), 5).unwrap();
+        let fused = Scores::new(&positions, &q, &k, 0.3).unwrap();
+        assert!(matches!(fused, Scores::Fused { .. }));
+        let (q, k) = positions.fold(&q, &k, 0.3).unwrap();
+        let folded = Scores::Folded {
+            q,
+            k: k.t().unwrap(),
+        };
+        for (start, count) in [(0, 25), (10, 7)] {
+            let (a, b) = (
+                fused.softmax(start, count).unwrap(),
+                folded.softmax(start, count).unwrap(),
+            );
+            assert!(relative_error(&a, &b) < 1e-6);
+        }
+    }
 
     #[test]
     fn unpartition_undoes_partition() {

@@ -41,7 +41,7 @@ impl DecomposedPositions {
     ///
     /// # Shapes
     /// `q` `(batch, heads, n, head_dim)` → two of `(batch, heads, n, side)`.
-    fn biases(&self, q: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn biases(&self, q: &Tensor) -> Result<(Tensor, Tensor)> {
         let (batch, heads, n, head_dim) = q.dims4()?;
         let (bh, side) = (batch * heads, self.side);
         // rows: for every query row r, (bh·w, d) × (d, side)
