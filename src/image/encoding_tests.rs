@@ -233,21 +233,3 @@ fn pixels_go_out_and_come_back() {
     let out: EncodedImage = gray.to_cv();
     assert_eq!((out.encoding, out.step, out.data.len()), ("mono8", 5, 15));
 }
-
-/// `cargo test --release --lib image -- --ignored --nocapture timing`
-#[test]
-#[ignore = "prints timings"]
-fn timing() {
-    let data = vec![90; 1280 * 720 * 4];
-    for encoding in ACCEPTED_ENCODINGS {
-        let (layout, _) = Layout::of(encoding).unwrap();
-        let step = 1280 * layout.bytes_per_pixel() as u32;
-        let mut best = f64::MAX;
-        for _ in 0..20 {
-            let start = std::time::Instant::now();
-            std::hint::black_box(rgb(message(encoding, 1280, 720, step, &data)).unwrap());
-            best = best.min(start.elapsed().as_secs_f64() * 1e3);
-        }
-        println!("{encoding:12} 1280x720 {best:.2} ms");
-    }
-}

@@ -364,20 +364,4 @@ mod tests {
             "5 logits for a frame of 3x2 pixels; there must be 6"
         );
     }
-
-    /// `cargo test --release --lib image -- --ignored --nocapture timing`
-    #[test]
-    #[ignore = "prints timings"]
-    fn timing() {
-        let logits: Vec<f32> = (0..1280 * 720)
-            .map(|i| 200.0 - ((i % 1280) as f32 - 600.0).hypot((i / 1280) as f32 - 300.0))
-            .collect();
-        let mut best = f64::MAX;
-        for _ in 0..20 {
-            let start = std::time::Instant::now();
-            std::hint::black_box(mask(&logits, 1280, 720));
-            best = best.min(start.elapsed().as_secs_f64() * 1e3);
-        }
-        println!("mask of 1280x720 logits {best:.2} ms");
-    }
 }

@@ -322,21 +322,4 @@ mod tests {
             }
         }
     }
-
-    /// `cargo test --release --lib image -- --ignored --nocapture timing`
-    #[test]
-    #[ignore = "prints timings"]
-    fn timing() {
-        let image = picture(1280, 720);
-        for (width, height, filter) in [(398, 224, Filter::Bicubic), (1024, 576, Filter::Bilinear)]
-        {
-            let mut best = f64::MAX;
-            for _ in 0..20 {
-                let start = std::time::Instant::now();
-                std::hint::black_box(resize_whole(&image, width, height, filter));
-                best = best.min(start.elapsed().as_secs_f64() * 1e3);
-            }
-            println!("1280x720 to {width}x{height} {filter:?} {best:.2} ms");
-        }
-    }
 }
