@@ -9,7 +9,10 @@ lisa=${LISA_BIN:-$root/target/release/lisa}
 if [ ! -e "$model/lisa.json" ] || [ "$lisa" -nt "$model/lisa.json" ] || [ "$(cat "$model/.from" 2>/dev/null)" != "$golden" ]; then
     rm -rf "$model"
     mkdir -p "$(dirname "$model")"
-    "$lisa" convert --lisa "$golden/lisa-tiny" --clip "$golden/clip-tiny" --out "$model" >&2
+    # Found by what is in them: another golden folder may call them otherwise.
+    checkpoint=$(dirname "$(ls "$golden"/*/tokenizer.* | head -n 1)")
+    clip=$(dirname "$(ls "$golden"/*/preprocessor_config.json | head -n 1)")
+    "$lisa" convert --lisa "$checkpoint" --clip "$clip" --out "$model" >&2
     printf '%s' "$golden" >"$model/.from"
 fi
 printf '%s\n' "$model"

@@ -126,9 +126,8 @@ class Client:
         node can have seen some."""
         self.stop_camera()
         self.camera = Camera(self, image, hz, frame_id, reliable, stamp)
-        first = len(self.shown)
         end = time.monotonic() + PATIENCE
-        while len(self.shown) < first + 3 or self.camera.publisher.get_subscription_count() == 0:
+        while self.camera.frames < 3 or self.camera.publisher.get_subscription_count() == 0:
             if time.monotonic() > end:
                 break  # a publisher that the node cannot hear is a test's business
             time.sleep(0.02)
@@ -235,6 +234,7 @@ class Camera:
         topic = f'{client.image_topic}/compressed' if compressed else client.image_topic
         self.node = client.node
         self.publisher = client.node.create_publisher(type(image), topic, qos)
+        self.frames = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(client, image, hz, frame_id, stamp), daemon=True)
         self.thread.start()
@@ -248,6 +248,7 @@ class Camera:
             image.header.frame_id = frame_id
             client.shown[key(image.header)] = time.time()
             self.publisher.publish(image)
+            self.frames += 1
 
     def stop(self) -> None:
         self.ended.set()
