@@ -115,27 +115,7 @@ pub struct RelativeL2(pub f64);
 impl RelativeL2 {
     pub fn assert(&self, what: &str, ours: &Tensor, reference: &Tensor) {
         assert_eq!(ours.dims(), reference.dims(), "{what}: shape");
-        let values = |t: &Tensor| {
-            t.to_dtype(DType::F64)
-                .unwrap()
-                .flatten_all()
-                .unwrap()
-                .to_vec1::<f64>()
-                .unwrap()
-        };
-        let (ours, reference) = (values(ours), values(reference));
-        let difference: f64 = ours
-            .iter()
-            .zip(&reference)
-            .map(|(a, b)| (a - b).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        let norm = reference.iter().map(|b| b * b).sum::<f64>().sqrt();
-        let error = if norm > 0.0 {
-            difference / norm
-        } else {
-            difference
-        };
+        let error = relative_l2(ours, reference);
         println!(
             "{what}: relative error {error:.2e}, tolerance {:.0e}",
             self.0
@@ -145,6 +125,25 @@ impl RelativeL2 {
             "{what}: relative error {error:.3e} is over {:.0e}",
             self.0
         );
+    }
+}
+
+/// ‖a − b‖ / ‖b‖, or ‖a − b‖ where b is zero.
+pub fn relative_l2(ours: &Tensor, reference: &Tensor) -> f64 {
+    let values = |t: &Tensor| {
+        let t = t.to_dtype(DType::F64).unwrap().flatten_all().unwrap();
+        t.to_vec1::<f64>().unwrap()
+    };
+    let (ours, reference) = (values(ours), values(reference));
+    let difference: f64 = ours
+        .iter()
+        .zip(&reference)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    match reference.iter().map(|b| b * b).sum::<f64>().sqrt() {
+        0.0 => difference,
+        norm => difference / norm,
     }
 }
 

@@ -1,0 +1,202 @@
+//! `lisa convert` as a user meets it: what it accepts, what it refuses, what it leaves behind.
+
+mod support;
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use lisa::weights::{convert, ConvertOptions, ModelDir, Weights, WeightsError};
+use support::{golden, Golden};
+
+fn pickled() -> Golden {
+    let has_index = |g: &Golden| {
+        g.lisa_folder()
+            .join("pytorch_model.bin.index.json")
+            .is_file()
+    };
+    golden()
+        .into_iter()
+        .find(has_index)
+        .expect("golden data in pickle shards")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// What is left in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn progress_counts_up_to_the_whole_and_the_folder_is_complete() {
+    let golden = pickled();
+    let folder = tempfile::tempdir().unwrap();
+    let options = ConvertOptions::new(
+        golden.lisa_folder(),
+        golden.clip_folder(),
+        folder.path().join("model"),
+    );
+    let (mut last, mut calls) = (0, 0);
+    let report = convert(&options, |done, total, _| {
+        assert!(done > last && done <= total);
+        (last, calls) = (done, calls + 1);
+    })
+    .unwrap();
+    assert_eq!(calls, report.tensors);
+    assert!(report.bytes > last, "the header counts too");
+    assert!(report
+        .left_out
+        .iter()
+        .any(|name| name.ends_with("inv_freq")));
+    assert_eq!(
+        names(&options.out),
+        ["lisa.json", "model.safetensors", "tokenizer.json"]
+    );
+    assert_eq!(names(folder.path()), ["model"], "no staging folder is left");
+    // Again, over the first one.
+    convert(&options, |_, _, _| ()).unwrap();
+}
+
+#[test]
+fn every_dtype_opens_and_says_the_same() {
+    let golden = pickled();
+    let tensor = |dtype: Option<lisa::weights::DType>| {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ConvertOptions {
+            dtype,
+            ..ConvertOptions::new(
+                golden.lisa_folder(),
+                golden.clip_folder(),
+                folder.path().join("model"),
+            )
+        };
+        convert(&options, |_, _, _| ()).unwrap();
+        let dir = ModelDir::open(&options.out).unwrap();
+        assert_eq!(dir.config.dtype, dtype.unwrap_or(lisa::weights::DType::F16));
+        let rows = dir.config.llama.vocab_size;
+        let weights = dir.weights(DType::F32, &Device::Cpu).unwrap();
+        weights
+            .get((rows, dir.config.llama.hidden_size), "lm_head.weight")
+            .unwrap()
+    };
+    let stored = tensor(None);
+    let error = |dtype| support::relative_l2(&tensor(Some(dtype)), &stored);
+    assert_eq!(error(lisa::weights::DType::F32), 0.0);
+    assert_eq!(error(lisa::weights::DType::F16), 0.0);
+    assert!(error(lisa::weights::DType::Bf16) < 4e-3);
+}
+
+#[test]
+fn what_cannot_be_converted_is_named_and_nothing_is_left_behind() {
+    let golden = pickled();
+    let refused = |spoil: &dyn Fn(&Path)| {
+        let folder = tempfile::tempdir().unwrap();
+        let lisa = folder.path().join("lisa");
+        copy(&golden.lisa_folder(), &lisa);
+        spoil(&lisa);
+        let options = ConvertOptions::new(&lisa, golden.clip_folder(), folder.path().join("model"));
+        let error = convert(&options, |_, _, _| ())
+            .expect_err("it was converted")
+            .to_string();
+        assert_eq!(names(folder.path()), ["lisa"], "left behind after: {error}");
+        error
+    };
+    let shard = "pytorch_model-00002-of-00002.bin";
+    let error = refused(&|f| std::fs::remove_file(f.join(shard)).unwrap());
+    assert!(error.contains(shard), "{error}");
+    let error = refused(&|f| std::fs::write(f.join(shard), b"not a pickle").unwrap());
+    assert!(error.contains(shard), "{error}");
+    let error = refused(&|f| {
+        let bytes = std::fs::read(f.join(shard)).unwrap();
+        std::fs::write(f.join(shard), &bytes[..bytes.len() / 2]).unwrap();
+    });
+    assert!(error.contains(shard), "{error}");
+    let error = refused(&|f| std::fs::remove_file(f.join("config.json")).unwrap());
+    assert!(error.contains("config.json"), "{error}");
+    let error = refused(&|f| std::fs::write(f.join("added_tokens.json"), "{}").unwrap());
+    assert!(error.contains("[SEG]"), "{error}");
+    let error = refused(&|f| {
+        for file in ["tokenizer.model", "added_tokens.json"] {
+            std::fs::remove_file(f.join(file)).unwrap();
+        }
+    });
+    assert!(error.contains("tokenizer"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_not_replaced() {
+    let golden = pickled();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("photos");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("holiday.jpg"), "dear").unwrap();
+    let options = ConvertOptions::new(golden.lisa_folder(), golden.clip_folder(), &out);
+    let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("photos") && error.contains("no model directory"),
+        "{error}"
+    );
+    assert_eq!(names(&out), ["holiday.jpg"]);
+}
+
+#[test]
+fn a_wrong_shape_names_the_tensor_and_both_shapes() {
+    let tensors = [(
+        "a.weight".to_owned(),
+        Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap(),
+    )]
+    .into();
+    let weights = Weights::from_tensors(tensors, DType::F32, &Device::Cpu).pp("a");
+    assert!(weights.get((2, 3), "weight").is_ok());
+    match weights.get((3, 2), "weight") {
+        Err(WeightsError::Shape {
+            name,
+            expected,
+            found,
+        }) => {
+            assert_eq!(
+                (name.as_str(), expected, found),
+                ("a.weight", vec![3, 2], vec![2, 3])
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        matches!(weights.get(1, "bias"), Err(WeightsError::MissingTensor { name }) if name == "a.bias")
+    );
+}
+
+#[test]
+fn a_smaller_sam_input_interpolates_its_positions() {
+    let golden = pickled();
+    let folder = tempfile::tempdir().unwrap();
+    let options = |side| ConvertOptions {
+        sam_image_size: Some(side),
+        ..ConvertOptions::new(
+            golden.lisa_folder(),
+            golden.clip_folder(),
+            folder.path().join("model"),
+        )
+    };
+    assert!(convert(&options(500), |_, _, _| ())
+        .unwrap_err()
+        .to_string()
+        .contains("500"));
+    let options = options(512);
+    convert(&options, |_, _, _| ()).unwrap();
+    let mut config = lisa::engine::EngineConfig::new(&options.out);
+    config.device = "cpu".parse().unwrap();
+    // Warm-up runs every part, masks included.
+    lisa::engine::Engine::start(config).unwrap();
+}
