@@ -1,5 +1,7 @@
 //! Pixels, at a camera's 1280×720: `cargo bench --bench image`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
+
 use cv_convert::TryToCv;
 use image::RgbImage;
 use lisa::image::{

@@ -1,5 +1,7 @@
 //! `lisa convert` as a user meets it: what it accepts, what it refuses, what it leaves behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
+
 mod support;
 
 use std::path::Path;

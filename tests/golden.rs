@@ -2,6 +2,8 @@
 //!
 //! The data is `tests/golden`, or `LISA_GOLDEN_DIR`: any folder of the same shape, of any dimensions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
+
 mod support;
 
 use candle_core::{DType, Device, Tensor};

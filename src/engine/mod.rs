@@ -20,6 +20,7 @@ mod request;
 mod sampler;
 mod service;
 mod session;
+mod vision;
 mod work;
 
 pub use config::{DTypeSpec, DeviceSpec, EngineConfig, EngineError, SpecError};

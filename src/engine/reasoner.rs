@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
-use ndarray::Array3;
 
-use super::frame_cache::FrameCache;
 use super::prefix_cache::{Cell, PrefixCache};
 use super::sampler::Sampler;
 use super::service::{ModelInfo, Reasoner, Reply};
 use super::session::{Sessions, Turn};
+use super::vision::Vision;
 use super::work::{failed, label, Work};
 use super::{
     Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask,
     Request, RequestError, Stage,
 };
-use crate::image::{threshold_logit, ClipPreprocessor, Mask, SamPreprocessor};
+use crate::image::{threshold_logit, Mask};
 use crate::model::{sam, Lisa, ModelError};
 use crate::text::{
     Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX,
@@ -31,9 +30,7 @@ pub struct LisaReasoner {
     device: Device,
     dtype: DType,
     info: ModelInfo,
-    clip_preprocessor: ClipPreprocessor,
-    sam_preprocessor: SamPreprocessor,
-    frames: FrameCache,
+    vision: Vision,
     prefix: PrefixCache,
     sessions: Sessions,
 }
@@ -58,20 +55,8 @@ impl LisaReasoner {
             dtype: dtype.as_str().into(),
             parameters: dir.parameters,
         };
-        let clip = &dir.config.clip_preprocess;
         Ok(Self {
-            clip_preprocessor: ClipPreprocessor {
-                size: clip.size,
-                crop: clip.crop,
-                mean: clip.mean,
-                std: clip.std,
-            },
-            sam_preprocessor: SamPreprocessor {
-                target: dir.config.sam.image_size,
-                mean: dir.config.sam_preprocess.mean,
-                std: dir.config.sam_preprocess.std,
-            },
-            frames: FrameCache::new(config.max_frames),
+            vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
             prefix: PrefixCache::new(&lisa.llama),
             sessions: Sessions::new(config.max_conversations, config.max_turns),
             lisa,
@@ -114,66 +99,6 @@ impl LisaReasoner {
         self.segment(&hidden, 0, &mut work, &mut reply)?;
         self.clear_caches();
         Ok(())
-    }
-
-    /// The image's tokens `(features, hidden)`, from the frame's cache where it has them.
-    fn image_tokens(
-        &mut self,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
-    ) -> Result<Tensor, RequestError> {
-        let (frame, fit) = (&work.request.frame, work.request.options.clip_fit);
-        let known = self.frames.entry(frame.id()).clip.clone();
-        let (features, tokens) = match known {
-            Some((known_fit, features, tokens)) if known_fit == fit => (features, tokens),
-            _ => {
-                reply.send(Event::Stage(Stage::Preprocess));
-                let pixels = work.time(Stage::Preprocess, || {
-                    self.to_tensor(self.clip_preprocessor.preprocess(frame.pixels(), fit))
-                })?;
-                reply.send(Event::Stage(Stage::Clip));
-                let stop = || reply.cancel.is_cancelled();
-                let (features, tokens) =
-                    work.time(Stage::Clip, || self.lisa.image_tokens(&pixels, &stop))?;
-                work.trace("clip_pixels", || pixels.squeeze(0))?;
-                self.frames.entry(frame.id()).clip = Some((fit, features.clone(), tokens.clone()));
-                (features, tokens)
-            }
-        };
-        work.trace("clip_features", || Ok(features.clone()))?;
-        work.trace("projected", || Ok(tokens.clone()))?;
-        Ok(tokens)
-    }
-
-    /// SAM's embedding of the frame `(1, dim, grid, grid)` and the frame's size inside the padded input.
-    fn image_embedding(
-        &mut self,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
-    ) -> Result<(Tensor, (usize, usize)), RequestError> {
-        let frame = &work.request.frame;
-        if let Some(known) = self.frames.entry(frame.id()).sam.clone() {
-            return Ok(known);
-        }
-        let (pixels, resized) = work.time(Stage::Preprocess, || {
-            let input = self.sam_preprocessor.preprocess(frame.pixels());
-            Ok::<_, ModelError>((self.to_tensor(input.pixels)?, input.resized))
-        })?;
-        reply.send(Event::Stage(Stage::Sam));
-        let stop = || reply.cancel.is_cancelled();
-        let embedding = work.time(Stage::Sam, || {
-            self.lisa.image_encoder.forward(&pixels, &stop)
-        })?;
-        work.trace("sam_pixels", || pixels.squeeze(0))?;
-        self.frames.entry(frame.id()).sam = Some((embedding.clone(), resized));
-        Ok((embedding, resized))
-    }
-
-    fn to_tensor(&self, pixels: Array3<f32>) -> Result<Tensor, ModelError> {
-        let shape = pixels.dim();
-        let (values, _) = pixels.into_raw_vec_and_offset();
-        let tensor = Tensor::from_vec(values, (1, shape.0, shape.1, shape.2), &self.device)?;
-        Ok(tensor.to_dtype(self.dtype)?)
     }
 
     /// The prompt, as positions, and how many of the conversation's oldest turns did not fit.
@@ -318,7 +243,7 @@ impl LisaReasoner {
         work: &mut Work<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<Option<ObjectMask>, RequestError> {
-        let (embedding, resized) = self.image_embedding(work, reply)?;
+        let (embedding, resized) = self.vision.image_embedding(&self.lisa, work, reply)?;
         reply.send(Event::Stage(Stage::Decode));
         let masks = work.time(Stage::Decode, || {
             self.lisa
@@ -444,12 +369,12 @@ impl Reasoner for LisaReasoner {
     fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError> {
         let instruction = Instruction::parse(&request.instruction)?;
         let mut work = Work::new(request, reply.queued);
-        let image_tokens = self.image_tokens(&mut work, reply)?;
+        let image_tokens = self.vision.image_tokens(&self.lisa, &mut work, reply)?;
         let features = image_tokens.dim(0).map_err(failed)?;
         let (prompt, dropped) = self.prompt(&instruction, request, features)?;
         let generated = self.generate(&prompt, &image_tokens, &mut work, reply)?;
         if work.tracing() {
-            let (embedding, _) = self.image_embedding(&mut work, reply)?;
+            let (embedding, _) = self.vision.image_embedding(&self.lisa, &mut work, reply)?;
             work.trace("sam_embedding", || embedding.squeeze(0))?;
             self.finish_trace(&prompt, &generated, &mut work)?;
         }
@@ -489,7 +414,7 @@ impl Reasoner for LisaReasoner {
     }
 
     fn clear_caches(&mut self) {
-        self.frames.clear();
+        self.vision.clear();
         self.prefix.clear();
     }
 }

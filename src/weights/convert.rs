@@ -253,10 +253,13 @@ struct Shared<'p> {
     total: u64,
 }
 
+/// Called with the bytes done, the bytes in all, and the tensor.
+type Progress<'p> = Box<dyn FnMut(u64, u64, &str) + 'p>;
+
 struct State<'p> {
     done: u64,
     error: Option<WeightsError>,
-    progress: Box<dyn FnMut(u64, u64, &str) + 'p>,
+    progress: Progress<'p>,
 }
 
 /// A tensor that is read when the file's writer reaches it.

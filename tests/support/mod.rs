@@ -90,7 +90,7 @@ impl Golden {
     }
 
     pub fn image(&self) -> image::RgbImage {
-        lisa::image::read_image(&self.folder.join("image.png")).unwrap()
+        lisa::image::read_image(self.folder.join("image.png")).unwrap()
     }
 
     pub fn tensor(&self, name: &str) -> &Tensor {
