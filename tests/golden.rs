@@ -224,7 +224,7 @@ fn reason_seg_masks_equal_the_reference() {
             let name = item["name"].as_str().unwrap();
             let ids = tokenizer.encode_reference(item["prompt"].as_str().unwrap());
             let image = read_image(
-                &golden
+                golden
                     .folder
                     .join(format!("reason_seg/ReasonSeg/val/{name}.jpg")),
             )
