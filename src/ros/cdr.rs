@@ -72,7 +72,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`CdrError::Short`].
     pub fn i32(&mut self) -> Result<i32, CdrError> {
-        self.u32().map(u32::cast_signed)
+        self.u32()
+            .map(|bits| i32::from_ne_bytes(bits.to_ne_bytes()))
     }
 
     /// A string's bytes, without the NUL that ends it on the wire.

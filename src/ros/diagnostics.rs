@@ -83,7 +83,7 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
         (frames.received(), frames.rate_hz(now), age)
     };
     let silent = age.unwrap_or_else(|| shared.listening_since().elapsed());
-    let health = dispatcher.health();
+    let health = &dispatcher.endings().health;
 
     let (level, message) = if !shared.enabled() {
         (
@@ -168,7 +168,7 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
     );
     report.value("busy", engine.busy);
     report.value("conversations", engine.conversations);
-    report.value("action goals", dispatcher.goals());
+    report.value("action goals", dispatcher.endings().action.remembered());
     for (status, count) in &health.results {
         report.value(format!("results {}", status.name()), count);
     }
@@ -267,7 +267,8 @@ fn memory() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::params::{ParamStore, Value};
+    use super::super::param_table::Value;
+    use super::super::params::ParamStore;
     use super::*;
 
     fn publisher(reliable: bool, kind: &str) -> ImagePublisher {

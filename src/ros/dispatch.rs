@@ -1,49 +1,29 @@
 //! From instruction to result: the one place that knows which questions are open.
 //!
-//! **Invariant.** Every [`Ask`] that enters [`Dispatcher::ask`] leaves through [`Dispatcher::refuse`] or
-//! [`Dispatcher::answered`], once. Whoever is not yet out is in `waiting` (its frame is still on its way) or in `running` (the engine has it).
+//! **Invariant.** Every [`Ask`] that enters [`Dispatcher::ask`] leaves through [`Endings`], once. Whoever is not yet out is
+//! in `waiting` (its frame is still on its way) or in `running` (the engine has it).
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::action::ActionServer;
+use super::choice::Picture;
 use super::continuous::{Due, Repeat, Repeated};
-use super::convert::{self, Refusal, SourceImage, Status};
-use super::diagnostics::image_trouble;
-use super::frames::{Held, Nearest, Stamp};
+use super::control;
+use super::convert::{Refusal, SourceImage, Status};
+use super::endings::Endings;
 use super::health::Health;
 use super::instructions::{Ask, Key, Origin, Spoken, Text};
-use super::params::{NodeParams, MAX_NEW_TOKENS};
+use super::params::NodeParams;
 use super::publish::Outputs;
 use super::shared::Shared;
-use super::spin::{reply, Input};
+use super::sink::Sink;
+use super::spin::Input;
 use crate::engine::{Answer, CancelToken, Engine, Event, Frame, Request, RequestError, Stage};
-
-/// A stamped instruction may come before its frame; it waits for the camera this long, or `sync_slop_s` where that is more.
-const CAMERA_LAG: Duration = Duration::from_millis(500);
-
-/// A node that has just begun to listen gives the camera this long to show something.
-const FIRST_FRAME: Duration = Duration::from_secs(1);
-
-/// The frame a question is about.
-struct Picture {
-    /// Its [`Held::number`]; 0 for a goal's own picture.
-    number: u64,
-    image: Arc<SourceImage>,
-}
-
-impl From<Held<SourceImage>> for Picture {
-    fn from(held: Held<SourceImage>) -> Self {
-        Self {
-            number: held.number,
-            image: held.image,
-        }
-    }
-}
 
 struct Waiting {
     ask: Ask,
@@ -64,13 +44,11 @@ struct Running {
 pub struct Dispatcher {
     shared: Arc<Shared>,
     engine: Engine,
-    outputs: Outputs,
-    action: ActionServer,
+    endings: Endings,
     events: UnboundedSender<(Key, Event)>,
     waiting: Vec<Waiting>,
     running: HashMap<Key, Running>,
     repeat: Repeat,
-    health: Health,
     asked: u64,
 }
 
@@ -86,13 +64,15 @@ impl Dispatcher {
         Self {
             shared,
             engine,
-            outputs,
-            action,
+            endings: Endings {
+                outputs,
+                action,
+                health: Health::default(),
+            },
             events,
             waiting: Vec::new(),
             running: HashMap::new(),
             repeat: Repeat::default(),
-            health: Health::default(),
             asked: 0,
         }
     }
@@ -101,22 +81,14 @@ impl Dispatcher {
         &self.engine
     }
 
-    pub fn outputs(&self) -> &Outputs {
-        &self.outputs
-    }
-
-    pub fn health(&self) -> &Health {
-        &self.health
+    /// The publishers, the action and the books.
+    pub fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// Questions the engine has not yet been given.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
-    }
-
-    /// Goals the action server remembers.
-    pub fn goals(&self) -> usize {
-        self.action.remembered()
     }
 
     /// Does what the spinning thread reports; [`Input::Broken`] is not for the dispatcher.
@@ -126,45 +98,18 @@ impl Dispatcher {
             Input::Spoken(spoken) => self.spoken(spoken, now),
             Input::Goal(request) => {
                 let key = self.next_key();
-                if let Some((ask, own)) = self.action.accept(request, key, now) {
+                if let Some((ask, own)) = self.endings.action.accept(request, key, now) {
                     self.ask(ask, own, now);
                 }
             }
             Input::CancelGoal(request) => {
-                for key in self.action.cancel(request) {
+                for key in self.endings.action.cancel(request) {
                     self.cancel(key);
                 }
             }
-            Input::GoalResult(request) => self.action.result(request),
-            Input::Enable(request) => {
-                let on = request.message.data;
-                self.shared.set_enabled(on);
-                let message = if on {
-                    "enabled"
-                } else {
-                    "disabled: frames and instructions are not taken"
-                };
-                tracing::info!("{message}");
-                reply(
-                    request,
-                    r2r::std_srvs::srv::SetBool::Response {
-                        success: true,
-                        message: message.to_owned(),
-                    },
-                );
-            }
-            Input::Reset(request) => {
-                self.engine.reset_conversation(None);
-                let message = "all conversations were forgotten".to_owned();
-                tracing::info!("{message}");
-                reply(
-                    request,
-                    r2r::std_srvs::srv::Trigger::Response {
-                        success: true,
-                        message,
-                    },
-                );
-            }
+            Input::GoalResult(request) => self.endings.action.result(request),
+            Input::Enable(request) => control::enable(&self.shared, request),
+            Input::Reset(request) => control::reset(&self.engine, request),
             Input::ParamsChanged => self
                 .engine
                 .set_max_pending(self.shared.params().max_pending),
@@ -181,16 +126,8 @@ impl Dispatcher {
             Event::TextDelta { text, tokens } => self.delta(key, &text, tokens),
             // Masks are published together, with the answer they belong to.
             Event::Mask(_) => {}
-            Event::Done(answer) => {
-                if let Some(run) = self.running.remove(&key) {
-                    self.answered(run, &answer, now);
-                }
-            }
-            Event::Failed(error) => {
-                if let Some(run) = self.running.remove(&key) {
-                    self.failed(run, error.into(), now);
-                }
-            }
+            Event::Done(answer) => self.done(key, &answer),
+            Event::Failed(error) => self.failed(key, &error.into()),
         }
         self.repeat_if_due(now);
     }
@@ -199,7 +136,7 @@ impl Dispatcher {
     pub fn look(&mut self) {
         let now = Instant::now();
         let waiting = std::mem::take(&mut self.waiting);
-        let ready = |w: &Waiting| w.until <= now || !self.is_awaited(w.ask.origin);
+        let ready = |w: &Waiting| w.until <= now || !self.shared.is_awaited(w.ask.origin);
         let (ready, waiting) = waiting.into_iter().partition(ready);
         self.waiting = waiting;
         for Waiting { ask, .. } in ready {
@@ -221,19 +158,21 @@ impl Dispatcher {
 
     /// Once a second.
     pub fn tick(&mut self) {
-        self.action.expire(Instant::now());
+        self.endings.action.expire(Instant::now());
     }
 
     /// The node ends: whoever is still open is told.
     pub fn close(mut self) -> Engine {
-        let now = Instant::now();
-        let goodbye = || Refusal::new(Status::Cancelled, "the node is shutting down");
+        let goodbye = Refusal::new(Status::Cancelled, "the node is shutting down");
         for Waiting { ask, .. } in std::mem::take(&mut self.waiting) {
-            self.refuse(ask, &Header::default(), goodbye(), now);
+            self.endings
+                .refused(&ask, &Header::default(), None, &goodbye);
         }
-        for (_, run) in std::mem::take(&mut self.running) {
-            run.cancel.cancel();
-            self.failed(run, goodbye(), now);
+        for key in self.running.keys().copied().collect::<Vec<_>>() {
+            if let Some(run) = self.running.get(&key) {
+                run.cancel.cancel();
+            }
+            self.failed(key, &goodbye);
         }
         self.engine
     }
@@ -264,122 +203,36 @@ impl Dispatcher {
 
     /// Every question enters here. `own` is the picture it brought along.
     fn ask(&mut self, ask: Ask, own: Option<SourceImage>, now: Instant) {
-        if let Some(refusal) = self.unfit(&ask) {
-            return self.refuse(ask, &Header::default(), refusal, now);
+        if let Some(refusal) = self.shared.closed().or_else(|| ask.fault()) {
+            return self
+                .endings
+                .refused(&ask, &Header::default(), None, &refusal);
         }
-        match (own, self.patience(ask.origin, now)) {
-            (Some(image), _) => self.submit(
-                ask,
-                Picture {
-                    number: 0,
-                    image: Arc::new(image),
-                },
-                now,
-            ),
-            (None, Some(until)) => self.wait(ask, until, now),
+        match (own, self.shared.patience(ask.origin, now)) {
+            (Some(image), _) => self.submit(ask, image.into(), now),
+            (None, Some(until)) => self.wait(ask, until),
             (None, None) => self.pick(ask, now),
         }
     }
 
     /// Takes the frame the question is about from those that are there.
     fn pick(&mut self, ask: Ask, now: Instant) {
-        let picture = match ask.origin {
-            Origin::Stamped(stamp) => self.nearest(stamp),
-            Origin::Newest | Origin::Repeat | Origin::Goal(_) => self.newest(),
-        };
-        match picture {
+        match self.shared.pick(ask.origin) {
             Ok(picture) => self.submit(ask, picture, now),
-            Err(refusal) => self.refuse(ask, &Header::default(), refusal, now),
+            Err(refusal) => self
+                .endings
+                .refused(&ask, &Header::default(), None, &refusal),
         }
     }
 
-    /// True while the frame the question is about may still be on its way.
-    fn is_awaited(&self, origin: Origin) -> bool {
-        let frames = self.shared.frames();
-        match origin {
-            Origin::Stamped(stamp) => !frames.has_reached(stamp),
-            Origin::Newest | Origin::Repeat | Origin::Goal(_) => frames.is_empty(),
-        }
-    }
-
-    /// Until when the question waits for its frame, where it should.
-    fn patience(&self, origin: Origin, now: Instant) -> Option<Instant> {
-        if !self.is_awaited(origin) {
-            return None;
-        }
-        let until = match origin {
-            Origin::Stamped(_) => {
-                now + CAMERA_LAG.max(Duration::from_secs_f64(self.shared.params().sync_slop_s))
-            }
-            Origin::Newest | Origin::Repeat | Origin::Goal(_) => {
-                self.shared.listening_since() + FIRST_FRAME
-            }
-        };
-        Some(until).filter(|t| *t > now)
-    }
-
-    /// Why this question cannot be asked, whatever the picture.
-    fn unfit(&self, ask: &Ask) -> Option<Refusal> {
-        if !self.shared.enabled() {
-            let why = format!(
-                "the node is disabled; call {} with data: true",
-                self.shared.names.enable
-            );
-            return Some(Refusal::new(Status::Error, why));
-        }
-        if let Some(fault) = &ask.text.fault {
-            return Some(Refusal::new(Status::Error, fault.to_string()));
-        }
-        ask.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS).map(|n| {
-            Refusal::new(Status::Error, format!("max_new_tokens is {n}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"))
-        })
-    }
-
-    fn wait(&mut self, ask: Ask, until: Instant, now: Instant) {
+    fn wait(&mut self, ask: Ask, until: Instant) {
         let (pending, max) = (self.waiting.len(), self.shared.params().max_pending);
-        match pending < max {
-            true => self.waiting.push(Waiting { ask, until }),
-            false => self.refuse(
-                ask,
-                &Header::default(),
-                RequestError::Overloaded { pending, max }.into(),
-                now,
-            ),
+        if pending < max {
+            return self.waiting.push(Waiting { ask, until });
         }
-    }
-
-    fn newest(&self) -> Result<Picture, Refusal> {
-        let newest = self.shared.frames().newest();
-        newest.map(Picture::from).ok_or_else(|| self.no_image())
-    }
-
-    fn nearest(&self, stamp: Stamp) -> Result<Picture, Refusal> {
-        let slop = self.shared.params().sync_slop_s;
-        let nearest = self.shared.frames().nearest(stamp, slop);
-        match nearest {
-            Nearest::Found(held) => Ok(held.into()),
-            Nearest::Empty => Err(self.no_image()),
-            Nearest::TooFar { nearest, gap_s } => Err(Refusal::new(
-                Status::NoImage,
-                format!(
-                    "no frame within {slop} s of stamp {stamp}: the nearest is {gap_s:.3} s away, at {nearest}; raise sync_slop_s, or stamp \
-                     the instruction with a frame's own stamp"
-                ),
-            )),
-        }
-    }
-
-    fn no_image(&self) -> Refusal {
-        let silent = self.shared.listening_since().elapsed();
-        Refusal::new(
-            Status::NoImage,
-            image_trouble(
-                &self.shared.names.image,
-                silent,
-                &self.shared.params(),
-                &self.shared.image_publishers(),
-            ),
-        )
+        let refusal = RequestError::Overloaded { pending, max }.into();
+        self.endings
+            .refused(&ask, &Header::default(), None, &refusal);
     }
 
     fn submit(&mut self, ask: Ask, picture: Picture, now: Instant) {
@@ -388,15 +241,13 @@ impl Dispatcher {
             Err(why) => {
                 let refusal =
                     Refusal::new(Status::Error, format!("the image cannot be used: {why}"));
-                return self.refuse(ask, picture.image.header(), refusal, now);
+                return self
+                    .endings
+                    .refused(&ask, picture.image.header(), None, &refusal);
             }
         };
         let request = self.request(&ask, &frame, &self.shared.params());
-        let mut sink = Sink {
-            key: ask.key,
-            events: self.events.clone(),
-            ended: false,
-        };
+        let mut sink = Sink::new(ask.key, self.events.clone());
         match self
             .engine
             .submit_to(request, move |event| sink.take(event))
@@ -419,7 +270,9 @@ impl Dispatcher {
                 };
                 self.running.insert(run.ask.key, run);
             }
-            Err(error) => self.refuse(ask, picture.image.header(), error.into(), now),
+            Err(error) => self
+                .endings
+                .refused(&ask, picture.image.header(), None, &error.into()),
         }
     }
 
@@ -436,16 +289,15 @@ impl Dispatcher {
     }
 
     fn cancel(&mut self, key: Key) {
-        let now = Instant::now();
-        let taken_back = || {
-            Refusal::new(
-                Status::Cancelled,
-                "cancelled before the model began with it",
-            )
-        };
+        let taken_back = Refusal::new(
+            Status::Cancelled,
+            "cancelled before the model began with it",
+        );
         if let Some(at) = self.waiting.iter().position(|w| w.ask.key == key) {
             let Waiting { ask, .. } = self.waiting.remove(at);
-            return self.refuse(ask, &Header::default(), taken_back(), now);
+            return self
+                .endings
+                .refused(&ask, &Header::default(), None, &taken_back);
         }
         let Some(run) = self.running.get(&key) else {
             return;
@@ -453,9 +305,7 @@ impl Dispatcher {
         run.cancel.cancel();
         // The engine will say so itself, at the next token; one still in its queue need not wait for its turn.
         if !run.begun {
-            if let Some(run) = self.running.remove(&key) {
-                self.failed(run, taken_back(), now);
-            }
+            self.failed(key, &taken_back);
         }
     }
 
@@ -465,7 +315,9 @@ impl Dispatcher {
         };
         run.begun = true;
         if let Origin::Goal(id) = run.ask.origin {
-            self.action.feedback(id, stage.name(), "", run.tokens);
+            self.endings
+                .action
+                .feedback(id, stage.name(), "", run.tokens);
         }
     }
 
@@ -474,91 +326,40 @@ impl Dispatcher {
             return;
         };
         (run.begun, run.tokens) = (true, tokens);
-        self.outputs
+        self.endings
+            .outputs
             .delta(&run.ask, run.picture.image.header(), text, tokens, false);
         if let Origin::Goal(id) = run.ask.origin {
-            self.action
+            self.endings
+                .action
                 .feedback(id, Stage::Generate.name(), text, tokens);
         }
     }
 
-    fn answered(&mut self, run: Running, answer: &Answer, now: Instant) {
+    fn done(&mut self, key: Key, answer: &Answer) {
         // A client that was told "canceling" is owed CANCELLED, even where the last token was already on its way.
-        if matches!(run.ask.origin, Origin::Goal(id) if self.action.is_canceling(id)) {
-            return self.failed(
-                run,
-                RequestError::Cancelled {
-                    tokens: answer.tokens,
-                }
-                .into(),
-                now,
-            );
+        let canceling = self.running.get(&key).is_some_and(|run| {
+            matches!(run.ask.origin, Origin::Goal(id) if self.endings.action.is_canceling(id))
+        });
+        if canceling {
+            let tokens = answer.tokens;
+            return self.failed(key, &RequestError::Cancelled { tokens }.into());
         }
-        let Running {
-            ask,
-            picture,
-            frame,
-            ..
-        } = run;
-        let (header, params) = (picture.image.header(), self.shared.params());
-        let status = Status::from(answer.status);
-        self.outputs.delta(&ask, header, "", answer.tokens, true);
-        let alpha = params.publish_overlay.then_some(params.overlay_alpha);
-        self.outputs.answer(&ask, header, &frame, answer, alpha);
-        let result = convert::answered(&ask, header, answer);
-        self.outputs.result(&result);
-        if let Origin::Goal(id) = ask.origin {
-            self.action.finish(id, status, &result, now);
+        if let Some(run) = self.running.remove(&key) {
+            let (header, number) = (run.picture.image.header(), run.picture.number);
+            let params = self.shared.params();
+            self.endings
+                .answered(&run.ask, header, &run.frame, number, answer, &params);
         }
-        self.health
-            .answered(status, picture.number, &answer.timings);
-        let seconds = now.duration_since(ask.received).as_secs_f64();
-        let what = match answer.objects.len() {
-            1 => "1 object".to_owned(),
-            n => format!("{n} objects"),
-        };
-        tracing::info!(
-            "{} in {seconds:.2} s, {what}: {:?}",
-            status.name(),
-            answer.text
-        );
-        answer
-            .notes
-            .iter()
-            .for_each(|note| tracing::info!("instruction {}: {note}", ask.id));
     }
 
     /// An end without an answer, of a question that was in the engine's hands.
-    fn failed(&mut self, run: Running, refusal: Refusal, now: Instant) {
-        self.outputs
-            .delta(&run.ask, run.picture.image.header(), "", run.tokens, true);
-        self.refuse(run.ask, run.picture.image.header(), refusal, now);
-    }
-
-    /// An end without an answer.
-    fn refuse(&mut self, ask: Ask, header: &Header, refusal: Refusal, now: Instant) {
-        let result = convert::refused(&ask, header, &refusal);
-        self.outputs.result(&result);
-        if let Origin::Goal(id) = ask.origin {
-            self.action.finish(id, refusal.status, &result, now);
+    fn failed(&mut self, key: Key, refusal: &Refusal) {
+        if let Some(run) = self.running.remove(&key) {
+            let header = run.picture.image.header();
+            self.endings
+                .refused(&run.ask, header, Some(run.tokens), refusal);
         }
-        let known = ask.origin == Origin::Repeat && self.health.is_last(&refusal);
-        match refusal.status {
-            _ if known => tracing::debug!("{}: {}", refusal.status.name(), refusal.why),
-            Status::Cancelled => tracing::info!(
-                "instruction {} {}: {}",
-                ask.id,
-                refusal.status.name(),
-                refusal.why
-            ),
-            _ => tracing::warn!(
-                "instruction {} {}: {}",
-                ask.id,
-                refusal.status.name(),
-                refusal.why
-            ),
-        }
-        self.health.refused(&refusal, now);
     }
 
     fn repeat_due(&self, now: Instant) -> Due {
@@ -578,7 +379,9 @@ impl Dispatcher {
         let Some(Repeated { id, words }) = self.repeat.last().cloned() else {
             return;
         };
-        let Ok(picture) = self.newest() else { return };
+        let Ok(picture) = self.shared.pick(Origin::Newest) else {
+            return;
+        };
         self.repeat.began(picture.number, now);
         let key = self.next_key();
         let ask = Ask {
@@ -592,29 +395,5 @@ impl Dispatcher {
             received: now,
         };
         self.submit(ask, picture, now);
-    }
-}
-
-/// Carries one request's events to the dispatcher, and an end where the engine gives none.
-struct Sink {
-    key: Key,
-    events: UnboundedSender<(Key, Event)>,
-    ended: bool,
-}
-
-impl Sink {
-    fn take(&mut self, event: Event) {
-        self.ended |= matches!(event, Event::Done(_) | Event::Failed(_));
-        // A closed channel means that the node is ending, and has told the asker itself.
-        let _ = self.events.send((self.key, event));
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if !self.ended {
-            let error = RequestError::Model("the request was dropped without an answer".to_owned());
-            let _ = self.events.send((self.key, Event::Failed(error)));
-        }
     }
 }

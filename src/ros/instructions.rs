@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use super::cdr::{CdrError, Reader};
+use super::convert::{Refusal, Status};
 use super::frames::Stamp;
 use super::goals::GoalId;
+use super::param_table::MAX_NEW_TOKENS;
 use crate::text::{Instruction, InstructionError};
 
 /// Numbers the questions of this process, from 1.
@@ -37,6 +39,20 @@ pub struct Ask {
     /// A goal's own bound on the answer's length; `None`: the parameter's.
     pub max_new_tokens: Option<usize>,
     pub received: Instant,
+}
+
+impl Ask {
+    /// Why it cannot be asked, whatever the picture.
+    pub fn fault(&self) -> Option<Refusal> {
+        if let Some(fault) = &self.text.fault {
+            return Some(Refusal::new(Status::Error, fault.to_string()));
+        }
+        let too_many = self.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS)?;
+        let why = format!(
+            "max_new_tokens is {too_many}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"
+        );
+        Some(Refusal::new(Status::Error, why))
+    }
 }
 
 /// An instruction's words, and what is wrong with them where something is.

@@ -30,11 +30,14 @@
 
 mod action;
 mod cdr;
+mod choice;
 mod clock;
 mod continuous;
+mod control;
 mod convert;
 mod diagnostics;
 mod dispatch;
+mod endings;
 mod frames;
 mod goals;
 mod health;
@@ -42,11 +45,13 @@ mod instructions;
 mod logging;
 mod node;
 mod param_services;
+mod param_table;
 mod params;
 mod publish;
 mod remap;
 mod shared;
 mod shutdown;
+mod sink;
 mod spin;
 
 pub use node::{run, NodeError};

@@ -239,7 +239,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             () = until(look_at) => dispatcher.look(),
             _ = second.tick() => {
                 dispatcher.tick();
-                dispatcher.outputs().diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
+                dispatcher.endings().outputs.diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
                 silence.look(&shared);
             }
         }

@@ -17,7 +17,8 @@ use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::RosClock;
 use super::convert::ros_text;
-use super::params::{Accepts, ParamSpec, ParamStore, Value, PARAMS};
+use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
+use super::params::ParamStore;
 use super::publish::send;
 use super::shared::Shared;
 use super::spin::{drain, inlet, reply, Inlet};

@@ -1,0 +1,203 @@
+//! The table of the node's parameters: what each is called, means, accepts and defaults to.
+
+/// A parameter's value, in the four types the node uses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// Any other ROS type, by its name: never accepted, named in the refusal.
+    Other(&'static str),
+}
+
+impl Value {
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "integer",
+            Value::Float(_) => "double",
+            Value::Text(_) => "string",
+            Value::Other(name) => name,
+        }
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Bool(v) => write!(f, "{v}"),
+            Value::Int(v) => write!(f, "{v}"),
+            Value::Float(v) => write!(f, "{v}"),
+            Value::Text(v) => write!(f, "'{v}'"),
+            Value::Other(name) => write!(f, "a {name}"),
+        }
+    }
+}
+
+/// What values a parameter accepts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Accepts {
+    Flag,
+    Int {
+        min: i64,
+        max: i64,
+    },
+    Float {
+        min: f64,
+        max: f64,
+    },
+    OneOf(&'static [&'static str]),
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    Device,
+    /// Any string; the words say what it is.
+    Any(&'static str),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamSpec {
+    pub name: &'static str,
+    pub description: &'static str,
+    pub accepts: Accepts,
+    /// Read once, when the node starts.
+    pub start_only: bool,
+    default: Default,
+}
+
+/// A default that fits in a constant.
+#[derive(Clone, Copy, Debug)]
+enum Default {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'static str),
+}
+
+impl ParamSpec {
+    const fn new(
+        name: &'static str,
+        default: Default,
+        accepts: Accepts,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            description,
+            accepts,
+            start_only: false,
+            default,
+        }
+    }
+
+    const fn start_only(self) -> Self {
+        Self {
+            start_only: true,
+            ..self
+        }
+    }
+
+    pub fn default(&self) -> Value {
+        match self.default {
+            Default::Bool(v) => Value::Bool(v),
+            Default::Int(v) => Value::Int(v),
+            Default::Float(v) => Value::Float(v),
+            Default::Text(v) => Value::Text(v.to_owned()),
+        }
+    }
+
+    /// What is accepted, in words, for the descriptor and for refusals.
+    pub fn constraints(&self) -> String {
+        match self.accepts {
+            Accepts::Flag => "true or false".to_owned(),
+            Accepts::Int { min, max } => format!("an integer from {min} to {max}"),
+            Accepts::Float { min, max } => format!("a number from {min} to {max}"),
+            Accepts::OneOf(choices) => format!("one of: {}", choices.join(", ")),
+            Accepts::Device => "auto, cpu, cuda or cuda:N".to_owned(),
+            Accepts::Any(words) => words.to_owned(),
+        }
+    }
+}
+
+/// Longest answer that may be asked for, in tokens.
+pub const MAX_NEW_TOKENS: usize = 2048;
+
+/// Every parameter of the node, in the order `ros2 param list` is read best.
+pub const PARAMS: [ParamSpec; 17] = [
+    ParamSpec::new(
+        "model",
+        Default::Text(""),
+        Accepts::Any("the path of a model directory, as `lisa convert` writes it"),
+        "Model directory the node answers with.",
+    )
+    .start_only(),
+    ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").start_only(),
+    ParamSpec::new(
+        "dtype",
+        Default::Text("auto"),
+        Accepts::OneOf(&["auto", "f32", "f16", "bf16"]),
+        "Number type of the computation; auto is f32 on a CPU and as stored on a GPU.",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "image_transport",
+        Default::Text("raw"),
+        Accepts::OneOf(&["raw", "compressed"]),
+        "raw subscribes to image (sensor_msgs/Image), compressed to image/compressed (sensor_msgs/CompressedImage).",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "image_reliability",
+        Default::Text("best_effort"),
+        Accepts::OneOf(&["best_effort", "reliable"]),
+        "What the image subscription asks for; best_effort matches every publisher, reliable only reliable ones.",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "mode",
+        Default::Text("on_instruction"),
+        Accepts::OneOf(&["on_instruction", "continuous"]),
+        "on_instruction answers each instruction once; continuous repeats the last one on every new frame, at most max_rate_hz.",
+    ),
+    ParamSpec::new("max_rate_hz", Default::Float(2.0), Accepts::Float { min: 0.01, max: 60.0 }, "Answers a second at most in mode continuous."),
+    ParamSpec::new("max_new_tokens", Default::Int(128), Accepts::Int { min: 1, max: MAX_NEW_TOKENS as i64 }, "An answer stops after this many tokens."),
+    ParamSpec::new(
+        "temperature",
+        Default::Float(0.0),
+        Accepts::Float { min: 0.0, max: 2.0 },
+        "0 takes the likeliest token and repeats itself exactly; above 0 samples.",
+    ),
+    ParamSpec::new(
+        "mask_threshold",
+        Default::Float(0.5),
+        Accepts::Float { min: 0.01, max: 0.99 },
+        "A pixel belongs to the object where its probability is above this.",
+    ),
+    ParamSpec::new(
+        "min_mask_area",
+        Default::Int(1),
+        Accepts::Int { min: 0, max: 100_000_000 },
+        "Objects with fewer pixels than this, at the camera's size, count as empty.",
+    ),
+    ParamSpec::new(
+        "max_pending",
+        Default::Int(8),
+        Accepts::Int { min: 1, max: 1000 },
+        "Instructions that may wait; one more is answered OVERLOADED at once.",
+    ),
+    ParamSpec::new(
+        "sync_slop_s",
+        Default::Float(0.1),
+        Accepts::Float { min: 0.0, max: 10.0 },
+        "A stamped instruction takes the frame nearest its stamp, at most this many seconds away.",
+    ),
+    ParamSpec::new("publish_overlay", Default::Bool(true), Accepts::Flag, "Draw ~/overlay while someone subscribes to it."),
+    ParamSpec::new("overlay_alpha", Default::Float(0.5), Accepts::Float { min: 0.0, max: 1.0 }, "Opacity of the masks in ~/overlay."),
+    ParamSpec::new(
+        "clip_fit",
+        Default::Text("crop"),
+        Accepts::OneOf(&["crop", "pad", "squash"]),
+        "How a frame that is not square meets the vision tower's square input; crop is what the published models were trained with.",
+    ),
+    ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
+];
