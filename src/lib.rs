@@ -7,8 +7,8 @@
 //! |---|---|
 //! | [`image`] | pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays |
 //! | [`text`] | tokenizer, conversation templates, prompts, streaming decoder |
-//! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`weights`] | a published checkpoint becomes one model directory; opening that directory |
+//! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |

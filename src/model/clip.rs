@@ -4,8 +4,8 @@ use candle_core::Tensor;
 
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp, PatchEmbed};
-use crate::weights::{ClipConfig, FeatureSelection, Weights, WeightsError};
+use crate::nn::{attend, LayerNorm, Linear, Mlp, PatchEmbed};
+use crate::weights::{Activation, ClipConfig, FeatureSelection, Weights, WeightsError};
 
 /// Image → patch features.
 ///

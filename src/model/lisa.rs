@@ -4,9 +4,9 @@ use candle_core::Tensor;
 
 use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
 use super::stop::{ModelError, Stop};
-use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs, VISION_TOWER_PREFIX};
+use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs};
 use crate::nn::Result;
-use crate::weights::{LisaConfig, Weights, WeightsError};
+use crate::weights::{LisaConfig, Weights, WeightsError, VISION_TOWER_PREFIX};
 
 /// The whole network. Each part is public: the engine decides what runs when.
 pub struct Lisa {

@@ -26,6 +26,3 @@ pub use llama::{Llama, LlamaCache};
 pub use projector::MmProjector;
 pub use stop::{ModelError, Stop};
 pub use text_hidden_fcs::TextHiddenFcs;
-
-/// Where the vision tower's tensors stand among the others.
-pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";

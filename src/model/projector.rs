@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 
 use crate::nn::Result;
-use crate::nn::{Activation, Linear, Mlp};
-use crate::weights::{LisaConfig, ProjectorKind, Weights, WeightsError};
+use crate::nn::{Linear, Mlp};
+use crate::weights::{Activation, LisaConfig, ProjectorKind, Weights, WeightsError};
 
 /// LLaVA's `mm_projector`: one linear layer, or two with a GELU between.
 pub enum MmProjector {

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
+use crate::nn::Mlp;
 use crate::nn::Result;
-use crate::nn::{Activation, Mlp};
-use crate::weights::{LisaConfig, Weights, WeightsError};
+use crate::weights::{Activation, LisaConfig, Weights, WeightsError};
 
 /// `text_hidden_fcs.0`: Linear(h, h), ReLU, Linear(h, out). The reference's dropout has rate 0.
 pub struct TextHiddenFcs(Mlp);

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 
 use super::Result;
 
-use super::{Activation, Linear};
-use crate::weights::{Weights, WeightsError};
+use super::Linear;
+use crate::weights::{Activation, Weights, WeightsError};
 
 /// Linear layers with an activation between them (none after the last).
 #[derive(Clone, Debug)]

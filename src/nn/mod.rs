@@ -16,7 +16,6 @@ mod resize;
 mod rope;
 mod softmax;
 
-pub use activation::Activation;
 pub use attention::attend;
 pub use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub use kv_cache::KvCache;

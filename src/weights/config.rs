@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
-use crate::nn::Activation;
 use crate::text::Template;
 
 /// Version of `lisa.json` that this program writes and reads.
@@ -81,6 +80,18 @@ pub struct ClipConfig {
     /// Which hidden state is the feature, counted as transformers does: 0 the embeddings, −1 the last layer's.
     pub select_layer: i64,
     pub select_feature: FeatureSelection,
+}
+
+/// An element-wise non-linearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// GELU with the error function (SAM, projector).
+    Gelu,
+    /// x · σ(1.702 x) (OpenAI's CLIP).
+    QuickGelu,
+    Silu,
+    Relu,
 }
 
 /// Which rows of the hidden state are features.

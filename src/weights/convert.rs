@@ -14,8 +14,7 @@ use safetensors::Dtype;
 
 use super::checkpoint::Checkpoint;
 use super::published;
-use super::{DType, LisaConfig, WeightsError};
-use crate::model::VISION_TOWER_PREFIX;
+use super::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
 use crate::text::Template;
 
 /// What to convert, and how.

@@ -18,10 +18,13 @@ mod sam_dims;
 mod source;
 
 pub use config::{
-    ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig, ProjectorKind,
-    SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
+    Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
+    ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
 };
 pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;
 pub use model_dir::ModelDir;
 pub use source::Weights;
+
+/// Where the vision tower's tensors stand among the others.
+pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";

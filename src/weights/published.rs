@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::checkpoint::{read_json, Checkpoint};
 use super::config::*;
 use super::{sam_dims, ConvertOptions, WeightsError};
-use crate::nn::Activation;
 use crate::text::{tokenizer_json_from_checkpoint, LisaTokenizer};
 
 /// `config.json` of a LISA (LLaVA, Llama) checkpoint.

@@ -7,10 +7,10 @@ use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{
-    resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Activation, Conv3x3,
-    LayerNorm, Linear, Mlp, PatchEmbed,
+    resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Conv3x3, LayerNorm, Linear,
+    Mlp, PatchEmbed,
 };
-use crate::weights::{SamConfig, Weights, WeightsError};
+use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
 /// Image → image embedding f.
 pub struct ImageEncoder {

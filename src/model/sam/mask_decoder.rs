@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use super::two_way_transformer::TwoWayTransformer;
 use super::{PromptEncoder, ENCODER_EPS};
 use crate::nn::Result;
-use crate::nn::{Activation, LayerNorm, Mlp, Upsample2x};
-use crate::weights::{SamConfig, Weights, WeightsError};
+use crate::nn::{LayerNorm, Mlp, Upsample2x};
+use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
 /// Prompt tokens and image embedding → mask logits and the predicted IoU.
 ///

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 
 use super::TRANSFORMER_EPS;
 use crate::nn::Result;
-use crate::nn::{attend, Activation, LayerNorm, Linear, Mlp};
-use crate::weights::{SamConfig, Weights, WeightsError};
+use crate::nn::{attend, LayerNorm, Linear, Mlp};
+use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
 /// Layers of two-way attention and a last look of the tokens at the image.
 pub(super) struct TwoWayTransformer {
