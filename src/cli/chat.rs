@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ""
     };
     if std::io::stdout().is_terminal() {
-        println!(
+        say!(
             "{} ({} tokens at most an answer); /help for help",
             args.image.display(),
             args.model.options().max_new_tokens
@@ -100,18 +100,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         match parse(&line) {
             Line::Nothing => {}
             Line::Quit => return Ok(()),
-            Line::Help => println!("{HELP}"),
-            Line::Unknown(line) => println!("{line:?} is no command\n{HELP}"),
+            Line::Help => say!("{HELP}"),
+            Line::Unknown(line) => say!("{line:?} is no command\n{HELP}"),
             Line::Reset => {
                 engine.reset_conversation(Some(CONVERSATION));
-                println!("the history is forgotten");
+                say!("the history is forgotten");
             }
             Line::Image(file) => match read_image(file) {
                 Ok(pixels) => {
                     frame = Frame::new(pixels);
-                    println!("{file}: {}x{}", frame.width(), frame.height());
+                    say!("{file}: {}x{}", frame.width(), frame.height());
                 }
-                Err(error) => println!("{error}"),
+                Err(error) => say!("{error}"),
             },
             Line::Question(question) => match ask(&engine, &args, &frame, question, &running) {
                 Ok(answer) => {
@@ -122,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     return Err(error.into())
                 }
                 // The next question works all the same.
-                Err(error) => println!("{error}"),
+                Err(error) => say!("{error}"),
             },
         }
     }
@@ -161,9 +161,9 @@ fn ask(
     for event in ticket.events.iter() {
         match event {
             Event::TextDelta { text, .. } => {
-                print!("{text}");
-                // A closed pipe shows at the next line.
-                let _ = std::io::stdout().flush();
+                // A closed pipe shows at the next whole line.
+                let _ =
+                    write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
             }
             Event::Done(answer) => result = Ok(*answer),
             Event::Failed(error) => result = Err(error),
@@ -171,7 +171,7 @@ fn ask(
         }
     }
     set(None);
-    println!();
+    say!("");
     result
 }
 
@@ -183,7 +183,7 @@ fn report(
     answer: &Answer,
 ) -> anyhow::Result<()> {
     for note in &answer.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     let files = write_pictures(
         out,
@@ -193,15 +193,15 @@ fn report(
         answer,
     )?;
     match &files.mask {
-        Some(mask) => println!(
+        Some(mask) => say!(
             "[{}: {}; {}]",
             status_name(answer.status),
             mask.display(),
             files.overlay.display()
         ),
-        None => println!("[{}: no object was named]", status_name(answer.status)),
+        None => say!("[{}: no object was named]", status_name(answer.status)),
     }
-    println!("[{}]", timing_line(&answer.timings));
+    say!("[{}]", timing_line(&answer.timings));
     Ok(())
 }
 

@@ -76,17 +76,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "dtype": report.config.dtype,
             "left_out": report.left_out,
         });
-        println!("{json}");
+        say!("{json}");
     } else {
         let out = options.out.display();
-        println!(
+        say!(
             "{out}: {} in {} tensors, {}, stored as {}",
             report.config.name,
             report.tensors,
             indicatif::HumanBytes(report.bytes),
             candle_core::DType::from(report.config.dtype).as_str(),
         );
-        println!("try: lisa segment --model {out} --image PICTURE --instruction \"…\"");
+        say!("try: lisa segment --model {out} --image PICTURE --instruction \"…\"");
     }
     Ok(())
 }

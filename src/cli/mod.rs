@@ -1,5 +1,15 @@
 //! The commands, one a file. Arguments are parsed here once; nothing below reads them again.
 
+/// `println!` for a program in a pipeline: a reader that has gone (`| head`) ends it quietly instead of in a panic.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        if writeln!(std::io::stdout(), $($arg)*).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+
 mod chat;
 mod convert;
 mod model_args;

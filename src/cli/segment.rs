@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let stems = stems(&args.image);
     for ((path, frame), stem) in frames.iter().zip(stems) {
         if !args.json && frames.len() > 1 {
-            println!("{}:", path.display());
+            say!("{}:", path.display());
         }
         let answer = ask(&engine, &args, frame)?;
         let files = write_pictures(&args.out, &stem, frame.pixels(), &args.instruction, &answer)?;
@@ -62,17 +62,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             write_dump(dump, &answer)?;
         }
         if args.json {
-            println!("{}", to_json(path, &args.instruction, &answer, &files));
+            say!("{}", to_json(path, &args.instruction, &answer, &files));
         } else {
-            println!("{}", timing_line(&answer.timings));
+            say!("{}", timing_line(&answer.timings));
             for object in &answer.objects {
                 let roi = object.roi;
-                println!(
+                say!(
                     "object {}: score {:.2}, box {}x{} at ({}, {}), {} pixels",
-                    object.index, object.score, roi.width, roi.height, roi.x, roi.y, object.area
+                    object.index,
+                    object.score,
+                    roi.width,
+                    roi.height,
+                    roi.x,
+                    roi.y,
+                    object.area
                 );
             }
-            println!(
+            say!(
                 "{}: {}",
                 status_name(answer.status),
                 files.overlay.display()
@@ -117,14 +123,14 @@ fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
     for event in ticket.events.iter() {
         match event {
             Event::TextDelta { text, .. } if stream => {
-                print!("{text}");
+                write!(std::io::stdout(), "{text}")?;
                 std::io::stdout().flush()?;
             }
             Event::Done(answer) => {
                 match (args.json, stream) {
                     (true, _) => {}
-                    (false, true) => println!(),
-                    (false, false) => println!("{}", answer.text),
+                    (false, true) => say!(""),
+                    (false, false) => say!("{}", answer.text),
                 }
                 return Ok(*answer);
             }
