@@ -105,9 +105,9 @@ def table(results: list[ReasoningResult]) -> None:
     stages = []
     for result in results:
         stages += [t.stage for t in result.timings if t.stage not in stages and t.stage != 'total']
-    print('\n  milliseconds    ' + ''.join(f'{f"question {i + 1}":>12}' for i in range(len(results))))
+    print('\n  milliseconds, - where a stage was not needed\n  stage           ' + ''.join(f'{f"question {i + 1}":>12}' for i in range(len(results))))
     for stage in [*stages, 'total']:
-        cells = [next((f'{t.seconds * 1e3:.1f}' for t in r.timings if t.stage == stage), 'not needed') for r in results]
+        cells = [next((f'{t.seconds * 1e3:.1f}' for t in r.timings if t.stage == stage), '-') for r in results]
         print(f'  {stage:<16}' + ''.join(f'{cell:>12}' for cell in cells))
     tokens = [
         f'{sum(r.token_seconds) / len(r.token_seconds) * 1e3:.1f}' if len(r.token_seconds) else '-' for r in results]

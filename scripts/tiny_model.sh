@@ -12,7 +12,7 @@ if [ ! -e "$model/lisa.json" ] || [ "$lisa" -nt "$model/lisa.json" ] || [ "$(cat
     # Found by what is in them: another golden folder may call them otherwise.
     checkpoint=$(dirname "$(ls "$golden"/*/tokenizer.* | head -n 1)")
     clip=$(dirname "$(ls "$golden"/*/preprocessor_config.json | head -n 1)")
-    "$lisa" convert --lisa "$checkpoint" --clip "$clip" --out "$model" >&2
+    words=$("$lisa" convert --lisa "$checkpoint" --clip "$clip" --out "$model" 2>&1) || { printf '%s\n' "$words" >&2 && exit 1; }
     printf '%s' "$golden" >"$model/.from"
 fi
 printf '%s\n' "$model"

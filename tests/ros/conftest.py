@@ -58,13 +58,13 @@ def model():
 def _factory(tmp_path_factory, model):
     started = []
 
-    def start(client=True, ready=True, namespace='', arguments=(), **parameters):
+    def start(client=True, ready=True, namespace='', arguments=(), environment={}, **parameters):
         """A node; with `client` a client beside it, with `ready` only once it answers. Both, or the process alone."""
         domain = next(_domains)
         log = tmp_path_factory.mktemp('node') / 'node.log'
         if namespace:
             arguments = (*arguments, '-r', f'__ns:={namespace}')
-        process = NodeProcess(log, domain, {'model': model, **DEFAULTS, **parameters}, tuple(arguments))
+        process = NodeProcess(log, domain, {'model': model, **DEFAULTS, **parameters}, tuple(arguments), environment)
         process.domain = domain
         started.append(process)
         if not client:

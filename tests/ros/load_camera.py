@@ -1,10 +1,14 @@
-"""A camera for the load test, in a process of its own: 1280×720 rgb8 at 30 Hz. One line a frame: stamp, time of publication."""
+"""A camera for the load test, in a process of its own: a picture, as 1280×720 rgb8, at 30 Hz. One line a frame: stamp, time of publication."""
 
 import array
+import pathlib
+import signal
 import sys
 import time
 
+import numpy as np
 import rclpy
+from pictures import read_png
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
@@ -13,12 +17,15 @@ WIDTH, HEIGHT, RATE = 1280, 720, 30.0
 
 def main() -> None:
     seconds = float(sys.argv[1])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rclpy.init()
     node = rclpy.create_node('load_camera')
     publisher = node.create_publisher(Image, 'image', qos_profile_sensor_data)
     image = Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=WIDTH * 3)
     image.header.frame_id = 'load'
-    image.data = array.array('B', bytes(range(250)) * (WIDTH * HEIGHT * 3 // 250) + bytes(WIDTH * HEIGHT * 3 % 250))
+    picture = read_png(pathlib.Path(sys.argv[2]))
+    rows, columns = np.arange(HEIGHT) * picture.shape[0] // HEIGHT, np.arange(WIDTH) * picture.shape[1] // WIDTH
+    image.data = array.array('B', picture[rows][:, columns].tobytes())
     begin = time.monotonic()
     frame = 0
     while time.monotonic() - begin < seconds:
@@ -31,4 +38,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (KeyboardInterrupt, RuntimeError):
+        pass

@@ -11,9 +11,9 @@ PROGRAM = pathlib.Path(os.environ.get('LISA_NODE', ROOT / 'target' / 'release' /
 
 
 class NodeProcess:
-    """A running lisa_node. `parameters` are given with -p, `arguments` after --ros-args as they are."""
+    """A running lisa_node. `parameters` are given with -p, `arguments` after --ros-args as they are, `extra` is environment."""
 
-    def __init__(self, log: pathlib.Path, domain: int, parameters: dict, arguments: tuple = ()):
+    def __init__(self, log: pathlib.Path, domain: int, parameters: dict, arguments: tuple = (), extra: dict = {}):
         command = [str(PROGRAM), '--ros-args', *arguments]
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -21,7 +21,7 @@ class NodeProcess:
         self.command = command
         self.log_path = log
         self.log_file = open(log, 'wb')
-        environment = dict(os.environ, ROS_DOMAIN_ID=str(domain), RUST_BACKTRACE='0')
+        environment = dict(os.environ, ROS_DOMAIN_ID=str(domain), RUST_BACKTRACE='0', **extra)
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, env=environment)
 
