@@ -1,5 +1,6 @@
 """What every test of the node gets: a model, node processes on ROS 2 graphs of their own, and an independent client."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import tempfile
 import types
 
 import pytest
@@ -26,6 +28,23 @@ from process import PROGRAM, ROOT, NodeProcess  # noqa: E402
 
 # Every node has a domain of its own, so that no test hears the last words of another's node. Up to 101 is safe on every Linux.
 _domains = itertools.cycle(random.sample(range(1, 100), 99))
+_claims = []
+
+
+def free_domain() -> int:
+    """A domain that no other run of these tests on this machine has claimed; the claim ends with this process."""
+    for domain in itertools.islice(_domains, 99):
+        try:
+            claim = open(pathlib.Path(tempfile.gettempdir()) / f'lisa_ros_domain_{domain}', 'w')
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        _claims.append(claim)
+        # Ours are used again after a while: their nodes have long ended.
+        if len(_claims) > 20:
+            _claims.pop(0).close()
+        return domain
+    raise RuntimeError('every ROS domain is in use by a run of these tests')
 
 # Few tokens, as in the golden data: the tiny model's answers mean nothing and end when they are made to.
 DEFAULTS = {'max_new_tokens': 14, 'device': 'cpu'}
@@ -60,7 +79,7 @@ def _factory(tmp_path_factory, model):
 
     def start(client=True, ready=True, namespace='', arguments=(), environment={}, **parameters):
         """A node; with `client` a client beside it, with `ready` only once it answers. Both, or the process alone."""
-        domain = next(_domains)
+        domain = free_domain()
         log = tmp_path_factory.mktemp('node') / 'node.log'
         if namespace:
             arguments = (*arguments, '-r', f'__ns:={namespace}')
