@@ -1,5 +1,7 @@
 //! `lisa_node`: LISA as a ROS 2 node. All of it is in `lisa::ros`; here are the exit codes.
 
+use std::io::Write;
+
 const HELP: &str = "\
 lisa_node: reasoning segmentation as a ROS 2 node
 
@@ -17,7 +19,8 @@ fn main() {
         .skip(1)
         .any(|arg| arg == "--help" || arg == "-h")
     {
-        println!("{HELP}");
+        // A reader that has gone (`| head`) is no reason to panic.
+        drop(writeln!(std::io::stdout(), "{HELP}"));
         return;
     }
     let code = match lisa::ros::run() {
