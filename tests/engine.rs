@@ -295,7 +295,17 @@ fn half_precision_answers_too() {
     let engine = bench.start();
     let frame = Frame::new(bench.golden.image());
     let answer = ask(&engine, bench.request(&frame, None));
-    assert!(answer.trace.unwrap()["mask_logits"].dim(0).unwrap() <= answer.tokens);
+    let trace = answer.trace.unwrap();
+    RelativeL2(1e-2).assert(
+        "clip_features",
+        &trace["clip_features"],
+        bench.golden.tensor("clip_features"),
+    );
+    RelativeL2(1e-2).assert(
+        "sam_embedding",
+        &trace["sam_embedding"],
+        bench.golden.tensor("sam_embedding"),
+    );
 }
 
 #[test]

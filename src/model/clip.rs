@@ -111,7 +111,7 @@ impl EncoderLayer {
         let q = split(self.q_proj.forward(&y)?)?; // (batch, heads, seq, head_dim)
         let k = split(self.k_proj.forward(&y)?)?;
         let v = split(self.v_proj.forward(&y)?)?;
-        let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5), None)?;
+        let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5))?;
         let y = y.transpose(1, 2)?.reshape((batch, seq, dim))?;
         let x = (x + self.out_proj.forward(&y)?)?;
         let y = self.mlp.forward(&self.layer_norm2.forward(&x)?)?;

@@ -25,10 +25,13 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 }
 
 fn fused(x: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() && x.dtype() == DType::F32 {
-        x.apply_op1_no_bwd(&CpuSoftmax)
-    } else {
-        candle_nn::ops::softmax_last_dim(x)
+    match (x.device().is_cpu(), x.dtype()) {
+        (true, DType::F32) => x.apply_op1_no_bwd(&CpuSoftmax),
+        // Candle's kernel sums in the tensor's own type: half precision loses thousands of keys that way.
+        (true, half @ (DType::F16 | DType::BF16)) => {
+            fused(&x.to_dtype(DType::F32)?)?.to_dtype(half)
+        }
+        _ => candle_nn::ops::softmax_last_dim(x),
     }
 }
 

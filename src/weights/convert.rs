@@ -77,12 +77,10 @@ pub fn convert(
     let tokenizer = published::tokenizer(&options.lisa)?;
     let plan = plan(&lisa, &clip);
     let precision = majority_dtype(&plan);
-    let stored = options.dtype.unwrap_or(precision);
-    let mut config = published::config(options, &lisa, &tokenizer.tokenizer, stored)?;
-    config.llama.rope_table_dtype = precision;
+    let config = published::config(options, &lisa, &tokenizer.tokenizer, precision)?;
 
     let staging = staging_folder(&options.out)?;
-    let result = write_all(&staging, &plan, stored, &config, &tokenizer.json, progress);
+    let result = write_all(&staging, &plan, &config, &tokenizer.json, progress);
     let bytes = match result.and_then(|bytes| replace(&staging, &options.out).map(|()| bytes)) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -169,7 +167,6 @@ fn cannot_write(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
 fn write_all(
     staging: &Path,
     plan: &Plan<'_>,
-    dtype: DType,
     config: &LisaConfig,
     tokenizer_json: &str,
     progress: impl FnMut(u64, u64, &str),
@@ -185,7 +182,7 @@ fn write_all(
     write_tensors(
         &staging.join("model.safetensors"),
         plan,
-        dtype.into(),
+        config.dtype.into(),
         progress,
     )
 }

@@ -124,12 +124,12 @@ pub(super) fn tokenizer(folder: &Path) -> Result<PublishedTokenizer, WeightsErro
     Ok(PublishedTokenizer { json, tokenizer })
 }
 
-/// Everything `lisa.json` says.
+/// Everything `lisa.json` says. `precision` is what the checkpoint was published in; it may be stored in another.
 pub(super) fn config(
     options: &ConvertOptions,
     lisa: &Checkpoint,
     tokenizer: &LisaTokenizer,
-    dtype: DType,
+    precision: DType,
 ) -> Result<LisaConfig, WeightsError> {
     let path = options.lisa.join("config.json");
     let json: LlavaJson = read_json(&path)?;
@@ -161,14 +161,14 @@ pub(super) fn config(
             .unwrap_or_else(|| "LISA".into()),
         source: format!("converted by lisa_ros {}", env!("CARGO_PKG_VERSION")),
         licence: None,
-        dtype,
+        dtype: options.dtype.unwrap_or(precision),
         template: options.template,
         tokens: tokens(&path, &json, tokenizer)?,
         clip: clip(&options.clip.join("config.json"), &path, &json)?,
         clip_preprocess: clip_preprocess(&options.clip.join("preprocessor_config.json"))?,
         projector: projector(&path, &json, lisa)?,
         out_dim: sam.prompt_dim,
-        llama: llama(&path, &json, lisa)?,
+        llama: llama(&path, &json, lisa, precision)?,
         sam,
         sam_preprocess: SamPreprocess::default(),
     })
@@ -205,7 +205,12 @@ fn tokens(
     })
 }
 
-fn llama(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<LlamaConfig, WeightsError> {
+fn llama(
+    path: &Path,
+    json: &LlavaJson,
+    lisa: &Checkpoint,
+    precision: DType,
+) -> Result<LlamaConfig, WeightsError> {
     let unsupported = |name, found: String, accepted| WeightsError::Unsupported {
         path: path.to_owned(),
         name,
@@ -243,7 +248,7 @@ fn llama(path: &Path, json: &LlavaJson, lisa: &Checkpoint) -> Result<LlamaConfig
         rms_norm_eps: json.rms_norm_eps,
         rope_theta: json.rope_theta.unwrap_or(10_000.0),
         rope_scale,
-        rope_table_dtype: DType::F32, // the caller knows
+        rope_table_dtype: precision,
         max_position_embeddings: json
             .max_position_embeddings
             .or(json.max_sequence_length)

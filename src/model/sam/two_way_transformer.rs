@@ -162,7 +162,7 @@ impl Attention {
         let k = split(self.k_proj.forward(k)?)?;
         let v = split(self.v_proj.forward(v)?)?;
         let (batch, heads, n, head_dim) = q.dims4()?;
-        let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5), None)?;
+        let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5))?;
         self.out_proj
             .forward(&y.transpose(1, 2)?.reshape((batch, n, heads * head_dim))?)
     }
