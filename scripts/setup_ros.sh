@@ -21,7 +21,8 @@ missing=()
 command -v g++ >/dev/null || command -v c++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v make >/dev/null || missing+=(make)
-compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib/*/libclang*.so*' >/dev/null ||
+# libclang-cpp is another library, of the same beginning.
+ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | grep -qv libclang-cpp ||
     [ -n "${LIBCLANG_PATH:-}" ] || missing+=(libclang-dev)
 if ! command -v "$python" >/dev/null; then
     missing+=(python3 python3-dev python3-venv)

@@ -12,9 +12,11 @@ macro_rules! say {
 
 mod chat;
 mod convert;
+mod merge;
 mod model_args;
 mod output;
 mod segment;
+mod train;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -42,6 +44,8 @@ enum Command {
     Convert(convert::Args),
     Segment(segment::Args),
     Chat(chat::Args),
+    Train(train::Args),
+    Merge(merge::Args),
 }
 
 /// Parses, runs, and says on one line what went wrong.
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Chat(args) => chat::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Merge(args) => merge::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

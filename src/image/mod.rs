@@ -37,6 +37,7 @@ pub use compressed::decode_compressed;
 pub use decode::{decode_image, read_image};
 pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
 pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
+pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
 pub use roi::Roi;

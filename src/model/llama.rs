@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding};
+use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
 use crate::weights::{LlamaConfig, Weights, WeightsError};
 
 /// The language model F.
@@ -37,6 +37,13 @@ impl LlamaCache {
     pub fn truncate(&mut self, len: usize) {
         self.layers.iter_mut().for_each(|layer| layer.truncate(len));
     }
+}
+
+/// Where the rows of a sequence stand and what they see, shared by all layers.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    rotation: Rotation,
+    mask: Tensor,
 }
 
 struct DecoderLayer {
@@ -112,6 +119,7 @@ impl Llama {
         let start = cache.as_ref().map_or(0, |c| c.len());
         let (_, new, _) = embeddings.dims3()?;
         let mask = causal_mask(new, start, embeddings.dtype(), embeddings.device())?;
+        let rotation = self.rope.at(start, new)?;
         let mut x = embeddings.clone();
         for (i, layer) in self.layers.iter().enumerate() {
             if let Err(stopped) = check(stop) {
@@ -122,9 +130,37 @@ impl Llama {
                 return Err(stopped);
             }
             let kv = cache.as_mut().map(|c| &mut c.layers[i]);
-            x = layer.forward(&x, &self.rope, start, mask.as_ref(), kv)?;
+            x = layer.forward(&x, &rotation, mask.as_ref(), kv)?;
         }
         Ok(self.norm.forward(&x)?)
+    }
+
+    /// The frame of a sequence that stands alone: whose positions its rows have, and who may look at whom.
+    ///
+    /// # Shapes
+    /// `positions` one for each row; `mask` `(rows, rows)`, 0 where a row may look and −∞ where not.
+    pub fn sequence(&self, positions: &[u32], mask: Tensor) -> Result<Sequence> {
+        Ok(Sequence {
+            rotation: self.rope.select(positions)?,
+            mask,
+        })
+    }
+
+    pub fn num_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// One layer over a whole sequence; gradients flow.
+    ///
+    /// # Shapes
+    /// `(1, rows, hidden)` → the same.
+    pub fn layer(&self, index: usize, x: &Tensor, sequence: &Sequence) -> Result<Tensor> {
+        self.layers[index].forward(x, &sequence.rotation, Some(&sequence.mask), None)
+    }
+
+    /// The norm after the last layer.
+    pub fn final_norm(&self, x: &Tensor) -> Result<Tensor> {
+        self.norm.forward(x)
     }
 
     /// # Shapes
@@ -184,12 +220,11 @@ impl DecoderLayer {
     fn forward(
         &self,
         x: &Tensor,
-        rope: &RotaryEmbedding,
-        start: usize,
+        rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
     ) -> Result<Tensor> {
-        let y = self.attention(&self.input_layernorm.forward(x)?, rope, start, mask, cache)?;
+        let y = self.attention(&self.input_layernorm.forward(x)?, rotation, mask, cache)?;
         let x = (x + y)?;
         let y = self.post_attention_layernorm.forward(&x)?;
         let gate = self.gate_proj.forward(&y)?.silu()?;
@@ -202,8 +237,7 @@ impl DecoderLayer {
     fn attention(
         &self,
         x: &Tensor,
-        rope: &RotaryEmbedding,
-        start: usize,
+        rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
     ) -> Result<Tensor> {
@@ -213,8 +247,8 @@ impl DecoderLayer {
                 .transpose(1, 2)?
                 .contiguous()
         };
-        let q = rope.apply(&split(self.q_proj.forward(x)?, self.heads)?, start)?;
-        let k = rope.apply(&split(self.k_proj.forward(x)?, self.kv_heads)?, start)?;
+        let q = rotation.apply(&split(self.q_proj.forward(x)?, self.heads)?)?;
+        let k = rotation.apply(&split(self.k_proj.forward(x)?, self.kv_heads)?)?;
         let v = split(self.v_proj.forward(x)?, self.kv_heads)?;
         let (k, v) = match cache {
             Some(cache) => cache.append(&k, &v)?,

@@ -20,7 +20,7 @@ struct Graft {
 ///
 /// # Shapes
 /// `result` any shape, contiguous; `backward` returns the input's shape.
-pub(super) fn graft(
+pub(crate) fn graft(
     name: &'static str,
     input: &Tensor,
     result: &Tensor,

@@ -1,16 +1,19 @@
-//! Linear layers and embeddings.
+//! Linear layers, with LoRA where the weights bring one, and embeddings.
 
 use candle_core::Tensor;
 
+use super::graft::graft;
+use super::lora::Lora;
 use super::Result;
 
 use crate::weights::{Weights, WeightsError};
 
-/// `y = x Wᵀ + b`.
+/// `y = x Wᵀ + b`, and `+ s · (x Aᵀ) Bᵀ` where the weights hold `lora_A.weight` and `lora_B.weight` beside `weight`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor, // (out, in)
     bias: Option<Tensor>,
+    lora: Option<Lora>,
 }
 
 impl Linear {
@@ -19,6 +22,7 @@ impl Linear {
         Ok(Self {
             weight: weights.get((output, input), "weight")?,
             bias: Some(weights.get(output, "bias")?),
+            lora: Lora::load(weights, input, output)?,
         })
     }
 
@@ -31,11 +35,16 @@ impl Linear {
         Ok(Self {
             weight: weights.get((output, input), "weight")?,
             bias: None,
+            lora: Lora::load(weights, input, output)?,
         })
     }
 
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self {
+            weight,
+            bias,
+            lora: None,
+        }
     }
 
     /// # Shapes
@@ -45,9 +54,18 @@ impl Linear {
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;
         // One flat (rows, in) × (in, out) instead of a batched product with a broadcast weight.
-        let y = x.reshape((rows, input))?.matmul(&self.weight.t()?)?;
+        let x = x.reshape((rows, input))?;
+        let y = if self.weight.track_op() || !x.track_op() {
+            x.matmul(&self.weight.t()?)?
+        } else {
+            frozen_matmul(&x, &self.weight)?
+        };
         let y = match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        let y = match &self.lora {
+            Some(lora) => (y + lora.forward(&x)?)?,
             None => y,
         };
         if let Some(last) = shape.last_mut() {
@@ -55,6 +73,19 @@ impl Linear {
         }
         y.reshape(shape)
     }
+}
+
+/// `x Wᵀ` for a weight that is not trained. Candle's own product would make the weight's gradient, as large as the
+/// weight, only for it to be thrown away.
+///
+/// # Shapes
+/// `x` `(rows, in)`, `weight` `(out, in)` → `(rows, out)`.
+fn frozen_matmul(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let y = x.detach().matmul(&weight.t()?)?;
+    let weight = weight.clone();
+    graft("frozen-linear", x, &y, move |_, _, grad| {
+        grad.matmul(&weight)
+    })
 }
 
 /// A table of vectors.
@@ -75,5 +106,27 @@ impl Embedding {
     /// ids `(n)`, u32 → `(n, dim)`.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         self.table.index_select(ids, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+
+    #[test]
+    fn frozen_product_equals_the_plain_one_and_gives_no_weight_gradient() {
+        let weight = random((4, 6));
+        assert_same_forward_and_gradient(
+            &[random((2, 5, 6))],
+            |v| Linear::new(weight.clone(), None).forward(&v[0]),
+            |v| v[0].reshape((10, 6))?.matmul(&weight.t()?)?.reshape((2, 5, 4)),
+            1e-6,
+        );
+        let x = candle_core::Var::from_tensor(&random((5, 6))).unwrap();
+        let y = Linear::new(weight.clone(), None).forward(&x).unwrap();
+        let grads = y.sum_all().unwrap().backward().unwrap();
+        assert!(grads.get(&x).is_some());
+        assert!(grads.get(&weight).is_none());
     }
 }

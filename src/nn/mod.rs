@@ -10,6 +10,7 @@ mod conv;
 mod graft;
 mod kv_cache;
 mod linear;
+mod lora;
 mod mlp;
 mod norm;
 mod resize;
@@ -17,13 +18,14 @@ mod rope;
 mod softmax;
 
 pub use attention::attend;
+pub(crate) use graft::graft;
 pub use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub use kv_cache::KvCache;
 pub use linear::{Embedding, Linear};
 pub use mlp::Mlp;
 pub use norm::{LayerNorm, RmsNorm};
 pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
-pub use rope::RotaryEmbedding;
+pub use rope::{RotaryEmbedding, Rotation};
 pub use softmax::{softmax, softmax_biased, softmax_biased_applies, softmax_plain};
 
 /// Result of tensor arithmetic; fails with candle's error unless it says otherwise.

@@ -38,14 +38,38 @@ impl RotaryEmbedding {
         })
     }
 
-    /// Rotates queries or keys that stand at positions `start..start + seq`.
+    /// The rotation of positions `start..start + count`.
+    pub fn at(&self, start: usize, count: usize) -> Result<Rotation> {
+        Ok(Rotation {
+            cos: self.cos.narrow(0, start, count)?.contiguous()?,
+            sin: self.sin.narrow(0, start, count)?.contiguous()?,
+        })
+    }
+
+    /// The rotation of any positions, in any order.
+    pub fn select(&self, positions: &[u32]) -> Result<Rotation> {
+        let positions = Tensor::from_slice(positions, positions.len(), self.cos.device())?;
+        Ok(Rotation {
+            cos: self.cos.index_select(&positions, 0)?,
+            sin: self.sin.index_select(&positions, 0)?,
+        })
+    }
+}
+
+/// cos and sin of a sequence's positions.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    cos: Tensor, // (seq, head_dim / 2)
+    sin: Tensor,
+}
+
+impl Rotation {
+    /// Rotates queries or keys.
     ///
     /// # Shapes
     /// `(batch, heads, seq, head_dim)` → the same.
-    pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
-        let (_, _, seq, _) = x.dims4()?;
-        let cos = self.cos.narrow(0, start, seq)?.contiguous()?;
-        let sin = self.sin.narrow(0, start, seq)?.contiguous()?;
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let (cos, sin) = (self.cos.clone(), self.sin.clone());
         let x = x.contiguous()?;
         if !x.track_op() {
             return candle_nn::rotary_emb::rope(&x, &cos, &sin);
@@ -58,13 +82,8 @@ impl RotaryEmbedding {
     }
 
     /// The same as a composition of candle's differentiable operations.
-    pub fn apply_plain(&self, x: &Tensor, start: usize) -> Result<Tensor> {
-        let (_, _, seq, _) = x.dims4()?;
-        let (cos, sin) = (
-            self.cos.narrow(0, start, seq)?,
-            self.sin.narrow(0, start, seq)?,
-        );
-        candle_nn::rotary_emb::rope_slow(x, &cos, &sin)
+    pub fn apply_plain(&self, x: &Tensor) -> Result<Tensor> {
+        candle_nn::rotary_emb::rope_slow(x, &self.cos, &self.sin)
     }
 }
 
@@ -77,11 +96,13 @@ mod tests {
     fn fused_equals_plain() {
         let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu)
             .unwrap();
-        assert_same_forward_and_gradient(
-            &[random((1, 2, 5, 8))],
-            |v| rope.apply(&v[0], 3),
-            |v| rope.apply_plain(&v[0], 3),
-            1e-5,
-        );
+        for rotation in [rope.at(3, 5).unwrap(), rope.select(&[0, 1, 7, 1, 2]).unwrap()] {
+            assert_same_forward_and_gradient(
+                &[random((1, 2, 5, 8))],
+                |v| rotation.apply(&v[0]),
+                |v| rotation.apply_plain(&v[0]),
+                1e-5,
+            );
+        }
     }
 }

@@ -13,10 +13,13 @@ mod sentencepiece;
 mod stream;
 mod template;
 mod tokenizer;
+mod trained;
 mod vocabulary;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+pub(crate) use golden::dir as golden_dir;
 
 pub use checkpoint::{added_tokens, tokenizer_json_from_checkpoint, tokenizer_json_with_added};
 pub use error::TextError;
@@ -27,3 +30,4 @@ pub use sentencepiece::tokenizer_json_from_sentencepiece;
 pub use stream::TokenStream;
 pub use template::Template;
 pub use tokenizer::LisaTokenizer;
+pub use trained::train_tokenizer;

@@ -30,6 +30,13 @@ impl LisaTokenizer {
         ids
     }
 
+    /// Ids of an answer to be learned: `[SEG]` and other added tokens are parsed, as in the reference's training.
+    pub fn encode_answer(&self, answer: &str) -> Vec<i64> {
+        let mut ids = Vec::new();
+        self.encode_parsed(answer, &mut ids);
+        ids
+    }
+
     fn encode_parsed(&self, chunk: &str, ids: &mut Vec<i64>) {
         let mut rest = chunk;
         loop {

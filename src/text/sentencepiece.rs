@@ -280,15 +280,20 @@ pub(super) fn legacy_normalizer(dummy_prefix: bool, squeeze: bool) -> Value {
 }
 
 fn decoder(model: &SentencePieceModel) -> Value {
+    let strips = model
+        .normalizer()
+        .is_none_or(|n| n.add_dummy_prefix() || n.remove_extra_whitespaces());
+    sentencepiece_decoder(strips)
+}
+
+/// Pieces to text; `strip` takes the space in front away again.
+pub(super) fn sentencepiece_decoder(strip: bool) -> Value {
     let mut steps = vec![
         json!({"type": "Replace", "pattern": {"String": SPACE}, "content": " "}),
         json!({"type": "ByteFallback"}),
         json!({"type": "Fuse"}),
     ];
-    if model
-        .normalizer()
-        .is_none_or(|n| n.add_dummy_prefix() || n.remove_extra_whitespaces())
-    {
+    if strip {
         steps.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
     json!({"type": "Sequence", "decoders": steps})

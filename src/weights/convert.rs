@@ -14,6 +14,7 @@ use safetensors::Dtype;
 
 use super::checkpoint::Checkpoint;
 use super::published;
+use super::save::{cannot_write, replace, staging_folder, write_texts};
 use super::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
 use crate::text::Template;
 
@@ -149,21 +150,6 @@ fn majority_dtype(plan: &Plan<'_>) -> DType {
         .map_or(DType::F32, |(d, _)| d)
 }
 
-fn staging_folder(out: &Path) -> Result<PathBuf, WeightsError> {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".part-{}", std::process::id()));
-    let staging = out.with_file_name(name);
-    std::fs::create_dir_all(&staging).map_err(|e| cannot_write(&staging, e))?;
-    Ok(staging)
-}
-
-fn cannot_write(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
-    WeightsError::Write {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
 fn write_all(
     staging: &Path,
     plan: &Plan<'_>,
@@ -171,36 +157,13 @@ fn write_all(
     tokenizer_json: &str,
     progress: impl FnMut(u64, u64, &str),
 ) -> Result<u64, WeightsError> {
-    let json = serde_json::to_string_pretty(config).map_err(|e| cannot_write(staging, e))?;
-    for (name, text) in [
-        ("lisa.json", json.as_str()),
-        ("tokenizer.json", tokenizer_json),
-    ] {
-        let path = staging.join(name);
-        std::fs::write(&path, text).map_err(|e| cannot_write(&path, e))?;
-    }
+    write_texts(staging, config, tokenizer_json)?;
     write_tensors(
         &staging.join("model.safetensors"),
         plan,
         config.dtype.into(),
         progress,
     )
-}
-
-/// Puts the finished folder in its place. A model directory that stood there goes; anything else stays.
-fn replace(staging: &Path, out: &Path) -> Result<(), WeightsError> {
-    if out.exists() {
-        if !out.join("lisa.json").is_file()
-            && std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some())
-        {
-            return Err(cannot_write(
-                out,
-                "it exists and is no model directory; name a new folder",
-            ));
-        }
-        std::fs::remove_dir_all(out).map_err(|e| cannot_write(out, e))?;
-    }
-    std::fs::rename(staging, out).map_err(|e| cannot_write(out, e))
 }
 
 fn write_tensors(

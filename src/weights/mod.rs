@@ -15,6 +15,7 @@ mod error;
 mod model_dir;
 mod published;
 mod sam_dims;
+mod save;
 mod source;
 
 pub use config::{
@@ -24,7 +25,8 @@ pub use config::{
 pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;
 pub use model_dir::ModelDir;
-pub use source::Weights;
+pub use save::save_model_dir;
+pub use source::{LoraUse, Weights};
 
 /// Where the vision tower's tensors stand among the others.
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";

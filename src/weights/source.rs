@@ -1,7 +1,7 @@
 //! Named tensors, wherever they live.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Shape, Tensor};
@@ -19,12 +19,29 @@ pub struct Weights {
     prefix: String,
     dtype: DType,
     device: Device,
+    lora: Option<LoraUse>,
+}
+
+/// How the LoRA tensors that stand beside a layer's weight are to be used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LoraUse {
+    /// α / r.
+    pub scale: f64,
+    /// While training: share of the inputs that are zeroed (0 to below 1), and the seed of the draw.
+    pub dropout: Option<(f64, u64)>,
 }
 
 enum Source {
     Mapped(MmapedSafetensors),
     Tensors(HashMap<String, Tensor>),
+    Made {
+        make: Box<Make>,
+        made: Mutex<HashMap<String, Tensor>>,
+    },
 }
+
+/// Makes the tensor of a name and shape.
+type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
 impl Weights {
     pub(super) fn from_mapped(mapped: MmapedSafetensors, dtype: DType, device: &Device) -> Self {
@@ -35,13 +52,46 @@ impl Weights {
         Self::new(Source::Tensors(tensors), dtype, device)
     }
 
+    /// A source that makes every tensor it is asked for: loading a network from it gives a new network, and
+    /// [`Weights::names`] afterwards all that it consists of.
+    pub fn made_by(
+        make: impl Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        let source = Source::Made {
+            make: Box::new(make),
+            made: Mutex::default(),
+        };
+        Self::new(source, dtype, device)
+    }
+
     fn new(source: Source, dtype: DType, device: &Device) -> Self {
         Self {
             source: Arc::new(source),
             prefix: String::new(),
             dtype,
             device: device.clone(),
+            lora: None,
         }
+    }
+
+    /// Lets linear layers take up the `lora_A` and `lora_B` that stand beside their weights; without, those are
+    /// ignored.
+    pub fn with_lora(self, lora: LoraUse) -> Self {
+        Self {
+            lora: Some(lora),
+            ..self
+        }
+    }
+
+    pub(crate) fn lora(&self) -> Option<LoraUse> {
+        self.lora
+    }
+
+    /// This place in the tree of names.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The subtree `name` below this place.
@@ -73,12 +123,28 @@ impl Weights {
         }
     }
 
+    /// Every tensor's full name and shape, sorted by name.
+    pub fn names(&self) -> Vec<(String, Vec<usize>)> {
+        let mut names: Vec<(String, Vec<usize>)> = match &*self.source {
+            Source::Mapped(mapped) => mapped
+                .tensors()
+                .into_iter()
+                .map(|(name, view)| (name, view.shape().to_vec()))
+                .collect(),
+            Source::Tensors(tensors) => shapes(tensors),
+            Source::Made { made, .. } => shapes(&lock(made)),
+        };
+        names.sort();
+        names
+    }
+
     /// Shape of the tensor as stored, if there is one of that name.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let path = self.path(name);
         match &*self.source {
             Source::Mapped(mapped) => mapped.get(&path).ok().map(|view| view.shape().to_vec()),
             Source::Tensors(tensors) => tensors.get(&path).map(|t| t.dims().to_vec()),
+            Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
         }
     }
 
@@ -88,10 +154,16 @@ impl Weights {
     /// [`WeightsError::MissingTensor`], or [`WeightsError::Shape`] with both shapes.
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, WeightsError> {
         let path = self.path(name);
+        let shape = shape.into();
+        self.make(&path, &shape)
+            .map_err(|source| WeightsError::Tensor {
+                name: path.clone(),
+                source,
+            })?;
         let found = self
             .shape(name)
             .ok_or_else(|| WeightsError::MissingTensor { name: path.clone() })?;
-        let expected = shape.into();
+        let expected = shape;
         if expected.dims() != found {
             return Err(WeightsError::Shape {
                 name: path,
@@ -105,7 +177,34 @@ impl Weights {
                 Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
                 None => candle_core::bail!("no such tensor"),
             },
+            Source::Made { made, .. } => match lock(made).get(&path) {
+                Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
+                None => candle_core::bail!("no such tensor"),
+            },
         };
         load().map_err(|source| WeightsError::Tensor { name: path, source })
     }
+
+    /// Makes the tensor where this source makes them and has not yet.
+    fn make(&self, path: &str, shape: &Shape) -> candle_core::Result<()> {
+        if let Source::Made { make, made } = &*self.source {
+            if !lock(made).contains_key(path) {
+                let tensor = make(path, shape.dims())?;
+                lock(made).insert(path.to_owned(), tensor);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shapes(tensors: &HashMap<String, Tensor>) -> Vec<(String, Vec<usize>)> {
+    tensors
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
+        .collect()
+}
+
+fn lock(made: &Mutex<HashMap<String, Tensor>>) -> std::sync::MutexGuard<'_, HashMap<String, Tensor>> {
+    // A tensor is in the map whole or not at all.
+    made.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

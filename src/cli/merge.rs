@@ -1,0 +1,73 @@
+//! `lisa merge`.
+
+use std::path::PathBuf;
+
+use lisa::train::{merge, MergeOptions, BEST, LAST};
+use lisa::weights::DType;
+
+/// Fold what a run trained, adapters too, into a model directory.
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  lisa merge --run runs/kitchen --out models/kitchen --dtype bf16")]
+pub struct Args {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Its best step in validation, or its last; best where there is one
+    #[arg(long, value_enum)]
+    checkpoint: Option<Which>,
+    /// The model directory that was trained, where it has moved
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Model directory to make; an earlier one is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Store the weights so: f32, f16 or bf16 [default: as the trained model]
+    #[arg(long, value_parser = stored)]
+    dtype: Option<DType>,
+    /// What the model is called [default: as the trained model]
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Which {
+    Best,
+    Last,
+}
+
+fn stored(text: &str) -> Result<DType, String> {
+    match text {
+        "f32" => Ok(DType::F32),
+        "f16" => Ok(DType::F16),
+        "bf16" => Ok(DType::Bf16),
+        _ => Err("accepted: f32, f16, bf16".to_owned()),
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let best = args.run.join(BEST);
+    let checkpoint = match args.checkpoint {
+        Some(Which::Best) => best,
+        Some(Which::Last) => args.run.join(LAST),
+        None if best.is_file() => best,
+        None => args.run.join(LAST),
+    };
+    let report = merge(&MergeOptions {
+        checkpoint: checkpoint.clone(),
+        model: args.model,
+        out: args.out.clone(),
+        dtype: args.dtype,
+        name: args.name,
+    })?;
+    say!(
+        "{}: step {} of {}; {} of {} tensors replaced, {} adapters folded",
+        args.out.display(),
+        report.step,
+        checkpoint.display(),
+        report.replaced,
+        report.tensors,
+        report.adapters
+    );
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! `lisa train`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
+
+/// Train or fine-tune a model, as a configuration file says.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa train --config config/finetune.toml --model models/lisa-7b
+  lisa train --config config/finetune.toml --model models/lisa-7b --resume
+  lisa train --config config/finetune.toml --inspect 8 --out look
+
+Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers.
+`lisa train --settings` lists every setting of the configuration file with its range and default.")]
+pub struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", required_unless_present = "settings")]
+    config: Option<PathBuf>,
+    /// Model directory to start from, instead of the file's model.dir
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Folder of the datasets, instead of the file's data.root
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of the run (with --inspect: of the pictures), instead of the file's run.out
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Stop after so many steps, instead of the file's run.steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Go on with the run in the folder
+    #[arg(long)]
+    resume: bool,
+    /// Train nothing: print the datasets' sizes and N samples as the model sees them, with overlays in the folder
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4", conflicts_with = "resume")]
+    inspect: Option<usize>,
+    /// Print every setting of the configuration file
+    #[arg(long)]
+    settings: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let Some(path) = args.config.filter(|_| !args.settings) else {
+        say!("{}", settings_help());
+        return Ok(());
+    };
+    let mut config = TrainConfig::read(&path)?;
+    if let Some(model) = args.model {
+        (config.model.dir, config.model.init) = (Some(model), None);
+    }
+    if let Some(root) = args.data {
+        config.data.root = root;
+    }
+    if let Some(out) = args.out {
+        config.run.out = out;
+    }
+    if let Some(steps) = args.steps {
+        config.run.steps = steps;
+    }
+    if config.run.device == "cpu" {
+        // One thread an image: the workers are the parallelism. Read once, at the first product.
+        std::env::set_var("RAYON_NUM_THREADS", "1");
+    }
+    if let Some(count) = args.inspect {
+        return inspect(&config, count, |line| say!("{line}")).map_err(Into::into);
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (handler, steps, out) = (stop.clone(), config.run.steps, config.run.out.clone());
+    ctrlc::set_handler(move || {
+        if handler.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // asked twice: at once, and the last checkpoint stays
+        }
+        eprintln!("finishing this step; once more to stop at once");
+    })?;
+    let mut trainer = Trainer::new(config, args.resume)?;
+    let trained: usize = trainer.parameters().trained().values().map(|v| v.elem_count()).sum();
+    let frozen: usize = trainer.parameters().frozen().values().map(|v| v.elem_count()).sum();
+    eprintln!(
+        "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}",
+        trainer.step(),
+        out.display()
+    );
+    let progress = Progress::new(trainer.step(), steps);
+    let ended = trainer.run(&stop, |record| progress.show(record))?;
+    progress.bar.finish_and_clear();
+    match ended {
+        Ended::Finished => {
+            say!("{}: {} steps", out.display(), trainer.step());
+            say!("try: lisa merge --run {} --out MODEL", out.display());
+        }
+        Ended::Stopped => say!(
+            "{}: stopped after step {}; --resume goes on",
+            out.display(),
+            trainer.step()
+        ),
+    }
+    Ok(())
+}
+
+/// A bar on a terminal, now and then a line in a log.
+struct Progress {
+    bar: ProgressBar,
+    started: std::time::Instant,
+    first: u64,
+    steps: u64,
+}
+
+impl Progress {
+    fn new(first: u64, steps: u64) -> Self {
+        let bar = ProgressBar::new(steps).with_position(first);
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} {eta_precise} {wide_msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.reset_eta();
+        Self {
+            bar,
+            started: std::time::Instant::now(),
+            first,
+            steps,
+        }
+    }
+
+    fn show(&self, record: &Record) {
+        let line = describe(record);
+        if record.split != "train" {
+            self.bar.println(&line);
+        } else {
+            self.bar.set_position(record.step);
+            self.bar.set_message(line.clone());
+        }
+        let log = record.split != "train" || record.step % 50 == 0 || record.step == self.first + 1;
+        if self.bar.is_hidden() && log {
+            let done = (record.step - self.first).max(1) as f64;
+            let left = self.started.elapsed().as_secs_f64() / done * (self.steps - record.step) as f64;
+            eprintln!(
+                "{line}, {} left",
+                indicatif::HumanDuration(std::time::Duration::from_secs_f64(left))
+            );
+        }
+    }
+}
+
+fn describe(record: &Record) -> String {
+    let mut line = format!("{} {}: loss {:.4}", record.split, record.step, record.loss);
+    for (name, loss) in &record.losses {
+        line += &format!(" {name} {loss:.3}");
+    }
+    if let Some(giou) = record.giou {
+        line += &format!(", gIoU {giou:.3}");
+    }
+    line
+}

@@ -1,0 +1,134 @@
+//! Prefetching: several threads work ahead, results come out in order.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{bounded, Receiver, Sender};
+
+/// Computes `f(first)`, `f(first + 1)`, … ahead of time and hands them out in that order.
+///
+/// Dropping it ends the threads after the items under way.
+pub struct Loader<T, E> {
+    results: Receiver<(u64, Result<T, E>)>,
+    permits: Option<Sender<()>>,
+    waiting: std::cell::RefCell<BTreeMap<u64, Result<T, E>>>,
+    next: std::cell::Cell<u64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
+    /// `threads` workers, at most `ahead` items begun and not handed out.
+    pub fn new(
+        threads: usize,
+        ahead: usize,
+        first: u64,
+        f: impl Fn(u64) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self {
+        let ahead = ahead.max(1);
+        let (permits, permitted) = bounded::<()>(ahead);
+        let (done, results) = bounded(ahead);
+        for _ in 0..ahead {
+            let _ = permits.send(()); // room for all of them
+        }
+        let (f, index) = (Arc::new(f), Arc::new(AtomicU64::new(first)));
+        let threads = (0..threads.max(1))
+            .map(|_| {
+                let (f, index) = (f.clone(), index.clone());
+                let (permitted, done) = (permitted.clone(), done.clone());
+                std::thread::spawn(move || {
+                    while permitted.recv().is_ok() {
+                        let i = index.fetch_add(1, Ordering::Relaxed);
+                        if done.send((i, f(i))).is_err() {
+                            break;
+                        }
+                    }
+                })
+            })
+            .collect();
+        Self {
+            results,
+            permits: Some(permits),
+            waiting: BTreeMap::new().into(),
+            next: first.into(),
+            threads,
+        }
+    }
+
+    /// The next item.
+    ///
+    /// # Errors
+    /// What the item's own computation gave.
+    ///
+    /// # Panics
+    /// Where a worker thread panicked.
+    pub fn next(&self) -> Result<T, E> {
+        let next = self.next.get();
+        let mut waiting = self.waiting.borrow_mut();
+        let item = loop {
+            if let Some(item) = waiting.remove(&next) {
+                break item;
+            }
+            match self.results.recv() {
+                Ok((i, item)) => waiting.insert(i, item),
+                Err(_) => panic!("the threads that prepare items have died"),
+            };
+        };
+        self.next.set(next + 1);
+        if let Some(permits) = &self.permits {
+            let _ = permits.send(());
+        }
+        item
+    }
+}
+
+impl<T, E> Drop for Loader<T, E> {
+    fn drop(&mut self) {
+        self.permits = None;
+        // A thread may wait to hand in what nobody takes any more.
+        while self.threads.iter().any(|t| !t.is_finished()) {
+            while self.results.try_recv().is_ok() {}
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_order_and_errors_in_their_place() {
+        let loader = Loader::new(3, 4, 10, |i| {
+            std::thread::sleep(std::time::Duration::from_micros(i * 37 % 200));
+            if i == 15 {
+                Err("fifteen")
+            } else {
+                Ok(i)
+            }
+        });
+        let items: Vec<_> = (0..10).map(|_| loader.next()).collect();
+        assert_eq!(items[0], Ok(10));
+        assert_eq!(items[5], Err("fifteen"));
+        assert_eq!(items[9], Ok(19));
+    }
+
+    #[test]
+    fn dropping_ends_the_threads() {
+        let counted = Arc::new(AtomicU64::new(0));
+        let inner = counted.clone();
+        let loader: Loader<u64, ()> = Loader::new(2, 3, 0, move |i| {
+            inner.fetch_add(1, Ordering::Relaxed);
+            Ok(i)
+        });
+        assert_eq!(loader.next(), Ok(0));
+        drop(loader);
+        let after = counted.load(Ordering::Relaxed);
+        assert!(after <= 6, "{after}");
+        assert_eq!(Arc::strong_count(&counted), 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! The stream of samples: several groups of datasets, each drawn from as often as it is said.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{open_dataset, DataError, Dataset, Sample};
+
+/// Datasets that are drawn from together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpec {
+    /// Names joined by `||`, e.g. `ade20k||cocostuff` or `ReasonSeg|train`.
+    pub datasets: String,
+    /// How often, relative to the other groups.
+    pub rate: f64,
+}
+
+/// What every reader is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MixtureOptions {
+    /// Classes, expressions or questions an image, at most.
+    pub samples_per_image: usize,
+    /// Share of explained images that are answered in text only.
+    pub explanatory: f64,
+}
+
+impl Default for MixtureOptions {
+    fn default() -> Self {
+        Self {
+            samples_per_image: 3,
+            explanatory: 0.1,
+        }
+    }
+}
+
+/// An endless stream of samples, a function of the seed and the index alone.
+pub struct Mixture {
+    groups: Vec<(f64, Vec<Arc<dyn Dataset>>)>,
+    seed: u64,
+}
+
+impl Mixture {
+    /// Opens every dataset below `root`.
+    ///
+    /// # Errors
+    /// A name that is none, a file that is missing or broken, by its path.
+    pub fn open(
+        root: &Path,
+        groups: &[GroupSpec],
+        options: MixtureOptions,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        let groups = groups
+            .iter()
+            .map(|group| {
+                let datasets = group
+                    .datasets
+                    .split("||")
+                    .map(|name| open_dataset(root, name.trim(), options))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok((group.rate, datasets))
+            })
+            .collect::<Result<Vec<_>, DataError>>()?;
+        Ok(Self { groups, seed })
+    }
+
+    /// Items of all datasets together.
+    pub fn len(&self) -> usize {
+        self.datasets().map(|d| d.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {
+        self.groups.iter().flat_map(|(_, datasets)| datasets)
+    }
+
+    /// Classes of the first dataset that has class maps; 0 where there is none.
+    pub fn classes(&self) -> usize {
+        self.datasets().map(|d| d.classes()).find(|n| *n > 0).unwrap_or(0)
+    }
+
+    /// Random numbers that belong to an index, for what is done with its sample.
+    pub fn rng(&self, index: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(2 * index + 1);
+        rng
+    }
+
+    /// Sample `index` of the stream.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path: nothing is skipped in silence.
+    pub fn sample(&self, index: u64) -> Result<Sample, DataError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(2 * index);
+        let total: f64 = self.groups.iter().map(|(rate, _)| rate).sum();
+        let mut at = rng.random_range(0.0..total);
+        let mut chosen = &self.groups[self.groups.len() - 1].1;
+        for (rate, datasets) in &self.groups {
+            if at < *rate {
+                chosen = datasets;
+                break;
+            }
+            at -= rate;
+        }
+        let dataset = &chosen[rng.random_range(0..chosen.len())];
+        dataset.sample(rng.random_range(0..dataset.len()), &mut rng)
+    }
+
+    /// A line for every dataset.
+    pub fn describe(&self) -> String {
+        let total: f64 = self.groups.iter().map(|(rate, _)| rate).sum();
+        let lines = self.groups.iter().flat_map(|(rate, datasets)| {
+            let share = 100.0 * rate / total / datasets.len() as f64;
+            datasets
+                .iter()
+                .map(move |d| format!("{:<24} {:>5.1} %  {}", d.name(), share, d.describe()))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,113 @@
+//! LISA's training data: readers of the datasets as they lie on disk, and the form in which the model sees them.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `sample` | what every reader gives: an image, conversations, masks |
+//! | `semantic` | ADE20K, COCO-Stuff, Mapillary Vistas |
+//! | `parts` | PACO-LVIS, PASCAL-Part |
+//! | `refer` | refCLEF, RefCOCO, RefCOCO+, RefCOCOg |
+//! | `vqa` | LLaVA-Instruct-150k |
+//! | `reason_seg` | ReasonSeg with its explanations |
+//! | `coco`, `polygon` | outlines and run lengths to masks |
+//! | `templates`, `encode` | the words around them; ids and labels |
+//! | `mixture`, `loader` | which sample comes when; working ahead |
+//!
+//! **Invariants:** sample `i` of a [`Mixture`] depends on its seed and `i` alone. A file that is missing or broken is
+//! an error that names it; nothing is skipped in silence.
+
+mod class_names;
+mod coco;
+mod encode;
+mod error;
+mod files;
+mod loader;
+mod mixture;
+mod parts;
+mod polygon;
+mod reason_seg;
+mod refer;
+mod sample;
+mod semantic;
+mod templates;
+mod vqa;
+
+pub use coco::{Counts, Rle, Segmentation};
+pub use encode::{Encoded, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
+pub use error::DataError;
+pub use loader::Loader;
+pub use mixture::{GroupSpec, Mixture, MixtureOptions};
+pub use parts::PartsDataset;
+pub use polygon::fill_polygon;
+pub use reason_seg::{ReasonSegDataset, ReasonSegItem};
+pub use refer::{ReferDataset, ReferItem};
+pub use sample::{ClassMap, Conversation, Sample, TruthMask, Turn};
+pub use semantic::SemanticDataset;
+pub use templates::{ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
+pub use vqa::VqaDataset;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+
+/// A training set: items by number, each giving samples that its random numbers choose.
+pub trait Dataset: Send + Sync {
+    /// E.g. `refcoco`.
+    fn name(&self) -> &str;
+
+    /// Items; at least 1.
+    fn len(&self) -> usize;
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Classes of its class maps; 0 where it has none.
+    fn classes(&self) -> usize {
+        0
+    }
+
+    /// One item: `index` below [`len`](Dataset::len).
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path.
+    fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
+
+    /// Its size, in words.
+    fn describe(&self) -> String;
+}
+
+/// Opens a dataset of the reference's layout below `root`, by the reference's name for it.
+///
+/// # Errors
+/// A name that is none, or files that are missing or broken.
+pub fn open_dataset(
+    root: &Path,
+    name: &str,
+    options: MixtureOptions,
+) -> Result<Arc<dyn Dataset>, DataError> {
+    let n = options.samples_per_image;
+    let refer = |name| ReferDataset::open(root, name, "train", n).map(|d| Arc::new(d) as _);
+    Ok(match name {
+        "ade20k" => Arc::new(SemanticDataset::ade20k(root, n)?),
+        "cocostuff" => Arc::new(SemanticDataset::coco_stuff(root, n)?),
+        "mapillary" => Arc::new(SemanticDataset::mapillary(root, n)?),
+        "paco_lvis" => Arc::new(PartsDataset::paco_lvis(root, n)?),
+        "pascal_part" => Arc::new(PartsDataset::pascal_part(root, n)?),
+        "refclef" => refer("refclef")?,
+        "refcoco" => refer("refcoco")?,
+        "refcoco+" => refer("refcoco+")?,
+        "refcocog" => refer("refcocog")?,
+        "llava_instruct_150k" => Arc::new(VqaDataset::open(root)?),
+        _ => match name.split_once('|') {
+            Some(("ReasonSeg", split)) => {
+                Arc::new(ReasonSegDataset::open(root, split, n, options.explanatory)?)
+            }
+            _ => {
+                return Err(DataError::Setting(format!(
+                    "there is no dataset '{name}'; accepted: ade20k, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
+                )))
+            }
+        },
+    })
+}

@@ -1,0 +1,222 @@
+//! Objects and their parts: PACO-LVIS and PASCAL-Part, COCO's JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use rand::seq::index;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::coco::Segmentation;
+use super::files::{broken, read_json, require};
+use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
+use super::{Conversation, DataError, Dataset, Sample, Turn};
+
+/// Pictures whose annotations are objects or parts of them.
+pub struct PartsDataset {
+    name: &'static str,
+    path: PathBuf,
+    classes: HashMap<u64, Class>,
+    pictures: Vec<Picture>,
+    samples_per_image: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Class {
+    Object(String),
+    Part { object: String, part: String },
+}
+
+struct Picture {
+    path: PathBuf,
+    width: u32,
+    height: u32,
+    annotations: Vec<Annotation>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    images: Vec<Image>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: u64,
+    file_name: String,
+    width: u32,
+    height: u32,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    id: u64,
+    image_id: u64,
+    category_id: u64,
+    segmentation: Segmentation,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: u64,
+    name: String,
+}
+
+impl PartsDataset {
+    /// `vlpart/paco/annotations/paco_lvis_v1_train.json`, pictures below `coco/`.
+    pub fn paco_lvis(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+        let path = root.join("vlpart/paco/annotations/paco_lvis_v1_train.json");
+        Self::open("paco_lvis", path, root.join("coco"), samples_per_image)
+    }
+
+    /// `vlpart/pascal_part/train.json`, pictures in `vlpart/pascal_part/VOCdevkit/VOC2010/JPEGImages/`.
+    pub fn pascal_part(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+        let folder = root.join("vlpart/pascal_part");
+        let images = folder.join("VOCdevkit/VOC2010/JPEGImages");
+        Self::open("pascal_part", folder.join("train.json"), images, samples_per_image)
+    }
+
+    fn open(
+        name: &'static str,
+        path: PathBuf,
+        images: PathBuf,
+        samples_per_image: usize,
+    ) -> Result<Self, DataError> {
+        require(&path, "the dataset's COCO json, in the reference's layout")?;
+        let file: File = read_json(&path)?;
+        let classes: HashMap<u64, Class> = file
+            .categories
+            .iter()
+            .map(|c| (c.id, Class::parse(&c.name)))
+            .collect();
+        let mut pictures: BTreeMap<u64, Picture> = file
+            .images
+            .into_iter()
+            .map(|image| {
+                let picture = Picture {
+                    path: images.join(&image.file_name),
+                    width: image.width,
+                    height: image.height,
+                    annotations: Vec::new(),
+                };
+                (image.id, picture)
+            })
+            .collect();
+        for annotation in file.annotations {
+            if !classes.contains_key(&annotation.category_id) {
+                return Err(broken(&path)(format!(
+                    "annotation {} is of category {}, which is not listed",
+                    annotation.id, annotation.category_id
+                )));
+            }
+            match pictures.get_mut(&annotation.image_id) {
+                Some(picture) => picture.annotations.push(annotation),
+                None => {
+                    return Err(broken(&path)(format!(
+                        "annotation {} is of image {}, which is not listed",
+                        annotation.id, annotation.image_id
+                    )))
+                }
+            }
+        }
+        // The reference draws again where a picture has no annotation.
+        pictures.retain(|_, picture| !picture.annotations.is_empty());
+        if pictures.is_empty() {
+            return Err(broken(&path)("no image of it has an annotation".to_owned()));
+        }
+        Ok(Self {
+            name,
+            path,
+            classes,
+            pictures: pictures.into_values().collect(),
+            samples_per_image,
+        })
+    }
+}
+
+impl Class {
+    /// `cup_(drink)`, `cup:handle`.
+    fn parse(name: &str) -> Self {
+        let plain = |text: &str| text.split("_(").next().unwrap_or_default().to_owned();
+        match name.trim().split_once(':') {
+            Some((object, part)) => Self::Part {
+                object: plain(object),
+                part: plain(part),
+            },
+            None => Self::Object(plain(name.trim())),
+        }
+    }
+
+    fn phrase(&self, rng: &mut ChaCha8Rng) -> String {
+        match self {
+            Self::Object(name) => name.clone(),
+            Self::Part { object, part } if rng.random() => format!("{object} {part}"),
+            Self::Part { object, part } => format!("the {part} of the {object}"),
+        }
+    }
+}
+
+impl Dataset for PartsDataset {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn len(&self) -> usize {
+        self.pictures.len()
+    }
+
+    fn sample(&self, at: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        let picture = &self.pictures[at];
+        let count = picture.annotations.len().min(self.samples_per_image);
+        let conversations = index::sample(rng, picture.annotations.len(), count)
+            .into_iter()
+            .map(|i| {
+                let annotation = &picture.annotations[i];
+                let phrase = self.classes[&annotation.category_id].phrase(rng);
+                let mask = annotation
+                    .segmentation
+                    .mask(picture.width, picture.height)
+                    .map_err(|reason| {
+                        broken(&self.path)(format!("annotation {}: {reason}", annotation.id))
+                    })?;
+                Ok(Conversation {
+                    turns: vec![Turn {
+                        question: fill(&SHORT_QUESTIONS, &phrase.to_lowercase(), rng),
+                        answer: fill(&ANSWERS, "", rng),
+                    }],
+                    masks: vec![mask],
+                    phrases: vec![phrase],
+                })
+            })
+            .collect::<Result<_, DataError>>()?;
+        Ok(Sample {
+            source: self.name,
+            image: picture.path.clone(),
+            conversations,
+            classes: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        let annotations: usize = self.pictures.iter().map(|p| p.annotations.len()).sum();
+        format!(
+            "{} images, {annotations} annotations of {} classes",
+            self.pictures.len(),
+            self.classes.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_tells_senses_apart() {
+        assert_eq!(Class::parse("cup_(drink)"), Class::Object("cup".into()));
+        let part = Class::parse("knife_(tool):handle");
+        assert_eq!(part, Class::Part { object: "knife".into(), part: "handle".into() });
+    }
+}

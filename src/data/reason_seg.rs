@@ -1,0 +1,293 @@
+//! ReasonSeg: pictures with implicit questions, polygon masks, and for some of them an explanation.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rand::seq::index;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::files::{broken, list, read_json, read_json_cp1252};
+use super::polygon::fill_polygon;
+use super::templates::{fill, ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
+use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+
+const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the same name";
+
+/// One split.
+///
+/// Two extensions for data of one's own. An item without shapes whose explanation holds no `[SEG]` is a refusal: the
+/// explanation is the answer, and there is no mask. An item's `history` lists earlier turns of the conversation.
+pub struct ReasonSegDataset {
+    name: String,
+    items: Vec<PathBuf>,
+    explanations: HashMap<String, String>,
+    samples_per_image: usize,
+    explanatory: f64,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    text: Vec<String>,
+    is_sentence: bool,
+    shapes: Vec<Shape>,
+    #[serde(default)]
+    history: Vec<HistoryTurn>,
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    label: String,
+    points: Vec<[f64; 2]>,
+}
+
+#[derive(Clone, Deserialize)]
+struct HistoryTurn {
+    question: String,
+    answer: String,
+}
+
+#[derive(Deserialize)]
+struct Explanation {
+    image: String,
+    outputs: String,
+}
+
+/// One item to evaluate, as the reference's validation takes it: the first text only.
+pub struct ReasonSegItem {
+    pub image: PathBuf,
+    /// Without any request for a mask.
+    pub text: String,
+    pub is_sentence: bool,
+    /// The reference's question: the text in its template.
+    pub question: String,
+    pub history: Vec<Turn>,
+    /// `None` where nothing is to be segmented.
+    pub mask: Option<TruthMask>,
+    pub explanation: Option<String>,
+}
+
+impl ReasonSegDataset {
+    /// `explanatory` is the share of explained items that are answered in text only; below 0 nothing is explained.
+    pub fn open(
+        root: &Path,
+        split: &str,
+        samples_per_image: usize,
+        explanatory: f64,
+    ) -> Result<Self, DataError> {
+        let folder = root.join("reason_seg/ReasonSeg");
+        let items = list(&folder.join(split), "jpg", LAYOUT)?;
+        let file = folder.join(format!("explanatory/{split}.json"));
+        let mut explanations = HashMap::new();
+        if explanatory >= 0.0 && file.exists() {
+            let list: Vec<Explanation> = read_json(&file)?;
+            explanations.extend(list.into_iter().map(|e| (e.image, e.outputs)));
+        }
+        Ok(Self {
+            name: format!("ReasonSeg|{split}"),
+            items,
+            explanations,
+            samples_per_image,
+            explanatory,
+        })
+    }
+
+    fn read(&self, image: &Path) -> Result<(Annotation, TruthMask), DataError> {
+        let path = image.with_extension("json");
+        let annotation: Annotation = read_json_cp1252(&path)?;
+        if annotation.text.is_empty() {
+            return Err(broken(&path)("it has no text".to_owned()));
+        }
+        let (width, height) =
+            image::image_dimensions(image).map_err(|e| broken(image)(e.to_string()))?;
+        let mask = mask(&annotation.shapes, width, height);
+        Ok((annotation, mask))
+    }
+
+    fn explanation(&self, image: &Path) -> Option<&String> {
+        let name = image.file_name()?.to_str()?;
+        self.explanations.get(name)
+    }
+
+    /// Item `index` as the reference evaluates it.
+    pub fn item(&self, index: usize) -> Result<ReasonSegItem, DataError> {
+        let image = &self.items[index];
+        let (annotation, mask) = self.read(image)?;
+        let text = annotation.text[0].clone();
+        let explanation = self.explanation(image).cloned();
+        let refusal = is_refusal(&annotation, explanation.as_ref());
+        Ok(ReasonSegItem {
+            image: image.clone(),
+            question: match annotation.is_sentence {
+                true => LONG_QUESTIONS[1].replacen("{}", &text, 1),
+                false => SHORT_QUESTIONS[3].replacen("{}", &text.to_lowercase(), 1),
+            },
+            text,
+            is_sentence: annotation.is_sentence,
+            history: turns(&annotation.history),
+            mask: (!refusal).then_some(mask),
+            explanation,
+        })
+    }
+}
+
+fn is_refusal(annotation: &Annotation, explanation: Option<&String>) -> bool {
+    annotation.shapes.is_empty() && explanation.is_some_and(|text| !text.contains("[SEG]"))
+}
+
+fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
+    history
+        .iter()
+        .map(|turn| Turn {
+            question: turn.question.clone(),
+            answer: turn.answer.clone(),
+        })
+        .collect()
+}
+
+/// Largest first, so that what lies within another is not covered; "flag" is left out, "ignore" is neither.
+fn mask(shapes: &[Shape], width: u32, height: u32) -> TruthMask {
+    let size = width as usize * height as usize;
+    let mut polygons: Vec<(usize, u8, Vec<(i32, i32)>)> = shapes
+        .iter()
+        .filter(|shape| shape.label.to_lowercase() != "flag")
+        .map(|shape| {
+            let corners: Vec<(i32, i32)> =
+                shape.points.iter().map(|p| (p[0] as i32, p[1] as i32)).collect();
+            let value = match shape.label.to_lowercase().contains("ignore") {
+                true => TruthMask::IGNORED,
+                false => 1,
+            };
+            let mut alone = vec![0; size];
+            fill_polygon(&mut alone, width, height, &corners, 1);
+            (alone.iter().filter(|p| **p == 1).count(), value, corners)
+        })
+        .collect();
+    polygons.sort_by_key(|(area, ..)| std::cmp::Reverse(*area));
+    let mut pixels = vec![0; size];
+    for (_, value, corners) in &polygons {
+        fill_polygon(&mut pixels, width, height, corners, *value);
+    }
+    TruthMask {
+        width,
+        height,
+        pixels,
+    }
+}
+
+/// What an explained picture's questions are answered with.
+#[derive(Clone, Copy)]
+enum Answer {
+    Seg,
+    SegAndText,
+    Text,
+}
+
+impl Dataset for ReasonSegDataset {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn sample(&self, at: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        let image = &self.items[at];
+        let (annotation, mut mask) = self.read(image)?;
+        let explanation = self.explanation(image);
+        let refusal = is_refusal(&annotation, explanation);
+        let answer = match explanation {
+            None => Answer::Seg,
+            Some(_) if rng.random_bool(self.explanatory.clamp(0.0, 1.0)) => Answer::Text,
+            Some(_) if rng.random() => Answer::Seg,
+            Some(_) => Answer::SegAndText,
+        };
+        // Ignored pixels are background in training, as in the reference.
+        mask.pixels.iter_mut().for_each(|p| *p = u8::from(*p == 1));
+        let count = annotation.text.len().min(self.samples_per_image);
+        let conversations = index::sample(rng, annotation.text.len(), count)
+            .into_iter()
+            .map(|i| {
+                let text = &annotation.text[i];
+                let plain = match annotation.is_sentence {
+                    true => fill(&LONG_QUESTIONS, text, rng),
+                    false => fill(&SHORT_QUESTIONS, &text.to_lowercase(), rng),
+                };
+                let seg = fill(&ANSWERS, "", rng);
+                let outputs = explanation.map_or("", String::as_str);
+                let (question, answer, masked) = match answer {
+                    _ if refusal => (plain, outputs.to_owned(), false),
+                    Answer::Seg => (plain, seg, true),
+                    Answer::SegAndText => {
+                        let why = fill(&EXPLANATORY_QUESTIONS, "", rng);
+                        (format!("{text} {why}"), format!("{seg} {outputs}"), true)
+                    }
+                    Answer::Text => (text.clone(), outputs.to_owned(), false),
+                };
+                let mut turns = turns(&annotation.history);
+                turns.push(Turn { question, answer });
+                Conversation {
+                    turns,
+                    masks: masked.then(|| mask.clone()).into_iter().collect(),
+                    phrases: masked.then(|| text.clone()).into_iter().collect(),
+                }
+            })
+            .collect();
+        Ok(Sample {
+            source: "reason_seg",
+            image: image.clone(),
+            conversations,
+            classes: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("{} images, {} explained", self.items.len(), self.explanations.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pictures of the golden ReasonSeg folder, with the masks the reference makes of their files.
+    #[test]
+    fn masks_are_the_reference_s() {
+        let folder = crate::text::golden_dir().join("reason_seg");
+        let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
+        let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut compared = 0;
+        for (name, view) in expected.tensors() {
+            let Some(item) = name.strip_suffix(".gt") else { continue };
+            let found = walk(&folder, &format!("{item}.json"));
+            let annotation: Annotation = read_json_cp1252(&found).unwrap();
+            let shape = view.shape();
+            let ours = mask(&annotation.shapes, shape[1] as u32, shape[0] as u32);
+            let same = ours.pixels.iter().zip(view.data()).filter(|(a, b)| a == b).count();
+            assert!(
+                same as f64 / ours.pixels.len() as f64 >= 0.9999,
+                "{item}: {} pixels differ",
+                ours.pixels.len() - same
+            );
+            compared += 1;
+        }
+        assert!(compared > 0);
+    }
+
+    fn walk(folder: &Path, name: &str) -> PathBuf {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().unwrap() == name {
+                    return path;
+                }
+            }
+        }
+        panic!("no {name}");
+    }
+}

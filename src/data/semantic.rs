@@ -1,0 +1,198 @@
+//! Semantic segmentation whose classes are pictures: ADE20K, COCO-Stuff, Mapillary Vistas.
+
+use std::path::{Path, PathBuf};
+
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::files::{broken, list, read_classes, read_json, require};
+use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
+use super::{class_names, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+
+/// What differs between them.
+enum Labels {
+    /// 0 is none, class `i` is stored as `i + 1`.
+    Ade20k,
+    /// As stored; 255 is none, and so are classes with "-" in their names.
+    CocoStuff,
+    /// As stored.
+    Mapillary,
+}
+
+/// Pictures, and beside each one a picture of its classes.
+pub struct SemanticDataset {
+    name: &'static str,
+    labels: Labels,
+    classes: Vec<String>,
+    /// (image, classes)
+    items: Vec<(PathBuf, PathBuf)>,
+    samples_per_image: usize,
+}
+
+impl SemanticDataset {
+    /// `ade20k/images/training/*.jpg`, `ade20k/annotations/training/*.png`. Where `ade20k/classes.json` lists other
+    /// names than ADE20K's 150, those are the classes: so one's own data is read.
+    pub fn ade20k(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+        let folder = root.join("ade20k");
+        let own = folder.join("classes.json");
+        let classes = match own.exists() {
+            true => read_json(&own)?,
+            false => class_names::ade20k(),
+        };
+        let images = list(
+            &folder.join("images/training"),
+            "jpg",
+            "ade20k/images/training/*.jpg with ade20k/annotations/training/*.png",
+        )?;
+        let items = images
+            .into_iter()
+            .map(|image| {
+                let stem = image.with_extension("png");
+                let name = stem.file_name().unwrap_or_default();
+                let label = folder.join("annotations/training").join(name);
+                (image, label)
+            })
+            .collect();
+        Ok(Self {
+            name: "ade20k",
+            labels: Labels::Ade20k,
+            classes,
+            items,
+            samples_per_image,
+        })
+    }
+
+    /// `cocostuff/train2017/*.png` of the pictures `coco/train2017/*.jpg`.
+    pub fn coco_stuff(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+        let labels = list(
+            &root.join("cocostuff/train2017"),
+            "png",
+            "cocostuff/train2017/*.png with coco/train2017/*.jpg",
+        )?;
+        let images = root.join("coco/train2017");
+        Ok(Self {
+            name: "cocostuff",
+            labels: Labels::CocoStuff,
+            classes: class_names::coco_stuff(),
+            items: beside(labels, &images),
+            samples_per_image,
+        })
+    }
+
+    /// `mapillary/training/v2.0/labels/*.png`, `mapillary/training/images/*.jpg`, `mapillary/config_v2.0.json`.
+    pub fn mapillary(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+        #[derive(Deserialize)]
+        struct Config {
+            labels: Vec<Label>,
+        }
+        #[derive(Deserialize)]
+        struct Label {
+            readable: String,
+        }
+        let config = root.join("mapillary/config_v2.0.json");
+        require(&config, "mapillary/config_v2.0.json of Mapillary Vistas 2.0")?;
+        let config: Config = read_json(&config)?;
+        let labels = list(
+            &root.join("mapillary/training/v2.0/labels"),
+            "png",
+            "mapillary/training/v2.0/labels/*.png with mapillary/training/images/*.jpg",
+        )?;
+        Ok(Self {
+            name: "mapillary",
+            labels: Labels::Mapillary,
+            classes: config.labels.iter().map(|l| l.readable.to_lowercase()).collect(),
+            items: beside(labels, &root.join("mapillary/training/images")),
+            samples_per_image,
+        })
+    }
+
+    /// The class map with the dataset's own numbering undone.
+    fn class_map(&self, path: &Path) -> Result<ClassMap, DataError> {
+        let mut map = read_classes(path)?;
+        let known = self.classes.len();
+        for pixel in &mut map.pixels {
+            let class = match self.labels {
+                Labels::Ade20k if *pixel == 0 || *pixel == 255 => None,
+                Labels::Ade20k => Some(*pixel - 1),
+                _ if *pixel == 255 => None,
+                Labels::CocoStuff => {
+                    let name = self.classes.get(usize::from(*pixel));
+                    (!name.is_some_and(|n| n.contains('-'))).then_some(*pixel)
+                }
+                Labels::Mapillary => Some(*pixel),
+            };
+            if class.is_some_and(|c| usize::from(c) >= known) {
+                return Err(broken(path)(format!(
+                    "a pixel is of class {pixel}, and {} has {known} classes",
+                    self.name
+                )));
+            }
+            *pixel = class.unwrap_or(ClassMap::IGNORED);
+        }
+        Ok(map)
+    }
+}
+
+fn beside(labels: Vec<PathBuf>, images: &Path) -> Vec<(PathBuf, PathBuf)> {
+    labels
+        .into_iter()
+        .map(|label| {
+            let name = label.with_extension("jpg");
+            (images.join(name.file_name().unwrap_or_default()), label)
+        })
+        .collect()
+}
+
+impl Dataset for SemanticDataset {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        let (image, label) = &self.items[index];
+        let map = self.class_map(label)?;
+        let mut present = vec![false; self.classes.len()];
+        for class in map.pixels.iter().filter(|c| **c != ClassMap::IGNORED) {
+            present[usize::from(*class)] = true;
+        }
+        let present: Vec<usize> = (0..present.len()).filter(|class| present[*class]).collect();
+        let count = present.len().min(self.samples_per_image);
+        let conversations = index::sample(rng, present.len(), count)
+            .into_iter()
+            .map(|i| {
+                let (class, name) = (present[i] as u16, &self.classes[present[i]]);
+                Conversation {
+                    turns: vec![Turn {
+                        question: fill(&SHORT_QUESTIONS, &name.to_lowercase(), rng),
+                        answer: fill(&ANSWERS, "", rng),
+                    }],
+                    masks: vec![TruthMask {
+                        width: map.width,
+                        height: map.height,
+                        pixels: map.pixels.iter().map(|c| u8::from(*c == class)).collect(),
+                    }],
+                    phrases: vec![name.clone()],
+                }
+            })
+            .collect();
+        Ok(Sample {
+            source: self.name,
+            image: image.clone(),
+            conversations,
+            classes: Some(map),
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("{} images, {} classes", self.items.len(), self.classes.len())
+    }
+}

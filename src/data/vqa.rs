@@ -1,0 +1,97 @@
+//! Visual question answering: LLaVA-Instruct-150k.
+
+use std::path::{Path, PathBuf};
+
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::files::{broken, read_json, require};
+use super::{Conversation, DataError, Dataset, Sample, Turn};
+
+/// Dialogues about COCO pictures, as they are; no masks.
+pub struct VqaDataset {
+    items: Vec<Item>,
+    images: PathBuf,
+    path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    image: String,
+    conversations: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    from: String,
+    value: String,
+}
+
+impl VqaDataset {
+    /// `llava_dataset/llava_instruct_150k.json`, pictures in `coco/train2017/`.
+    pub fn open(root: &Path) -> Result<Self, DataError> {
+        let path = root.join("llava_dataset/llava_instruct_150k.json");
+        require(&path, "llava_dataset/llava_instruct_150k.json with coco/train2017/*.jpg")?;
+        let items: Vec<Item> = read_json(&path)?;
+        if items.is_empty() {
+            return Err(broken(&path)("it lists no dialogue".to_owned()));
+        }
+        Ok(Self {
+            items,
+            images: root.join("coco/train2017"),
+            path,
+        })
+    }
+}
+
+impl Dataset for VqaDataset {
+    fn name(&self) -> &str {
+        "llava_instruct_150k"
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn sample(&self, index: usize, _: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        let item = &self.items[index];
+        let mut turns = Vec::new();
+        // The reference skips a dialogue's first message where the person does not begin.
+        let messages = match item.conversations.first() {
+            Some(first) if first.from != "human" => &item.conversations[1..],
+            _ => &item.conversations[..],
+        };
+        for pair in messages.chunks(2) {
+            let [question, answer] = pair else {
+                return Err(broken(&self.path)(format!(
+                    "dialogue {index} about {} ends with a question",
+                    item.image
+                )));
+            };
+            if question.from != "human" || answer.from != "gpt" {
+                return Err(broken(&self.path)(format!(
+                    "dialogue {index}: '{}' then '{}'; accepted: human and gpt in turn",
+                    question.from, answer.from
+                )));
+            }
+            turns.push(Turn {
+                question: question.value.replace("<image>", "").trim().to_owned(),
+                answer: answer.value.trim().to_owned(),
+            });
+        }
+        Ok(Sample {
+            source: "llava_instruct_150k",
+            image: self.images.join(&item.image),
+            conversations: vec![Conversation {
+                turns,
+                masks: Vec::new(),
+                phrases: Vec::new(),
+            }],
+            classes: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("{} dialogues", self.items.len())
+    }
+}

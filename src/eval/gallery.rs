@@ -1,0 +1,315 @@
+//! Which cases are shown: of each kind the best, those about the median, and the worst.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::image::RgbImage;
+
+use super::picture::{draw, Picture};
+use super::{Case, EvalError, Verdict};
+use crate::data::Turn;
+
+/// Candidates kept beyond those shown while the median is still moving.
+const SLACK: usize = 16;
+
+/// Keeps the cases to show, as small pictures, while all cases go by.
+///
+/// Memory is bounded by the number of kinds, not of cases: three times the cases shown and a few more, each a JPEG
+/// file of some ten kilobytes. Best and worst are exact. The median ones are exact for as many cases as are kept,
+/// and for cases in no particular order lie at the median or beside it; sorted input shifts them.
+#[derive(Clone, Debug)]
+pub struct Gallery {
+    shown: usize,
+    kinds: BTreeMap<String, Shelf>,
+}
+
+/// A case as it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub name: String,
+    pub kind: String,
+    pub history: Vec<Turn>,
+    pub instruction: String,
+    pub answer: String,
+    pub absent: bool,
+    pub emitted: usize,
+    pub verdict: Verdict,
+    pub names_right: Option<bool>,
+    pub latency_ms: f64,
+    pub picture: Picture,
+}
+
+/// Cases of all kinds in the order they are shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selection {
+    pub best: Vec<Arc<Shown>>,
+    pub median: Vec<Arc<Shown>>,
+    pub worst: Vec<Arc<Shown>>,
+}
+
+/// Candidates of one kind. `best`, `worst` and `middle` go from the lowest IoU up.
+#[derive(Clone, Debug, Default)]
+struct Shelf {
+    seen: usize,
+    best: Vec<Arc<Shown>>,
+    worst: Vec<Arc<Shown>>,
+    middle: Vec<Arc<Shown>>,
+    /// Cases below all of `middle` that are not kept.
+    below: usize,
+}
+
+impl Gallery {
+    /// A gallery of about `shown` cases, the same number of each kind and at least three of each; 0 keeps nothing.
+    pub fn new(shown: usize) -> Self {
+        Self {
+            shown,
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    /// Looks at one more case, whose `verdict` is [`Tally::add`](super::Tally::add)'s; draws it if it may be shown.
+    ///
+    /// # Shapes
+    /// `image` has the size of the case's masks.
+    ///
+    /// # Errors
+    /// [`EvalError::ImageSize`], [`EvalError::Picture`].
+    pub fn offer(
+        &mut self,
+        case: &Case<'_>,
+        verdict: &Verdict,
+        image: &RgbImage,
+    ) -> Result<(), EvalError> {
+        self.offer_with(case, verdict, || draw(case, image))
+    }
+
+    /// [`offer`](Self::offer) with the picture made by `draw`, which is called only where it is kept.
+    pub(super) fn offer_with(
+        &mut self,
+        case: &Case<'_>,
+        verdict: &Verdict,
+        draw: impl FnOnce() -> Result<Picture, EvalError>,
+    ) -> Result<(), EvalError> {
+        if self.shown == 0 {
+            return Ok(());
+        }
+        let most = self.shown.div_ceil(3);
+        let rank = (verdict.iou, case.name);
+        let shelf = self.kinds.entry(case.kind.to_owned()).or_default();
+        if !shelf.wants(rank, most) {
+            shelf.pass_by(rank);
+            return Ok(());
+        }
+        let shown = Arc::new(Shown {
+            name: case.name.to_owned(),
+            kind: case.kind.to_owned(),
+            history: case.history.to_vec(),
+            instruction: case.instruction.to_owned(),
+            answer: case.answer.to_owned(),
+            absent: case.truth.is_none(),
+            emitted: case.emitted,
+            verdict: *verdict,
+            names_right: case.names_right,
+            latency_ms: case.latency.total.as_secs_f64() * 1e3,
+            picture: draw()?,
+        });
+        shelf.keep(shown, most);
+        Ok(())
+    }
+
+    /// What is shown of the cases so far; no case twice.
+    pub(super) fn selection(&self) -> Selection {
+        let each = (self.shown / (3 * self.kinds.len().max(1))).max(1);
+        let mut all = Selection::default();
+        for shelf in self.kinds.values() {
+            let of_kind = shelf.selection(each);
+            all.best.extend(of_kind.best);
+            all.median.extend(of_kind.median);
+            all.worst.extend(of_kind.worst);
+        }
+        all.best.sort_by(|a, b| order(b.rank(), a.rank()));
+        all.median.sort_by(|a, b| order(a.rank(), b.rank()));
+        all.worst.sort_by(|a, b| order(a.rank(), b.rank()));
+        all
+    }
+}
+
+impl Shown {
+    fn rank(&self) -> (f64, &str) {
+        (self.verdict.iou, &self.name)
+    }
+}
+
+fn order(a: (f64, &str), b: (f64, &str)) -> Ordering {
+    a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1))
+}
+
+impl Shelf {
+    fn wants(&self, rank: (f64, &str), most: usize) -> bool {
+        let above = |shown: Option<&Arc<Shown>>| {
+            shown.is_some_and(|shown| order(rank, shown.rank()) == Ordering::Greater)
+        };
+        let is_best = self.best.len() < most || above(self.best.first());
+        let is_worst = self.worst.len() < most || !above(self.worst.last());
+        is_best || is_worst || self.beyond_middle(rank).is_none()
+    }
+
+    /// On which side a case lies outside the range in which every case is kept.
+    fn beyond_middle(&self, rank: (f64, &str)) -> Option<Ordering> {
+        let (first, last) = (self.middle.first()?, self.middle.last()?);
+        let above = self.seen - self.below - self.middle.len();
+        if self.below > 0 && order(rank, first.rank()) == Ordering::Less {
+            return Some(Ordering::Less);
+        }
+        (above > 0 && order(rank, last.rank()) == Ordering::Greater).then_some(Ordering::Greater)
+    }
+
+    /// Counts a case that is not kept in the middle.
+    fn pass_by(&mut self, rank: (f64, &str)) {
+        self.below += usize::from(self.beyond_middle(rank) == Some(Ordering::Less));
+        self.seen += 1;
+    }
+
+    fn keep(&mut self, shown: Arc<Shown>, most: usize) {
+        let insert = |list: &mut Vec<Arc<Shown>>| {
+            let at = list.partition_point(|s| order(s.rank(), shown.rank()) == Ordering::Less);
+            list.insert(at, shown.clone());
+        };
+        insert(&mut self.best);
+        if self.best.len() > most {
+            self.best.remove(0);
+        }
+        insert(&mut self.worst);
+        self.worst.truncate(most);
+        if self.beyond_middle(shown.rank()).is_some() {
+            return self.pass_by(shown.rank());
+        }
+        insert(&mut self.middle);
+        self.seen += 1;
+        if self.middle.len() > most + SLACK {
+            // The median stays within: each side loses as many as the other.
+            let above = self.seen - self.below - self.middle.len();
+            if self.below <= above {
+                self.middle.remove(0);
+                self.below += 1;
+            } else {
+                self.middle.pop();
+            }
+        }
+    }
+
+    fn selection(&self, each: usize) -> Selection {
+        let mut taken: Vec<Arc<Shown>> = Vec::new();
+        let mut take = |candidates: Vec<&Arc<Shown>>| {
+            let free = |c: &&Arc<Shown>| !taken.iter().any(|t| Arc::ptr_eq(t, c));
+            let chosen: Vec<_> = candidates
+                .into_iter()
+                .filter(free)
+                .take(each)
+                .cloned()
+                .collect();
+            taken.extend(chosen.iter().cloned());
+            chosen
+        };
+        let best = take(self.best.iter().rev().collect());
+        let worst = take(self.worst.iter().collect());
+        let median = (self.seen.saturating_sub(1) / 2).saturating_sub(self.below);
+        let mut middle: Vec<_> = self.middle.iter().enumerate().collect();
+        middle.sort_by_key(|(i, _)| i.abs_diff(median));
+        let median = take(middle.into_iter().map(|(_, shown)| shown).collect());
+        Selection {
+            best,
+            median,
+            worst,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::case;
+    use super::super::Overlap;
+    use super::*;
+
+    /// A gallery of `shown` that has seen `count` cases of one kind, of IoU 0, 1/count, …, in a fixed disorder.
+    fn gallery(shown: usize, count: usize) -> Gallery {
+        let mut gallery = Gallery::new(shown);
+        for i in 0..count {
+            let place = (i * 7919 + 13) % count;
+            let name = format!("{place:05}");
+            let verdict = Verdict {
+                overlap: Overlap::default(),
+                iou: place as f64 / count as f64,
+                at_least_half: false,
+            };
+            gallery
+                .offer_with(&case(&name, "short"), &verdict, blank)
+                .unwrap();
+        }
+        gallery
+    }
+
+    fn blank() -> Result<Picture, EvalError> {
+        Ok(Picture {
+            jpeg: Vec::new(),
+            width: 1,
+            height: 1,
+        })
+    }
+
+    fn places(shown: &[Arc<Shown>]) -> Vec<usize> {
+        shown.iter().map(|s| s.name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn best_and_worst_are_exact_and_the_median_is_in_the_middle() {
+        let selection = gallery(9, 1000).selection();
+        assert_eq!(places(&selection.best), [999, 998, 997]);
+        assert_eq!(places(&selection.worst), [0, 1, 2]);
+        assert_eq!(selection.median.len(), 3);
+        for place in places(&selection.median) {
+            assert!(place.abs_diff(500) < 25, "{place}");
+        }
+        let few = gallery(9, 17).selection();
+        assert_eq!(places(&few.median), [7, 8, 9]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let gallery = gallery(9, 3000);
+        let shelf = &gallery.kinds["short"];
+        assert_eq!((shelf.best.len(), shelf.worst.len()), (3, 3));
+        assert_eq!(shelf.middle.len(), 3 + SLACK);
+        assert_eq!(shelf.seen, 3000);
+    }
+
+    #[test]
+    fn no_case_is_shown_twice_and_none_is_lost_where_all_fit() {
+        for count in 0..12 {
+            let selection = gallery(30, count).selection();
+            let mut all = places(&selection.best);
+            all.extend(places(&selection.median));
+            all.extend(places(&selection.worst));
+            all.sort();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+        }
+        assert!(gallery(0, 5).selection().best.is_empty());
+    }
+
+    #[test]
+    fn every_kind_has_its_own() {
+        let mut gallery = gallery(6, 50);
+        let verdict = case("x", "absent").verdict().unwrap();
+        for name in ["x", "y", "z"] {
+            gallery
+                .offer_with(&case(name, "absent"), &verdict, blank)
+                .unwrap();
+        }
+        let selection = gallery.selection();
+        for list in [&selection.best, &selection.median, &selection.worst] {
+            assert_eq!(list.iter().filter(|s| s.kind == "absent").count(), 1);
+            assert_eq!(list.len(), 2);
+        }
+    }
+}

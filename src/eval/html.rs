@@ -1,0 +1,435 @@
+//! The report as one HTML page that needs nothing else: style, plots and pictures are inside, and there is no script.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::gallery::{Gallery, Selection, Shown};
+use super::picture::{PREDICTED, TRUE};
+use super::report::{duration, share, Report, Scores, Table, LEGEND};
+use super::{EvalError, HISTOGRAM_BINS};
+
+const STYLE: &str = include_str!("report.css");
+
+/// Writes the page to a file, replacing what is there.
+///
+/// # Errors
+/// [`EvalError::Write`].
+pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(), EvalError> {
+    let write = std::fs::write(path, render_html(report, gallery));
+    write.map_err(|source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The page: scores, a table of the kinds, histograms of IoU, and the gallery's cases.
+///
+/// Everything a model or a file said is escaped, and the page allows no script and loads nothing. A case takes
+/// 160 kB of it at most, mostly half of that.
+pub fn render_html(report: &Report, gallery: &Gallery) -> String {
+    let selection = gallery.selection();
+    let run = &report.run;
+    let title = format!("{} {}", escape(&run.dataset), escape(&run.split));
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+         style-src 'unsafe-inline'\">\n\
+         <title>LISA on {title}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n\
+         <div class=\"page\">\n<header>\n<h1>{title}</h1>\n<p class=\"sub\">{} · {} answers",
+        filter_rules(report),
+        escape(&run.model),
+        run.protocol,
+    );
+    if let Some(seed) = run.seed {
+        let _ = write!(page, " · seed {seed}");
+    }
+    page.push_str("</p>\n</header>\n");
+    page.push_str(&tiles(&report.overall));
+    page.push_str(&table(report));
+    page.push_str(&settings(report));
+    page.push_str(&plots(report));
+    page.push_str(&cases(report, &selection));
+    page.push_str("</div>\n</body>\n</html>\n");
+    page
+}
+
+fn tiles(all: &Scores) -> String {
+    let q = &all.quality;
+    let latency = all.timing.latency_ms;
+    let tiles = [
+        ("gIoU", share(q.giou)),
+        ("cIoU", share(q.ciou)),
+        ("precision at 0.5", share(q.precision_at_50)),
+        ("[SEG] where due", share(q.seg_rate)),
+        (
+            "median latency",
+            latency.map_or("-".to_owned(), |l| duration(l.p50)),
+        ),
+        ("questions", q.count.to_string()),
+    ];
+    let tile =
+        |(name, value)| format!("<div class=\"tile\"><b>{value}</b><span>{name}</span></div>\n");
+    let tiles: String = tiles.into_iter().map(tile).collect();
+    format!("<section class=\"tiles\">\n{tiles}</section>\n")
+}
+
+fn table(report: &Report) -> String {
+    let table = Table::of(report);
+    let heads = table.heads.iter();
+    let heads: String = heads
+        .map(|h| format!("<th scope=\"col\">{h}</th>"))
+        .collect();
+    let mut out = format!(
+        "<h2>Scores</h2>\n<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
+    );
+    for (i, (kind, cells)) in table.rows.iter().enumerate() {
+        let class = if i == 0 { " class=\"all\"" } else { "" };
+        let cells: String = cells
+            .iter()
+            .map(|cell| format!("<td>{cell}</td>"))
+            .collect();
+        let kind = escape(kind);
+        let _ = writeln!(out, "<tr{class}><th scope=\"row\">{kind}</th>{cells}</tr>");
+    }
+    let _ = writeln!(
+        out,
+        "</tbody></table></div>\n<p class=\"note\">{LEGEND}.</p>"
+    );
+    if let Some(note) = report.without_absent() {
+        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
+    }
+    out + &stages(&report.overall)
+}
+
+fn stages(all: &Scores) -> String {
+    if all.timing.stages_ms.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "<details><summary>Latency by stage</summary><div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">stage</th>\
+         <th scope=\"col\">mean</th><th scope=\"col\">p50</th><th scope=\"col\">p90</th><th scope=\"col\">p99</th></tr></thead>\n<tbody>\n",
+    );
+    for (stage, ms) in &all.timing.stages_ms {
+        let cells =
+            [ms.mean, ms.p50, ms.p90, ms.p99].map(|ms| format!("<td>{}</td>", duration(ms)));
+        let (stage, cells) = (escape(stage), cells.concat());
+        let _ = writeln!(out, "<tr><th scope=\"row\">{stage}</th>{cells}</tr>");
+    }
+    out + "</tbody></table></div></details>\n"
+}
+
+fn settings(report: &Report) -> String {
+    let mut out = String::new();
+    let list = |items: String| format!("<dl>\n{items}</dl></details>\n");
+    if !report.run.settings.is_empty() {
+        let settings = report.run.settings.iter().map(|(name, value)| {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(&value))
+        });
+        out.push_str("<details open><summary>Settings</summary>");
+        out.push_str(&list(settings.collect()));
+    }
+    let defined = super::DEFINITIONS.iter();
+    let defined = defined.map(|(name, is)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(is)));
+    out.push_str("<details><summary>What the numbers are</summary>");
+    out.push_str(&list(defined.collect()));
+    out
+}
+
+fn plots(report: &Report) -> String {
+    let mut out = String::from("<h2>IoU</h2>\n<div class=\"plots\">\n");
+    // One kind is all there is.
+    let several = if report.kinds.len() == 1 {
+        1
+    } else {
+        usize::MAX
+    };
+    for (kind, scores) in report.rows().take(several) {
+        let q = &scores.quality;
+        let plot = histogram(&q.iou_histogram);
+        let giou = share(q.giou);
+        let kind = escape(kind);
+        let _ = writeln!(
+            out,
+            "<figure>{plot}<figcaption>{kind} · mean {giou}</figcaption></figure>"
+        );
+    }
+    out + "</div>\n"
+}
+
+/// Ten bars over an axis from 0 to 1, each with its count.
+fn histogram(bins: &[usize; HISTOGRAM_BINS]) -> String {
+    let most = bins.iter().copied().max().unwrap_or(0).max(1);
+    let counts = bins.map(|n| n.to_string()).join(", ");
+    let mut out = format!(
+        "<svg viewBox=\"0 0 220 112\" role=\"img\" aria-label=\"Questions by IoU, in bins of 0.1: {counts}\">\
+         <line x1=\"5\" y1=\"96\" x2=\"215\" y2=\"96\"/>"
+    );
+    for (i, &n) in bins.iter().enumerate() {
+        let (x, height) = (5 + 21 * i, 80.0 * n as f64 / most as f64);
+        let y = 96.0 - height;
+        if n > 0 {
+            let _ = write!(
+                out,
+                "<rect x=\"{}\" y=\"{y:.1}\" width=\"19\" height=\"{height:.1}\" rx=\"2\"/>\
+                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"middle\">{n}</text>",
+                x + 1,
+                x + 10,
+                y - 3.0
+            );
+        }
+    }
+    out + "<text x=\"5\" y=\"109\">0</text><text x=\"110\" y=\"109\" text-anchor=\"middle\">0.5</text>\
+           <text x=\"215\" y=\"109\" text-anchor=\"end\">1</text></svg>"
+}
+
+/// Choosing a kind hides the other kinds' cases, by style alone.
+fn filter_rules(report: &Report) -> String {
+    let mut rules = String::from(
+        "#k0:checked~.chips [for=k0]{background:var(--accent);color:var(--page);border-color:var(--accent)}\n",
+    );
+    for i in 1..=report.kinds.len() {
+        let _ = writeln!(
+            rules,
+            "#k{i}:checked~.cases .card:not(.k{i}){{display:none}}\
+             #k{i}:checked~.chips [for=k{i}]{{background:var(--accent);color:var(--page);border-color:var(--accent)}}"
+        );
+    }
+    for i in 0..=report.kinds.len() {
+        let _ = writeln!(
+            rules,
+            "#k{i}:focus-visible~.chips [for=k{i}]{{outline:2px solid var(--ink)}}"
+        );
+    }
+    rules
+}
+
+fn cases(report: &Report, selection: &Selection) -> String {
+    let groups = [
+        ("Best", &selection.best),
+        ("About the median", &selection.median),
+        ("Worst", &selection.worst),
+    ];
+    if groups.iter().all(|(_, cases)| cases.is_empty()) {
+        return String::new();
+    }
+    let mut out = String::from("<h2>Cases</h2>\n");
+    let (mut picks, mut chips) = (String::new(), String::new());
+    for (i, (kind, _)) in report.rows().enumerate() {
+        let checked = if i == 0 { " checked" } else { "" };
+        let kind = escape(kind);
+        let _ = write!(
+            picks,
+            "<input class=\"pick\" type=\"radio\" name=\"kind\" id=\"k{i}\"{checked}>"
+        );
+        let _ = write!(chips, "<label for=\"k{i}\">{kind}</label>");
+    }
+    // A choice among one kind is none.
+    if report.kinds.len() > 1 {
+        let _ = writeln!(out, "{picks}\n<div class=\"chips\">{chips}</div>");
+    }
+    let css = |[r, g, b]: [u8; 3]| format!("rgb({r},{g},{b})");
+    let _ = writeln!(
+        out,
+        "<div class=\"cases\">\n<p class=\"legend\"><span><i style=\"background:{}\"></i>predicted</span>\
+         <span><i style=\"border:3px solid {};outline:1px solid #000\"></i>true</span>\
+         <span><i style=\"background:repeating-linear-gradient(135deg,#000 0 2px,#999 2px 5px)\"></i>ignored</span></p>",
+        css(PREDICTED),
+        css(TRUE)
+    );
+    for (name, cases) in groups {
+        if cases.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "<h3>{name}</h3>\n<div class=\"grid\">");
+        for case in cases {
+            let kind = report.kinds.keys().position(|kind| *kind == case.kind);
+            out.push_str(&card(case, kind.map_or(0, |i| i + 1)));
+        }
+        out.push_str("</div>\n");
+    }
+    out + "</div>\n"
+}
+
+/// `kind`: the kind's place among the kinds, from 1.
+fn card(case: &Shown, kind: usize) -> String {
+    let iou = case.verdict.iou;
+    let level = match iou {
+        iou if iou >= 0.7 => "good",
+        iou if iou >= 0.3 => "fair",
+        _ => "bad",
+    };
+    let score = match (case.absent, case.emitted) {
+        (false, _) => format!("IoU {iou:.3}"),
+        (true, 0) => "refused, rightly".to_owned(),
+        (true, _) => "should have refused".to_owned(),
+    };
+    let picture = &case.picture;
+    let instruction = escape(&case.instruction);
+    let mut out = format!(
+        "<article class=\"card k{kind}\"><img src=\"data:image/jpeg;base64,{}\" width=\"{}\" height=\"{}\" loading=\"lazy\" alt=\"{instruction}\">\n\
+         <div class=\"text\"><div class=\"row\"><span class=\"kind\">{} · {}</span><span class=\"iou {level}\">{score}</span></div>\n",
+        base64::encode(&picture.jpeg),
+        picture.width,
+        picture.height,
+        escape(&case.kind),
+        escape(&case.name),
+    );
+    if !case.history.is_empty() {
+        let turns = case.history.len();
+        let _ = write!(
+            out,
+            "<details class=\"history\"><summary>{turns} earlier</summary>"
+        );
+        for turn in &case.history {
+            let (question, answer) = (escape(&turn.question), marked(&turn.answer));
+            let _ = write!(
+                out,
+                "<p class=\"ask\" dir=\"auto\">{question}</p><p dir=\"auto\">{answer}</p>"
+            );
+        }
+        out.push_str("</details>");
+    }
+    let _ = write!(
+        out,
+        "<p class=\"ask\" dir=\"auto\">{instruction}</p>\n<p dir=\"auto\">{}</p>\n<p class=\"meta\">{}",
+        marked(&case.answer),
+        duration(case.latency_ms)
+    );
+    let overlap = case.verdict.overlap;
+    if !case.absent {
+        let _ = write!(out, " · {} of {} px", overlap.intersection, overlap.union);
+        if case.emitted == 0 {
+            out.push_str(" · no [SEG]");
+        }
+    }
+    match case.names_right {
+        Some(true) => out.push_str(" · names the right object"),
+        Some(false) => out.push_str(" · names another object"),
+        None => {}
+    }
+    out + "</p></div></article>\n"
+}
+
+/// Escaped, with each `[SEG]` made visible.
+fn marked(text: &str) -> String {
+    escape(text).replace("[SEG]", "<mark>[SEG]</mark>")
+}
+
+/// Text as HTML, in an element or a quoted attribute. Control characters, which no page may have, become U+FFFD.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::picture::{Picture, MOST_BYTES};
+    use super::super::testing::{case, mask, run, truth};
+    use super::super::Tally;
+    use super::*;
+    use crate::data::Turn;
+
+    /// A page of `count` cases whose every text is `text` and whose pictures have `bytes`.
+    fn page(count: usize, bytes: usize, text: &str) -> String {
+        let truth = truth(2, 1, &[1, 0]);
+        let predicted = mask(2, 1, &[255, 255]);
+        let history = [Turn {
+            question: text.to_owned(),
+            answer: text.to_owned(),
+        }];
+        let (mut tally, mut gallery) = (Tally::default(), Gallery::new(30));
+        for i in 0..count {
+            let name = format!("{text} {i}");
+            let mut case = case(&name, text);
+            (case.instruction, case.answer, case.history) = (text, text, &history);
+            if i % 2 == 0 {
+                (case.truth, case.predicted) = (Some(&truth), Some(&predicted));
+                (case.emitted, case.expected) = (1, 1);
+            }
+            let verdict = tally.add(&case).unwrap();
+            let picture = || {
+                Ok(Picture {
+                    jpeg: vec![i as u8; bytes],
+                    width: 2,
+                    height: 1,
+                })
+            };
+            gallery.offer_with(&case, &verdict, picture).unwrap();
+        }
+        let mut run = run();
+        for field in [&mut run.model, &mut run.dataset, &mut run.split] {
+            *field = text.to_owned();
+        }
+        run.settings.insert(text.to_owned(), text.into());
+        render_html(&tally.report(run), &gallery)
+    }
+
+    #[test]
+    fn no_text_becomes_markup() {
+        let hostile = "</style></p><script>alert(1)</script>\" onload='x' & \u{0}[SEG]";
+        let page = page(3, 16, hostile);
+        assert!(!page.contains("<script") && !page.contains("onload='") && !page.contains('\0'));
+        assert_eq!(page.matches("</style>").count(), 1);
+        assert!(
+            page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload=&#39;x&#39; &amp;")
+        );
+        assert!(page.contains("<mark>[SEG]</mark>"));
+        // An attribute ends where it should: its quotes are all the page's own.
+        let alt = page
+            .split("alt=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        assert!(alt.ends_with("[SEG]"), "{alt}");
+    }
+
+    #[test]
+    fn every_element_is_closed() {
+        let page = page(8, 16, "a mug");
+        for tag in [
+            "div", "section", "table", "tr", "th", "td", "details", "article", "p", "svg",
+            "figure", "dl", "span", "h3",
+        ] {
+            let open = page.matches(&format!("<{tag}>")).count()
+                + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(open, page.matches(&format!("</{tag}>")).count(), "{tag}");
+            assert!(open > 0 || tag == "section", "{tag}");
+        }
+    }
+
+    #[test]
+    fn thirty_cases_stay_small_and_the_page_loads_nothing() {
+        let page = page(40, MOST_BYTES, "a mug");
+        assert_eq!(page.matches("<article").count(), 30);
+        assert!(page.len() < 5_000_000, "{}", page.len());
+        assert_eq!(
+            page.matches("src=\"").count(),
+            page.matches("src=\"data:image/jpeg;base64,").count()
+        );
+        assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
+    }
+
+    #[test]
+    fn a_run_without_cases_has_a_page() {
+        let page = render_html(&Tally::default().report(run()), &Gallery::new(30));
+        assert!(page.contains("<h1>reason_seg val</h1>") && !page.contains("NaN"));
+    }
+}

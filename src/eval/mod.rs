@@ -1,0 +1,34 @@
+//! How good the answers are: overlap with the truth, rates of `[SEG]`, latency, and reports of them.
+//!
+//! A runner asks the model and hands every question in as a [`Case`]; [`Tally`] scores it, [`Gallery`] keeps the
+//! best, the median and the worst ones as pictures. What comes out is a [`Report`] (JSON, and a table for the
+//! terminal) and one HTML page. Nothing here names the model.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `metrics` | intersection and union of a mask with the truth |
+//! | `case` | one question, what was answered, what is true |
+//! | `tally`, `report` | cases to scores; their definitions |
+//! | `gallery`, `picture` | which cases are shown, and their overlays |
+//! | `html`, with `report.css` | the page |
+
+mod case;
+mod error;
+mod gallery;
+mod html;
+mod metrics;
+mod picture;
+mod report;
+mod tally;
+#[cfg(test)]
+mod testing;
+
+pub use case::{Case, Latency, Verdict};
+pub use error::EvalError;
+pub use gallery::Gallery;
+pub use html::{render_html, write_html};
+pub use metrics::Overlap;
+pub use report::{
+    LatencyMs, Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS,
+};
+pub use tally::Tally;

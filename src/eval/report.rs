@@ -1,0 +1,379 @@
+//! Scores, what they mean, and the table a terminal shows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::EvalError;
+
+/// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
+pub const HISTOGRAM_BINS: usize = 10;
+
+/// What each number of a report is, in the words every report carries.
+pub const DEFINITIONS: [(&str, &str); 9] = [
+    (
+        "giou",
+        "mean over questions of I / (U + 1e-5), 1 where the union is empty; pixels labelled 255 are left out; a missing mask counts as an empty one. Overall: questions with a target only. Per kind: a question about an absent object counts 1 if answered without [SEG], else 0",
+    ),
+    (
+        "ciou",
+        "sum of intersections / sum of unions over questions with a target, overall and per kind; null where no union has a pixel",
+    ),
+    (
+        "precision_at_50",
+        "share of the questions of giou with an intersection over union of 0.5 or more; about an absent object: answered without [SEG]",
+    ),
+    (
+        "seg_rate",
+        "share of the [SEG] due that were written; in a teacher-forced run, that had the highest logit",
+    ),
+    (
+        "refusal_rate",
+        "share of questions about an absent object answered without [SEG]",
+    ),
+    (
+        "false_refusal_rate",
+        "share of questions with a target answered without [SEG]",
+    ),
+    (
+        "explanation_rate",
+        "share of the explanations asked for that name the right object",
+    ),
+    (
+        "iou_histogram",
+        "the questions of giou by their IoU, in ten bins of 0.1; 1.0 is in the last",
+    ),
+    (
+        "latency_ms",
+        "from the question to the end of the answer, in milliseconds; percentiles by nearest rank",
+    ),
+];
+
+/// Who writes the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// The true answer is given and its `[SEG]` decoded: the reference's evaluation.
+    TeacherForced,
+    /// The model writes its own answer.
+    Generated,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Protocol::TeacherForced => "teacher-forced",
+            Protocol::Generated => "generated",
+        })
+    }
+}
+
+/// What was evaluated, and how.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    pub model: String,
+    pub protocol: Protocol,
+    pub dataset: String,
+    pub split: String,
+    /// Where questions are drawn or made: of the first.
+    pub seed: Option<u64>,
+    /// Whatever else it takes to repeat the run: precision, device, threshold, count.
+    pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// Numbers that depend on the answers alone, not on the machine nor on the cases' order. `None` (JSON `null`) is a
+/// share of nothing. See [`DEFINITIONS`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Quality {
+    pub giou: Option<f64>,
+    pub ciou: Option<f64>,
+    pub precision_at_50: Option<f64>,
+    pub seg_rate: Option<f64>,
+    pub refusal_rate: Option<f64>,
+    pub false_refusal_rate: Option<f64>,
+    pub explanation_rate: Option<f64>,
+    /// Questions.
+    pub count: usize,
+    /// Of these, about an object that is there.
+    pub targets: usize,
+    /// Of these, about an absent one.
+    pub absent: usize,
+    pub iou_histogram: [usize; HISTOGRAM_BINS],
+}
+
+/// Milliseconds; percentiles by nearest rank.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatencyMs {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub mean: f64,
+}
+
+/// How long the answers took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Timing {
+    /// Whole answers; `None` without a question.
+    pub latency_ms: Option<LatencyMs>,
+    /// Parts of them, over the questions that had the part.
+    pub stages_ms: BTreeMap<String, LatencyMs>,
+}
+
+/// Scores of all questions, or of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    #[serde(flatten)]
+    pub quality: Quality,
+    #[serde(flatten)]
+    pub timing: Timing,
+}
+
+/// The result of a run. In JSON the overall scores and the run's fields stand at the top; [`Display`](fmt::Display)
+/// gives a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    pub overall: Scores,
+    pub kinds: BTreeMap<String, Scores>,
+    #[serde(flatten)]
+    pub run: Run,
+    pub definitions: BTreeMap<&'static str, &'static str>,
+}
+
+impl Report {
+    /// The quality of all questions and of each kind: equal for two runs that gave the same answers.
+    pub fn quality(&self) -> (&Quality, BTreeMap<&str, &Quality>) {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.map(|(kind, scores)| (kind.as_str(), &scores.quality));
+        (&self.overall.quality, kinds.collect())
+    }
+
+    /// Indented JSON, with a line break at the end.
+    ///
+    /// # Errors
+    /// [`EvalError::Json`].
+    pub fn to_json(&self) -> Result<String, EvalError> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Writes [`to_json`](Self::to_json) to a file, replacing what is there.
+    ///
+    /// # Errors
+    /// [`EvalError::Json`], [`EvalError::Write`].
+    pub fn write_json(&self, path: &Path) -> Result<(), EvalError> {
+        let write = std::fs::write(path, self.to_json()?);
+        write.map_err(|source| EvalError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// What to know about the scores of all questions where some are about absent objects.
+    pub(super) fn without_absent(&self) -> Option<String> {
+        let Quality {
+            targets, absent, ..
+        } = self.overall.quality;
+        (absent > 0).then(|| {
+            format!(
+                "gIoU, cIoU and P@0.5 of all are over the {targets} questions with a target, not the {absent} about \
+                 an absent object"
+            )
+        })
+    }
+
+    /// `all` and then each kind.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&str, &Scores)> {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.map(|(kind, scores)| (kind.as_str(), scores));
+        std::iter::once(("all", &self.overall)).chain(kinds)
+    }
+}
+
+/// "0.444", or "-" for a share of nothing.
+pub(super) fn share(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
+}
+
+/// "87 ms", "1.24 s".
+pub(super) fn duration(ms: f64) -> String {
+    match ms {
+        ms if ms < 9.95 => format!("{ms:.1} ms"),
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1000.0),
+    }
+}
+
+/// Heads of a table's columns after the kind.
+const COLUMNS: [&str; 11] = [
+    "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "named", "p50", "p90", "p99",
+];
+
+/// What the shorter heads stand for.
+pub(super) const LEGEND: &str = "SEG: [SEG] written where due; refused: absent objects answered \
+     without [SEG]; missed: present ones answered without; named: explanations that name the right object";
+
+/// The report's numbers as text. Columns without a number are left out.
+pub(super) struct Table<'a> {
+    pub heads: Vec<&'static str>,
+    /// A kind and its cells, one for each head.
+    pub rows: Vec<(&'a str, Vec<String>)>,
+}
+
+impl<'a> Table<'a> {
+    pub fn of(report: &'a Report) -> Self {
+        let all: Vec<_> = report.rows().map(|(kind, s)| (kind, cells(s))).collect();
+        let filled = |column: &usize| all.iter().any(|(_, cells)| cells[*column] != "-");
+        let columns: Vec<usize> = (0..COLUMNS.len()).filter(filled).collect();
+        let row = |(kind, cells): &(&'a str, [String; COLUMNS.len()])| {
+            (*kind, columns.iter().map(|c| cells[*c].clone()).collect())
+        };
+        Self {
+            heads: columns.iter().map(|c| COLUMNS[*c]).collect(),
+            rows: all.iter().map(row).collect(),
+        }
+    }
+}
+
+fn cells(scores: &Scores) -> [String; COLUMNS.len()] {
+    let q = &scores.quality;
+    let time = |of: fn(&LatencyMs) -> f64| match &scores.timing.latency_ms {
+        Some(latency) => duration(of(latency)),
+        None => "-".to_owned(),
+    };
+    [
+        q.count.to_string(),
+        share(q.giou),
+        share(q.ciou),
+        share(q.precision_at_50),
+        share(q.seg_rate),
+        share(q.refusal_rate),
+        share(q.false_refusal_rate),
+        share(q.explanation_rate),
+        time(|l| l.p50),
+        time(|l| l.p90),
+        time(|l| l.p99),
+    ]
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &self.run;
+        write!(
+            f,
+            "{} {}, {}, {}",
+            run.dataset, run.split, run.protocol, run.model
+        )?;
+        match run.seed {
+            Some(seed) => writeln!(f, ", seed {seed}")?,
+            None => writeln!(f)?,
+        }
+        let table = Table::of(self);
+        let names = table.rows.iter().map(|(kind, _)| kind.chars().count());
+        let first = names.max().unwrap_or(0);
+        write!(f, "{:first$}", "")?;
+        for head in &table.heads {
+            write!(f, "  {head:>7}")?;
+        }
+        writeln!(f)?;
+        for (kind, cells) in &table.rows {
+            write!(f, "{kind:first$}")?;
+            for cell in cells {
+                write!(f, "  {cell:>7}")?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "{LEGEND}")?;
+        match self.without_absent() {
+            Some(note) => writeln!(f, "{note}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{case, mask, run, truth};
+    use super::super::Tally;
+    use super::*;
+
+    fn report() -> Report {
+        let truth = truth(2, 1, &[1, 1]);
+        let half = mask(2, 1, &[255, 0]);
+        let mut tally = Tally::default();
+        let mut mug = case("a", "short");
+        (mug.truth, mug.predicted) = (Some(&truth), Some(&half));
+        (mug.emitted, mug.expected, mug.names_right) = (1, 1, Some(true));
+        tally.add(&mug).unwrap();
+        tally.add(&case("b", "absent")).unwrap();
+        tally.report(run())
+    }
+
+    #[test]
+    fn json_has_the_scores_at_the_top_and_per_kind() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
+        assert!((json["giou"].as_f64().unwrap() - 0.5).abs() < 1e-5);
+        assert_eq!(json["ciou"], json["kinds"]["short"]["ciou"]);
+        assert_eq!(json["kinds"]["absent"]["giou"], 1.0);
+        assert!(json["kinds"]["absent"]["ciou"].is_null());
+        assert_eq!(json["refusal_rate"], 1.0);
+        assert_eq!(json["explanation_rate"], 1.0);
+        assert_eq!(json["latency_ms"]["p50"], 100.0);
+        assert_eq!(json["protocol"], "generated");
+        assert_eq!(json["seed"], 7);
+        let defined = json["definitions"].as_object().unwrap();
+        assert!(defined.keys().all(|name| json.get(name).is_some()));
+        assert!(defined["giou"]
+            .as_str()
+            .unwrap()
+            .contains("with a target only"));
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_all_and_one_for_each_kind() {
+        let table = report().to_string();
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .map(|l| l.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            table.lines().next().unwrap(),
+            "reason_seg val, generated, tiny, seed 7"
+        );
+        assert_eq!(rows[1], COLUMNS);
+        assert_eq!(rows[2][..4], ["all", "2", "0.500", "0.500"]);
+        assert_eq!(rows[3][..4], ["absent", "1", "1.000", "-"]);
+        assert_eq!(rows[4][..4], ["short", "1", "0.500", "0.500"]);
+        assert!(rows[6]
+            .join(" ")
+            .contains("over the 1 questions with a target, not the 1"));
+        let widths: Vec<usize> = table
+            .lines()
+            .skip(1)
+            .take(4)
+            .map(|l| l.chars().count())
+            .collect();
+        assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let error = report()
+            .write_json(Path::new("/nowhere/at/all.json"))
+            .unwrap_err();
+        assert!(error
+            .to_string()
+            .starts_with("cannot write /nowhere/at/all.json: "));
+    }
+
+    #[test]
+    fn columns_without_a_number_are_left_out() {
+        let mut tally = Tally::default();
+        tally.add(&case("a", "absent")).unwrap();
+        let report = tally.report(run());
+        let heads = Table::of(&report).heads;
+        assert_eq!(heads[..4], ["n", "gIoU", "P@0.5", "refused"]);
+        assert_eq!(heads[4..], ["p50", "p90", "p99"]);
+    }
+}

@@ -1,0 +1,314 @@
+//! From cases to scores.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{
+    Case, EvalError, LatencyMs, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS,
+    HISTOGRAM_BINS,
+};
+
+/// Scores cases as they come. Keeps a few numbers of each, no pixels.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    overall: Bucket,
+    kinds: BTreeMap<String, Bucket>,
+}
+
+/// What scores are computed from.
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    targets: usize,
+    absent: usize,
+    refused: usize,
+    falsely_refused: usize,
+    seg_due: usize,
+    seg_written: usize,
+    explanations: usize,
+    explanations_right: usize,
+    /// Kept one by one: a sum of rounded numbers would depend on their order.
+    ious: Vec<f64>,
+    at_least_half: usize,
+    intersection: u64,
+    union: u64,
+    totals: Vec<Duration>,
+    stages: BTreeMap<String, Vec<Duration>>,
+}
+
+impl Tally {
+    /// Scores one more case, and says how. A case that is refused leaves the tally as it was.
+    ///
+    /// # Errors
+    /// Those of [`Case::verdict`].
+    pub fn add(&mut self, case: &Case<'_>) -> Result<Verdict, EvalError> {
+        let verdict = case.verdict()?;
+        self.overall.add(case, case.truth.is_some(), &verdict);
+        let kind = self.kinds.entry(case.kind.to_owned()).or_default();
+        kind.add(case, true, &verdict);
+        Ok(verdict)
+    }
+
+    /// Cases so far.
+    pub fn count(&self) -> usize {
+        self.overall.totals.len()
+    }
+
+    /// The scores of all cases so far.
+    pub fn report(&self, run: Run) -> Report {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.map(|(kind, bucket)| (kind.clone(), bucket.scores()));
+        Report {
+            overall: self.overall.scores(),
+            kinds: kinds.collect(),
+            run,
+            definitions: DEFINITIONS.into(),
+        }
+    }
+}
+
+impl Bucket {
+    /// `counts`: in gIoU and precision.
+    fn add(&mut self, case: &Case<'_>, counts: bool, verdict: &Verdict) {
+        let silent = usize::from(case.emitted == 0);
+        if case.truth.is_some() {
+            let due = case.expected.max(1);
+            self.targets += 1;
+            self.falsely_refused += silent;
+            self.seg_due += due;
+            self.seg_written += case.emitted.min(due);
+            self.intersection += verdict.overlap.intersection;
+            self.union += verdict.overlap.union;
+        } else {
+            self.absent += 1;
+            self.refused += silent;
+        }
+        if let Some(right) = case.names_right {
+            self.explanations += 1;
+            self.explanations_right += usize::from(right);
+        }
+        if counts {
+            self.ious.push(verdict.iou);
+            self.at_least_half += usize::from(verdict.at_least_half);
+        }
+        self.totals.push(case.latency.total);
+        let mut stages = BTreeMap::<&str, Duration>::new();
+        for (stage, time) in case.latency.stages {
+            *stages.entry(*stage).or_default() += *time;
+        }
+        for (stage, time) in stages {
+            match self.stages.get_mut(stage) {
+                Some(times) => times.push(time),
+                None => drop(self.stages.insert(stage.to_owned(), vec![time])),
+            }
+        }
+    }
+
+    fn scores(&self) -> Scores {
+        let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
+        let mut ious = self.ious.clone();
+        ious.sort_by(f64::total_cmp);
+        let mut iou_histogram = [0; HISTOGRAM_BINS];
+        for iou in &ious {
+            let bin = (iou * HISTOGRAM_BINS as f64) as usize;
+            iou_histogram[bin.min(HISTOGRAM_BINS - 1)] += 1;
+        }
+        let giou = ious.iter().sum::<f64>() / ious.len() as f64;
+        let stages = self.stages.iter();
+        let stages = stages.filter_map(|(stage, times)| Some((stage.clone(), latency(times)?)));
+        Scores {
+            quality: Quality {
+                giou: (!ious.is_empty()).then_some(giou),
+                ciou: (self.union > 0)
+                    .then(|| self.intersection as f64 / (self.union as f64 + 1e-10)),
+                precision_at_50: share(self.at_least_half, ious.len()),
+                seg_rate: share(self.seg_written, self.seg_due),
+                refusal_rate: share(self.refused, self.absent),
+                false_refusal_rate: share(self.falsely_refused, self.targets),
+                explanation_rate: share(self.explanations_right, self.explanations),
+                count: self.targets + self.absent,
+                targets: self.targets,
+                absent: self.absent,
+                iou_histogram,
+            },
+            timing: Timing {
+                latency_ms: latency(&self.totals),
+                stages_ms: stages.collect(),
+            },
+        }
+    }
+}
+
+/// `None` of nothing.
+fn latency(times: &[Duration]) -> Option<LatencyMs> {
+    let mut times = times.to_vec();
+    times.sort();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let percentile = |percent: usize| {
+        let rank = (times.len() * percent).div_ceil(100);
+        times.get(rank.checked_sub(1)?).copied().map(ms)
+    };
+    Some(LatencyMs {
+        p50: percentile(50)?,
+        p90: percentile(90)?,
+        p99: percentile(99)?,
+        mean: ms(times.iter().sum()) / times.len() as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{case, golden, golden_items, golden_scores, mask, run, truth};
+    use super::*;
+
+    #[test]
+    fn golden_giou_and_ciou() {
+        let mut tally = Tally::default();
+        for (name, _) in golden_items() {
+            let (predicted, truth) = golden(&name);
+            let mut case = case(&name, "short");
+            (case.truth, case.predicted) = (Some(&truth), Some(&predicted));
+            (case.emitted, case.expected) = (1, 1);
+            tally.add(&case).unwrap();
+        }
+        let expected = golden_scores();
+        let quality = tally.report(run()).overall.quality;
+        for (name, found) in [("giou", quality.giou), ("ciou", quality.ciou)] {
+            let expected = expected[name].as_f64().unwrap();
+            assert!((found.unwrap() - expected).abs() < 1e-7, "{name} {found:?}");
+        }
+    }
+
+    /// Cases of two kinds and one about an absent object, in the given order.
+    fn tally(order: impl Iterator<Item = usize>) -> Tally {
+        let truth = truth(10, 1, &[1; 10]);
+        let predicted: Vec<_> = (0..10u8)
+            .map(|n| {
+                mask(
+                    10,
+                    1,
+                    &std::array::from_fn::<u8, 10, _>(|i| u8::from(i as u8 <= n)),
+                )
+            })
+            .collect();
+        let names: Vec<String> = (0..30).map(|i| i.to_string()).collect();
+        let mut tally = Tally::default();
+        for i in order {
+            let mut case = case(&names[i], ["short", "long", "absent"][i % 3]);
+            if i % 3 < 2 {
+                (case.truth, case.predicted) = (Some(&truth), Some(&predicted[i * 7 % 10]));
+                (case.emitted, case.expected) = (1, 1);
+            }
+            case.latency.total = Duration::from_millis(i as u64);
+            tally.add(&case).unwrap();
+        }
+        tally
+    }
+
+    #[test]
+    fn quality_does_not_depend_on_the_order() {
+        let (forth, back) = (
+            tally(0..30).report(run()),
+            tally((0..30).rev()).report(run()),
+        );
+        assert_eq!(forth.quality(), back.quality());
+        let shuffled = tally((0..30).map(|i| i * 11 % 30)).report(run());
+        assert_eq!(forth.quality(), shuffled.quality());
+        let fewer = tally(0..29).report(run());
+        assert_ne!(forth.quality(), fewer.quality());
+    }
+
+    #[test]
+    fn quality_does_not_depend_on_latency() {
+        let fast = case("a", "short");
+        let mut slow = fast;
+        slow.latency.total = Duration::from_secs(9);
+        let report = |case| {
+            let mut tally = Tally::default();
+            tally.add(case).unwrap();
+            tally.report(run())
+        };
+        let (fast, slow) = (report(&fast), report(&slow));
+        assert_eq!(fast.quality(), slow.quality());
+        assert_ne!(fast, slow);
+    }
+
+    #[test]
+    fn a_missing_mask_is_an_empty_one_and_a_refusal() {
+        let truth = truth(2, 2, &[1, 1, 0, 255]);
+        let exact = mask(2, 2, &[255, 255, 0, 255]);
+        let mut tally = Tally::default();
+        let mut missing = case("a", "short");
+        (missing.truth, missing.expected) = (Some(&truth), 2);
+        assert_eq!(tally.add(&missing).unwrap().iou, 0.0);
+        let mut one_of_two = missing;
+        (one_of_two.predicted, one_of_two.emitted) = (Some(&exact), 1);
+        tally.add(&one_of_two).unwrap();
+        let quality = tally.report(run()).overall.quality;
+        assert!((quality.giou.unwrap() - 0.5).abs() < 1e-5);
+        assert_eq!(quality.precision_at_50, Some(0.5));
+        assert_eq!(quality.ciou.map(|c| (c * 1e6).round()), Some(500_000.0));
+        assert_eq!(quality.seg_rate, Some(0.25));
+        assert_eq!(quality.false_refusal_rate, Some(0.5));
+        assert_eq!(quality.refusal_rate, None);
+        assert_eq!((quality.iou_histogram[0], quality.iou_histogram[9]), (1, 1));
+    }
+
+    #[test]
+    fn absent_objects_count_in_their_kind_only() {
+        let somewhere = mask(2, 1, &[255, 255]);
+        let nowhere = mask(2, 1, &[0, 0]);
+        let mut tally = Tally::default();
+        tally.add(&case("a", "absent")).unwrap();
+        let mut wrong = case("b", "absent");
+        (wrong.emitted, wrong.predicted) = (1, Some(&somewhere));
+        assert_eq!(tally.add(&wrong).unwrap().iou, 0.0);
+        wrong.predicted = Some(&nowhere);
+        assert_eq!(tally.add(&wrong).unwrap().iou, 0.0);
+        let report = tally.report(run());
+        let all = &report.overall.quality;
+        assert_eq!(
+            (all.giou, all.ciou, all.precision_at_50),
+            (None, None, None)
+        );
+        assert_eq!((all.count, all.absent), (3, 3));
+        assert_eq!(all.refusal_rate, Some(1.0 / 3.0));
+        let kind = &report.kinds["absent"].quality;
+        assert_eq!(kind.giou, Some(1.0 / 3.0));
+        assert_eq!(kind.precision_at_50, Some(1.0 / 3.0));
+        assert_eq!(kind.ciou, None);
+    }
+
+    #[test]
+    fn a_refused_case_leaves_no_trace() {
+        let truth = truth(2, 1, &[1, 3]);
+        let mut case = case("a", "short");
+        case.truth = Some(&truth);
+        let mut tally = Tally::default();
+        tally.add(&case).unwrap_err();
+        assert_eq!(tally.count(), 0);
+        assert!(tally.report(run()).kinds.is_empty());
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let ms: Vec<_> = (1..=10).rev().map(Duration::from_millis).collect();
+        let latency = latency(&ms).unwrap();
+        assert_eq!((latency.p50, latency.p90, latency.p99), (5.0, 9.0, 10.0));
+        assert!((latency.mean - 5.5).abs() < 1e-9);
+        assert_eq!(super::latency(&[]), None);
+    }
+
+    #[test]
+    fn a_stage_named_twice_is_added_up_and_one_left_out_is_not_zero() {
+        let ms = Duration::from_millis;
+        let stages = [("decode", ms(2)), ("prefill", ms(5)), ("decode", ms(4))];
+        let mut first = case("a", "short");
+        first.latency.stages = &stages;
+        let mut tally = Tally::default();
+        tally.add(&first).unwrap();
+        tally.add(&case("b", "short")).unwrap();
+        let timing = tally.report(run()).overall.timing;
+        assert_eq!(timing.stages_ms["decode"].p99, 6.0);
+        assert_eq!(timing.stages_ms["prefill"].mean, 5.0);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests of this folder share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::image::GrayImage;
+
+use super::{Case, Latency, Protocol, Run};
+use crate::data::TruthMask;
+
+fn golden_dir() -> PathBuf {
+    match std::env::var_os("LISA_GOLDEN_DIR") {
+        Some(dir) => dir.into(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny"),
+    }
+}
+
+/// The reference's own evaluation of the golden ReasonSeg split.
+pub(super) fn golden_scores() -> serde_json::Value {
+    let text = std::fs::read_to_string(golden_dir().join("expected.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["reason_seg"].clone()
+}
+
+/// Name and numbers of each image of it.
+pub(super) fn golden_items() -> Vec<(String, serde_json::Value)> {
+    let items = golden_scores()["items"].as_array().unwrap().clone();
+    let named = |item: serde_json::Value| (item["name"].as_str().unwrap().to_owned(), item);
+    items.into_iter().map(named).collect()
+}
+
+/// The reference's predicted mask and the truth.
+pub(super) fn golden(name: &str) -> (GrayImage, TruthMask) {
+    let bytes = std::fs::read(golden_dir().join("reason_seg/expected.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let predicted = file.tensor(&format!("{name}.pred")).unwrap();
+    let gt = file.tensor(&format!("{name}.gt")).unwrap();
+    let (height, width) = (gt.shape()[0] as u32, gt.shape()[1] as u32);
+    (
+        mask(width, height, predicted.data()),
+        truth(width, height, gt.data()),
+    )
+}
+
+pub(super) fn mask(width: u32, height: u32, pixels: &[u8]) -> GrayImage {
+    GrayImage::from_raw(width, height, pixels.to_vec()).unwrap()
+}
+
+pub(super) fn truth(width: u32, height: u32, pixels: &[u8]) -> TruthMask {
+    let pixels = pixels.to_vec();
+    TruthMask {
+        width,
+        height,
+        pixels,
+    }
+}
+
+/// A case about an absent object, refused, to be changed from there.
+pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
+    Case {
+        name,
+        kind,
+        history: &[],
+        instruction: "Where is the mug?",
+        answer: "There is none.",
+        truth: None,
+        predicted: None,
+        emitted: 0,
+        expected: 0,
+        names_right: None,
+        latency: Latency {
+            total: Duration::from_millis(100),
+            stages: &[],
+        },
+    }
+}
+
+pub(super) fn run() -> Run {
+    Run {
+        model: "tiny".to_owned(),
+        protocol: Protocol::Generated,
+        dataset: "reason_seg".to_owned(),
+        split: "val".to_owned(),
+        seed: Some(7),
+        settings: Default::default(),
+    }
+}

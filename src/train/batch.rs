@@ -1,0 +1,111 @@
+//! One batch through the network: images in parallel, sums in order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use super::objective::{Counts, Example, Losses, Objective, Outcome, Pass};
+use super::{Gradients, Parameters, TrainError};
+
+/// What the images of a step gave together.
+#[derive(Debug, Default)]
+pub struct BatchOutcome {
+    pub losses: Losses,
+    pub gradients: Gradients,
+    pub overlaps: Vec<(f64, f64)>,
+}
+
+/// Worker threads, each with a thread pool of its own: an image is computed by one thread, so that its numbers do not
+/// depend on how many there are.
+pub struct Workers {
+    pools: Vec<rayon::ThreadPool>,
+}
+
+impl Workers {
+    /// `count` images at a time. Several only help on the CPU.
+    pub fn new(count: usize) -> Result<Self, TrainError> {
+        let pools = (0..count.max(1))
+            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| TrainError::Unusable(format!("starting worker threads: {e}")))?;
+        Ok(Self { pools })
+    }
+
+    /// Runs all images, `batch_size` of which share their averages. `learn` gives each image's dropout seed.
+    pub fn run(
+        &self,
+        objective: &dyn Objective,
+        parameters: &Parameters,
+        examples: &[Example],
+        batch_size: usize,
+        learn: Option<u64>,
+    ) -> Result<BatchOutcome, TrainError> {
+        let totals: Vec<Counts> = examples
+            .chunks(batch_size)
+            .map(|batch| {
+                let mut totals = Counts::default();
+                batch.iter().for_each(|e| totals += objective.counts(e));
+                totals
+            })
+            .collect();
+        let factor = 1.0 / totals.len().max(1) as f64;
+        let next = AtomicUsize::new(0);
+        let sum = Mutex::new(OrderedSum::default());
+        std::thread::scope(|scope| {
+            for pool in self.pools.iter().take(examples.len()) {
+                scope.spawn(|| {
+                    pool.install(|| loop {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(example) = examples.get(i) else { break };
+                        let pass = Pass {
+                            totals: totals[i / batch_size],
+                            factor,
+                            learn: learn.map(|seed| seed.wrapping_add(i as u64)),
+                        };
+                        let outcome = objective.run(parameters, example, pass);
+                        let mut sum = sum.lock().unwrap_or_else(|p| p.into_inner());
+                        if !sum.put(i, outcome) {
+                            break;
+                        }
+                    });
+                });
+            }
+        });
+        let sum = sum.into_inner().unwrap_or_else(|p| p.into_inner());
+        match sum.error {
+            Some(error) => Err(error),
+            None => Ok(sum.total),
+        }
+    }
+}
+
+/// Adds outcomes up in the order of the images, whichever finishes first: sums of floats depend on their order.
+#[derive(Default)]
+struct OrderedSum {
+    total: BatchOutcome,
+    waiting: std::collections::BTreeMap<usize, Outcome>,
+    done: usize,
+    error: Option<TrainError>,
+}
+
+impl OrderedSum {
+    /// Whether to go on.
+    fn put(&mut self, i: usize, outcome: Result<Outcome, TrainError>) -> bool {
+        let put = |sum: &mut Self| -> Result<(), TrainError> {
+            sum.waiting.insert(i, outcome?);
+            while let Some(outcome) = sum.waiting.remove(&sum.done) {
+                for (name, loss) in outcome.losses {
+                    *sum.total.losses.entry(name).or_default() += loss;
+                }
+                sum.total.gradients.add(outcome.gradients)?;
+                sum.total.overlaps.extend(outcome.overlaps);
+                sum.done += 1;
+            }
+            Ok(())
+        };
+        let result = put(self);
+        if let Err(error) = result {
+            self.error.get_or_insert(error);
+        }
+        self.error.is_none()
+    }
+}

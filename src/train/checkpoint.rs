@@ -1,0 +1,86 @@
+//! What a run leaves behind, in single files that appear whole or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+
+/// File of the newest state of a run, from which it resumes.
+pub const LAST: &str = "checkpoint-last.safetensors";
+/// File of the trained tensors that did best in validation.
+pub const BEST: &str = "checkpoint-best.safetensors";
+
+/// What a checkpoint says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointState {
+    /// Updates made.
+    pub step: u64,
+    /// The configuration that made it, as TOML.
+    pub config: String,
+    /// The model directory that was trained.
+    pub model: PathBuf,
+    /// Validation of the best step so far: the step and its score.
+    pub best: Option<(u64, f64)>,
+    /// Bytes of `metrics.jsonl` that belong to it.
+    pub metrics_bytes: u64,
+    /// α / r of the adapters, where there are some.
+    pub lora_scale: Option<f64>,
+}
+
+/// Writes tensors and state to `folder/name`: a new file beside it, flushed to disk, then renamed.
+pub fn write_checkpoint(
+    folder: &Path,
+    name: &str,
+    state: &CheckpointState,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<(), TrainError> {
+    let path = folder.join(name);
+    let part = folder.join(format!("{name}.part"));
+    let state = serde_json::to_string(state)
+        .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))?;
+    let metadata = HashMap::from([("state".to_owned(), state)]);
+    let cpu: BTreeMap<&str, Tensor> = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name.as_str(), tensor.to_device(&Device::Cpu)?.contiguous()?)))
+        .collect::<candle_core::Result<_>>()?;
+    let bytes = safetensors::serialize(cpu.iter().map(|(n, t)| (*n, t)), Some(metadata))
+        .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))?;
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&part)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, &path)
+    };
+    write().map_err(TrainError::io(path))
+}
+
+/// Reads what [`write_checkpoint`] wrote.
+///
+/// # Errors
+/// A file that is missing, cut short, or not one of ours.
+pub fn read_checkpoint(
+    path: &Path,
+) -> Result<(CheckpointState, HashMap<String, Tensor>), TrainError> {
+    let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+    let bad = |reason: String| {
+        TrainError::Unusable(format!(
+            "{}: {reason}; a checkpoint that `lisa train` wrote is wanted",
+            path.display()
+        ))
+    };
+    let (_, header) =
+        safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+    let state = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get("state"))
+        .ok_or_else(|| bad("it does not say what run it belongs to".to_owned()))?;
+    let state = serde_json::from_str(state).map_err(|e| bad(e.to_string()))?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+        .map_err(|e| bad(e.to_string()))?;
+    Ok((state, tensors))
+}

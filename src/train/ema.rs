@@ -1,0 +1,61 @@
+//! A moving average of the trained tensors.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::Tensor;
+
+use super::{Parameters, TrainError};
+
+/// `average ← decay · average + (1 − decay) · value`, with less weight on the past in the first steps.
+pub struct Ema {
+    decay: f64,
+    average: BTreeMap<String, Tensor>,
+}
+
+impl Ema {
+    pub fn new(parameters: &Parameters, decay: f64) -> Result<Self, TrainError> {
+        let mut average = snapshot(parameters);
+        for tensor in average.values_mut() {
+            // A snapshot shares its memory with the variable, which moves.
+            *tensor = tensor.copy()?;
+        }
+        Ok(Self { decay, average })
+    }
+
+    /// Takes in the tensors after update `step`, counted from 1.
+    pub fn update(&mut self, parameters: &Parameters, step: u64) -> Result<(), TrainError> {
+        let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
+        for (name, var) in parameters.trained() {
+            if let Some(average) = self.average.get_mut(name) {
+                *average = ((&*average * decay)? + (var.as_detached_tensor() * (1.0 - decay))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn average(&self) -> &BTreeMap<String, Tensor> {
+        &self.average
+    }
+
+    /// Takes up what a checkpoint holds under `ema.…`.
+    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> Result<(), TrainError> {
+        for (name, average) in &mut self.average {
+            let held = tensors.get(&format!("ema.{name}")).ok_or_else(|| {
+                TrainError::Unusable(format!(
+                    "the checkpoint has no average of {name}; it was made with optimizer.ema = 0"
+                ))
+            })?;
+            *average = held.to_device(average.device())?;
+        }
+        Ok(())
+    }
+}
+
+/// The trained tensors off the graph. They share the variables' memory: [`Tensor::copy`] what is to stay.
+pub fn snapshot(parameters: &Parameters) -> BTreeMap<String, Tensor> {
+    parameters
+        .trained()
+        .iter()
+        .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
+        .collect()
+}

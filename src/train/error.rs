@@ -1,0 +1,41 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+use crate::data::DataError;
+use crate::model::ModelError;
+use crate::text::TextError;
+use crate::weights::WeightsError;
+
+/// An error of training, in words for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("{path}: {reason}")]
+    Config { path: PathBuf, reason: String },
+    #[error("{path}: {source}")]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error("computing: {0}")]
+    Compute(#[from] candle_core::Error),
+    #[error("{0}")]
+    Model(#[from] ModelError),
+    #[error("the loss at step {step} is {loss}; a lower learning rate or a stricter clip_norm helps, and `--resume` goes on from the last checkpoint")]
+    Diverged { step: u64, loss: f64 },
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl TrainError {
+    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

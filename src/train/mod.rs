@@ -1,0 +1,57 @@
+//! Training: LISA's objective, LoRA, AdamW, checkpoints, the loop.
+//!
+//! ```text
+//! TrainConfig ─► Setup ─► Trainer ── Loader: Mixture ► Sample ► Preparation ► Example
+//!                            │
+//!                            ├─ Workers ► Objective (Reasoning | Vision) ► losses, Gradients
+//!                            ├─ clip, AdamW, Ema
+//!                            └─ metrics.jsonl, loss.png, checkpoint-last, checkpoint-best ─► merge ► model directory
+//! ```
+//!
+//! **Invariants:** a step's numbers depend on the configuration and the step alone, not on threads or on where the run
+//! was interrupted. Frozen tensors never get a gradient.
+
+mod adamw;
+mod batch;
+mod checkpoint;
+mod config;
+mod curve;
+mod ema;
+mod error;
+mod gradients;
+mod init;
+mod inspect;
+mod loss;
+mod merge;
+mod metrics;
+pub mod objective;
+mod packing;
+mod parameters;
+mod recompute;
+mod schedule;
+mod settings;
+mod setup;
+mod trainer;
+
+pub use adamw::{AdamW, AdamWConfig, GroupSettings};
+pub use batch::{BatchOutcome, Workers};
+pub use checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
+pub use config::{
+    DataConfig, GroupConfig, LoraConfig, ModelConfig, ObjectiveConfig, ObjectiveKind,
+    OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig,
+};
+pub use curve::draw_curve;
+pub use ema::Ema;
+pub use error::TrainError;
+pub use gradients::Gradients;
+pub use init::new_model;
+pub use inspect::inspect;
+pub use loss::{cross_entropy_sum, mask_losses, mask_losses_plain, MaskTargets, MASK_COUNT_EPS};
+pub use merge::{merge, MergeOptions, MergeReport};
+pub use metrics::{read_metrics, MetricsFile, Record};
+pub use packing::{PackedSequence, Piece};
+pub use parameters::{LoraSpec, Parameters, AUXILIARY};
+pub use schedule::{Decay, Schedule};
+pub use settings::{settings_help, Accepted, Setting, SETTINGS};
+pub use setup::{open_data, open_device, Setup};
+pub use trainer::{Ended, Trainer};

@@ -1,0 +1,193 @@
+//! An image and its conversations as the network takes them.
+
+use std::path::PathBuf;
+
+use candle_core::{Device, Tensor};
+use image::RgbImage;
+use rand::{Rng, RngCore};
+
+use super::patch_labels;
+use crate::data::{ClassMap, Encoder, Sample, TruthMask};
+use crate::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
+use crate::text::LisaTokenizer;
+use crate::train::{PackedSequence, TrainError};
+use crate::weights::LisaConfig;
+
+/// One image, prepared off the training's threads. Tensors are f32 and on the CPU.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The image's file.
+    pub image: PathBuf,
+    /// `(3, T, T)`.
+    pub sam_pixels: Tensor,
+    /// `(3, size, size)`.
+    pub clip_pixels: Tensor,
+    /// (height, width) within SAM's square, and of the image.
+    pub resized: (usize, usize),
+    pub original: (usize, usize),
+    /// All conversations, sharing their beginning.
+    pub sequence: PackedSequence,
+    /// One for each `[SEG]` that the sequence holds.
+    pub masks: Vec<TruthMask>,
+    /// Ids of what each mask is of.
+    pub phrases: Vec<Vec<u32>>,
+    /// Class of each cell of SAM's grid and of each patch of the tower, where the dataset has a class map.
+    pub patches: Option<PatchTruth>,
+}
+
+/// Class indices; [`ClassMap::IGNORED`] where a patch has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchTruth {
+    /// Row by row over SAM's grid.
+    pub sam: Vec<u16>,
+    /// Row by row over the vision tower's grid.
+    pub tower: Vec<u16>,
+}
+
+/// How samples become examples; shared by the threads that prepare them.
+pub struct Preparation {
+    encoder: Encoder,
+    sam: SamPreprocessor,
+    clip: ClipPreprocessor,
+    config: LisaConfig,
+    /// Mirrors and brightens images; only where no phrase depends on sides.
+    pub augment: bool,
+}
+
+impl Preparation {
+    pub fn new(
+        config: &LisaConfig,
+        tokenizer: std::sync::Arc<LisaTokenizer>,
+        max_tokens: usize,
+        augment: bool,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            encoder: Encoder::new(tokenizer, config, max_tokens)?,
+            sam: SamPreprocessor {
+                target: config.sam.image_size,
+                mean: config.sam_preprocess.mean,
+                std: config.sam_preprocess.std,
+            },
+            clip: ClipPreprocessor {
+                size: config.clip_preprocess.size,
+                crop: config.clip_preprocess.crop,
+                mean: config.clip_preprocess.mean,
+                std: config.clip_preprocess.std,
+            },
+            config: config.clone(),
+            augment,
+        })
+    }
+
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Reads the image and encodes the conversations.
+    ///
+    /// # Errors
+    /// An image that cannot be read, or masks of another size than the image, by the file's name.
+    pub fn prepare(&self, sample: Sample, rng: &mut dyn RngCore) -> Result<Example, TrainError> {
+        let mut image = read_image(&sample.image)
+            .map_err(|e| TrainError::Unusable(format!("{}: {e}", sample.image.display())))?;
+        let (width, height) = image.dimensions();
+        let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
+        for conversation in &sample.conversations {
+            let ids = self.encoder.encode(conversation)?;
+            for (mask, phrase) in conversation.masks.iter().zip(&conversation.phrases).take(ids.masks) {
+                if (mask.width, mask.height) != (width, height) {
+                    return Err(TrainError::Unusable(format!(
+                        "{}: the image is {width}×{height}, its mask {}×{}",
+                        sample.image.display(),
+                        mask.width,
+                        mask.height
+                    )));
+                }
+                masks.push(mask.clone());
+                phrases.push(phrase.to_lowercase());
+            }
+            encoded.push(ids);
+        }
+        let mut classes = sample.classes;
+        if self.augment {
+            brighten(&mut image, rng);
+            let sided = |phrase: &String| ["left", "right"].iter().any(|side| phrase.contains(side));
+            let flip: bool = rng.random();
+            if flip && !phrases.iter().any(sided) {
+                image::imageops::flip_horizontal_in_place(&mut image);
+                for mask in &mut masks {
+                    mirror(&mut mask.pixels, width);
+                }
+                if let Some(classes) = &mut classes {
+                    mirror(&mut classes.pixels, width);
+                }
+            }
+        }
+        let sam = self.sam.preprocess(&image);
+        let clip = self.clip.preprocess(&image, ClipFit::Crop);
+        let patches = classes.map(|classes| self.patches(&classes, sam.resized));
+        Ok(Example {
+            image: sample.image,
+            resized: sam.resized,
+            original: sam.original,
+            sam_pixels: tensor(sam.pixels)?,
+            clip_pixels: tensor(clip)?,
+            sequence: PackedSequence::new(
+                &encoded,
+                self.config.clip.num_features(),
+                self.config.tokens.seg,
+            ),
+            masks,
+            phrases: phrases
+                .iter()
+                .map(|phrase| self.encoder.tokenizer().encode_text(phrase))
+                .collect(),
+            patches,
+        })
+    }
+
+    fn patches(&self, classes: &ClassMap, resized: (usize, usize)) -> PatchTruth {
+        let (height, width) = (classes.height as f64, classes.width as f64);
+        let sam_grid = self.config.sam.grid();
+        let scale = height / resized.0 as f64;
+        let side = self.config.sam.image_size as f64 * scale;
+        let clip_grid = self.config.clip.image_size / self.config.clip.patch_size;
+        // The short side is resized to `size`, and the middle `crop` of it is what the tower sees.
+        let short = height.min(width);
+        let crop = short * self.config.clip_preprocess.crop as f64
+            / self.config.clip_preprocess.size as f64;
+        PatchTruth {
+            sam: patch_labels(classes, (0.0, 0.0, side), sam_grid),
+            tower: patch_labels(
+                classes,
+                ((width - crop) / 2.0, (height - crop) / 2.0, crop),
+                clip_grid,
+            ),
+        }
+    }
+}
+
+fn tensor(pixels: ndarray::Array3<f32>) -> Result<Tensor, TrainError> {
+    let shape = pixels.dim();
+    let values = pixels.into_raw_vec_and_offset().0;
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+fn mirror<T>(pixels: &mut [T], width: u32) {
+    pixels
+        .chunks_exact_mut(width.max(1) as usize)
+        .for_each(<[T]>::reverse);
+}
+
+/// Another lamp: each channel scaled by 0.85 to 1.15.
+fn brighten(image: &mut RgbImage, rng: &mut dyn RngCore) {
+    let gains: [f32; 3] = {
+        let all: f32 = rng.random_range(0.85..1.15);
+        std::array::from_fn(|_| all * rng.random_range(0.96..1.04))
+    };
+    for pixel in image.pixels_mut() {
+        for (value, gain) in pixel.0.iter_mut().zip(gains) {
+            *value = (f32::from(*value) * gain).min(255.0) as u8;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Features of frozen encoders, computed once for each image.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use candle_core::Tensor;
+
+use crate::train::TrainError;
+
+/// Keeps what a frozen encoder made of an image, up to a number of images; after that it computes anew.
+#[derive(Debug)]
+pub struct FeatureCache {
+    features: Mutex<HashMap<PathBuf, Tensor>>,
+    images: usize,
+}
+
+impl FeatureCache {
+    pub fn new(images: usize) -> Self {
+        Self {
+            features: Mutex::default(),
+            images,
+        }
+    }
+
+    /// What is held for the image, or what `compute` gives.
+    pub fn get_or(
+        &self,
+        image: &Path,
+        compute: impl FnOnce() -> Result<Tensor, TrainError>,
+    ) -> Result<Tensor, TrainError> {
+        if let Some(found) = self.lock().get(image) {
+            return Ok(found.clone());
+        }
+        let features = compute()?.detach();
+        let mut held = self.lock();
+        if held.len() < self.images {
+            held.insert(image.to_owned(), features.clone());
+        }
+        Ok(features)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Tensor>> {
+        // What a thread that died left is whole: an entry is inserted or not.
+        self.features.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,148 @@
+//! What is minimised: an image and what is said about it → losses and gradients.
+//!
+//! [`Reasoning`] is the paper's: the language model answers, the hidden state behind `[SEG]` becomes a mask.
+//! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
+
+mod example;
+mod features;
+mod patches;
+mod reasoning;
+mod vision;
+
+pub use example::{Example, Preparation};
+pub use features::FeatureCache;
+pub use patches::patch_labels;
+pub use reasoning::Reasoning;
+pub use vision::{Vision, VisionDims};
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+
+use super::{Gradients, Parameters, TrainError};
+
+/// How much each loss counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossWeights {
+    pub ce: f64,
+    pub bce: f64,
+    pub dice: f64,
+    /// Cross-entropy of every patch's class ([`Vision`]).
+    pub patch: f64,
+    /// Squared error of the mask decoder's own estimate of its IoU; 0 in the reference, which never trains it.
+    pub iou: f64,
+}
+
+/// What the losses of one image are divided by: the totals of the batch it belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    pub tokens: usize,
+    pub masks: usize,
+    pub patches: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.masks += other.masks;
+        self.patches += other.patches;
+    }
+}
+
+/// The losses by name, weighted, each a share of the batch's: `ce`, `bce`, `dice`, …
+pub type Losses = BTreeMap<&'static str, f64>;
+
+/// What one image gave.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub losses: Losses,
+    pub gradients: Gradients,
+    /// Intersection and union of every mask, in pixels.
+    pub overlaps: Vec<(f64, f64)>,
+}
+
+/// How an image is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// The totals of the batch.
+    pub totals: Counts,
+    /// Multiplies all losses: one over the number of accumulated batches.
+    pub factor: f64,
+    /// The seed of the dropout, and gradients; without it the image is only measured.
+    pub learn: Option<u64>,
+}
+
+/// An objective: prepared once, then called from several threads.
+pub trait Objective: Send + Sync {
+    /// Sizes of what the example adds to the totals.
+    fn counts(&self, example: &Example) -> Counts;
+
+    /// Losses of one image, and their gradients where `pass.learn` asks for them.
+    fn run(
+        &self,
+        parameters: &Parameters,
+        example: &Example,
+        pass: Pass,
+    ) -> Result<Outcome, TrainError>;
+}
+
+/// One weighted loss on its way into the sum.
+struct Terms {
+    sum: Option<Tensor>,
+    losses: Losses,
+}
+
+impl Terms {
+    fn new() -> Self {
+        Self {
+            sum: None,
+            losses: Losses::new(),
+        }
+    }
+
+    /// Adds `factor · loss`, a scalar; nothing where the factor is 0.
+    fn add(
+        &mut self,
+        name: &'static str,
+        loss: &Tensor,
+        factor: f64,
+    ) -> candle_core::Result<()> {
+        if factor == 0.0 {
+            return Ok(());
+        }
+        let term = (loss * factor)?;
+        let value = f64::from(term.to_scalar::<f32>()?);
+        *self.losses.entry(name).or_default() += value;
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => (sum + term)?,
+            None => term,
+        });
+        Ok(())
+    }
+}
+
+/// Pixels in both masks and in either, without the ignored ones, for logits over 0.
+///
+/// # Shapes
+/// `logits` `(masks, height, width)`.
+fn overlaps(
+    logits: &Tensor,
+    masks: &[crate::data::TruthMask],
+) -> candle_core::Result<Vec<(f64, f64)>> {
+    use crate::data::TruthMask;
+    let rows = logits.detach().flatten_from(1)?.to_vec2::<f32>()?;
+    Ok(rows
+        .iter()
+        .zip(masks)
+        .map(|(logits, truth)| {
+            let (mut both, mut either) = (0u32, 0u32);
+            for (z, t) in logits.iter().zip(&truth.pixels) {
+                let valid = *t != TruthMask::IGNORED;
+                let (a, b) = (*z > 0.0 && valid, *t == 1);
+                both += u32::from(a && b);
+                either += u32::from(a || b);
+            }
+            (f64::from(both), f64::from(either))
+        })
+        .collect())
+}

@@ -1,0 +1,54 @@
+//! Classes of an image's patches.
+
+use crate::data::ClassMap;
+
+/// The most frequent class within each cell of a square grid; [`ClassMap::IGNORED`] for cells that lie outside the
+/// image or have no class.
+///
+/// `square` is the grid's left, top and side, in pixels of the map. Returns `grid²` labels, row by row.
+pub fn patch_labels(classes: &ClassMap, square: (f64, f64, f64), grid: usize) -> Vec<u16> {
+    let (left, top, side) = square;
+    let cell = side / grid as f64;
+    let range = |start: f64, end: f64, limit: u32| {
+        let clamp = |v: f64| v.round().clamp(0.0, f64::from(limit)) as usize;
+        clamp(start)..clamp(end)
+    };
+    let mut labels = Vec::with_capacity(grid * grid);
+    let mut counts: Vec<(u16, u32)> = Vec::new();
+    for row in 0..grid {
+        let y = top + row as f64 * cell;
+        for column in 0..grid {
+            let x = left + column as f64 * cell;
+            counts.clear();
+            for py in range(y, y + cell, classes.height) {
+                let line = &classes.pixels[py * classes.width as usize..];
+                for class in &line[range(x, x + cell, classes.width)] {
+                    match counts.iter_mut().find(|(c, _)| c == class) {
+                        Some((_, n)) => *n += 1,
+                        None => counts.push((*class, 1)),
+                    }
+                }
+            }
+            let best = counts.iter().max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)));
+            labels.push(best.map_or(ClassMap::IGNORED, |(class, _)| *class));
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_majority_names_a_patch_and_outside_there_is_none() {
+        let classes = ClassMap {
+            width: 4,
+            height: 2,
+            pixels: vec![7, 7, 1, 2, 7, 3, 2, 2],
+        };
+        let none = ClassMap::IGNORED;
+        assert_eq!(patch_labels(&classes, (0.0, 0.0, 4.0), 2), [7, 2, none, none]);
+        assert_eq!(patch_labels(&classes, (1.0, 0.0, 2.0), 1), [1]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The learning rate over the steps.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    Constant,
+    /// To 0 at the last step (DeepSpeed's WarmupDecayLR, which the reference uses).
+    Linear,
+    Cosine,
+}
+
+/// Linear warm-up, then a decay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    pub lr: f64,
+    pub warmup: u64,
+    pub steps: u64,
+    pub decay: Decay,
+}
+
+impl Schedule {
+    /// Learning rate of update `step`, counted from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.lr * (step + 1) as f64 / self.warmup as f64;
+        }
+        let span = self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let done = ((step - self.warmup) as f64 / span).min(1.0);
+        self.lr
+            * match self.decay {
+                Decay::Constant => 1.0,
+                Decay::Linear => 1.0 - done,
+                Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warms_up_and_decays() {
+        let schedule = |decay| Schedule {
+            lr: 1.0,
+            warmup: 10,
+            steps: 110,
+            decay,
+        };
+        let linear = schedule(Decay::Linear);
+        assert_eq!(linear.at(0), 0.1);
+        assert_eq!(linear.at(9), 1.0);
+        assert_eq!(linear.at(60), 0.5);
+        assert_eq!(linear.at(110), 0.0);
+        assert!((schedule(Decay::Cosine).at(60) - 0.5).abs() < 1e-12);
+        assert_eq!(schedule(Decay::Constant).at(1000), 1.0);
+    }
+}

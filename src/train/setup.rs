@@ -1,0 +1,192 @@
+//! From a configuration to everything a run consists of.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use super::config::{ObjectiveKind, TrainConfig};
+use super::init::{new_model, open_tokenizer};
+use super::objective::{Example, Objective, Preparation, Reasoning, Vision, VisionDims};
+use super::{LoraSpec, Parameters, TrainError};
+use crate::data::{GroupSpec, Mixture, MixtureOptions};
+use crate::weights::{LisaConfig, ModelDir};
+
+/// Samples whose texts a new model's tokenizer is trained on.
+const TOKENIZER_SAMPLES: u64 = 4000;
+
+/// Everything a run consists of, before its first step.
+pub struct Setup {
+    /// The model directory that is trained.
+    pub model: PathBuf,
+    pub parameters: Parameters,
+    pub objective: Box<dyn Objective>,
+    pub data: Mixture,
+    pub preparation: Preparation,
+    /// Prepared once: the same images each time.
+    pub validation: Vec<Example>,
+}
+
+impl Setup {
+    /// # Errors
+    /// Whatever is missing or broken, by name.
+    pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
+        let data = open_data(config)?;
+        let path = model_path(config, &data)?;
+        let model = ModelDir::open(&path)?;
+        let device = open_device(&config.run.device)?;
+        let mut parameters = Parameters::open(&model, config.model.dtype.into(), &device)?;
+        let mut unreached = Vec::new();
+        if config.objective.iou == 0.0 {
+            unreached.push("iou_prediction_head");
+        }
+        parameters.train(&config.trainable.full, &unreached)?;
+        if let Some(lora) = &config.trainable.lora {
+            let spec = LoraSpec {
+                rank: lora.rank,
+                alpha: lora.alpha,
+                dropout: lora.dropout,
+            };
+            parameters.add_lora(&lora.targets, spec, config.run.seed)?;
+        }
+        let objective = open_objective(config, &model.config, &data, &mut parameters)?;
+        let tokenizer = open_tokenizer(&path)?;
+        let preparation = |augment| {
+            let tokenizer = tokenizer.clone();
+            Preparation::new(&model.config, tokenizer, config.data.max_tokens, augment)
+        };
+        Ok(Self {
+            validation: open_validation(config, &preparation(false)?)?,
+            preparation: preparation(config.data.augment)?,
+            model: path,
+            parameters,
+            objective,
+            data,
+        })
+    }
+}
+
+/// The datasets of a configuration.
+pub fn open_data(config: &TrainConfig) -> Result<Mixture, TrainError> {
+    mixture(config, &config.data.groups, config.run.seed)
+}
+
+fn mixture(
+    config: &TrainConfig,
+    groups: &[super::config::GroupConfig],
+    seed: u64,
+) -> Result<Mixture, TrainError> {
+    let groups: Vec<GroupSpec> = groups
+        .iter()
+        .map(|group| GroupSpec {
+            datasets: group.datasets.clone(),
+            rate: group.rate,
+        })
+        .collect();
+    let options = MixtureOptions {
+        samples_per_image: config.data.samples_per_image,
+        explanatory: config.data.explanatory,
+    };
+    Ok(Mixture::open(&config.data.root, &groups, options, seed)?)
+}
+
+fn open_validation(
+    config: &TrainConfig,
+    preparation: &Preparation,
+) -> Result<Vec<Example>, TrainError> {
+    if config.data.validation.is_empty() {
+        return Ok(Vec::new());
+    }
+    let data = mixture(config, &config.data.validation, config.run.seed)?;
+    (0..config.run.validation_images as u64)
+        .map(|index| preparation.prepare(data.sample(index)?, &mut data.rng(index)))
+        .collect()
+}
+
+/// The model directory to train: the one named, or a new one in `run.out`.
+fn model_path(config: &TrainConfig, data: &Mixture) -> Result<PathBuf, TrainError> {
+    let Some(init) = &config.model.init else {
+        return config.model.dir.clone().ok_or_else(|| {
+            TrainError::Unusable(
+                "no model: give --model DIR, model.dir, or model.init for a new one".to_owned(),
+            )
+        });
+    };
+    let path = config.run.out.join("init");
+    if !path.join("lisa.json").is_file() {
+        let mut texts = texts_of(data)?;
+        for name in &config.model.texts {
+            let group = super::config::GroupConfig {
+                datasets: name.clone(),
+                rate: 1.0,
+            };
+            texts.extend(texts_of(&mixture(config, &[group], config.run.seed)?)?);
+        }
+        new_model(
+            &LisaConfig::read(init)?,
+            texts.iter().map(String::as_str),
+            config.model.vocab_size,
+            config.run.seed,
+            &path,
+        )?;
+    }
+    Ok(path)
+}
+
+/// Questions, answers and phrases of the first samples.
+fn texts_of(data: &Mixture) -> Result<Vec<String>, TrainError> {
+    let mut texts = Vec::new();
+    for index in 0..TOKENIZER_SAMPLES.min(data.len() as u64) {
+        for conversation in data.sample(index)?.conversations {
+            for turn in conversation.turns {
+                texts.extend([turn.question, turn.answer.replace("[SEG]", "")]);
+            }
+        }
+    }
+    Ok(texts)
+}
+
+fn open_objective(
+    config: &TrainConfig,
+    model: &LisaConfig,
+    data: &Mixture,
+    parameters: &mut Parameters,
+) -> Result<Box<dyn Objective>, TrainError> {
+    let weights = config.objective.weights();
+    Ok(match config.objective.kind {
+        ObjectiveKind::Reasoning => {
+            let mut objective = Reasoning::new(model, weights, config.run.cached_images);
+            objective.checkpoint_activations = config.run.checkpoint_activations;
+            Box::new(objective)
+        }
+        ObjectiveKind::Vision => {
+            let dims = VisionDims {
+                vocab: model.llama.vocab_size,
+                classes: data.classes(),
+            };
+            Box::new(Vision::new(model, weights, dims, parameters, config.run.seed)?)
+        }
+    })
+}
+
+/// `cpu`, `cuda`, `cuda:1`.
+pub fn open_device(name: &str) -> Result<Device, TrainError> {
+    let index = match name.split_once(':') {
+        None if name == "cpu" => return Ok(Device::Cpu),
+        None if name == "cuda" => Some(0),
+        Some(("cuda", index)) => index.parse().ok(),
+        _ => None,
+    };
+    let Some(index) = index else {
+        return Err(TrainError::Unusable(format!(
+            "run.device is '{name}'; accepted: cpu, cuda, cuda:N"
+        )));
+    };
+    Ok(Device::new_cuda(index)?)
+}
+
+/// Where a model directory's tokenizer is.
+pub fn tokenizer_json(model: &Path) -> Result<String, TrainError> {
+    let path = model.join("tokenizer.json");
+    std::fs::read_to_string(&path).map_err(TrainError::io(path))
+}
+

@@ -1,0 +1,307 @@
+//! The training loop.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+use super::adamw::{AdamWConfig, GroupSettings};
+use super::batch::Workers;
+use super::checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
+use super::config::TrainConfig;
+use super::ema::{snapshot, Ema};
+use super::metrics::{MetricsFile, Record};
+use super::objective::{Example, Objective, Preparation};
+use super::setup::Setup;
+use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
+use crate::data::{Loader, Mixture};
+
+/// A run: everything that changes while it goes on.
+pub struct Trainer {
+    config: TrainConfig,
+    model: PathBuf,
+    parameters: Parameters,
+    objective: Box<dyn Objective>,
+    optimizer: AdamW,
+    ema: Option<Ema>,
+    workers: Workers,
+    data: Arc<Mixture>,
+    preparation: Arc<Preparation>,
+    validation: Vec<Example>,
+    metrics: MetricsFile,
+    /// Updates made.
+    step: u64,
+    best: Option<(u64, f64)>,
+}
+
+/// Why [`Trainer::run`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Finished,
+    /// The step under way was finished and saved.
+    Stopped,
+}
+
+impl Trainer {
+    /// Sets a run up; with `resume` it goes on where the last checkpoint in `run.out` was written.
+    ///
+    /// # Errors
+    /// A folder that holds another run, a checkpoint of other settings, anything missing, by name.
+    pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
+        let out = config.run.out.clone();
+        let last = out.join(LAST);
+        if last.exists() && !resume {
+            return Err(TrainError::Unusable(format!(
+                "{}: a run is there already; `--resume` goes on with it, another `run.out` starts anew",
+                out.display()
+            )));
+        }
+        if resume && !last.exists() {
+            tracing::info!("{}: no checkpoint yet, beginning anew", out.display());
+        }
+        std::fs::create_dir_all(&out).map_err(TrainError::io(&out))?;
+        let Setup {
+            model,
+            parameters,
+            objective,
+            data,
+            preparation,
+            validation,
+        } = Setup::new(&config)?;
+        let settings = &config.optimizer;
+        let group = |name: &str| {
+            let group = settings.groups.iter().find(|g| name.contains(&g.pattern));
+            GroupSettings {
+                lr_scale: group.map_or(1.0, |g| g.lr_scale),
+                weight_decay: group
+                    .and_then(|g| g.weight_decay)
+                    .unwrap_or(settings.weight_decay),
+            }
+        };
+        let adamw = AdamWConfig {
+            beta1: settings.beta1,
+            beta2: settings.beta2,
+            eps: settings.eps,
+        };
+        let mut optimizer = AdamW::new(&parameters, adamw, group)?;
+        let mut ema = match settings.ema {
+            0.0 => None,
+            decay => Some(Ema::new(&parameters, decay)?),
+        };
+        let (mut step, mut best, mut keep) = (0, None, 0);
+        if last.exists() {
+            let (state, tensors) = read_checkpoint(&last)?;
+            same_run(&state, &config, &last)?;
+            for name in parameters.trained().keys() {
+                let tensor = tensors.get(name).ok_or_else(|| {
+                    TrainError::Unusable(format!("{}: it lacks {name}", last.display()))
+                })?;
+                parameters.set(name, tensor)?;
+            }
+            optimizer.restore(&tensors, state.step)?;
+            if let Some(ema) = &mut ema {
+                ema.restore(&tensors)?;
+            }
+            (step, best, keep) = (state.step, state.best, state.metrics_bytes);
+        }
+        let on_cpu = parameters.device().is_cpu();
+        Ok(Self {
+            metrics: MetricsFile::open(&out, keep)?,
+            workers: Workers::new(if on_cpu { config.run.workers } else { 1 })?,
+            config,
+            model,
+            parameters,
+            objective,
+            optimizer,
+            ema,
+            data: Arc::new(data),
+            preparation: Arc::new(preparation),
+            validation,
+            step,
+            best,
+        })
+    }
+
+    /// Updates made so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Trains to the last step, or until `stop` is set. `observe` sees every record as it is written.
+    pub fn run(
+        &mut self,
+        stop: &AtomicBool,
+        mut observe: impl FnMut(&Record),
+    ) -> Result<Ended, TrainError> {
+        let images = self.config.images_per_step();
+        let loader = self.loader(images as u64 * self.step);
+        while self.step < self.config.run.steps {
+            if stop.load(Ordering::Relaxed) {
+                self.save()?;
+                return Ok(Ended::Stopped);
+            }
+            let started = Instant::now();
+            let mut examples = Vec::with_capacity(images);
+            for _ in 0..images {
+                examples.push(loader.next()?);
+            }
+            let mut record = self.update(&examples)?;
+            record.seconds = Some(started.elapsed().as_secs_f64());
+            self.metrics.write(&record)?;
+            observe(&record);
+            let run = &self.config.run;
+            let done = self.step == run.steps;
+            if !self.validation.is_empty() && (self.step % run.validate_every == 0 || done) {
+                let record = self.validate()?;
+                self.metrics.write(&record)?;
+                observe(&record);
+                self.keep_best(&record)?;
+            }
+            if self.step % self.config.run.save_every == 0 || done {
+                self.save()?;
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    fn loader(&self, first: u64) -> Loader<Example, TrainError> {
+        let (data, preparation) = (self.data.clone(), self.preparation.clone());
+        let ahead = 2 * self.config.images_per_step();
+        Loader::new(self.config.run.loaders, ahead, first, move |index| {
+            let sample = data.sample(index)?;
+            preparation.prepare(sample, &mut data.rng(index))
+        })
+    }
+
+    /// One update.
+    fn update(&mut self, examples: &[Example]) -> Result<Record, TrainError> {
+        let seed = (self.config.run.seed << 32) ^ (self.step * examples.len() as u64);
+        let mut outcome = self.workers.run(
+            self.objective.as_ref(),
+            &self.parameters,
+            examples,
+            self.config.run.batch_size,
+            Some(seed),
+        )?;
+        let loss: f64 = outcome.losses.values().sum();
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.step + 1,
+                loss,
+            });
+        }
+        let gradients: &mut Gradients = &mut outcome.gradients;
+        let norm = gradients.clip(self.config.optimizer.clip_norm)?;
+        let lr = self.config.schedule().at(self.step);
+        self.optimizer.step(&self.parameters, gradients, lr)?;
+        self.step += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.parameters, self.step)?;
+        }
+        let mut record = Record::new(self.step, "train", outcome.losses, &outcome.overlaps);
+        record.lr = Some(lr);
+        record.grad_norm = Some(norm);
+        Ok(record)
+    }
+
+    /// Measures the held-out images, with the averaged tensors where an average is kept.
+    pub fn validate(&mut self) -> Result<Record, TrainError> {
+        let own = match &self.ema {
+            Some(ema) => {
+                let own = snapshot(&self.parameters);
+                let own: BTreeMap<String, Tensor> = own
+                    .into_iter()
+                    .map(|(name, tensor)| Ok((name, tensor.copy()?)))
+                    .collect::<candle_core::Result<_>>()?;
+                set_all(&self.parameters, ema.average())?;
+                Some(own)
+            }
+            None => None,
+        };
+        let outcome = self.workers.run(
+            self.objective.as_ref(),
+            &self.parameters,
+            &self.validation,
+            self.validation.len(),
+            None,
+        );
+        if let Some(own) = own {
+            set_all(&self.parameters, &own)?;
+        }
+        let outcome = outcome?;
+        Ok(Record::new(self.step, "validation", outcome.losses, &outcome.overlaps))
+    }
+
+    /// gIoU where there are masks; otherwise the loss, negated.
+    fn keep_best(&mut self, record: &Record) -> Result<(), TrainError> {
+        let score = record.giou.unwrap_or(-record.loss);
+        if self.best.is_none_or(|(_, best)| score > best) {
+            self.best = Some((self.step, score));
+            let tensors = match &self.ema {
+                Some(ema) => ema.average().clone(),
+                None => snapshot(&self.parameters),
+            };
+            let state = self.state()?;
+            write_checkpoint(&self.config.run.out, BEST, &state, &tensors)?;
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<CheckpointState, TrainError> {
+        Ok(CheckpointState {
+            step: self.step,
+            config: toml::to_string(&self.config)
+                .map_err(|e| TrainError::Unusable(format!("writing the configuration: {e}")))?,
+            model: self.model.clone(),
+            best: self.best,
+            metrics_bytes: self.metrics.sync()?,
+            lora_scale: self.parameters.lora().map(|l| l.alpha / l.rank as f64),
+        })
+    }
+
+    /// Writes the last checkpoint and the curve.
+    pub fn save(&mut self) -> Result<(), TrainError> {
+        let mut tensors = snapshot(&self.parameters);
+        tensors.extend(self.optimizer.state());
+        if let Some(ema) = &self.ema {
+            tensors.extend(ema.average().iter().map(|(n, t)| (format!("ema.{n}"), t.clone())));
+        }
+        let state = self.state()?;
+        let out = &self.config.run.out;
+        write_checkpoint(out, LAST, &state, &tensors)?;
+        draw_curve(&read_metrics(out)?, &out.join("loss.png"))
+    }
+}
+
+fn set_all(parameters: &Parameters, tensors: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
+    tensors
+        .iter()
+        .try_for_each(|(name, tensor)| parameters.set(name, tensor))
+}
+
+/// A resumed run has to be the same run. Where it ends, and how it is spread over threads, may change.
+fn same_run(state: &CheckpointState, config: &TrainConfig, path: &Path) -> Result<(), TrainError> {
+    let neutral = |mut config: TrainConfig| {
+        let run = &mut config.run;
+        (run.workers, run.loaders, run.save_every, run.cached_images) = (1, 1, 1, 0);
+        config
+    };
+    let theirs = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
+        path: path.to_owned(),
+        reason,
+    })?;
+    if neutral(theirs) == neutral(config.clone()) {
+        return Ok(());
+    }
+    Err(TrainError::Unusable(format!(
+        "{}: it belongs to a run with other settings; another `run.out` starts anew, the old settings resume it",
+        path.display()
+    )))
+}

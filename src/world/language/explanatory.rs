@@ -1,0 +1,30 @@
+//! Questions by purpose or property that also ask why.
+
+use rand::seq::IndexedRandom;
+use rand::Rng;
+
+use super::reasoning::{answerable, Answerable};
+use super::view::View;
+use super::wording::{query, question_and_why};
+use super::{Dialogue, QuestionKind, Turn};
+use crate::world::Split;
+
+/// One question for each intent that the scene answers. The answer is `It is [SEG].` and the reason.
+pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+    let ask = |fitting: &Answerable| {
+        let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
+        let because = fitting.because();
+        Some(Dialogue {
+            kind: QuestionKind::Explanatory,
+            turns: vec![Turn {
+                question: question_and_why(&query, rng),
+                answer: format!("It is [SEG]. {because}"),
+                targets: vec![fitting.objects.clone()],
+            }],
+            query,
+            explanation: Some(because),
+            names: vec![fitting.category],
+        })
+    };
+    answerable(view).iter().filter_map(ask).collect()
+}

@@ -1,0 +1,73 @@
+//! Questions by purpose or property, where one category alone is the answer.
+
+use rand::seq::IndexedRandom;
+use rand::Rng;
+
+use super::knowledge::{knowledge, Intent};
+use super::view::View;
+use super::wording::{answer, query, question};
+use super::{Dialogue, QuestionKind, Turn};
+use crate::world::catalogue::Category;
+use crate::world::Split;
+
+/// An intent that the scene answers.
+pub struct Answerable {
+    pub intent: &'static Intent,
+    pub category: Category,
+    /// All its objects; at least one.
+    pub objects: Vec<usize>,
+}
+
+impl Answerable {
+    pub fn kind(&self) -> QuestionKind {
+        match self.intent.world {
+            true => QuestionKind::WorldKnowledge,
+            false => QuestionKind::Reasoning,
+        }
+    }
+
+    /// Why it is the answer.
+    pub fn because(&self) -> String {
+        self.intent.because.replace("{x}", self.category.name())
+    }
+}
+
+/// All intents to which exactly one category in the scene is an answer, and nothing might be taken for another.
+pub fn answerable(view: &View) -> Vec<Answerable> {
+    let fits = |intent: &'static Intent| {
+        let mut answers = intent
+            .answers
+            .iter()
+            .copied()
+            .filter(|c| view.any_of(&[*c]));
+        let category = answers.next()?;
+        if answers.next().is_some() || view.any_of(&intent.unless) {
+            return None;
+        }
+        Some(Answerable {
+            intent,
+            category,
+            objects: view.visible_of(&[category])?,
+        })
+    };
+    knowledge().intents.iter().filter_map(fits).collect()
+}
+
+/// One question for each intent that the scene answers.
+pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+    let ask = |fitting: &Answerable| {
+        let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
+        Some(Dialogue {
+            kind: fitting.kind(),
+            turns: vec![Turn {
+                question: question(&query, rng),
+                answer: answer(split, rng),
+                targets: vec![fitting.objects.clone()],
+            }],
+            query,
+            explanation: Some(fitting.because()),
+            names: vec![fitting.category],
+        })
+    };
+    answerable(view).iter().filter_map(ask).collect()
+}
