@@ -11,18 +11,22 @@
 //! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
 //! | [`data`] | datasets on disk, the training-data formulation |
+//! | [`eval`] | metrics, reports |
+//! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod data;
 pub mod engine;
+pub mod eval;
 pub mod image;
 pub mod model;
 pub mod nn;
 pub mod text;
 pub mod train;
 pub mod weights;
+pub mod world;
 
 #[cfg(feature = "ros")]
 pub mod ros;

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
 mod support;
+#[path = "training/golden.rs"]
+mod training;
 
 use candle_core::{DType, Device, Tensor};
 use lisa::engine::{AnswerOptions, Engine, EngineConfig, Frame, Request};

@@ -17,6 +17,7 @@ mod model_args;
 mod output;
 mod segment;
 mod train;
+mod world;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ enum Command {
     Chat(chat::Args),
     Train(train::Args),
     Merge(merge::Args),
+    World(world::Args),
 }
 
 /// Parses, runs, and says on one line what went wrong.
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::run(args),
         Command::Train(args) => train::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::World(args) => world::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

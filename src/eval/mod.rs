@@ -10,8 +10,9 @@
 //! | `case` | one question, what was answered, what is true |
 //! | `tally`, `report` | cases to scores; their definitions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays |
-//! | `html`, with `report.css` | the page |
+//! | `html`, with `cards` and `report.css` | the page |
 
+mod cards;
 mod case;
 mod error;
 mod gallery;

@@ -1,10 +1,12 @@
 //! The table, the floor and the wall behind: what is there where no object is.
 
+use std::f32::consts::TAU;
+
 use super::paint::{hash, noise};
 use super::primitive::Ray;
 use super::vector::{v, Vec3};
 
-/// How a surface is patterned, with a linear colour for each of two tones.
+/// How a surface is patterned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
     Plain,
@@ -100,7 +102,6 @@ impl Table {
                 on_table: true,
             });
         }
-        // The table's front edge, 4 cm thick.
         let wall = (self.wall_distance - o.y) / d.y;
         let floor = (FLOOR - o.z) / d.z;
         if floor > 0.0 && (wall <= 0.0 || floor < wall) {
@@ -150,8 +151,8 @@ impl Covering {
                 a.mix(b, 0.25 * shade + 0.6 * ring)
             }
             Pattern::Cloth => {
-                let (u, w) = (x * 14.0, y * 14.0);
-                let weave = 0.5 + 0.25 * ((u * 6.283).sin() + (w * 6.283).sin());
+                let (u, w) = (x * 14.0 * TAU, y * 14.0 * TAU);
+                let weave = 0.5 + 0.25 * (u.sin() + w.sin());
                 a.mix(b, 0.45 * weave + 0.3 * noise(x * 2.0, y * 2.0, 4))
             }
             Pattern::Gingham => {

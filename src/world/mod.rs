@@ -12,14 +12,18 @@ pub mod scene;
 
 mod assembly;
 mod backdrop;
+mod drawing;
 mod paint;
 mod primitive;
 mod raster;
 mod render;
 mod sample;
+mod setting;
+mod shade;
 mod shapes;
 mod vector;
 
+pub use backdrop::{Covering, Pattern};
 pub use camera::{Camera, Intrinsics, Pose};
 pub use catalogue::{Category, Colour};
 pub use render::render;

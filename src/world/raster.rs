@@ -112,6 +112,9 @@ pub fn layer(
     };
     let mut samples = vec![nothing; w * h];
     for (index, (part, r)) in parts.iter().zip(&rects).enumerate() {
+        if r.x1 <= r.x0 || r.y1 <= r.y0 {
+            continue;
+        }
         let corner: Ray = camera.ray(k, 0.0, 0.0);
         let along = camera.ray(k, 1.0, 0.0).direction - corner.direction;
         let down = camera.ray(k, 0.0, 1.0).direction - corner.direction;

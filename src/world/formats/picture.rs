@@ -72,10 +72,12 @@ pub(super) fn make_folder(path: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(path).map_err(WriteError::io(path))
 }
 
-fn remove(path: &Path) -> Result<(), WriteError> {
+/// Whether there was one.
+pub(super) fn remove(path: &Path) -> Result<bool, WriteError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(WriteError::io(path)(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(WriteError::io(path)(error)),
     }
 }
 

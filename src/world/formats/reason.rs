@@ -2,25 +2,48 @@
 //! `explanatory/SPLIT.json` lists what is said beyond the mask: an explanation of it, or, for an item without
 //! shapes, the whole answer that there is nothing to segment (an extension; ReasonSeg itself has no such items).
 //!
+//! An item of several turns has the earlier ones in `history`, which is an extension too.
+//!
 //! The file holds the question as it stands; who reads it for training puts it in the words that ask for a mask.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rand::seq::SliceRandom;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::contour::{polygons, Polygon};
 use super::listing::{read_json, write_json, write_json_pretty, Gathered};
-use super::picture::make_folder;
+use super::picture::{make_folder, remove};
 use super::write::{split_name, Item, Made, Plan, Sink};
 use super::{Format, WriteError};
-use crate::world::language::{Dialogue, Query, QuestionKind};
+use crate::world::language::{Dialogue, Query, QuestionKind, Turn};
 
 #[derive(Serialize)]
 struct Annotation<'a> {
     text: [&'a str; 1],
     is_sentence: bool,
     shapes: Vec<Shape>,
+    /// Earlier turns of the conversation (an extension).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history: Vec<HistoryTurn<'a>>,
+}
+
+#[derive(Serialize)]
+struct HistoryTurn<'a> {
+    question: &'a str,
+    answer: &'a str,
+}
+
+impl<'a> HistoryTurn<'a> {
+    fn new(turn: &'a Turn) -> Self {
+        Self {
+            question: &turn.question,
+            answer: &turn.answer,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -48,6 +71,8 @@ pub(super) struct ReasonSeg {
     list: PathBuf,
     numbers: std::ops::Range<u64>,
     kinds: Vec<QuestionKind>,
+    /// Items of one scene.
+    most: usize,
     /// One entry for each item, `None` where its mask says all.
     explanations: Gathered<Option<Explanation>>,
 }
@@ -66,8 +91,37 @@ impl ReasonSeg {
             part,
             numbers: plan.numbers.clone(),
             kinds: plan.options.reason_kinds.clone(),
+            most: plan.options.questions_per_scene.unwrap_or(usize::MAX),
             explanations: Gathered::default(),
         })
+    }
+
+    /// As many as are wanted of a scene: of each kind in turn, from another kind on in each scene.
+    fn chosen<'a>(&self, item: &Item<'a>) -> Vec<&'a Dialogue> {
+        let mut rng = ChaCha8Rng::seed_from_u64(item.number);
+        let of_kind = |kind: &QuestionKind| {
+            let dialogues = item.told.dialogues.iter();
+            let mut fitting: Vec<_> = dialogues
+                .filter(|dialogue| dialogue.kind == *kind)
+                .collect();
+            fitting.shuffle(&mut rng);
+            fitting
+        };
+        let mut kinds: Vec<Vec<_>> = self.kinds.iter().map(of_kind).collect();
+        kinds.retain(|fitting| !fitting.is_empty());
+        let mut chosen = Vec::new();
+        let mut turn = item.number as usize;
+        while !kinds.is_empty() && chosen.len() < self.most {
+            let at = turn % kinds.len();
+            chosen.extend(kinds[at].pop());
+            if kinds[at].is_empty() {
+                kinds.remove(at);
+                turn = at;
+            } else {
+                turn = at + 1;
+            }
+        }
+        chosen
     }
 
     fn write(
@@ -76,7 +130,15 @@ impl ReasonSeg {
         name: &str,
         dialogue: &Dialogue,
     ) -> Result<Option<Explanation>, WriteError> {
-        let query = without_article(&dialogue.query);
+        let (query, is_sentence, history) = match dialogue.turns.split_last() {
+            // What is asked for comes in the first turn, and the mask of it in the last.
+            Some((last, history)) if !history.is_empty() => (&*last.question, true, history),
+            _ => (
+                without_article(&dialogue.query),
+                dialogue.query.is_sentence,
+                &[][..],
+            ),
+        };
         let image = format!("{name}.jpg");
         let inside = item.inside(dialogue.targets());
         let shapes = polygons(item.size().0, &inside);
@@ -92,8 +154,9 @@ impl ReasonSeg {
         };
         let annotation = Annotation {
             text: [query],
-            is_sentence: dialogue.query.is_sentence,
+            is_sentence,
             shapes: shapes.into_iter().map(shape).collect(),
+            history: history.iter().map(HistoryTurn::new).collect(),
         };
         item.picture.place(&self.part.join(&image))?;
         write_json(&self.part.join(format!("{name}.json")), &annotation)?;
@@ -110,12 +173,18 @@ impl ReasonSeg {
 
 impl Sink for ReasonSeg {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
-        let dialogues = item.told.dialogues.iter();
-        let wanted = dialogues.filter(|dialogue| self.kinds.contains(&dialogue.kind));
-        let explanations = wanted
-            .enumerate()
-            .map(|(i, dialogue)| self.write(item, &format!("{:09}_{i}", item.number), dialogue))
-            .collect::<Result<_, _>>()?;
+        let name = |i: usize| format!("{:09}_{i}", item.number);
+        let mut explanations = Vec::new();
+        for (i, dialogue) in self.chosen(item).into_iter().enumerate() {
+            explanations.push(self.write(item, &name(i), dialogue)?);
+        }
+        // What an earlier run made of the scene beyond that is no longer listed.
+        let left_over = |i: usize, ending: &str| self.part.join(format!("{}.{ending}", name(i)));
+        let mut i = explanations.len();
+        while remove(&left_over(i, "json"))? {
+            remove(&left_over(i, "jpg"))?;
+            i += 1;
+        }
         self.explanations.put(item.number, explanations);
         Ok(())
     }
@@ -143,6 +212,8 @@ fn number(explanation: &Explanation) -> Option<u64> {
 
 /// Noun phrases stand in LISA's short questions, which bring an article.
 pub(super) fn without_article(query: &Query) -> &str {
-    let article = (!query.is_sentence).then_some("the ").unwrap_or_default();
-    query.text.strip_prefix(article).unwrap_or(&query.text)
+    match query.is_sentence {
+        true => &query.text,
+        false => query.text.strip_prefix("the ").unwrap_or(&query.text),
+    }
 }

@@ -23,7 +23,7 @@ const TOPICS: [(&str, &Type); 5] = [
     ("/camera/image_raw", &IMAGE),
     ("/camera/camera_info", &CAMERA_INFO),
     ("/camera/depth/image", &IMAGE),
-    ("/instruction", &INSTRUCTION),
+    ("/instruction_stamped", &INSTRUCTION),
     ("/ground_truth/mask", &IMAGE),
 ];
 const SECOND: u64 = 1_000_000_000;

@@ -60,6 +60,7 @@ pub(super) fn told(seed: u64) -> Told {
             asked(QuestionKind::Explanatory, "Where can I put soup?", &[1]),
             asked(QuestionKind::Several, "the dishes", &[0, 1]),
             asked(QuestionKind::Absent, "the hammer", &[]),
+            in_two_turns(),
         ],
         talk: ["Is there a mug?", "What colour is it?", "And the bowl?"]
             .map(|question| asked(QuestionKind::Vqa, question, &[]))
@@ -84,4 +85,16 @@ fn asked(kind: QuestionKind, text: &str, targets: &[usize]) -> Dialogue {
         explanation: Some(format!("About {text}.")),
         names: vec![],
     }
+}
+
+fn in_two_turns() -> Dialogue {
+    let mut dialogue = asked(QuestionKind::MultiTurn, "Please segment it.", &[2]);
+    let first = Turn {
+        question: "What is sour?".into(),
+        answer: "The lemon.".into(),
+        targets: vec![],
+    };
+    dialogue.query.text.clone_from(&first.question);
+    dialogue.turns.insert(0, first);
+    dialogue
 }

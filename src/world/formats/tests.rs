@@ -1,6 +1,6 @@
 //! Whole datasets of scenes made by hand, read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ fn order(formats: &[Format], split: Split, seed0: u64, count: usize) -> Order<'_
 fn write(folder: &Path, order: &Order) -> Summary {
     let mut options = Options::default();
     options.reason_kinds.push(QuestionKind::Absent);
+    options.reason_kinds.push(QuestionKind::MultiTurn);
     write_scenes(order, folder, &options, &told, &|_| ()).unwrap()
 }
 
@@ -62,19 +63,24 @@ fn mask(seed: u64, objects: &[u8]) -> Vec<bool> {
 fn reason_seg_items_hold_the_question_and_exactly_its_mask() {
     let out = tempfile::tempdir().unwrap();
     let summary = write(out.path(), &order(&[Format::ReasonSeg], Split::Val, 7, 2));
-    assert_eq!(summary.made[0].items, 10);
+    assert_eq!(summary.made[0].items, 12);
     let root = out.path().join("reason_seg/ReasonSeg");
-    let expected: [(&str, bool, &[u8]); 5] = [
+    let expected: [(&str, bool, &[u8]); 6] = [
         ("I want some soup.", true, &[1]),
         ("sour fruit", false, &[2]),
         ("Where can I put soup?", true, &[1]),
         ("dishes", false, &[0, 1]),
         ("hammer", false, &[]),
+        ("Please segment it.", true, &[2]),
     ];
-    for (i, (text, is_sentence, objects)) in expected.into_iter().enumerate() {
+    // In the order of the kinds, from another one on in each scene.
+    for (i, (text, is_sentence, objects)) in (0..6).map(|i| (i, expected[(i + 8) % 6])) {
         let item = json(root.join(format!("val/000000008_{i}.json")));
         assert_eq!(item["text"], serde_json::json!([text]));
         assert_eq!(item["is_sentence"], is_sentence);
+        let earlier = serde_json::json!([{"question": "What is sour?", "answer": "The lemon."}]);
+        let expected = (text == "Please segment it.").then_some(&earlier);
+        assert_eq!(item.get("history"), expected, "{text}");
         let shapes = item["shapes"].as_array().unwrap();
         assert!(shapes.iter().all(|shape| shape["label"] == "target"));
         let polygons: Vec<Polygon> = shapes
@@ -87,11 +93,17 @@ fn reason_seg_items_hold_the_question_and_exactly_its_mask() {
     }
     let said = json(root.join("explanatory/val.json"));
     let expected = serde_json::json!({
-        "image": "000000008_4.jpg", "query": "hammer", "outputs": "About the hammer.",
+        "image": "000000008_2.jpg", "query": "hammer", "outputs": "About the hammer.",
     });
     assert_eq!(said.as_array().unwrap().len(), 4);
-    assert_eq!(said[3], expected);
-    assert_eq!(said[0]["image"], "000000007_2.jpg");
+    assert!(said.as_array().unwrap().contains(&expected), "{said}");
+    let images: BTreeSet<_> = said
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["image"].as_str())
+        .collect();
+    assert_eq!(images.len(), 4);
 }
 
 #[test]
@@ -282,4 +294,65 @@ fn names_lead_back_and_others_are_told_what_is_accepted() {
         assert!(refusal.contains(format.name()), "{refusal}");
     }
     assert!("coco".parse::<Format>().is_err());
+}
+
+#[test]
+fn a_scene_gives_as_many_reason_seg_items_as_wanted_of_all_kinds() {
+    let out = tempfile::tempdir().unwrap();
+    let order = order(&[Format::ReasonSeg], Split::Train, 0, 40);
+    let options = Options {
+        questions_per_scene: Some(3),
+        ..Options::default()
+    };
+    // An earlier run that made more of them.
+    write(out.path(), &order);
+    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    assert_eq!(summary.made[0].items, 120);
+    let files = contents(&out.path().join("reason_seg/ReasonSeg/train"));
+    assert_eq!(files.len(), 240);
+    let mut texts: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 0..40 {
+        for i in 0..3 {
+            let name = format!("reason_seg/ReasonSeg/train/{seed:09}_{i}.json");
+            let item = json(out.path().join(name));
+            *texts.entry(item["text"][0].to_string()).or_default() += 1;
+        }
+    }
+    assert_eq!(texts.into_values().collect::<Vec<_>>(), [30; 4]);
+}
+
+#[test]
+fn a_bag_holds_frames_and_what_is_asked_about_them_in_time() {
+    let out = tempfile::tempdir().unwrap();
+    let summary = write(out.path(), &order(&[Format::Rosbag], Split::Val, 3, 2));
+    assert_eq!(summary.made[0].items, 10);
+    let root = out.path().join("rosbag/val");
+    let metadata = fs::read_to_string(root.join("metadata.yaml")).unwrap();
+    assert!(metadata.contains("    - val_0.mcap\n") && metadata.contains("message_count: 10\n"));
+    let bag = fs::read(root.join("val_0.mcap")).unwrap();
+    let messages = mcap::MessageStream::new(&bag).unwrap();
+    let messages: Vec<_> = messages.map(|message| message.unwrap()).collect();
+    let topics: Vec<_> = messages.iter().map(|m| m.channel.topic.as_str()).collect();
+    let expected = [
+        "/camera/image_raw",
+        "/camera/camera_info",
+        "/camera/depth/image",
+        "/instruction_stamped",
+        "/ground_truth/mask",
+    ];
+    assert_eq!(topics, [expected, expected].concat());
+    let second = &messages[5..];
+    assert_eq!(second[0].log_time - messages[0].log_time, 1_000_000_000);
+    assert!(second[3].log_time > second[0].log_time);
+    // Scene 4 is asked a question of the fifth kind, and all messages end with their data.
+    let frame = told(4).frame;
+    assert!(second[0].data.ends_with(frame.image.as_raw()));
+    assert!(second[3].data.ends_with(b"the dishes\0"));
+    let both = mask(4, &[0, 1])
+        .into_iter()
+        .map(|inside| u8::from(inside) * 255);
+    assert!(second[4].data.ends_with(&both.collect::<Vec<_>>()));
+    let definition = &messages[3].channel.schema.as_ref().unwrap().data;
+    let definition = String::from_utf8(definition.to_vec()).unwrap();
+    assert!(definition.contains("string text") && definition.contains("MSG: std_msgs/Header"));
 }

@@ -39,8 +39,11 @@ pub struct Options {
     /// 1 to 100.
     pub jpeg_quality: u8,
     /// The kinds of question that become ReasonSeg items. [`Absent`](QuestionKind::Absent) ones are items without
-    /// shapes whose answer stands in `explanatory/`. Of several turns, the last one counts.
+    /// shapes whose answer stands in `explanatory/`. Of several turns, the mask is the last one's.
     pub reason_kinds: Vec<QuestionKind>,
+    /// At most so many ReasonSeg items of a scene, spread evenly over their kinds; all without it, which is about
+    /// forty, each with a name of its own for the picture.
+    pub questions_per_scene: Option<usize>,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
                 QuestionKind::Explanatory,
                 QuestionKind::Several,
             ],
+            questions_per_scene: None,
         }
     }
 }

@@ -155,7 +155,7 @@ fn differ(a: Colour, b: Colour) -> bool {
             (Red, Orange | Pink | Brown)
                 | (Orange, Yellow | Brown)
                 | (Yellow, Brown | Green)
-                | (Blue, Purple | Green)
+                | (Blue, Purple)
                 | (Purple, Pink | Black)
                 | (Grey, White | Black | Brown)
                 | (Black, Brown)

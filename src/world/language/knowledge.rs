@@ -18,6 +18,8 @@ pub struct Noun {
     /// With its article: "an orange", "a pair of scissors".
     pub a: String,
     pub plural: String,
+    /// The plural after a number, where it is another: "pairs of scissors".
+    counted: Option<String>,
     /// Other names for it.
     #[serde(default)]
     pub also: Vec<String>,
@@ -28,6 +30,11 @@ pub struct Noun {
 impl Noun {
     pub fn name(&self) -> &'static str {
         self.category.name()
+    }
+
+    /// The plural after a number.
+    pub fn counted(&self) -> &str {
+        self.counted.as_ref().unwrap_or(&self.plural)
     }
 
     /// Whether one of it takes a plural verb: "the scissors are".

@@ -14,13 +14,13 @@ use crate::world::scene::{Camera, Light, Object, Table};
 use Category as C;
 use Colour as K;
 
-/// Objects side by side in bands of equal width, 640×480, the first one leftmost and nearest.
+/// Objects side by side in bands of equal width, 160×120, the first one leftmost and nearest.
 fn scene(objects: &[(Category, Colour)]) -> (Scene, Frame) {
-    let (width, height) = (640u32, 480u32);
+    let (width, height) = (160u32, 120u32);
     let count = objects.len() as u32;
     let band = |x: u32| (x * count / width) as usize;
     let at = |i: u32| (i % width, i / width);
-    let inside = |i: u32| (120..360).contains(&at(i).1);
+    let inside = |i: u32| (30..90).contains(&at(i).1);
     let scene = Scene {
         seed: 0,
         objects: objects
@@ -53,7 +53,7 @@ fn scene(objects: &[(Category, Colour)]) -> (Scene, Frame) {
         depth: (0..pixels)
             .map(|i| 0.7 + 0.2 * band(at(i).0) as f32)
             .collect(),
-        unoccluded: vec![240 * width / count; objects.len()],
+        unoccluded: vec![60 * width / count; objects.len()],
         instances,
     };
     (scene, frame)
@@ -73,12 +73,8 @@ fn kitchen() -> (Scene, Frame) {
     ])
 }
 
-/// Lower case, words alone.
-fn normalised(text: &str) -> String {
-    words(text).join(" ")
-}
-
-fn words(text: &str) -> Vec<String> {
+/// In lower case, without marks.
+pub(super) fn words(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -276,8 +272,8 @@ fn explanations_and_replies_name_the_target() {
 #[test]
 fn hidden_objects_are_not_asked_for() {
     let (scene, mut frame) = kitchen();
-    // Of the scissors 1 199 pixels show.
-    let mut left = 1199;
+    // One pixel too few of the scissors shows: 1 200 at 640×480 are 75 here.
+    let mut left = 74;
     for instance in frame.instances.iter_mut().filter(|i| **i == 4) {
         if left == 0 {
             *instance = 0;
@@ -301,36 +297,6 @@ fn an_evaluation_asks_one_question_of_a_kind_and_repeats_itself() {
     assert_eq!(kinds, QuestionKind::ALL[..7]);
     assert_eq!(asked, evaluation(&scene, &frame, Split::Test, &mut rng(7)));
     assert_ne!(asked, evaluation(&scene, &frame, Split::Test, &mut rng(8)));
-}
-
-#[test]
-fn wordings_of_the_splits_are_disjoint() {
-    let of = |split| -> BTreeSet<String> {
-        wordings(split)
-            .iter()
-            .map(|text| normalised(text))
-            .collect()
-    };
-    let (train, val, test) = (of(Split::Train), of(Split::Val), of(Split::Test));
-    for (a, b) in [(&train, &val), (&train, &test), (&val, &test)] {
-        let shared: Vec<_> = a.intersection(b).collect();
-        assert!(shared.is_empty(), "{shared:?}");
-    }
-    let said: BTreeSet<_> = training_texts()
-        .iter()
-        .map(|text| normalised(text))
-        .collect();
-    for held_out in [&val, &test] {
-        let shared: Vec<_> = said.intersection(held_out).collect();
-        assert!(shared.is_empty(), "{shared:?}");
-    }
-    let demo = normalised("Change the TV channel.");
-    assert!(test.contains(&demo));
-    let near: Vec<_> = train
-        .union(&val)
-        .filter(|text| text.contains(&demo))
-        .collect();
-    assert!(near.is_empty(), "{near:?}");
 }
 
 #[test]
@@ -381,27 +347,6 @@ fn training_texts_hold_every_word_that_a_scene_is_talked_about_with() {
                 }
             }
         }
-    }
-}
-
-#[test]
-fn every_category_has_enough_wordings_of_each_split() {
-    for category in C::ALL {
-        let intents: Vec<_> = knowledge()
-            .intents
-            .iter()
-            .filter(|intent| intent.answers == [category])
-            .collect();
-        let count = |split| {
-            intents
-                .iter()
-                .map(|i| i.wordings(split).len())
-                .sum::<usize>()
-        };
-        assert!(intents.len() >= 3, "{}", category.name());
-        assert!(count(Split::Train) >= 12, "{}", category.name());
-        assert!(count(Split::Val) >= 4, "{}", category.name());
-        assert!(count(Split::Test) >= 4, "{}", category.name());
     }
 }
 

@@ -7,7 +7,7 @@ use super::explicit::compared;
 use super::knowledge::{either, knowledge, the, there_is_no};
 use super::several;
 use super::vqa::{fact, fill, how_many, list, none};
-use super::wording::{fill_to, Framing, Wording};
+use super::wording::{fill_to, frames_of, Framing, Wording};
 use crate::world::catalogue::Category;
 use crate::world::Split;
 
@@ -20,7 +20,7 @@ pub fn wordings(split: Split) -> Vec<String> {
     for wording in known.intents.iter().flat_map(|i| i.wordings(split)) {
         match wording {
             Wording::To(to) => {
-                let framings = [&frames.to, &frames.first_to];
+                let framings = [frames_of(to), &frames.first_to];
                 let of_split = framings.into_iter().flat_map(|f| f.of(split));
                 all.extend(of_split.map(|frame| fill_to(frame, to)));
             }
@@ -144,4 +144,67 @@ fn in_frames(framings: &[&Framing], split: Split, key: &str, phrase: &str) -> Ve
         .flat_map(|framing| framing.of(split))
         .map(|frame| frame.replace(key, phrase))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::tests::words;
+    use super::*;
+
+    fn normalised(text: &str) -> String {
+        words(text).join(" ")
+    }
+
+    #[test]
+    fn wordings_of_the_splits_are_disjoint() {
+        let of = |split| -> BTreeSet<String> {
+            wordings(split)
+                .iter()
+                .map(|text| normalised(text))
+                .collect()
+        };
+        let (train, val, test) = (of(Split::Train), of(Split::Val), of(Split::Test));
+        for (a, b) in [(&train, &val), (&train, &test), (&val, &test)] {
+            let shared: Vec<_> = a.intersection(b).collect();
+            assert!(shared.is_empty(), "{shared:?}");
+        }
+        let said: BTreeSet<_> = training_texts()
+            .iter()
+            .map(|text| normalised(text))
+            .collect();
+        for held_out in [&val, &test] {
+            let shared: Vec<_> = said.intersection(held_out).collect();
+            assert!(shared.is_empty(), "{shared:?}");
+        }
+        let demo = normalised("Change the TV channel.");
+        assert!(test.contains(&demo));
+        let near: Vec<_> = train
+            .union(&val)
+            .filter(|text| text.contains(&demo))
+            .collect();
+        assert!(near.is_empty(), "{near:?}");
+    }
+
+    #[test]
+    fn every_category_has_enough_wordings_of_each_split() {
+        for category in Category::ALL {
+            let intents: Vec<_> = knowledge()
+                .intents
+                .iter()
+                .filter(|intent| intent.answers == [category])
+                .collect();
+            let count = |split| {
+                intents
+                    .iter()
+                    .map(|i| i.wordings(split).len())
+                    .sum::<usize>()
+            };
+            assert!(intents.len() >= 3, "{}", category.name());
+            assert!(count(Split::Train) >= 12, "{}", category.name());
+            assert!(count(Split::Val) >= 4, "{}", category.name());
+            assert!(count(Split::Test) >= 4, "{}", category.name());
+        }
+    }
 }

@@ -16,8 +16,8 @@ const ACROSS: f32 = 0.10;
 /// How far one must stand before the other, in metres.
 const DEPTH: f32 = 0.06;
 
-/// Conversations of one to three turns about a scene, one or more. All splits talk in the same words, and none of them in
-/// the held-out ones of the other kinds: this is text to learn from.
+/// Conversations of one to three turns about a scene, one or more. All splits talk in the same words, and none of them
+/// in the held-out ones of the other kinds: this is text to learn from.
 pub fn vqa(scene: &Scene, frame: &Frame, _split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let view = View::new(scene, frame);
     let mut turns = about_scene(&view, rng);
@@ -71,8 +71,8 @@ fn about_scene(view: &View, rng: &mut impl Rng) -> Vec<(String, String)> {
         .filter(|c| view.visible_of(&[*c]).is_some())
         .partition(|c| view.any_of(&[*c]));
     for category in there.choose_multiple(rng, 2) {
-        let mut values = list(&[(*category, view.of(*category).len())]);
-        values.push(("{a}", knowledge().noun(*category).a.clone()));
+        let mut values = none(*category).to_vec();
+        values.extend(list(&[(*category, view.of(*category).len())]));
         turns.extend(fill(frames.yes.choose(rng), &values));
     }
     for category in missing.choose_multiple(rng, 2) {
@@ -132,10 +132,24 @@ pub fn fact(
     let frames = &knowledge().frames.vqa;
     let a = ("{a}", either(answers));
     match wording {
-        Wording::To(to) => fill(frames.purpose.choose(rng), &[a, ("{to}", to.clone())]),
+        Wording::To(to) => {
+            let to = ("{to}", of_people(to)?);
+            fill(frames.purpose.choose(rng), &[a, to])
+        }
         Wording::The(the) => fill(frames.identity.choose(rng), &[a, ("{the}", the.clone())]),
         Wording::Say(_) => None,
     }
+}
+
+/// A purpose of mine as one of people: "to call their mother"; `None` where that takes more than another word.
+fn of_people(to: &str) -> Option<String> {
+    let theirs = |word| match word {
+        "I" | "me" | "myself" => None,
+        "my" => Some("their"),
+        _ => Some(word),
+    };
+    let words: Option<Vec<_>> = to.split(' ').map(theirs).collect();
+    words.map(|words| words.join(" "))
 }
 
 fn colour(view: &View, index: usize, rng: &mut impl Rng) -> Option<(String, String)> {
@@ -201,7 +215,7 @@ pub fn list(counted: &[(Category, usize)]) -> Vec<(&'static str, String)> {
         let noun = knowledge().noun(*category);
         match count {
             1 => noun.a.clone(),
-            _ => format!("{} {}", number(*count), noun.plural),
+            _ => format!("{} {}", number(*count), noun.counted()),
         }
     };
     let items: Vec<_> = counted.iter().map(item).collect();
@@ -210,21 +224,35 @@ pub fn list(counted: &[(Category, usize)]) -> Vec<(&'static str, String)> {
         [one] => one.clone(),
         [before @ .., last] => format!("{} and {last}", before.join(", ")),
     };
-    let is = match counted.first() {
-        Some((category, 1)) if knowledge().noun(*category).a != category.name() => "is",
-        None => "is",
-        _ => "are",
+    let [is, capital] = match counted.first() {
+        Some((category, 1)) => verb(knowledge().noun(*category)),
+        Some(_) => ["are", "Are"],
+        None => ["is", "Is"],
     };
-    vec![("{list}", text), ("{is}", is.to_owned())]
+    vec![
+        ("{list}", text),
+        ("{is}", is.to_owned()),
+        ("{Is}", capital.to_owned()),
+    ]
+}
+
+/// The verb before a name with its article: "is a pair of glasses", "are cup noodles".
+fn verb(noun: &Noun) -> [&'static str; 2] {
+    match noun.a == noun.name() {
+        true => ["are", "Are"],
+        false => ["is", "Is"],
+    }
 }
 
 /// The values of a question for what is not there.
-pub fn none(category: Category) -> [(&'static str, String); 2] {
+pub fn none(category: Category) -> [(&'static str, String); 3] {
+    let noun = knowledge().noun(category);
     let sentence = there_is_no(&[category]);
     let none = sentence.trim_end_matches('.').replacen("There", "there", 1);
     [
-        ("{a}", knowledge().noun(category).a.clone()),
+        ("{a}", noun.a.clone()),
         ("{none}", none),
+        ("{Is}", verb(noun)[1].to_owned()),
     ]
 }
 
@@ -234,9 +262,9 @@ pub fn how_many(noun: &Noun, count: usize) -> [(&'static str, String); 2] {
     let n = match count {
         0 => there_is_no(&[noun.category]),
         1 => format!("There is one {one}."),
-        _ => format!("There are {} {}.", number(count), noun.plural),
+        _ => format!("There are {} {}.", number(count), noun.counted()),
     };
-    [("{xs}", noun.plural.clone()), ("{n}", n)]
+    [("{xs}", noun.counted().to_owned()), ("{n}", n)]
 }
 
 fn number(count: usize) -> &'static str {

@@ -75,6 +75,7 @@ impl Framing {
 #[serde(deny_unknown_fields)]
 pub struct Frames {
     pub to: Framing,
+    pub thing_to: Framing,
     pub the: Framing,
     pub many: Framing,
     pub first_to: Framing,
@@ -137,6 +138,16 @@ pub fn pick<'a, T: AsRef<str>>(list: &'a [T], rng: &mut impl Rng) -> &'a str {
     list.choose(rng).map_or("", T::as_ref)
 }
 
+/// The frames that fit a purpose: "to eat soup with" needs a thing before it.
+pub fn frames_of(to: &str) -> &'static Framing {
+    const PREPOSITIONS: [&str; 5] = [" with", " in", " into", " from", " on"];
+    let frames = &knowledge().frames;
+    match PREPOSITIONS.iter().any(|last| to.ends_with(last)) {
+        true => &frames.thing_to,
+        false => &frames.to,
+    }
+}
+
 /// Puts a purpose ("to open the door") into a frame.
 pub fn fill_to(frame: &str, to: &str) -> String {
     let bare = to.strip_prefix("to ").unwrap_or(to);
@@ -173,7 +184,7 @@ fn framed(frame: &str, phrase: &str) -> Query {
 /// The query of a wording, in a frame where it needs one.
 pub fn query(wording: &Wording, split: Split, rng: &mut impl Rng) -> Query {
     let text = match wording {
-        Wording::To(to) => fill_to(knowledge().frames.to.choose(split, rng), to),
+        Wording::To(to) => fill_to(frames_of(to).choose(split, rng), to),
         Wording::The(phrase) => return noun_query(phrase, false, split, rng),
         Wording::Say(sentence) => sentence.clone(),
     };

@@ -1,6 +1,6 @@
 //! Fruit.
 
-use std::f32::consts::FRAC_PI_2;
+use std::f32::consts::{FRAC_PI_2, TAU};
 
 use super::Style;
 use crate::world::assembly::{full_ball, Assembly};
@@ -53,7 +53,7 @@ pub fn apple(thing: &mut Assembly, style: &mut Style) {
 
 fn leaf(thing: &mut Assembly, style: &mut Style, z: f32) {
     let green = Material::plain(v(0.06, 0.3, 0.05)).gloss(0.3);
-    let spin = Affine::turned(v(0.0, 0.0, 1.0), style.between(0.0, 6.28));
+    let spin = Affine::turned(v(0.0, 0.0, 1.0), style.between(0.0, TAU));
     let tilt = Affine::turned(v(0.0, 1.0, 0.0), -0.35);
     let blade = Affine::scaled(v(0.02, 0.0, 0.004), v(0.021, 0.011, 0.002));
     let place = Affine {

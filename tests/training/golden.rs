@@ -1,0 +1,277 @@
+//! Losses, gradients and updates against the reference's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use lisa::data::{Conversation, Encoder, EndOfTurn, TruthMask, Turn};
+use lisa::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
+use lisa::text::LisaTokenizer;
+use lisa::train::objective::{
+    Example, LossWeights, Losses, Objective, Pass, Reasoning,
+};
+use lisa::train::{
+    AdamW, AdamWConfig, Gradients, GroupSettings, LoraSpec, PackedSequence, Parameters,
+};
+use lisa::weights::ModelDir;
+
+use crate::support::{golden, load, relative_l2, Golden, RelativeL2};
+
+const LOSS: f64 = 1e-4;
+const GRADIENT: f64 = 1e-3;
+const STEPS: f64 = 1e-3;
+
+const WEIGHTS: LossWeights = LossWeights {
+    ce: 1.0,
+    bce: 2.0,
+    dice: 0.5,
+    patch: 0.0,
+    iou: 0.0,
+};
+
+/// The reference's one training sample, and the model it is run through.
+struct Case {
+    golden: Golden,
+    model: ModelDir,
+    example: Example,
+    _folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(golden: Golden) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = ModelDir::open(golden.convert(folder.path())).unwrap();
+        let config = &model.config;
+        let train = &golden.json["train"];
+        let prompt = train["prompt"].as_str().unwrap();
+        let words = prompt.split("<im_end>").nth(1).unwrap();
+        let (question, answer) = words.split_once("ASSISTANT:").unwrap();
+        let image = golden.image();
+        let (width, height) = image.dimensions();
+        let corners: Vec<u32> = train["gt_box"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_u64().unwrap() as u32)
+            .collect();
+        // y0, y1, x0, x1
+        let inside = |x: u32, y: u32| {
+            (corners[0]..corners[1]).contains(&y) && (corners[2]..corners[3]).contains(&x)
+        };
+        let pixels = (0..height)
+            .flat_map(|y| (0..width).map(move |x| u8::from(inside(x, y))))
+            .collect();
+        let conversation = Conversation {
+            turns: vec![Turn {
+                question: question.trim().to_owned(),
+                answer: answer.trim().trim_end_matches("</s>").to_owned(),
+            }],
+            masks: vec![TruthMask {
+                width,
+                height,
+                pixels,
+            }],
+            phrases: vec![String::new()],
+        };
+        let tokenizer = LisaTokenizer::from_file(&model.path().join("tokenizer.json")).unwrap();
+        let mut encoder = Encoder::new(Arc::new(tokenizer), config, 512).unwrap();
+        // The reference's tokenizer was made in memory and does not know `</s>` as markup.
+        encoder.end_of_turn = EndOfTurn::Text;
+        let encoded = encoder.encode(&conversation).unwrap();
+        assert_eq!(encoded.ids, golden.ids("train.input_ids"), "train.input_ids");
+        assert_eq!(encoded.labels, golden.ids("train.labels"), "train.labels");
+        assert_eq!(encoded.masks, 1);
+
+        let sam = SamPreprocessor::new(config.sam.image_size).preprocess(&image);
+        let clip = ClipPreprocessor::default().preprocess(&image, ClipFit::Crop);
+        let tensor = |pixels: ndarray::Array3<f32>| {
+            let shape = pixels.dim();
+            Tensor::from_vec(pixels.into_raw_vec_and_offset().0, shape, &Device::Cpu).unwrap()
+        };
+        let example = Example {
+            image: golden.folder.join("image.png"),
+            resized: sam.resized,
+            original: sam.original,
+            sam_pixels: tensor(sam.pixels),
+            clip_pixels: tensor(clip),
+            sequence: PackedSequence::new(
+                &[encoded],
+                config.clip.num_features(),
+                config.tokens.seg,
+            ),
+            masks: conversation.masks,
+            phrases: vec![Vec::new()],
+            patches: None,
+        };
+        Self {
+            golden,
+            model,
+            example,
+            _folder: folder,
+        }
+    }
+
+    fn objective(&self) -> Reasoning {
+        Reasoning::new(&self.model.config, WEIGHTS, 1)
+    }
+
+    fn pass(&self, objective: &Reasoning, learn: Option<u64>) -> Pass {
+        Pass {
+            totals: objective.counts(&self.example),
+            factor: 1.0,
+            learn,
+        }
+    }
+
+    /// The reference's trained tensors, with its adapters.
+    fn parameters(&self) -> Parameters {
+        let lora = &self.golden.json["lora"];
+        let mut parameters = Parameters::open(&self.model, DType::F32, &Device::Cpu).unwrap();
+        let patterns = ["embed_tokens", "lm_head", "mask_decoder", "text_hidden_fcs"];
+        let patterns = patterns.map(str::to_owned);
+        parameters.train(&patterns, &["iou_prediction_head"]).unwrap();
+        let spec = LoraSpec {
+            rank: lora["r"].as_u64().unwrap() as usize,
+            alpha: lora["alpha"].as_f64().unwrap(),
+            dropout: 0.0,
+        };
+        let targets = ["q_proj".to_owned(), "v_proj".to_owned()];
+        parameters.add_lora(&targets, spec, 0).unwrap();
+        for (name, tensor) in load(&self.golden.folder.join("training.safetensors")) {
+            if let Some(name) = name.strip_prefix("lora.") {
+                parameters.set(name, &tensor).unwrap();
+            }
+        }
+        parameters
+    }
+}
+
+fn close(what: &str, ours: f64, reference: f64, tolerance: f64) {
+    let error = (ours - reference).abs() / reference.abs().max(1e-12);
+    println!("{what}: {ours:.6}, reference {reference:.6}, relative {error:.1e}");
+    assert!(error <= tolerance, "{what}: {ours} against {reference}");
+}
+
+fn assert_losses(what: &str, ours: &Losses, reference: &serde_json::Value, tolerance: f64) {
+    for (key, name) in [("ce", "ce_loss"), ("bce", "mask_bce_loss"), ("dice", "mask_dice_loss")] {
+        close(
+            &format!("{what} {name}"),
+            ours[key],
+            reference[name].as_f64().unwrap(),
+            tolerance,
+        );
+    }
+    let sum = ours.values().sum();
+    close(&format!("{what} loss"), sum, reference["loss"].as_f64().unwrap(), tolerance);
+}
+
+#[test]
+fn losses_equal_the_reference() {
+    for golden in golden() {
+        if golden.json["train"].get("loss").is_none() {
+            continue;
+        }
+        let case = Case::new(golden);
+        let objective = case.objective();
+        let frozen = Parameters::open(&case.model, DType::F32, &Device::Cpu).unwrap();
+        let outcome = objective
+            .run(&frozen, &case.example, case.pass(&objective, None))
+            .unwrap();
+        assert_losses("train", &outcome.losses, &case.golden.json["train"], LOSS);
+    }
+}
+
+#[test]
+fn gradients_and_updates_equal_the_reference() {
+    for golden in golden() {
+        if golden.json.get("lora").is_none() {
+            continue;
+        }
+        let case = Case::new(golden);
+        let parameters = case.parameters();
+        let lora = &case.golden.json["lora"];
+        let mut objective = case.objective();
+        let outcome = objective
+            .run(&parameters, &case.example, case.pass(&objective, Some(1)))
+            .unwrap();
+        assert_losses("lora", &outcome.losses, lora, LOSS);
+        let gradients = &outcome.gradients;
+        assert_gradients(&case, gradients, lora);
+        assert_same_trained_names(&parameters, gradients);
+
+        // The same gradients when the layers' activations are computed again on the way back.
+        objective.checkpoint_activations = true;
+        let again = objective
+            .run(&parameters, &case.example, case.pass(&objective, Some(1)))
+            .unwrap();
+        assert_same_trained_names(&parameters, &again.gradients);
+        for name in gradients.names() {
+            let (a, b) = (again.gradients.get(name).unwrap(), gradients.get(name).unwrap());
+            assert!(relative_l2(a, b) < 1e-5 || norm(b) < 1e-6, "{name}");
+        }
+        assert_updates(&case, parameters, &objective, &lora["adamw"]);
+    }
+}
+
+fn norm(tensor: &Tensor) -> f64 {
+    let sum = tensor.sqr().unwrap().sum_all().unwrap();
+    f64::from(sum.to_scalar::<f32>().unwrap()).sqrt()
+}
+
+/// Every trained tensor has a gradient, and nothing else has one.
+fn assert_same_trained_names(parameters: &Parameters, gradients: &Gradients) {
+    let trained: Vec<&str> = parameters.trained().keys().map(String::as_str).collect();
+    let found: Vec<&str> = gradients.names().collect();
+    assert_eq!(trained, found);
+}
+
+fn assert_gradients(case: &Case, gradients: &Gradients, lora: &serde_json::Value) {
+    // A reference of zero is rounding on both sides.
+    let total = lora["grad_total_l2"].as_f64().unwrap();
+    let nothing = 1e-6 * total;
+    close("grad_total_l2", gradients.norm().unwrap(), total, GRADIENT);
+    let expected: BTreeMap<String, f64> =
+        serde_json::from_value(lora["grad_l2"].clone()).unwrap();
+    for (name, expected) in expected {
+        match gradients.get(&name) {
+            Some(grad) if expected > nothing => close(&name, norm(grad), expected, GRADIENT),
+            Some(grad) => assert!(norm(grad) <= nothing, "{name}: {}", norm(grad)),
+            None => assert!(expected <= nothing, "{name} got no gradient, the reference {expected}"),
+        }
+    }
+    for (name, expected) in load(&case.golden.folder.join("training.safetensors")) {
+        let Some(name) = name.strip_prefix("grad.") else { continue };
+        if let Some(grad) = gradients.get(name).filter(|_| norm(&expected) > nothing) {
+            RelativeL2(GRADIENT).assert(name, grad, &expected);
+        }
+    }
+}
+
+fn assert_updates(
+    case: &Case,
+    parameters: Parameters,
+    objective: &Reasoning,
+    reference: &serde_json::Value,
+) {
+    let number = |name: &str| reference[name].as_f64().unwrap();
+    let config = AdamWConfig {
+        beta1: reference["betas"][0].as_f64().unwrap(),
+        beta2: reference["betas"][1].as_f64().unwrap(),
+        eps: number("eps"),
+    };
+    let group = |_: &str| GroupSettings {
+        lr_scale: 1.0,
+        weight_decay: number("weight_decay"),
+    };
+    let mut optimizer = AdamW::new(&parameters, config, group).unwrap();
+    for (i, step) in reference["steps"].as_array().unwrap().iter().enumerate() {
+        let mut outcome = objective
+            .run(&parameters, &case.example, case.pass(objective, Some(i as u64)))
+            .unwrap();
+        assert_losses(&format!("step {i}"), &outcome.losses, step, STEPS);
+        outcome.gradients.clip(number("clip_norm")).unwrap();
+        optimizer
+            .step(&parameters, &outcome.gradients, number("lr"))
+            .unwrap();
+    }
+}
