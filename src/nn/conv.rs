@@ -7,6 +7,7 @@ use candle_core::Tensor;
 
 use super::Result;
 
+use super::affine::add_row;
 use super::Linear;
 use crate::weights::{Weights, WeightsError};
 
@@ -77,12 +78,13 @@ impl Upsample2x {
     /// `(batch, h, w, in)` → `(batch, 2h, 2w, out)`, channels last.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, h, w, input) = x.dims4()?;
-        x.reshape((batch * h * w, input))?
+        let x = x
+            .reshape((batch * h * w, input))?
             .matmul(&self.weight)?
             .reshape(&[batch, h, w, 2, 2, self.output][..])?
             .permute([0, 1, 3, 2, 4, 5])? // (batch, h, 2, w, 2, out)
-            .reshape((batch, 2 * h, 2 * w, self.output))?
-            .broadcast_add(&self.bias)
+            .reshape((batch, 2 * h, 2 * w, self.output))?;
+        add_row(&x, &self.bias)
     }
 }
 

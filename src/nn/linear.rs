@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::affine::add_row;
 use super::graft::graft;
 use super::lora::Lora;
 use super::Result;
@@ -61,7 +62,7 @@ impl Linear {
             frozen_matmul(&x, &self.weight)?
         };
         let y = match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
+            Some(bias) => add_row(&y, bias)?,
             None => y,
         };
         let y = match &self.lora {

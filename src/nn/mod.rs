@@ -5,6 +5,7 @@
 //! Every fused operation keeps its plain composition beside it, and a test that both agree, forward and backward.
 
 mod activation;
+mod affine;
 mod attention;
 mod conv;
 mod graft;
@@ -17,6 +18,8 @@ mod resize;
 mod rope;
 mod softmax;
 
+pub use activation::gelu;
+pub use affine::{add_row, mul_row};
 pub use attention::attend;
 pub(crate) use graft::graft;
 pub use conv::{Conv3x3, PatchEmbed, Upsample2x};

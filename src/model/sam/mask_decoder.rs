@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::two_way_transformer::TwoWayTransformer;
 use super::{PromptEncoder, ENCODER_EPS};
 use crate::nn::Result;
-use crate::nn::{LayerNorm, Mlp, Upsample2x};
+use crate::nn::{gelu, LayerNorm, Mlp, Upsample2x};
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
 /// Prompt tokens and image embedding → mask logits and the predicted IoU.
@@ -93,11 +93,8 @@ impl MaskDecoder {
                 .forward(&image, &cells(prompts.dense_pe())?, &tokens)?;
 
         let x = image.reshape((objects, h, w, dim))?;
-        let x = self
-            .upscale_norm
-            .forward(&self.upscale1.forward(&x)?)?
-            .gelu_erf()?;
-        let x = self.upscale2.forward(&x)?.gelu_erf()?; // (objects, 4h, 4w, dim / 8)
+        let x = gelu(&self.upscale_norm.forward(&self.upscale1.forward(&x)?)?)?;
+        let x = gelu(&self.upscale2.forward(&x)?)?; // (objects, 4h, 4w, dim / 8)
         let iou_token = tokens.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         let mask_token = tokens.narrow(1, 1, 1)?.squeeze(1)?.contiguous()?;
         let hyper = self.hypernetwork.forward(&mask_token)?; // (objects, dim / 8)

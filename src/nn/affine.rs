@@ -1,0 +1,121 @@
+//! Adding and multiplying by a row, with a backward that sums over rows as a matrix product.
+//!
+//! Candle's broadcast operations sum their gradient over the leading dimensions element by element, which takes longer
+//! than the layer's own product. The sum of rows is `1ᵀ · grad`.
+
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
+
+use super::Result;
+
+/// `x + row` over the last dimension.
+///
+/// # Shapes
+/// `x` `(…, dim)`, `row` `(dim)` → as `x`.
+pub fn add_row(x: &Tensor, row: &Tensor) -> Result<Tensor> {
+    if fused(x, row) {
+        x.contiguous()?.apply_op2(&row.contiguous()?, Row::Add)
+    } else {
+        x.broadcast_add(row)
+    }
+}
+
+/// `x · row`, element by element, over the last dimension.
+///
+/// # Shapes
+/// `x` `(…, dim)`, `row` `(dim)` → as `x`.
+pub fn mul_row(x: &Tensor, row: &Tensor) -> Result<Tensor> {
+    if fused(x, row) {
+        x.contiguous()?.apply_op2(&row.contiguous()?, Row::Mul)
+    } else {
+        x.broadcast_mul(row)
+    }
+}
+
+/// Only the gradient of the row is worth it.
+fn fused(x: &Tensor, row: &Tensor) -> bool {
+    row.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
+}
+
+#[derive(Clone, Copy)]
+enum Row {
+    Add,
+    Mul,
+}
+
+impl CustomOp2 for Row {
+    fn name(&self) -> &'static str {
+        match self {
+            Row::Add => "add-row",
+            Row::Mul => "mul-row",
+        }
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        row: &CpuStorage,
+        row_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, row) = (slice(x, x_layout)?, slice(row, row_layout)?);
+        let mut out = Vec::with_capacity(x.len());
+        for line in x.chunks_exact(row.len()) {
+            match self {
+                Row::Add => out.extend(line.iter().zip(row).map(|(a, b)| a + b)),
+                Row::Mul => out.extend(line.iter().zip(row).map(|(a, b)| a * b)),
+            }
+        }
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        row: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dim = row.elem_count();
+        let rows = x.elem_count() / dim;
+        let ones = Tensor::ones((1, rows), DType::F32, x.device())?;
+        let sum = |t: &Tensor| ones.matmul(&t.contiguous()?.reshape((rows, dim))?)?.reshape(dim);
+        Ok(match self {
+            Row::Add => (Some(grad.clone()), Some(sum(grad)?)),
+            Row::Mul => (
+                Some(grad.broadcast_mul(row)?),
+                Some(sum(&(grad * x)?)?),
+            ),
+        })
+    }
+}
+
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&values[start..end]),
+        None => candle_core::bail!("a contiguous tensor was promised"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+
+    #[test]
+    fn equal_to_the_broadcast_operations() {
+        let inputs = [random((2, 5, 8)), random(8)];
+        assert_same_forward_and_gradient(
+            &inputs,
+            |v| add_row(&v[0], &v[1]),
+            |v| v[0].broadcast_add(&v[1]),
+            1e-6,
+        );
+        assert_same_forward_and_gradient(
+            &inputs,
+            |v| mul_row(&v[0], &v[1]),
+            |v| v[0].broadcast_mul(&v[1]),
+            1e-6,
+        );
+    }
+}
