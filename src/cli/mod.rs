@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod chat;
 mod convert;
+mod eval;
 mod merge;
 mod model_args;
 mod output;
@@ -48,6 +49,7 @@ enum Command {
     Train(train::Args),
     Merge(merge::Args),
     World(world::Args),
+    Eval(eval::Args),
 }
 
 /// Parses, runs, and says on one line what went wrong.
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Merge(args) => merge::run(args),
         Command::World(args) => world::run(args),
+        Command::Eval(args) => eval::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

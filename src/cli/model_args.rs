@@ -51,6 +51,11 @@ fn in_range(
 }
 
 impl ModelArgs {
+    /// The model directory.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.model.clone())
+    }
+
     pub fn options(&self) -> AnswerOptions {
         AnswerOptions {
             max_new_tokens: self.max_new_tokens as usize,

@@ -45,6 +45,20 @@ pub enum EvalError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("case {case}: {reason}")]
+    Answer { case: String, reason: String },
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    #[error(transparent)]
+    Image(#[from] crate::image::ImageError),
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    #[error(transparent)]
+    Text(#[from] crate::text::TextError),
+    #[error("{0}")]
+    Model(#[from] crate::model::ModelError),
+    #[error("computing: {0}")]
+    Compute(#[from] candle_core::Error),
     #[error("the report cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }

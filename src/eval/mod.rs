@@ -2,7 +2,7 @@
 //!
 //! A runner asks the model and hands every question in as a [`Case`]; [`Tally`] scores it, [`Gallery`] keeps the
 //! best, the median and the worst ones as pictures. What comes out is a [`Report`] (JSON, and a table for the
-//! terminal) and one HTML page. Nothing here names the model.
+//! terminal) and one HTML page. Only `run` names the model.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -20,6 +20,7 @@ mod html;
 mod metrics;
 mod picture;
 mod report;
+pub mod run;
 mod tally;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,212 @@
+//! `lisa eval`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::eval::run::{
+    evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, Generated,
+    Question, TeacherForced,
+};
+use lisa::eval::{write_html, EvalError, Gallery, Protocol, Run};
+use lisa::weights::ModelDir;
+use lisa::world::Split;
+
+use super::model_args::ModelArgs;
+use super::world::{size, split};
+
+/// Measure a model: overlap with the truth, rates of [SEG], latency.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa eval world --split test --count 200
+  lisa eval reason-seg --model models/lisa-7b --root data --split val --teacher-forced --html report.html
+  lisa eval refer --model models/lisa-7b --root data --dataset refcoco --split testA --json report.json")]
+pub struct Args {
+    #[command(subcommand)]
+    on: On,
+}
+
+#[derive(Subcommand)]
+enum On {
+    /// ReasonSeg, as the reference validates it: the first text of every picture
+    ReasonSeg {
+        /// Folder with reason_seg/ReasonSeg/SPLIT
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// train, val or test
+        #[arg(long)]
+        split: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// refCLEF, RefCOCO, RefCOCO+, RefCOCOg: every expression
+    Refer {
+        /// Folder with refer_seg/
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// refclef, refcoco, refcoco+ or refcocog
+        #[arg(long, default_value = "refcoco", value_parser = refer_name)]
+        dataset: &'static str,
+        /// val, test, testA or testB
+        #[arg(long)]
+        split: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// TableWorld, made on the fly: at most one question of each kind a scene
+    World {
+        /// train, val or test
+        #[arg(long, value_parser = split)]
+        split: Split,
+        /// Scenes
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        count: u64,
+        /// Seed of the first scene
+        #[arg(long = "seed-from", visible_alias = "seed0", value_name = "S0", default_value_t = 0)]
+        seed0: u64,
+        /// Size of the pictures
+        #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
+        size: (u32, u32),
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(clap::Args)]
+struct Common {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's
+    #[arg(long)]
+    teacher_forced: bool,
+    /// Stop after so many questions
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report as one page with pictures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Cases shown on the page
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    shown: usize,
+    /// Print every question, its answer and its IoU
+    #[arg(long)]
+    list: bool,
+}
+
+fn refer_name(text: &str) -> Result<&'static str, String> {
+    ["refclef", "refcoco", "refcoco+", "refcocog"]
+        .into_iter()
+        .find(|name| *name == text)
+        .ok_or_else(|| "accepted: refclef, refcoco, refcoco+, refcocog".to_owned())
+}
+
+type Questions = Box<dyn Iterator<Item = Result<Question, EvalError>>>;
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (questions, total, dataset, split, seed, common): (Questions, _, _, _, _, _) = match args.on
+    {
+        On::ReasonSeg {
+            root,
+            split,
+            common,
+        } => {
+            let limit = common.limit.unwrap_or(usize::MAX);
+            let questions: Vec<_> = reason_seg_questions(&root, &split, limit)?.collect();
+            let total = questions.len();
+            (Box::new(questions.into_iter()), total, "reason-seg", split, None, common)
+        }
+        On::Refer {
+            root,
+            dataset,
+            split,
+            common,
+        } => {
+            let limit = common.limit.unwrap_or(usize::MAX);
+            let questions = refer_questions(&root, dataset, &split, limit)?;
+            let total = questions.len();
+            (Box::new(questions.into_iter()), total, dataset, split, None, common)
+        }
+        On::World {
+            split,
+            count,
+            seed0,
+            size,
+            common,
+        } => {
+            let limit = common.limit.unwrap_or(usize::MAX);
+            let questions = world_questions(split, seed0..seed0 + count, size).take(limit);
+            // About seven a scene; the bar is corrected as it goes.
+            let total = (count as usize * 7).min(limit);
+            let name = split.name().to_owned();
+            (Box::new(questions), total, "world", name, Some(seed0), common)
+        }
+    };
+    if total == 0 {
+        bail!("there is no question to ask");
+    }
+    let path = common.model.path()?;
+    let mut settings: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    let protocol = match common.teacher_forced {
+        true => Protocol::TeacherForced,
+        false => Protocol::Generated,
+    };
+    let mut answerer: Box<dyn Answerer> = match protocol {
+        Protocol::TeacherForced => {
+            let model = ModelDir::open(&path)?;
+            let dtype = candle_core::DType::F32;
+            settings.insert("dtype".into(), "f32".into());
+            Box::new(TeacherForced::load(&model, dtype, &candle_core::Device::Cpu)?)
+        }
+        Protocol::Generated => {
+            let engine = common.model.start(false)?;
+            let info = engine.status();
+            settings.insert("model".into(), format!("{:?}", info.model).into());
+            Box::new(Generated::new(engine, common.model.options()))
+        }
+    };
+    let bar = ProgressBar::new(total as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
+        bar.set_style(style);
+    }
+    let mut gallery = Gallery::new(if common.html.is_some() { common.shown } else { 0 });
+    let list = common.list;
+    let tally = evaluate(questions, answerer.as_mut(), &mut gallery, |question, reply, verdict| {
+        bar.inc(1);
+        bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
+        if list {
+            bar.suspend(|| {
+                say!(
+                    "{:.2} {} | {} | {}",
+                    verdict.iou,
+                    question.name,
+                    question.instruction,
+                    reply.answer
+                );
+            });
+        }
+    })?;
+    bar.finish_and_clear();
+    let report = tally.report(Run {
+        model: path.display().to_string(),
+        protocol,
+        dataset: dataset.to_owned(),
+        split,
+        seed,
+        settings,
+    });
+    say!("{report}");
+    if let Some(file) = &common.json {
+        report.write_json(file)?;
+        say!("{}", file.display());
+    }
+    if let Some(file) = &common.html {
+        write_html(&report, &gallery, file)?;
+        say!("{}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The generated protocol: the engine answers as it would a person.
+
+use std::time::Instant;
+
+use super::super::EvalError;
+use super::{Answerer, Question, Reply};
+use crate::engine::{Answer, AnswerOptions, Engine, Request};
+use crate::image::union_masks;
+
+/// Asks an engine, turn by turn; earlier turns are answered by the model itself.
+pub struct Generated {
+    engine: Engine,
+    options: AnswerOptions,
+}
+
+impl Generated {
+    pub fn new(engine: Engine, options: AnswerOptions) -> Self {
+        Self { engine, options }
+    }
+
+    fn ask(
+        &self,
+        question: &Question,
+        words: &str,
+        conversation: Option<&str>,
+    ) -> Result<Answer, EvalError> {
+        let failed = |e: crate::engine::RequestError| EvalError::Answer {
+            case: question.name.clone(),
+            reason: e.to_string(),
+        };
+        let request = Request {
+            instruction: words.to_owned(),
+            frame: question.frame.clone(),
+            conversation_id: conversation.map(str::to_owned),
+            options: self.options.clone(),
+        };
+        self.engine.submit(request).map_err(failed)?.wait().map_err(failed)
+    }
+}
+
+impl Answerer for Generated {
+    fn answer(&mut self, question: &Question) -> Result<Reply, EvalError> {
+        let conversation = (!question.history.is_empty()).then_some(question.name.as_str());
+        for turn in &question.history {
+            self.ask(question, &turn.question, conversation)?;
+        }
+        let started = Instant::now();
+        let answer = self.ask(question, &question.instruction, conversation)?;
+        let total = started.elapsed();
+        self.engine.reset_conversation(conversation);
+        let (width, height) = (question.frame.width(), question.frame.height());
+        let masks = answer.objects.iter().map(|object| (object.roi, &object.mask));
+        let predicted =
+            (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
+        Ok(Reply {
+            predicted,
+            emitted: answer.text.matches("[SEG]").count(),
+            total,
+            stages: answer.timings.stages().map(|(s, d)| (s.name(), d)).collect(),
+            answer: answer.text,
+        })
+    }
+}

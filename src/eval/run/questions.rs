@@ -1,0 +1,171 @@
+//! Questions with their truth: ReasonSeg, the refer datasets, TableWorld.
+
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::super::EvalError;
+use crate::data::{Dataset, ReasonSegDataset, ReferDataset, TruthMask, Turn};
+use crate::engine::Frame;
+use crate::image::read_image;
+use crate::world::language::{self, QuestionKind};
+use crate::world::{render, Scene, Split};
+
+/// One question about one picture.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Unique within a run.
+    pub name: String,
+    pub kind: String,
+    pub frame: Frame,
+    /// Turns before it, with the true answers.
+    pub history: Vec<Turn>,
+    pub instruction: String,
+    /// The true answer, where one is known.
+    pub answer: String,
+    /// Union of the masks; `None` where nothing is to be segmented.
+    pub truth: Option<TruthMask>,
+    /// `[SEG]` in the true answer.
+    pub expected: usize,
+    /// What an explanation has to name; empty where none is asked for.
+    pub names: Vec<String>,
+}
+
+impl Question {
+    /// Whether an answer names everything it has to; `None` where nothing was to be named.
+    pub fn names_right(&self, answer: &str) -> Option<bool> {
+        let answer = answer.to_lowercase();
+        let all = || self.names.iter().all(|name| answer.contains(&name.to_lowercase()));
+        (!self.names.is_empty()).then(all)
+    }
+}
+
+/// ReasonSeg as the reference validates it: the first text of every picture, in its template.
+///
+/// # Errors
+/// A folder that is missing or holds nothing.
+pub fn reason_seg_questions(
+    root: &Path,
+    split: &str,
+    limit: usize,
+) -> Result<impl Iterator<Item = Result<Question, EvalError>>, EvalError> {
+    let data = ReasonSegDataset::open(root, split, 1, 0.0)?;
+    let count = data.len().min(limit);
+    Ok((0..count).map(move |index| {
+        let item = data.item(index)?;
+        let frame = Frame::new(read_image(&item.image)?);
+        let name = item.image.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Question {
+            name: name.into_owned(),
+            kind: if item.is_sentence { "long" } else { "short" }.to_owned(),
+            frame,
+            history: item.history,
+            instruction: item.question,
+            answer: item.explanation.unwrap_or_default(),
+            expected: usize::from(item.mask.is_some()),
+            truth: item.mask,
+            names: Vec::new(),
+        })
+    }))
+}
+
+/// Every expression of a split, in the reference's template.
+///
+/// # Errors
+/// Files that are missing or broken, or a split that they do not have.
+pub fn refer_questions(
+    root: &Path,
+    dataset: &'static str,
+    split: &str,
+    limit: usize,
+) -> Result<Vec<Result<Question, EvalError>>, EvalError> {
+    let data = ReferDataset::open(root, dataset, split, 1)?;
+    let mut last: Option<(std::path::PathBuf, Frame)> = None;
+    let mut questions = Vec::new();
+    for (i, item) in data.items().take(limit).enumerate() {
+        let item = item?;
+        let frame = match &last {
+            Some((path, frame)) if path == item.image => frame.clone(),
+            _ => {
+                let frame = Frame::new(read_image(item.image)?);
+                last = Some((item.image.to_owned(), frame.clone()));
+                frame
+            }
+        };
+        let stem = item.image.file_stem().unwrap_or_default().to_string_lossy();
+        questions.push(Ok(Question {
+            name: format!("{stem}-{i}"),
+            kind: dataset.to_owned(),
+            frame,
+            history: Vec::new(),
+            instruction: crate::data::SHORT_QUESTIONS[3].replacen(
+                "{}",
+                &item.expression.to_lowercase(),
+                1,
+            ),
+            answer: String::new(),
+            truth: Some(item.mask),
+            expected: 1,
+            names: Vec::new(),
+        }));
+    }
+    Ok(questions)
+}
+
+/// Questions about scenes that are made on the fly: at most one of each kind a scene, in the split's own wordings.
+/// The same for the same arguments.
+pub fn world_questions(
+    split: Split,
+    seeds: std::ops::Range<u64>,
+    (width, height): (u32, u32),
+) -> impl Iterator<Item = Result<Question, EvalError>> {
+    seeds.flat_map(move |seed| {
+        let scene = Scene::sample(split, seed);
+        let rendered = render(&scene, width, height);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(0x6576_616c ^ split as u64);
+        let dialogues = language::evaluation(&scene, &rendered, split, &mut rng);
+        let frame = Frame::new(rendered.image.clone());
+        let questions: Vec<_> = dialogues
+            .into_iter()
+            .filter_map(|mut dialogue| {
+                let truth = (!dialogue.targets().is_empty())
+                    .then(|| union(&rendered.instances, dialogue.targets(), width, height));
+                let last = dialogue.turns.pop()?;
+                let explained = dialogue.kind == QuestionKind::Explanatory;
+                Some(Ok(Question {
+                    name: format!("{}-{seed}-{}", split.name(), dialogue.kind.name()),
+                    kind: dialogue.kind.name().to_owned(),
+                    frame: frame.clone(),
+                    history: dialogue
+                        .turns
+                        .into_iter()
+                        .map(|turn| Turn {
+                            question: turn.question,
+                            answer: turn.answer,
+                        })
+                        .collect(),
+                    instruction: last.question,
+                    answer: last.answer,
+                    expected: last.targets.len(),
+                    truth,
+                    names: match explained {
+                        true => dialogue.names.iter().map(|c| c.name().to_owned()).collect(),
+                        false => Vec::new(),
+                    },
+                }))
+            })
+            .collect();
+        questions
+    })
+}
+
+fn union(instances: &[u8], objects: &[usize], width: u32, height: u32) -> TruthMask {
+    let inside = |id: &u8| *id > 0 && objects.contains(&(usize::from(*id) - 1));
+    TruthMask {
+        width,
+        height,
+        pixels: instances.iter().map(|id| u8::from(inside(id))).collect(),
+    }
+}

@@ -1,0 +1,148 @@
+//! The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::super::EvalError;
+use super::{Answerer, Question, Reply};
+use crate::data::{Conversation, Encoder, Turn, IGNORED_LABEL, IMAGE_TOKEN};
+use crate::engine::FrameId;
+use crate::image::{ClipFit, ClipPreprocessor, Mask, SamPreprocessor};
+use crate::model::{sam, Lisa};
+use crate::text::LisaTokenizer;
+use crate::weights::{LisaConfig, ModelDir};
+
+/// A model that is told its answer.
+pub struct TeacherForced {
+    lisa: Lisa,
+    config: LisaConfig,
+    encoder: Encoder,
+    dtype: DType,
+    device: Device,
+    /// Features of the last frame: questions about one picture follow each other.
+    seen: Option<(FrameId, Seen)>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    tokens: Tensor,
+    embedding: Tensor,
+    resized: (usize, usize),
+}
+
+impl TeacherForced {
+    /// # Errors
+    /// A model directory that cannot be loaded.
+    pub fn load(model: &ModelDir, dtype: DType, device: &Device) -> Result<Self, EvalError> {
+        let weights = model.weights(dtype, device)?;
+        let tokenizer = LisaTokenizer::from_file(&model.path().join("tokenizer.json"))?;
+        Ok(Self {
+            lisa: Lisa::load(&weights, &model.config)?,
+            encoder: Encoder::new(Arc::new(tokenizer), &model.config, model.config.llama.max_position_embeddings)?,
+            config: model.config.clone(),
+            dtype,
+            device: device.clone(),
+            seen: None,
+        })
+    }
+
+    fn see(&mut self, question: &Question) -> Result<Seen, EvalError> {
+        if let Some((id, seen)) = &self.seen {
+            if *id == question.frame.id() {
+                return Ok(seen.clone());
+            }
+        }
+        let (config, pixels) = (&self.config, question.frame.pixels());
+        let clip = ClipPreprocessor {
+            size: config.clip_preprocess.size,
+            crop: config.clip_preprocess.crop,
+            mean: config.clip_preprocess.mean,
+            std: config.clip_preprocess.std,
+        };
+        let sam = SamPreprocessor {
+            target: config.sam.image_size,
+            mean: config.sam_preprocess.mean,
+            std: config.sam_preprocess.std,
+        }
+        .preprocess(pixels);
+        let clip = self.tensor(clip.preprocess(pixels, ClipFit::Crop))?;
+        let resized = sam.resized;
+        let sam = self.tensor(sam.pixels)?;
+        let (_, tokens) = self.lisa.image_tokens(&clip, &|| false)?;
+        let embedding = self.lisa.image_encoder.forward(&sam, &|| false)?;
+        let seen = Seen {
+            tokens,
+            embedding,
+            resized,
+        };
+        self.seen = Some((question.frame.id(), seen.clone()));
+        Ok(seen)
+    }
+
+    fn tensor(&self, pixels: ndarray::Array3<f32>) -> Result<Tensor, EvalError> {
+        let (c, h, w) = pixels.dim();
+        let values = pixels.into_raw_vec_and_offset().0;
+        let tensor = Tensor::from_vec(values, (1, c, h, w), &self.device)?;
+        Ok(tensor.to_dtype(self.dtype)?)
+    }
+}
+
+impl Answerer for TeacherForced {
+    fn answer(&mut self, question: &Question) -> Result<Reply, EvalError> {
+        let started = Instant::now();
+        let answer = match question.truth {
+            Some(_) => "[SEG].".to_owned(),
+            None => return Ok(Reply::default()), // nothing to force
+        };
+        let seen = self.see(question)?;
+        let mut turns = question.history.clone();
+        turns.push(Turn {
+            question: question.instruction.clone(),
+            answer: answer.clone(),
+        });
+        let encoded = self.encoder.encode(&Conversation {
+            turns,
+            masks: Vec::new(),
+            phrases: Vec::new(),
+        })?;
+        let (hidden, positions) =
+            self.lisa
+                .hidden_states(&encoded.ids, IMAGE_TOKEN, &seen.tokens)?;
+        let seg = i64::from(self.config.tokens.seg);
+        let at = |i: &usize| encoded.labels[*i] == seg && encoded.labels[*i] != IGNORED_LABEL;
+        // The row before a token predicts it; of several, the last one is this question's.
+        let row = (1..encoded.labels.len()).rfind(at).map(|i| positions[i] - 1);
+        let Some(row) = row else {
+            return Err(EvalError::Answer {
+                case: question.name.clone(),
+                reason: "its question leaves no room for the answer".to_owned(),
+            });
+        };
+        let hidden = hidden.narrow(0, row, 1)?.contiguous()?;
+        let best = self.lisa.llama.logits(&hidden)?.argmax(1)?.to_vec1::<u32>()?;
+        let decoded = self.lisa.masks(&seen.embedding, &hidden)?;
+        let (width, height) = (question.frame.width(), question.frame.height());
+        let logits = sam::mask_logits_at(
+            &decoded.logits,
+            self.config.sam.image_size,
+            seen.resized,
+            (height as usize, width as usize),
+        )?;
+        let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        let mask = Mask::from_logits(&values, width, height, 0.0).map_err(|e| EvalError::Answer {
+            case: question.name.clone(),
+            reason: e.to_string(),
+        })?;
+        let mut frame = image::GrayImage::new(width, height);
+        crate::image::paste_mask(&mut frame, mask.roi(), mask.pixels());
+        Ok(Reply {
+            answer,
+            predicted: Some(frame),
+            emitted: usize::from(best == [self.config.tokens.seg]),
+            total: started.elapsed(),
+            stages: Vec::new(),
+        })
+    }
+}
