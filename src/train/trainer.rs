@@ -211,6 +211,14 @@ impl Trainer {
         Ok(record)
     }
 
+    /// Puts the averaged tensors in the place of the last step's, where an average is kept: to measure, not to go on.
+    pub fn use_average(&self) -> Result<(), TrainError> {
+        match &self.ema {
+            Some(ema) => set_all(&self.parameters, ema.average()),
+            None => Ok(()),
+        }
+    }
+
     /// Measures the held-out images, with the averaged tensors where an average is kept.
     pub fn validate(&mut self) -> Result<Record, TrainError> {
         let own = match &self.ema {

@@ -1,0 +1,265 @@
+//! Training, end to end, on a few scenes of TableWorld and a model of a few thousand numbers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use lisa::model::Lisa;
+use lisa::train::{
+    merge, read_metrics, Ended, MergeOptions, Record, TrainConfig, Trainer, LAST,
+};
+use lisa::weights::ModelDir;
+use lisa::world::formats::{write_dataset, Format, Options, Order};
+use lisa::world::Split;
+
+/// Writes `count` scenes in the layouts of ADE20K, RefCOCO and LLaVA-Instruct.
+fn scenes(folder: &Path, count: usize) {
+    let order = Order {
+        formats: &[Format::Semantic, Format::Refer, Format::Vqa],
+        split: Split::Train,
+        seed0: 0,
+        count,
+        width: 160,
+        height: 120,
+    };
+    write_dataset(&order, folder, &Options::default(), &|_| ()).unwrap();
+}
+
+/// lisa-mini with everything smaller.
+fn tiny(folder: &Path) -> String {
+    let mini = concat!(env!("CARGO_MANIFEST_DIR"), "/config/lisa-mini.json");
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(mini).unwrap()).unwrap();
+    json["dtype"] = "f32".into();
+    for (part, values) in [
+        ("clip", &[("image_size", 64), ("hidden_size", 32), ("intermediate_size", 64), ("num_hidden_layers", 1)][..]),
+        ("clip_preprocess", &[("size", 64), ("crop", 64)]),
+        ("llama", &[("hidden_size", 48), ("intermediate_size", 96), ("num_hidden_layers", 2), ("num_attention_heads", 4), ("num_key_value_heads", 4)]),
+        ("sam", &[("image_size", 128), ("embed_dim", 64), ("depth", 2), ("mlp_dim", 128), ("prompt_dim", 64), ("decoder_mlp_dim", 128)]),
+    ] {
+        for (key, value) in values {
+            json[part][*key] = (*value).into();
+        }
+    }
+    json["sam"]["global_attn_indexes"] = serde_json::json!([0, 1]);
+    json["out_dim"] = 64.into();
+    let path = folder.join("tiny.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    path.display().to_string()
+}
+
+fn config(folder: &Path, rest: &str) -> String {
+    format!(
+        "[model]\ninit = '{}'\nvocab_size = 700\n[data]\nroot = '{}'\n{rest}",
+        tiny(folder),
+        folder.join("data").display()
+    )
+}
+
+/// What does not depend on how long it took.
+fn numbers(records: &[Record]) -> Vec<Record> {
+    let without = |record: &Record| Record {
+        seconds: None,
+        ..record.clone()
+    };
+    records.iter().map(without).collect()
+}
+
+fn never() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+#[test]
+fn a_few_samples_are_learned_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 4);
+    let text = config(
+        folder.path(),
+        &format!(
+            "groups = [{{ datasets = 'ade20k' }}]
+            samples_per_image = 8
+            [objective]
+            bce = 4.0
+            dice = 1.0
+            [trainable]
+            full = ['image_encoder', 'mask_decoder', 'text_hidden_fcs', 'model.layers', 'embed_tokens', 'lm_head', 'mm_projector', 'model.norm']
+            [optimizer]
+            lr = 2e-3
+            warmup = 20
+            decay = 'cosine'
+            [run]
+            out = '{}'
+            steps = 300
+            batch_size = 4
+            accumulation = 1
+            save_every = 1000",
+            folder.path().join("run").display()
+        ),
+    );
+    let mut trainer = Trainer::new(TrainConfig::parse(&text).unwrap(), false).unwrap();
+    let mut last = Vec::new();
+    let ended = trainer.run(&never(), |record| last.push(record.clone())).unwrap();
+    assert_eq!(ended, Ended::Finished);
+    let end: Vec<f64> = last[last.len() - 10..].iter().filter_map(|r| r.giou).collect();
+    let giou = end.iter().sum::<f64>() / end.len() as f64;
+    println!("gIoU {giou:.3} after {} steps", last.len());
+    assert!(giou > 0.9, "gIoU {giou}");
+}
+
+const SHORT: &str = "groups = [{ datasets = 'ade20k||refcoco', rate = 2 }, { datasets = 'llava_instruct_150k' }]
+    validation = [{ datasets = 'refcoco' }]
+    [trainable]
+    full = ['mask_decoder', 'text_hidden_fcs', 'embed_tokens', 'lm_head']
+    lora = { rank = 4, dropout = 0.1 }
+    [optimizer]
+    warmup = 2
+    ema = 0.9
+    [run]
+    batch_size = 2
+    accumulation = 2
+    validation_images = 3
+    validate_every = 4
+    save_every = 3
+";
+
+#[test]
+fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 6);
+    let run = |workers: usize, loaders: usize| {
+        let out = folder.path().join(format!("run-{workers}"));
+        let text = format!(
+            "{}steps = 5\nworkers = {workers}\nloaders = {loaders}\nout = '{}'",
+            config(folder.path(), SHORT),
+            out.display()
+        );
+        let mut trainer = Trainer::new(TrainConfig::parse(&text).unwrap(), false).unwrap();
+        trainer.run(&never(), |_| ()).unwrap();
+        (numbers(&read_metrics(&out).unwrap()), trainer, out)
+    };
+    let (one, trainer, out) = run(1, 1);
+    let (three, ..) = run(3, 2);
+    assert_eq!(one, three);
+    assert!(out.join("loss.png").is_file());
+
+    // The merged directory computes what the trained network computes.
+    let merged = folder.path().join("merged");
+    let options = MergeOptions {
+        checkpoint: out.join(LAST),
+        model: None,
+        out: merged.clone(),
+        dtype: None,
+        name: Some("merged".to_owned()),
+    };
+    let report = merge(&options).unwrap();
+    assert_eq!((report.step, report.adapters), (5, 4));
+    let model = ModelDir::open(&merged).unwrap();
+    assert_eq!(model.config.name, "merged");
+    let weights = model.weights(DType::F32, &Device::Cpu).unwrap();
+    let ours = Lisa::load(&weights, &model.config).unwrap();
+    let tokens = Tensor::zeros((4, 48), DType::F32, &Device::Cpu).unwrap();
+    let ids = [1, 20, -200, 300, 40];
+    let hidden = |lisa: &Lisa| {
+        let (hidden, _) = lisa.hidden_states(&ids, -200, &tokens).unwrap();
+        hidden.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    // The average of the weights is what is merged, not the last step's.
+    trainer.use_average().unwrap();
+    let theirs = Lisa::load(&trainer.parameters().weights(None), &model.config).unwrap();
+    for (a, b) in hidden(&ours).iter().zip(hidden(&theirs)) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+/// Runs the program until `seconds` have passed and kills it, or to its end.
+fn train(config: &Path, resume: bool, kill_at: Option<(&Path, u64)>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
+    command.arg("train").arg("--config").arg(config);
+    if resume {
+        command.arg("--resume");
+    }
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    if let Some((metrics, step)) = kill_at {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        loop {
+            let lines = std::fs::read_to_string(metrics).unwrap_or_default();
+            let done = lines.matches("\"train\"").count() as u64;
+            if done >= step {
+                break;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(Instant::now() < deadline, "no step {step} in five minutes");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+    } else {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_with_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 6);
+    let write = |name: &str| {
+        let out = folder.path().join(name);
+        let text = format!("{}steps = 11\nout = '{}'", config(folder.path(), SHORT), out.display());
+        let path = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, text).unwrap();
+        (path, out)
+    };
+    let (whole, whole_out) = write("whole");
+    train(&whole, false, None);
+    let (killed, killed_out) = write("killed");
+    let metrics = killed_out.join("metrics.jsonl");
+    // After a checkpoint and some steps that it does not hold; then again, in the middle of things.
+    train(&killed, false, Some((&metrics, 5)));
+    train(&killed, true, Some((&metrics, 7)));
+    train(&killed, true, None);
+    let (a, b) = (
+        numbers(&read_metrics(&whole_out).unwrap()),
+        numbers(&read_metrics(&killed_out).unwrap()),
+    );
+    assert_eq!(a, b);
+    let bytes = |out: &Path| {
+        let (state, tensors) = lisa::train::read_checkpoint(&out.join(LAST)).unwrap();
+        let mut tensors: Vec<(String, Vec<f32>)> = tensors
+            .into_iter()
+            .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap()))
+            .collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        (state.step, tensors)
+    };
+    assert!(bytes(&whole_out) == bytes(&killed_out), "the checkpoints differ");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("broken.toml");
+    let ask = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_lisa"))
+            .arg("train")
+            .arg("--config")
+            .arg(&config)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let words = ask("[data]\nroot = 'nowhere'\ngroups = [{ datasets = 'ade20k' }]\n[model]\ndir = 'm'\n[trainable]\nfull = ['x']");
+    assert!(words.contains("nowhere/ade20k/images/training"), "{words}");
+    assert_eq!(words.trim().lines().count(), 1, "{words}");
+    let words = ask("[data]\nroot = '.'\ngroups = [{ datasets = 'imagenet' }]\n[model]\ndir = 'm'\n[trainable]\nfull = ['x']");
+    assert!(words.contains("imagenet") && words.contains("refcoco"), "{words}");
+}
