@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 use lisa::model::Lisa;
-use lisa::train::{
-    merge, read_metrics, Ended, MergeOptions, Record, TrainConfig, Trainer, LAST,
-};
+use lisa::train::{merge, read_metrics, Ended, MergeOptions, Record, TrainConfig, Trainer, LAST};
 use lisa::weights::ModelDir;
 use lisa::world::formats::{write_dataset, Format, Options, Order};
 use lisa::world::Split;
@@ -36,10 +34,37 @@ fn tiny(folder: &Path) -> String {
         serde_json::from_slice(&std::fs::read(mini).unwrap()).unwrap();
     json["dtype"] = "f32".into();
     for (part, values) in [
-        ("clip", &[("image_size", 64), ("hidden_size", 32), ("intermediate_size", 64), ("num_hidden_layers", 1)][..]),
+        (
+            "clip",
+            &[
+                ("image_size", 64),
+                ("hidden_size", 32),
+                ("intermediate_size", 64),
+                ("num_hidden_layers", 1),
+            ][..],
+        ),
         ("clip_preprocess", &[("size", 64), ("crop", 64)]),
-        ("llama", &[("hidden_size", 48), ("intermediate_size", 96), ("num_hidden_layers", 2), ("num_attention_heads", 4), ("num_key_value_heads", 4)]),
-        ("sam", &[("image_size", 128), ("embed_dim", 64), ("depth", 2), ("mlp_dim", 128), ("prompt_dim", 64), ("decoder_mlp_dim", 128)]),
+        (
+            "llama",
+            &[
+                ("hidden_size", 48),
+                ("intermediate_size", 96),
+                ("num_hidden_layers", 2),
+                ("num_attention_heads", 4),
+                ("num_key_value_heads", 4),
+            ],
+        ),
+        (
+            "sam",
+            &[
+                ("image_size", 128),
+                ("embed_dim", 64),
+                ("depth", 2),
+                ("mlp_dim", 128),
+                ("prompt_dim", 64),
+                ("decoder_mlp_dim", 128),
+            ],
+        ),
     ] {
         for (key, value) in values {
             json[part][*key] = (*value).into();
@@ -73,44 +98,96 @@ fn never() -> AtomicBool {
     AtomicBool::new(false)
 }
 
+/// Trains to the end; the mean gIoU of the last ten steps.
+fn learn(text: &str) -> f64 {
+    let mut trainer = Trainer::new(TrainConfig::parse(text).unwrap(), false).unwrap();
+    let mut giou = Vec::new();
+    let ended = trainer
+        .run(&never(), |record| giou.extend(record.giou))
+        .unwrap();
+    assert_eq!(ended, Ended::Finished);
+    let end = &giou[giou.len() - 10..];
+    end.iter().sum::<f64>() / end.len() as f64
+}
+
+/// Both stages in small: the encoders learn the samples by heart, then the language model does, from the first's prompts.
 #[test]
 fn a_few_samples_are_learned_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     scenes(&folder.path().join("data"), 4);
-    let text = config(
+    let (vision, reasoning) = (
+        folder.path().join("vision"),
+        folder.path().join("reasoning"),
+    );
+    let common = "
+        [optimizer]
+        lr = 2e-3
+        beta2 = 0.98
+        warmup = 20
+        decay = 'cosine'
+        [run]
+        batch_size = 4
+        accumulation = 1
+        save_every = 1000";
+    let first = config(
         folder.path(),
         &format!(
             "groups = [{{ datasets = 'ade20k' }}]
             samples_per_image = 8
             [objective]
+            kind = 'vision'
             bce = 4.0
             dice = 1.0
             [trainable]
-            full = ['image_encoder', 'mask_decoder', 'text_hidden_fcs', 'model.layers', 'embed_tokens', 'lm_head', 'mm_projector', 'model.norm']
-            [optimizer]
-            lr = 2e-3
-            warmup = 20
-            decay = 'cosine'
-            [run]
-            out = '{}'
+            full = ['image_encoder', 'mask_decoder', 'vision_tower']
+            {common}
             steps = 300
-            batch_size = 4
-            accumulation = 1
-            save_every = 1000",
-            folder.path().join("run").display()
+            out = '{}'",
+            vision.display()
         ),
     );
-    let mut trainer = Trainer::new(TrainConfig::parse(&text).unwrap(), false).unwrap();
-    let mut last = Vec::new();
-    let ended = trainer.run(&never(), |record| last.push(record.clone())).unwrap();
-    assert_eq!(ended, Ended::Finished);
-    let end: Vec<f64> = last[last.len() - 10..].iter().filter_map(|r| r.giou).collect();
-    let giou = end.iter().sum::<f64>() / end.len() as f64;
-    println!("gIoU {giou:.3} after {} steps", last.len());
-    assert!(giou > 0.9, "gIoU {giou}");
+    let giou = learn(&first);
+    println!("gIoU {giou:.3} from phrases");
+    assert!(giou > 0.9, "gIoU {giou} from phrases");
+
+    let merged = folder.path().join("merged");
+    merge(&MergeOptions {
+        checkpoint: vision.join(LAST),
+        model: None,
+        out: merged.clone(),
+        dtype: None,
+        name: None,
+    })
+    .unwrap();
+    let giou = learn(&format!(
+        "[model]
+        dir = '{}'
+        [data]
+        root = '{}'
+        groups = [{{ datasets = 'ade20k' }}]
+        samples_per_image = 8
+        [objective]
+        bce = 4.0
+        dice = 1.0
+        align = 4.0
+        teacher = '{}'
+        [trainable]
+        full = ['text_hidden_fcs', 'model.layers', 'embed_tokens', 'lm_head', 'mm_projector', 'model.norm']
+        {common}
+        steps = 400
+        cached_images = 4
+        out = '{}'",
+        merged.display(),
+        folder.path().join("data").display(),
+        vision.join(LAST).display(),
+        reasoning.display()
+    ));
+    println!("gIoU {giou:.3} from answers");
+    assert!(giou > 0.9, "gIoU {giou} from answers");
 }
 
-const SHORT: &str = "groups = [{ datasets = 'ade20k||refcoco', rate = 2 }, { datasets = 'llava_instruct_150k' }]
+const SHORT: &str =
+    "groups = [{ datasets = 'ade20k||refcoco', rate = 2 }, { datasets = 'llava_instruct_150k' }]
     validation = [{ datasets = 'refcoco' }]
     [trainable]
     full = ['mask_decoder', 'text_hidden_fcs', 'embed_tokens', 'lm_head']
@@ -175,6 +252,78 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
     }
 }
 
+#[test]
+fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
+    use lisa::train::objective::{Counts, Losses, Objective, Pass, Preparation, Reasoning};
+    use lisa::train::Setup;
+
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 2);
+    let text = config(folder.path(), SHORT).replace("dropout = 0.1", "dropout = 0.0");
+    let text = format!("{text}\nout = '{}'", folder.path().join("run").display());
+    let mut config = TrainConfig::parse(&text).unwrap();
+    config.data.samples_per_image = 3;
+    let setup = Setup::new(&config).unwrap();
+    let model = ModelDir::open(&setup.model).unwrap();
+    let tokenizer = std::sync::Arc::new(ModelDir::open(&setup.model).unwrap().tokenizer);
+    let preparation = Preparation::new(&model.config, tokenizer, 512, false).unwrap();
+    let sample = (0..20)
+        .map(|i| setup.data.sample(i).unwrap())
+        .find(|s| s.conversations.len() == 3 && !s.conversations[0].masks.is_empty())
+        .unwrap();
+    let objective = Reasoning::new(&model.config, config.objective.weights(), 0);
+    let prepare = |conversations: &[lisa::data::Conversation]| {
+        let mut sample = sample.clone();
+        sample.conversations = conversations.to_vec();
+        preparation.prepare(sample, &mut setup.data.rng(0)).unwrap()
+    };
+    let together = prepare(&sample.conversations);
+    let totals: Counts = objective.counts(&together);
+    let pass = Pass {
+        totals,
+        factor: 1.0,
+        learn: Some(0),
+    };
+    let packed = objective.run(&setup.parameters, &together, pass).unwrap();
+    let mut losses = Losses::new();
+    let mut gradients = lisa::train::Gradients::default();
+    for conversation in &sample.conversations {
+        let alone = prepare(std::slice::from_ref(conversation));
+        let outcome = objective.run(&setup.parameters, &alone, pass).unwrap();
+        for (name, loss) in outcome.losses {
+            *losses.entry(name).or_default() += loss;
+        }
+        gradients.add(outcome.gradients).unwrap();
+    }
+    for (name, loss) in &losses {
+        assert!(
+            (loss - packed.losses[name]).abs() < 1e-4 * loss.abs(),
+            "{name}"
+        );
+    }
+    for name in gradients.names() {
+        let (a, b) = (
+            gradients.get(name).unwrap(),
+            packed.gradients.get(name).unwrap(),
+        );
+        let norm = |t: &Tensor| {
+            t.sqr()
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap()
+                .sqrt()
+        };
+        let error = norm(&(a - b).unwrap());
+        assert!(
+            error <= 1e-3 * norm(a) + 1e-6,
+            "{name}: {error} of {}",
+            norm(a)
+        );
+    }
+}
+
 /// Runs the program until `seconds` have passed and kills it, or to its end.
 fn train(config: &Path, resume: bool, kill_at: Option<(&Path, u64)>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
@@ -212,7 +361,11 @@ fn a_killed_run_resumes_with_the_same_numbers() {
     scenes(&folder.path().join("data"), 6);
     let write = |name: &str| {
         let out = folder.path().join(name);
-        let text = format!("{}steps = 11\nout = '{}'", config(folder.path(), SHORT), out.display());
+        let text = format!(
+            "{}steps = 11\nout = '{}'",
+            config(folder.path(), SHORT),
+            out.display()
+        );
         let path = folder.path().join(format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
         (path, out)
@@ -239,7 +392,10 @@ fn a_killed_run_resumes_with_the_same_numbers() {
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         (state.step, tensors)
     };
-    assert!(bytes(&whole_out) == bytes(&killed_out), "the checkpoints differ");
+    assert!(
+        bytes(&whole_out) == bytes(&killed_out),
+        "the checkpoints differ"
+    );
 }
 
 #[test]
@@ -261,5 +417,8 @@ fn what_is_wrong_is_said_in_one_line() {
     assert!(words.contains("nowhere/ade20k/images/training"), "{words}");
     assert_eq!(words.trim().lines().count(), 1, "{words}");
     let words = ask("[data]\nroot = '.'\ngroups = [{ datasets = 'imagenet' }]\n[model]\ndir = 'm'\n[trainable]\nfull = ['x']");
-    assert!(words.contains("imagenet") && words.contains("refcoco"), "{words}");
+    assert!(
+        words.contains("imagenet") && words.contains("refcoco"),
+        "{words}"
+    );
 }

@@ -64,7 +64,12 @@ enum On {
         #[arg(long, value_name = "N", default_value_t = 200)]
         count: u64,
         /// Seed of the first scene
-        #[arg(long = "seed-from", visible_alias = "seed0", value_name = "S0", default_value_t = 0)]
+        #[arg(
+            long = "seed-from",
+            visible_alias = "seed0",
+            value_name = "S0",
+            default_value_t = 0
+        )]
         seed0: u64,
         /// Size of the pictures
         #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
@@ -118,7 +123,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions: Vec<_> = reason_seg_questions(&root, &split, limit)?.collect();
             let total = questions.len();
-            (Box::new(questions.into_iter()), total, "reason-seg", split, None, common)
+            (
+                Box::new(questions.into_iter()),
+                total,
+                "reason-seg",
+                split,
+                None,
+                common,
+            )
         }
         On::Refer {
             root,
@@ -129,7 +141,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions = refer_questions(&root, dataset, &split, limit)?;
             let total = questions.len();
-            (Box::new(questions.into_iter()), total, dataset, split, None, common)
+            (
+                Box::new(questions.into_iter()),
+                total,
+                dataset,
+                split,
+                None,
+                common,
+            )
         }
         On::World {
             split,
@@ -143,7 +162,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             // About seven a scene; the bar is corrected as it goes.
             let total = (count as usize * 7).min(limit);
             let name = split.name().to_owned();
-            (Box::new(questions), total, "world", name, Some(seed0), common)
+            (
+                Box::new(questions),
+                total,
+                "world",
+                name,
+                Some(seed0),
+                common,
+            )
         }
     };
     if total == 0 {
@@ -160,7 +186,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let model = ModelDir::open(&path)?;
             let dtype = candle_core::DType::F32;
             settings.insert("dtype".into(), "f32".into());
-            Box::new(TeacherForced::load(&model, dtype, &candle_core::Device::Cpu)?)
+            Box::new(TeacherForced::load(
+                &model,
+                dtype,
+                &candle_core::Device::Cpu,
+            )?)
         }
         Protocol::Generated => {
             let engine = common.model.start(false)?;
@@ -173,23 +203,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
         bar.set_style(style);
     }
-    let mut gallery = Gallery::new(if common.html.is_some() { common.shown } else { 0 });
+    let mut gallery = Gallery::new(if common.html.is_some() {
+        common.shown
+    } else {
+        0
+    });
     let list = common.list;
-    let tally = evaluate(questions, answerer.as_mut(), &mut gallery, |question, reply, verdict| {
-        bar.inc(1);
-        bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
-        if list {
-            bar.suspend(|| {
-                say!(
-                    "{:.2} {} | {} | {}",
-                    verdict.iou,
-                    question.name,
-                    question.instruction,
-                    reply.answer
-                );
-            });
-        }
-    })?;
+    let tally = evaluate(
+        questions,
+        answerer.as_mut(),
+        &mut gallery,
+        |question, reply, verdict| {
+            bar.inc(1);
+            bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
+            if list {
+                bar.suspend(|| {
+                    say!(
+                        "{:.2} {} | {} | {}",
+                        verdict.iou,
+                        question.name,
+                        question.instruction,
+                        reply.answer
+                    );
+                });
+            }
+        },
+    )?;
     bar.finish_and_clear();
     let report = tally.report(Run {
         model: path.display().to_string(),

@@ -78,8 +78,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("finishing this step; once more to stop at once");
     })?;
     let mut trainer = Trainer::new(config, args.resume)?;
-    let trained: usize = trainer.parameters().trained().values().map(|v| v.elem_count()).sum();
-    let frozen: usize = trainer.parameters().frozen().values().map(|v| v.elem_count()).sum();
+    let trained: usize = trainer
+        .parameters()
+        .trained()
+        .values()
+        .map(|v| v.elem_count())
+        .sum();
+    let frozen: usize = trainer
+        .parameters()
+        .frozen()
+        .values()
+        .map(|v| v.elem_count())
+        .sum();
     eprintln!(
         "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}",
         trainer.step(),
@@ -138,7 +148,8 @@ impl Progress {
         let log = record.split != "train" || record.step % 50 == 0 || record.step == self.first + 1;
         if self.bar.is_hidden() && log {
             let done = (record.step - self.first).max(1) as f64;
-            let left = self.started.elapsed().as_secs_f64() / done * (self.steps - record.step) as f64;
+            let left =
+                self.started.elapsed().as_secs_f64() / done * (self.steps - record.step) as f64;
             eprintln!(
                 "{line}, {} left",
                 indicatif::HumanDuration(std::time::Duration::from_secs_f64(left))

@@ -69,7 +69,10 @@ impl Segmentation {
             };
             let total: u64 = runs.iter().map(|r| u64::from(*r)).sum();
             if total != (w * h) as u64 {
-                return Err(format!("run lengths add up to {total}, the picture has {}", w * h));
+                return Err(format!(
+                    "run lengths add up to {total}, the picture has {}",
+                    w * h
+                ));
             }
             fill_runs(&mut columns, &runs);
         }
@@ -109,7 +112,9 @@ fn unpack(letters: &str) -> Result<Vec<u32>, String> {
         loop {
             let bits = match byte.checked_sub(48) {
                 Some(bits) if bits < 64 && shift < 60 => i64::from(bits),
-                _ => return Err("run lengths hold a letter that COCO's packing does not".to_owned()),
+                _ => {
+                    return Err("run lengths hold a letter that COCO's packing does not".to_owned())
+                }
             };
             value |= (bits & 0x1f) << shift;
             shift += 5;
@@ -119,7 +124,9 @@ fn unpack(letters: &str) -> Result<Vec<u32>, String> {
                 }
                 break;
             }
-            byte = bytes.next().ok_or("run lengths end in the middle of a number")?;
+            byte = bytes
+                .next()
+                .ok_or("run lengths end in the middle of a number")?;
         }
         if runs.len() > 2 {
             value += runs[runs.len() - 2];
@@ -211,7 +218,11 @@ mod tests {
     fn rows(mask: &TruthMask) -> Vec<String> {
         mask.pixels
             .chunks(mask.width as usize)
-            .map(|row| row.iter().map(|p| if *p == 1 { '#' } else { '.' }).collect())
+            .map(|row| {
+                row.iter()
+                    .map(|p| if *p == 1 { '#' } else { '.' })
+                    .collect()
+            })
             .collect()
     }
 

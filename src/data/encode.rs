@@ -88,7 +88,7 @@ impl Encoder {
         let builder = PromptBuilder::new(&self.tokenizer, self.template, self.brackets)?;
         let mut encoded = Encoded::default();
         for (i, turn) in conversation.turns.iter().enumerate() {
-            let question = Instruction::parse(&turn.question)
+            let question = Instruction::parse(&tidy(&turn.question))
                 .map_err(|e| DataError::Setting(format!("a question of a dataset: {e}")))?;
             let prompt = if i == 0 {
                 builder.first_turn(&question)
@@ -99,10 +99,12 @@ impl Encoder {
                 let image = prompt.iter().position(|t| *t == PromptToken::Image);
                 encoded.prefix_len = image.map_or(0, |at| at + 1 + usize::from(self.brackets));
             }
-            encoded.ids.extend(prompt.into_iter().map(|token| match token {
-                PromptToken::Text(id) => i64::from(id),
-                PromptToken::Image => IMAGE_TOKEN,
-            }));
+            encoded
+                .ids
+                .extend(prompt.into_iter().map(|token| match token {
+                    PromptToken::Text(id) => i64::from(id),
+                    PromptToken::Image => IMAGE_TOKEN,
+                }));
             encoded.labels.resize(encoded.ids.len(), IGNORED_LABEL);
             let answer = match self.end_of_turn {
                 EndOfTurn::Token => {
@@ -110,7 +112,9 @@ impl Encoder {
                     ids.push(i64::from(builder.end_of_turn()));
                     ids
                 }
-                EndOfTurn::Text => self.tokenizer.encode_answer(&format!("{}</s>", turn.answer)),
+                EndOfTurn::Text => self
+                    .tokenizer
+                    .encode_answer(&format!("{}</s>", turn.answer)),
             };
             encoded.ids.extend(&answer);
             encoded.labels.extend(&answer);
@@ -120,5 +124,148 @@ impl Encoder {
         encoded.prefix_len = encoded.prefix_len.min(encoded.ids.len());
         encoded.masks = encoded.labels.iter().filter(|l| **l == self.seg).count();
         Ok(encoded)
+    }
+}
+
+/// A dataset's question within what an [`Instruction`] may hold. What is cut here is beyond the longest sequence.
+fn tidy(question: &str) -> String {
+    let mut text: String = question
+        .trim()
+        .chars()
+        .map(|c| match c {
+            '\t' | '\n' | '\r' => c,
+            _ if c.is_control() => ' ',
+            _ => c,
+        })
+        .collect();
+    let mut end = text.len().min(Instruction::MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Turn;
+
+    fn encoder() -> Encoder {
+        let json = std::fs::read_dir(crate::text::golden_dir())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.join("tokenizer.model").is_file())
+            .map(|path| crate::text::tokenizer_json_from_checkpoint(&path).unwrap())
+            .unwrap();
+        let tokenizer = LisaTokenizer::from_bytes(json.as_bytes()).unwrap();
+        Encoder {
+            template: Template::LlavaV1,
+            brackets: true,
+            seg: i64::from(tokenizer.seg_id().unwrap()),
+            tokenizer: Arc::new(tokenizer),
+            longest: 257,
+            end_of_turn: EndOfTurn::Token,
+        }
+    }
+
+    fn talk(turns: &[(&str, &str)]) -> Conversation {
+        let turns = turns.iter().map(|(question, answer)| Turn {
+            question: (*question).to_owned(),
+            answer: (*answer).to_owned(),
+        });
+        Conversation {
+            turns: turns.collect(),
+            masks: Vec::new(),
+            phrases: Vec::new(),
+        }
+    }
+
+    fn golden(name: &str) -> Vec<i64> {
+        let path = crate::text::golden_dir().join("expected.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let numbers = tensors.tensor(name).unwrap().data().chunks_exact(8);
+        numbers
+            .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn golden_training_text_gets_the_golden_ids_and_labels() {
+        let path = crate::text::golden_dir().join("expected.json");
+        let expected: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let prompt = expected["train"]["prompt"].as_str().unwrap();
+        let (before, answer) = prompt.split_once(" ASSISTANT: ").unwrap();
+        let question = before.split_once("<im_end>\n").unwrap().1;
+        let mut encoder = encoder();
+        // The golden tokenizer was made without `</s>` as markup.
+        encoder.end_of_turn = EndOfTurn::Text;
+        let encoded = encoder
+            .encode(&talk(&[(question, answer.trim_end_matches("</s>"))]))
+            .unwrap();
+        assert_eq!(encoded.ids, golden("train.input_ids"));
+        assert_eq!(encoded.labels, golden("train.labels"));
+        assert_eq!(encoded.masks, 1);
+    }
+
+    #[test]
+    fn only_answers_and_their_ends_are_learned() {
+        let encoder = encoder();
+        let encoded = encoder
+            .encode(&talk(&[
+                ("a mug?", "[SEG]."),
+                ("and the pot?", "It is [SEG]."),
+            ]))
+            .unwrap();
+        let eos = i64::from(encoder.tokenizer().eos_id());
+        let learned: Vec<i64> = encoded
+            .labels
+            .iter()
+            .copied()
+            .filter(|l| *l != IGNORED_LABEL)
+            .collect();
+        let mut want = encoder.tokenizer().encode_answer("[SEG].");
+        want.push(eos);
+        want.extend(encoder.tokenizer().encode_answer("It is [SEG]."));
+        want.push(eos);
+        assert_eq!(learned, want);
+        assert_eq!(encoded.masks, 2);
+        let other = encoder.encode(&talk(&[("something else", "No.")])).unwrap();
+        let shared = encoded.prefix_len;
+        assert_eq!(encoded.ids[..shared], other.ids[..other.prefix_len]);
+        assert_eq!(encoded.ids[shared - 2], IMAGE_TOKEN);
+        assert!(encoded.labels[..shared].iter().all(|l| *l == IGNORED_LABEL));
+    }
+
+    #[test]
+    fn what_is_cut_off_takes_its_masks_along() {
+        let encoder = encoder();
+        let long = "word ".repeat(300);
+        let cut = encoder
+            .encode(&talk(&[
+                ("a mug?", "[SEG]."),
+                ("why?", &long),
+                ("x", "[SEG]."),
+            ]))
+            .unwrap();
+        assert_eq!((cut.ids.len(), cut.labels.len(), cut.masks), (257, 257, 1));
+    }
+
+    #[test]
+    fn questions_that_nobody_could_type_are_read_all_the_same() {
+        let encoder = encoder();
+        assert_eq!(
+            encoder
+                .encode(&talk(&[(&"é".repeat(9000), "[SEG].")]))
+                .unwrap()
+                .ids
+                .len(),
+            257
+        );
+        let odd = encoder.encode(&talk(&[("a\u{8b}b", "[SEG].")])).unwrap();
+        assert_eq!(odd, encoder.encode(&talk(&[("a b", "[SEG].")])).unwrap());
+        assert!(encoder.encode(&talk(&[(" ", "[SEG].")])).is_err());
     }
 }

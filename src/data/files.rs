@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use image::ImageDecoder;
 use serde::de::DeserializeOwned;
 
 use super::{ClassMap, DataError};
@@ -48,11 +49,7 @@ fn cp1252(byte: u8) -> char {
 }
 
 /// Files of an ending below a folder, sorted by name.
-pub(super) fn list(
-    folder: &Path,
-    ending: &str,
-    accepted: &str,
-) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn list(folder: &Path, ending: &str, accepted: &str) -> Result<Vec<PathBuf>, DataError> {
     let missing = || DataError::Missing {
         what: "folder",
         path: folder.to_owned(),
@@ -64,12 +61,17 @@ pub(super) fn list(
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let path = entry.map_err(io(folder))?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)) {
+        if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case(ending))
+        {
             found.push(path);
         }
     }
     if found.is_empty() {
-        return Err(broken(folder)(format!("it holds no .{ending} file; accepted: {accepted}")));
+        return Err(broken(folder)(format!(
+            "it holds no .{ending} file; accepted: {accepted}"
+        )));
     }
     found.sort();
     Ok(found)
@@ -87,23 +89,68 @@ pub(super) fn require(path: &Path, accepted: &str) -> Result<(), DataError> {
     }
 }
 
-/// A picture of class indices, 8 or 16 bits a pixel, as it is stored.
+/// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
+///
+/// Palettes only colour the viewer's picture (Mapillary Vistas has one), so nothing is expanded here.
 pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
-    let picture = image::open(path).map_err(|e| broken(path)(e.to_string()))?;
-    let (width, height) = (picture.width(), picture.height());
-    let pixels = match picture {
-        image::DynamicImage::ImageLuma8(p) => p.into_raw().into_iter().map(u16::from).collect(),
-        image::DynamicImage::ImageLuma16(p) => p.into_raw(),
-        other => {
-            return Err(broken(path)(format!(
-                "its pixels are {:?}; accepted: one channel of class indices",
-                other.color()
-            )))
+    let file = std::fs::File::open(path).map_err(io(path))?;
+    let wrong = |e: png::DecodingError| broken(path)(e.to_string());
+    let mut decoder = png::Decoder::new(std::io::BufReader::new(file));
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let mut reader = decoder.read_info().map_err(wrong)?;
+    let (width, height) = reader.info().size();
+    let (color, depth) = reader.output_color_type();
+    if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) {
+        return Err(broken(path)(format!(
+            "its pixels are {color:?}; accepted: class indices, grey or with a palette"
+        )));
+    }
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| broken(path)("it is too large".to_owned()))?;
+    let mut bytes = vec![0; size];
+    let frame = reader.next_frame(&mut bytes).map_err(wrong)?;
+    let row = frame.line_size.max(1);
+    let mut pixels = Vec::with_capacity(width as usize * height as usize);
+    for line in bytes.chunks_exact(row).take(height as usize) {
+        match depth {
+            png::BitDepth::Sixteen => {
+                pixels.extend(
+                    line.chunks_exact(2)
+                        .map(|b| u16::from_be_bytes([b[0], b[1]])),
+                );
+            }
+            png::BitDepth::Eight => pixels.extend(line.iter().map(|b| u16::from(*b))),
+            small => {
+                let bits = small as usize;
+                let index = |x: usize| {
+                    let byte = line[x * bits / 8];
+                    let shift = 8 - bits - x * bits % 8;
+                    u16::from((byte >> shift) & ((1 << bits) - 1))
+                };
+                pixels.extend((0..width as usize).map(index));
+            }
         }
-    };
+    }
     Ok(ClassMap {
         width,
         height,
         pixels,
+    })
+}
+
+/// Width and height of an image as it is read, its EXIF orientation applied; only the header is read.
+pub(super) fn image_size(path: &Path) -> Result<(u32, u32), DataError> {
+    let wrong = |e: image::ImageError| broken(path)(e.to_string());
+    let reader = image::ImageReader::open(path)
+        .map_err(io(path))?
+        .with_guessed_format()
+        .map_err(io(path))?;
+    let mut decoder = reader.into_decoder().map_err(wrong)?;
+    let (width, height) = decoder.dimensions();
+    use image::metadata::Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
+    Ok(match decoder.orientation() {
+        Ok(Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) => (height, width),
+        _ => (width, height),
     })
 }

@@ -1,19 +1,24 @@
 //! Prefetching: several threads work ahead, results come out in order.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{bounded, Receiver, Sender};
 
+/// An item's result, or the panic that stopped it.
+type Outcome<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
+
 /// Computes `f(first)`, `f(first + 1)`, … ahead of time and hands them out in that order.
 ///
 /// Dropping it ends the threads after the items under way.
 pub struct Loader<T, E> {
-    results: Receiver<(u64, Result<T, E>)>,
+    results: Receiver<(u64, Outcome<T, E>)>,
     permits: Option<Sender<()>>,
-    waiting: std::cell::RefCell<BTreeMap<u64, Result<T, E>>>,
+    waiting: std::cell::RefCell<BTreeMap<u64, Outcome<T, E>>>,
     next: std::cell::Cell<u64>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -40,7 +45,9 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
                 std::thread::spawn(move || {
                     while permitted.recv().is_ok() {
                         let i = index.fetch_add(1, Ordering::Relaxed);
-                        if done.send((i, f(i))).is_err() {
+                        // A panic goes to whoever waits for the item, who would wait for ever otherwise.
+                        let outcome = catch_unwind(AssertUnwindSafe(|| f(i)));
+                        if done.send((i, outcome)).is_err() {
                             break;
                         }
                     }
@@ -62,7 +69,7 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
     /// What the item's own computation gave.
     ///
     /// # Panics
-    /// Where a worker thread panicked.
+    /// With the panic of the thread that computed the item.
     pub fn next(&self) -> Result<T, E> {
         let next = self.next.get();
         let mut waiting = self.waiting.borrow_mut();
@@ -79,7 +86,7 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
         if let Some(permits) = &self.permits {
             let _ = permits.send(());
         }
-        item
+        item.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
@@ -115,6 +122,20 @@ mod tests {
         assert_eq!(items[0], Ok(10));
         assert_eq!(items[5], Err("fifteen"));
         assert_eq!(items[9], Ok(19));
+    }
+
+    #[test]
+    fn a_panic_reaches_whoever_waits() {
+        let loader: Loader<u64, ()> = Loader::new(2, 4, 0, |i| match i {
+            3 => panic!("three"),
+            _ => Ok(i),
+        });
+        for i in 0..3 {
+            assert_eq!(loader.next(), Ok(i));
+        }
+        let panic = catch_unwind(AssertUnwindSafe(|| loader.next())).unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"three"));
+        assert_eq!(loader.next(), Ok(4));
     }
 
     #[test]

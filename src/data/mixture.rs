@@ -35,6 +35,9 @@ impl Default for MixtureOptions {
     }
 }
 
+/// Draws until an image comes with something to ask for; the reference draws again too.
+const TRIES: usize = 100;
+
 /// An endless stream of samples, a function of the seed and the index alone.
 pub struct Mixture {
     groups: Vec<(f64, Vec<Arc<dyn Dataset>>)>,
@@ -52,6 +55,20 @@ impl Mixture {
         options: MixtureOptions,
         seed: u64,
     ) -> Result<Self, DataError> {
+        if groups.is_empty() {
+            return Err(DataError::Setting(
+                "there is no group of datasets; accepted: one or more".to_owned(),
+            ));
+        }
+        if let Some(group) = groups
+            .iter()
+            .find(|g| !(g.rate > 0.0 && g.rate.is_finite()))
+        {
+            return Err(DataError::Setting(format!(
+                "the rate of '{}' is {}; accepted: more than 0",
+                group.datasets, group.rate
+            )));
+        }
         let groups = groups
             .iter()
             .map(|group| {
@@ -81,7 +98,10 @@ impl Mixture {
 
     /// Classes of the first dataset that has class maps; 0 where there is none.
     pub fn classes(&self) -> usize {
-        self.datasets().map(|d| d.classes()).find(|n| *n > 0).unwrap_or(0)
+        self.datasets()
+            .map(|d| d.classes())
+            .find(|n| *n > 0)
+            .unwrap_or(0)
     }
 
     /// Random numbers that belong to an index, for what is done with its sample.
@@ -108,8 +128,18 @@ impl Mixture {
             }
             at -= rate;
         }
-        let dataset = &chosen[rng.random_range(0..chosen.len())];
-        dataset.sample(rng.random_range(0..dataset.len()), &mut rng)
+        for _ in 0..TRIES {
+            let dataset = &chosen[rng.random_range(0..chosen.len())];
+            let sample = dataset.sample(rng.random_range(0..dataset.len()), &mut rng)?;
+            if !sample.conversations.is_empty() {
+                return Ok(sample);
+            }
+        }
+        let names: Vec<_> = chosen.iter().map(|d| d.name()).collect();
+        Err(DataError::Setting(format!(
+            "{TRIES} images drawn from {} hold nothing to ask for; accepted: labelled images",
+            names.join(", ")
+        )))
     }
 
     /// A line for every dataset.

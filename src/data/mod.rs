@@ -9,6 +9,7 @@
 //! | `vqa` | LLaVA-Instruct-150k |
 //! | `reason_seg` | ReasonSeg with its explanations |
 //! | `coco`, `polygon` | outlines and run lengths to masks |
+//! | `files`, `pickle` | JSON, class pictures and Python's pickles, with errors that name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | which sample comes when; working ahead |
 //!
@@ -23,6 +24,7 @@ mod files;
 mod loader;
 mod mixture;
 mod parts;
+mod pickle;
 mod polygon;
 mod reason_seg;
 mod refer;
@@ -30,6 +32,9 @@ mod sample;
 mod semantic;
 mod templates;
 mod vqa;
+
+#[cfg(test)]
+mod tests;
 
 pub use coco::{Counts, Rle, Segmentation};
 pub use encode::{Encoded, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};

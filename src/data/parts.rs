@@ -75,7 +75,12 @@ impl PartsDataset {
     pub fn pascal_part(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let folder = root.join("vlpart/pascal_part");
         let images = folder.join("VOCdevkit/VOC2010/JPEGImages");
-        Self::open("pascal_part", folder.join("train.json"), images, samples_per_image)
+        Self::open(
+            "pascal_part",
+            folder.join("train.json"),
+            images,
+            samples_per_image,
+        )
     }
 
     fn open(
@@ -217,6 +222,12 @@ mod tests {
     fn names_lose_what_tells_senses_apart() {
         assert_eq!(Class::parse("cup_(drink)"), Class::Object("cup".into()));
         let part = Class::parse("knife_(tool):handle");
-        assert_eq!(part, Class::Part { object: "knife".into(), part: "handle".into() });
+        assert_eq!(
+            part,
+            Class::Part {
+                object: "knife".into(),
+                part: "handle".into()
+            }
+        );
     }
 }

@@ -1,65 +1,130 @@
-//! Filling polygons of whole pixels, their outline included, as OpenCV's `fillPoly` and `polylines` do.
+//! Filling polygons of whole pixels, outline included, pixel for pixel as OpenCV's `fillPoly` and `polylines` do.
 
-/// Sets the pixels inside a closed polygon, and on its outline, to `value`. Corners may lie outside the picture.
+/// Fixed point of the sides' x, as OpenCV has it.
+const SHIFT: i64 = 16;
+const ONE: i64 = 1 << SHIFT;
+
+type Point = (i64, i64);
+
+/// A side that is not level, from its upper end down to the row before its lower one.
+struct Side {
+    top: i64,
+    bottom: i64,
+    /// At the top, in fixed point; `dx` more with each row.
+    x: i64,
+    dx: i64,
+}
+
+/// Sets the pixels inside a closed polygon (even-odd), and on its outline, to `value`. Corners may lie outside.
 pub fn fill_polygon(pixels: &mut [u8], width: u32, height: u32, corners: &[(i32, i32)], value: u8) {
-    let (w, h) = (i64::from(width), i64::from(height));
-    let sides: Vec<((i64, i64), (i64, i64))> = corners
-        .iter()
-        .zip(corners.iter().cycle().skip(1))
-        .map(|(a, b)| ((i64::from(a.0), i64::from(a.1)), (i64::from(b.0), i64::from(b.1))))
-        .collect();
-    let mut crossings: Vec<f64> = Vec::new();
-    for y in 0..h {
+    if width == 0 || height == 0 {
+        return;
+    }
+    let size = (i64::from(width), i64::from(height));
+    let corner = |(x, y): (i32, i32)| (i64::from(x), i64::from(y));
+    let mut sides = Vec::with_capacity(corners.len());
+    for (i, end) in corners.iter().enumerate() {
+        let start = corners[(i + corners.len() - 1) % corners.len()];
+        let (start, end) = (corner(start), corner(*end));
+        draw_line(pixels, size, start, end, value);
+        sides.extend(side(size, start, end));
+    }
+    let (w, h) = size;
+    let top = sides.iter().map(|s| s.top).min().unwrap_or(0).max(0);
+    let bottom = sides.iter().map(|s| s.bottom).max().unwrap_or(0).min(h);
+    let mut crossings = Vec::new();
+    for y in top..bottom {
         crossings.clear();
-        for &((x0, y0), (x1, y1)) in &sides {
-            // Half open, so that a corner counts once.
-            if (y0 <= y) != (y1 <= y) {
-                crossings.push(x0 as f64 + (y - y0) as f64 * (x1 - x0) as f64 / (y1 - y0) as f64);
-            }
-        }
-        crossings.sort_by(f64::total_cmp);
+        let crossed = sides.iter().filter(|s| (s.top..s.bottom).contains(&y));
+        crossings.extend(crossed.map(|s| s.x + (y - s.top) * s.dx));
+        crossings.sort_unstable();
         for pair in crossings.chunks_exact(2) {
-            let (from, to) = (pair[0].ceil().max(0.0) as i64, (pair[1].floor() as i64).min(w - 1));
+            let from = ((pair[0] + ONE - 1) >> SHIFT).max(0);
+            let to = (pair[1] >> SHIFT).min(w - 1);
             if from <= to {
                 pixels[(y * w + from) as usize..=(y * w + to) as usize].fill(value);
             }
         }
     }
-    for (from, to) in sides {
-        draw_line(pixels, (w, h), from, to, value);
-    }
 }
 
-/// Bresenham's line, both ends included, cut at the picture's edges.
-fn draw_line(
-    pixels: &mut [u8],
-    (w, h): (i64, i64),
-    (mut x, mut y): (i64, i64),
-    (x1, y1): (i64, i64),
-    value: u8,
-) {
-    // Annotations lie at most a little outside; anything further is not drawn pixel by pixel.
-    if [x, y, x1, y1].iter().any(|v| v.abs() > 1 << 20) {
+/// OpenCV takes the slope of what is left of a side inside the picture.
+fn side(size: Point, start: Point, end: Point) -> Option<Side> {
+    if start.1 == end.1 {
+        return None;
+    }
+    let (p, q, _) = clip(size, start, end);
+    let (mut a, mut b) = ((p.0 << SHIFT, start.1), (q.0 << SHIFT, end.1));
+    if p.1 != q.1 {
+        (a.1, b.1) = (p.1, q.1);
+    }
+    let dx = (b.0 - a.0) / (b.1 - a.1);
+    let (top, bottom, near) = match start.1 < end.1 {
+        true => (start.1, end.1, a),
+        false => (end.1, start.1, b),
+    };
+    Some(Side {
+        top,
+        bottom,
+        x: near.0 + (top - near.1) * dx,
+        dx,
+    })
+}
+
+fn inside((w, h): Point, (x, y): Point) -> bool {
+    (0..w).contains(&x) && (0..h).contains(&y)
+}
+
+/// The part of a line inside the picture, in whole pixels cut toward zero, and whether there is one.
+fn clip((w, h): Point, mut p: Point, mut q: Point) -> (Point, Point, bool) {
+    let (right, bottom) = (w - 1, h - 1);
+    let column = |x: i64| u8::from(x < 0) + 2 * u8::from(x > right);
+    let row = |y: i64| u8::from(y < 0) + 2 * u8::from(y > bottom);
+    let edge = |code: u8, last: i64| if code == 1 { 0 } else { last };
+    let apart = |p: Point, q: Point| column(p.0) & column(q.0) != 0 || row(p.1) & row(q.1) != 0;
+    let part = |a: i64, b: i64, c: i64| (a as f64 * b as f64 / c as f64) as i64;
+    if !apart(p, q) {
+        if row(p.1) != 0 {
+            let y = edge(row(p.1), bottom);
+            p = (p.0 + part(y - p.1, q.0 - p.0, q.1 - p.1), y);
+        }
+        if row(q.1) != 0 {
+            let y = edge(row(q.1), bottom);
+            q = (q.0 + part(y - q.1, q.0 - p.0, q.1 - p.1), y);
+        }
+        if column(p.0) & column(q.0) == 0 {
+            if column(p.0) != 0 {
+                let x = edge(column(p.0), right);
+                p = (x, p.1 + part(x - p.0, q.1 - p.1, q.0 - p.0));
+            }
+            if column(q.0) != 0 {
+                let x = edge(column(q.0), right);
+                q = (x, q.1 + part(x - q.0, q.1 - p.1, q.0 - p.0));
+            }
+        }
+    }
+    (p, q, inside((w, h), p) && inside((w, h), q))
+}
+
+/// Bresenham's line from left to right, both ends included, of what lies inside the picture.
+fn draw_line(pixels: &mut [u8], size: Point, start: Point, end: Point, value: u8) {
+    let (p, q, visible) = clip(size, start, end);
+    if !visible {
         return;
     }
-    let (dx, dy) = ((x1 - x).abs(), -(y1 - y).abs());
-    let (sx, sy) = ((x1 - x).signum(), (y1 - y).signum());
-    let mut error = dx + dy;
-    loop {
-        if (0..w).contains(&x) && (0..h).contains(&y) {
-            pixels[(y * w + x) as usize] = value;
+    let ((mut x, mut y), (x1, y1)) = if q.0 < p.0 { (q, p) } else { (p, q) };
+    let (dx, dy, down) = (x1 - x, (y1 - y).abs(), (y1 - y).signum());
+    let (long, short) = (dx.max(dy), dx.min(dy));
+    let mut error = long - 2 * short;
+    for _ in 0..=long {
+        pixels[(y * size.0 + x) as usize] = value;
+        let both = error < 0;
+        error += if both { 2 * (long - short) } else { -2 * short };
+        if both || dx >= dy {
+            x += 1;
         }
-        if (x, y) == (x1, y1) {
-            return;
-        }
-        let twice = 2 * error;
-        if twice >= dy {
-            error += dy;
-            x += sx;
-        }
-        if twice <= dx {
-            error += dx;
-            y += sy;
+        if both || dx < dy {
+            y += down;
         }
     }
 }
@@ -75,15 +140,29 @@ mod tests {
             fill_polygon(&mut pixels, 6, 4, corners, 1);
             pixels
                 .chunks(6)
-                .map(|row| row.iter().map(|p| if *p == 1 { '#' } else { '.' }).collect())
+                .map(|row| {
+                    row.iter()
+                        .map(|p| if *p == 1 { '#' } else { '.' })
+                        .collect()
+                })
                 .collect()
         };
         assert_eq!(
             draw(&[(1, 1), (4, 1), (4, 3), (1, 3)]),
             ["......", ".####.", ".####.", ".####."]
         );
-        assert_eq!(draw(&[(0, 0), (3, 3), (0, 3)]), ["#.....", "##....", "###...", "####.."]);
-        assert_eq!(draw(&[(-5, 2), (9, 2)]), ["......", "......", "######", "......"]);
+        assert_eq!(
+            draw(&[(0, 0), (3, 3), (0, 3)]),
+            ["#.....", "##....", "###...", "####.."]
+        );
+        assert_eq!(
+            draw(&[(-5, 2), (9, 2)]),
+            ["......", "......", "######", "......"]
+        );
         assert_eq!(draw(&[(2, 2)]), ["......", "......", "..#...", "......"]);
+        assert_eq!(
+            draw(&[]),
+            [".".repeat(6), ".".repeat(6), ".".repeat(6), ".".repeat(6)]
+        );
     }
 }

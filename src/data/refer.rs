@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::coco::Segmentation;
 use super::files::{broken, read_json, require};
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// Expressions for objects of one split.
 pub struct ReferDataset {
@@ -83,16 +83,22 @@ impl ReferDataset {
     ) -> Result<Self, DataError> {
         let by = if name == "refcocog" { "umd" } else { "unc" };
         let folder = root.join("refer_seg").join(name);
-        let (refs_path, instances) = (folder.join(format!("refs({by}).p")), folder.join("instances.json"));
+        let (refs_path, instances) = (
+            folder.join(format!("refs({by}).p")),
+            folder.join("instances.json"),
+        );
         for path in [&refs_path, &instances] {
-            require(path, "refer_seg/NAME/refs(unc).p, or refs(umd).p for refcocog, and instances.json")?;
+            require(
+                path,
+                "refer_seg/NAME/refs(unc).p, or refs(umd).p for refcocog, and instances.json",
+            )?;
         }
         let bytes = std::fs::read(&refs_path).map_err(|source| DataError::Io {
             path: refs_path.clone(),
             source,
         })?;
-        let refs: Vec<Ref> = serde_pickle::from_slice(&bytes, serde_pickle::DeOptions::new().decode_strings())
-            .map_err(|e| broken(&refs_path)(e.to_string()))?;
+        let refs: Vec<Ref> =
+            pickle::from_slice(&bytes).map_err(|e| broken(&refs_path)(e.to_string()))?;
         let held: Instances = read_json(&instances)?;
         let pictures = root.join("refer_seg/images").join(match name {
             "refclef" => "saiapr_tc-12",
@@ -114,7 +120,10 @@ impl ReferDataset {
                 continue;
             }
             let Some(size) = sizes.get(&reference.image_id) else {
-                return Err(broken(&instances)(format!("it has no image {}", reference.image_id)));
+                return Err(broken(&instances)(format!(
+                    "it has no image {}",
+                    reference.image_id
+                )));
             };
             let picture = images.entry(reference.image_id).or_insert_with(|| Picture {
                 path: pictures.join(&size.file_name),
@@ -123,7 +132,11 @@ impl ReferDataset {
                 expressions: Vec::new(),
                 masks: Vec::new(),
             });
-            let at = match picture.masks.iter().position(|(id, _)| *id == reference.ann_id) {
+            let at = match picture
+                .masks
+                .iter()
+                .position(|(id, _)| *id == reference.ann_id)
+            {
                 Some(at) => at,
                 None => {
                     let mask = annotations.remove(&reference.ann_id).ok_or_else(|| {
@@ -134,7 +147,9 @@ impl ReferDataset {
                 }
             };
             for sentence in reference.sentences {
-                picture.expressions.push((sentence.sent.trim().to_owned(), at));
+                picture
+                    .expressions
+                    .push((sentence.sent.trim().to_owned(), at));
             }
         }
         if images.is_empty() {

@@ -91,7 +91,10 @@ impl SemanticDataset {
             readable: String,
         }
         let config = root.join("mapillary/config_v2.0.json");
-        require(&config, "mapillary/config_v2.0.json of Mapillary Vistas 2.0")?;
+        require(
+            &config,
+            "mapillary/config_v2.0.json of Mapillary Vistas 2.0",
+        )?;
         let config: Config = read_json(&config)?;
         let labels = list(
             &root.join("mapillary/training/v2.0/labels"),
@@ -101,7 +104,11 @@ impl SemanticDataset {
         Ok(Self {
             name: "mapillary",
             labels: Labels::Mapillary,
-            classes: config.labels.iter().map(|l| l.readable.to_lowercase()).collect(),
+            classes: config
+                .labels
+                .iter()
+                .map(|l| l.readable.to_lowercase())
+                .collect(),
             items: beside(labels, &root.join("mapillary/training/images")),
             samples_per_image,
         })
@@ -193,6 +200,10 @@ impl Dataset for SemanticDataset {
     }
 
     fn describe(&self) -> String {
-        format!("{} images, {} classes", self.items.len(), self.classes.len())
+        format!(
+            "{} images, {} classes",
+            self.items.len(),
+            self.classes.len()
+        )
     }
 }

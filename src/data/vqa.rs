@@ -31,7 +31,10 @@ impl VqaDataset {
     /// `llava_dataset/llava_instruct_150k.json`, pictures in `coco/train2017/`.
     pub fn open(root: &Path) -> Result<Self, DataError> {
         let path = root.join("llava_dataset/llava_instruct_150k.json");
-        require(&path, "llava_dataset/llava_instruct_150k.json with coco/train2017/*.jpg")?;
+        require(
+            &path,
+            "llava_dataset/llava_instruct_150k.json with coco/train2017/*.jpg",
+        )?;
         let items: Vec<Item> = read_json(&path)?;
         if items.is_empty() {
             return Err(broken(&path)("it lists no dialogue".to_owned()));
@@ -55,6 +58,9 @@ impl Dataset for VqaDataset {
 
     fn sample(&self, index: usize, _: &mut ChaCha8Rng) -> Result<Sample, DataError> {
         let item = &self.items[index];
+        let wrong = |what: &str| {
+            broken(&self.path)(format!("dialogue {index} about {} {what}", item.image))
+        };
         let mut turns = Vec::new();
         // The reference skips a dialogue's first message where the person does not begin.
         let messages = match item.conversations.first() {
@@ -63,10 +69,7 @@ impl Dataset for VqaDataset {
         };
         for pair in messages.chunks(2) {
             let [question, answer] = pair else {
-                return Err(broken(&self.path)(format!(
-                    "dialogue {index} about {} ends with a question",
-                    item.image
-                )));
+                return Err(wrong("ends with a question"));
             };
             if question.from != "human" || answer.from != "gpt" {
                 return Err(broken(&self.path)(format!(
@@ -74,10 +77,17 @@ impl Dataset for VqaDataset {
                     question.from, answer.from
                 )));
             }
+            let question = question.value.replace("<image>", "").trim().to_owned();
+            if question.is_empty() {
+                return Err(wrong("has an empty question"));
+            }
             turns.push(Turn {
-                question: question.value.replace("<image>", "").trim().to_owned(),
+                question,
                 answer: answer.value.trim().to_owned(),
             });
+        }
+        if turns.is_empty() {
+            return Err(wrong("has no question"));
         }
         Ok(Sample {
             source: "llava_instruct_150k",

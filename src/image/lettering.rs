@@ -74,7 +74,13 @@ impl Lettering {
 }
 
 /// Writes one line on any picture, its top left corner at `x`, `y`; `scale` 1 is 8 pixels high.
-pub fn draw_text(image: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<u8>, scale: u32) {
+pub fn draw_text(
+    image: &mut RgbImage,
+    (x, y): (u32, u32),
+    text: &str,
+    colour: Rgb<u8>,
+    scale: u32,
+) {
     Lettering { scale }.write(image, x, y, text, colour);
 }
 

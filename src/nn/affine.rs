@@ -78,13 +78,13 @@ impl CustomOp2 for Row {
         let dim = row.elem_count();
         let rows = x.elem_count() / dim;
         let ones = Tensor::ones((1, rows), DType::F32, x.device())?;
-        let sum = |t: &Tensor| ones.matmul(&t.contiguous()?.reshape((rows, dim))?)?.reshape(dim);
+        let sum = |t: &Tensor| {
+            ones.matmul(&t.contiguous()?.reshape((rows, dim))?)?
+                .reshape(dim)
+        };
         Ok(match self {
             Row::Add => (Some(grad.clone()), Some(sum(grad)?)),
-            Row::Mul => (
-                Some(grad.broadcast_mul(row)?),
-                Some(sum(&(grad * x)?)?),
-            ),
+            Row::Mul => (Some(grad.broadcast_mul(row)?), Some(sum(&(grad * x)?)?)),
         })
     }
 }

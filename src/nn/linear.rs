@@ -121,7 +121,11 @@ mod tests {
         assert_same_forward_and_gradient(
             &[random((2, 5, 6))],
             |v| Linear::new(weight.clone(), None).forward(&v[0]),
-            |v| v[0].reshape((10, 6))?.matmul(&weight.t()?)?.reshape((2, 5, 4)),
+            |v| {
+                v[0].reshape((10, 6))?
+                    .matmul(&weight.t()?)?
+                    .reshape((2, 5, 4))
+            },
             1e-6,
         );
         let x = candle_core::Var::from_tensor(&random((5, 6))).unwrap();

@@ -117,13 +117,29 @@ fn by_rows(
     let (xs, ys, gs) = (values(x)?, values(y)?, values(grad)?);
     let mut out = Vec::with_capacity(xs.len());
     let n = dim as f32;
-    for ((x, y), g) in xs.chunks_exact(dim).zip(ys.chunks_exact(dim)).zip(gs.chunks_exact(dim)) {
-        let mean = if centred { x.iter().sum::<f32>() / n } else { 0.0 };
+    for ((x, y), g) in xs
+        .chunks_exact(dim)
+        .zip(ys.chunks_exact(dim))
+        .zip(gs.chunks_exact(dim))
+    {
+        let mean = if centred {
+            x.iter().sum::<f32>() / n
+        } else {
+            0.0
+        };
         let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / n;
         let scale = 1.0 / (variance + eps as f32).sqrt();
         let along = g.iter().zip(y).map(|(g, y)| g * y).sum::<f32>() / n;
-        let offset = if centred { g.iter().sum::<f32>() / n } else { 0.0 };
-        out.extend(g.iter().zip(y).map(|(g, y)| (g - offset - y * along) * scale));
+        let offset = if centred {
+            g.iter().sum::<f32>() / n
+        } else {
+            0.0
+        };
+        out.extend(
+            g.iter()
+                .zip(y)
+                .map(|(g, y)| (g - offset - y * along) * scale),
+        );
     }
     Tensor::from_vec(out, x.shape(), x.device()).map(Some)
 }

@@ -96,7 +96,10 @@ mod tests {
     fn fused_equals_plain() {
         let rope = RotaryEmbedding::new(8, 16, 10000.0, 1.0, DType::F32, DType::F32, &Device::Cpu)
             .unwrap();
-        for rotation in [rope.at(3, 5).unwrap(), rope.select(&[0, 1, 7, 1, 2]).unwrap()] {
+        for rotation in [
+            rope.at(3, 5).unwrap(),
+            rope.select(&[0, 1, 7, 1, 2]).unwrap(),
+        ] {
             assert_same_forward_and_gradient(
                 &[random((1, 2, 5, 8))],
                 |v| rotation.apply(&v[0]),

@@ -24,7 +24,11 @@ pub fn train_tokenizer<'a>(
     vocab_size: usize,
 ) -> Result<String, TextError> {
     let bad = |reason: String| TextError::TokenizerJson { reason };
-    let added = [LisaTokenizer::SEG, LisaTokenizer::IM_START, LisaTokenizer::IM_END];
+    let added = [
+        LisaTokenizer::SEG,
+        LisaTokenizer::IM_START,
+        LisaTokenizer::IM_END,
+    ];
     let special: Vec<String> = MARKUP
         .iter()
         .map(|token| (*token).to_owned())
@@ -35,13 +39,21 @@ pub fn train_tokenizer<'a>(
         .vocab_size(base)
         .min_frequency(2)
         .show_progress(false)
-        .special_tokens(special.iter().map(|t| AddedToken::from(t.clone(), true)).collect())
+        .special_tokens(
+            special
+                .iter()
+                .map(|t| AddedToken::from(t.clone(), true))
+                .collect(),
+        )
         .build();
     let mut tokenizer = Tokenizer::new(BPE::default());
     tokenizer.with_pre_tokenizer(Some(Metaspace::new(SPACE, PrependScheme::Always, true)));
     let texts: Vec<&str> = texts.collect();
     tokenizer
-        .train(&mut tokenizers::models::TrainerWrapper::BpeTrainer(trainer), texts.into_iter())
+        .train(
+            &mut tokenizers::models::TrainerWrapper::BpeTrainer(trainer),
+            texts.into_iter(),
+        )
         .map_err(|e| bad(e.to_string()))?;
     let trained = tokenizer.to_string(false).map_err(|e| bad(e.to_string()))?;
     let trained: Value = serde_json::from_str(&trained).map_err(|e| bad(e.to_string()))?;
@@ -93,12 +105,20 @@ mod tests {
 
     #[test]
     fn words_of_the_texts_are_whole_and_anything_comes_back() {
-        let texts = ["the red mug", "the red book", "the mug", "a red mug is here"];
+        let texts = [
+            "the red mug",
+            "the red book",
+            "the mug",
+            "a red mug is here",
+        ];
         let json = train_tokenizer(texts.into_iter().cycle().take(40), 330).unwrap();
         let tokenizer = LisaTokenizer::from_bytes(json.as_bytes()).unwrap();
         assert!(tokenizer.vocab_size() <= 330);
         assert_eq!((tokenizer.bos_id(), tokenizer.eos_id()), (1, 2));
-        assert_eq!(tokenizer.seg_id().unwrap() as usize, tokenizer.vocab_size() - 3);
+        assert_eq!(
+            tokenizer.seg_id().unwrap() as usize,
+            tokenizer.vocab_size() - 3
+        );
         assert_eq!(tokenizer.encode_text("the red mug").len(), 3);
         for text in ["the red mug", "Größe: 5 ½\n", "[SEG] </s>"] {
             let ids = tokenizer.encode_text(text);

@@ -115,7 +115,10 @@ impl AdamW {
                     ))
                 })
             };
-            (*m, *v) = (get("m")?.to_device(m.device())?, get("v")?.to_device(v.device())?);
+            (*m, *v) = (
+                get("m")?.to_device(m.device())?,
+                get("v")?.to_device(v.device())?,
+            );
         }
         self.step = steps;
         Ok(())

@@ -55,7 +55,9 @@ impl Workers {
                 scope.spawn(|| {
                     pool.install(|| loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(example) = examples.get(i) else { break };
+                        let Some(example) = examples.get(i) else {
+                            break;
+                        };
                         let pass = Pass {
                             totals: totals[i / batch_size],
                             factor,

@@ -117,6 +117,9 @@ pub struct ObjectiveConfig {
     pub dice: f64,
     pub patch: f64,
     pub iou: f64,
+    pub align: f64,
+    /// Checkpoint of a vision run, for `align`.
+    pub teacher: Option<PathBuf>,
 }
 
 impl Default for ObjectiveConfig {
@@ -128,6 +131,8 @@ impl Default for ObjectiveConfig {
             dice: 0.5,
             patch: 1.0,
             iou: 0.0,
+            align: 0.0,
+            teacher: None,
         }
     }
 }
@@ -140,6 +145,7 @@ impl ObjectiveConfig {
             dice: self.dice,
             patch: self.patch,
             iou: self.iou,
+            align: self.align,
         }
     }
 }
@@ -291,22 +297,36 @@ impl TrainConfig {
             setting.check(&value)?;
         }
         if self.model.dir.is_some() && self.model.init.is_some() {
-            return Err("model.dir and model.init: only one of them says where the model comes from".into());
+            return Err(
+                "model.dir and model.init: only one of them says where the model comes from".into(),
+            );
+        }
+        if self.objective.align > 0.0 && self.objective.teacher.is_none() {
+            return Err("objective.align is set, and objective.teacher is not; accepted: a checkpoint of a vision run".into());
         }
         if self.data.groups.is_empty() {
-            return Err("data.groups is empty; accepted: at least one [[data.groups]] with `datasets`".into());
+            return Err(
+                "data.groups is empty; accepted: at least one [[data.groups]] with `datasets`"
+                    .into(),
+            );
         }
         if self.trainable.full.is_empty() && self.trainable.lora.is_none() {
             return Err("trainable: nothing is trained; give `full`, a list of parts of names, or [trainable.lora]".into());
         }
         for group in self.data.groups.iter().chain(&self.data.validation) {
             if !(group.rate > 0.0 && group.rate.is_finite()) {
-                return Err(format!("the rate of '{}' is {}; accepted: more than 0", group.datasets, group.rate));
+                return Err(format!(
+                    "the rate of '{}' is {}; accepted: more than 0",
+                    group.datasets, group.rate
+                ));
             }
         }
         for group in &self.optimizer.groups {
             if !(0.0..=1000.0).contains(&group.lr_scale) {
-                return Err(format!("optimizer.groups: lr_scale of '{}' is {}; accepted: 0 to 1000", group.pattern, group.lr_scale));
+                return Err(format!(
+                    "optimizer.groups: lr_scale of '{}' is {}; accepted: 0 to 1000",
+                    group.pattern, group.lr_scale
+                ));
             }
         }
         Ok(())
@@ -353,11 +373,23 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_what_is_accepted() {
         for (extra, words) in [
-            ("[optimizer]\nlr = -1.0", vec!["optimizer.lr", "-1", "accepted"]),
-            ("[run]\nbatch_size = 0", vec!["run.batch_size", "0", "accepted"]),
+            (
+                "[optimizer]\nlr = -1.0",
+                vec!["optimizer.lr", "-1", "accepted"],
+            ),
+            (
+                "[run]\nbatch_size = 0",
+                vec!["run.batch_size", "0", "accepted"],
+            ),
             ("[run]\nbatchsize = 2", vec!["batchsize", "batch_size"]),
-            ("[optimizer]\ndecay = 'step'", vec!["step", "constant", "cosine"]),
-            ("[trainable.lora]\ndropout = 1.0", vec!["trainable.lora.dropout", "accepted"]),
+            (
+                "[optimizer]\ndecay = 'step'",
+                vec!["step", "constant", "cosine"],
+            ),
+            (
+                "[trainable.lora]\ndropout = 1.0",
+                vec!["trainable.lora.dropout", "accepted"],
+            ),
         ] {
             let error = TrainConfig::parse(&format!("{SMALL}{extra}")).unwrap_err();
             for word in words {

@@ -43,18 +43,39 @@ pub fn draw_curve(records: &[Record], path: &Path) -> Result<(), TrainError> {
         } else {
             limit(steps.iter().chain(&held_out).map(|p| p.1))
         };
-        let area = (left + MARGIN.0, MARGIN.2, left + half - MARGIN.1, SIZE.1 as i32 - MARGIN.3);
-        draw_panel(&mut image, area, (last as f64, top), &[(&steps, TRAIN), (&held_out, VALIDATION)])
-            .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))?;
+        let area = (
+            left + MARGIN.0,
+            MARGIN.2,
+            left + half - MARGIN.1,
+            SIZE.1 as i32 - MARGIN.3,
+        );
+        draw_panel(
+            &mut image,
+            area,
+            (last as f64, top),
+            &[(&steps, TRAIN), (&held_out, VALIDATION)],
+        )
+        .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))?;
         let mut write = |x: i32, y: i32, text: &str, colour: RGBColor| {
-            draw_text(&mut image, (x.max(0) as u32, y.max(0) as u32), text, Rgb([colour.0, colour.1, colour.2]), 1);
+            draw_text(
+                &mut image,
+                (x.max(0) as u32, y.max(0) as u32),
+                text,
+                Rgb([colour.0, colour.1, colour.2]),
+                1,
+            );
         };
         write(area.0, 12, title, BLACK);
         write(area.0 + 60, 12, "training", TRAIN);
         write(area.0 + 150, 12, "validation", VALIDATION);
         for tick in 0..=4i32 {
             let y = area.3 - (area.3 - area.1) * tick / 4;
-            write(left + 4, y - 4, &format!("{:.3}", top * f64::from(tick) / 4.0), BLACK);
+            write(
+                left + 4,
+                y - 4,
+                &format!("{:.3}", top * f64::from(tick) / 4.0),
+                BLACK,
+            );
             let x = area.0 + (area.2 - area.0) * tick / 4;
             let step = format!("{}", last * tick as u64 / 4);
             write(x - 4 * step.len() as i32, area.3 + 8, &step, BLACK);
@@ -79,12 +100,12 @@ fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points
         .chunks(run)
         .map(|chunk| {
-            let mean = |f: fn(&(f64, f64)) -> f64| chunk.iter().map(f).sum::<f64>() / chunk.len() as f64;
+            let mean =
+                |f: fn(&(f64, f64)) -> f64| chunk.iter().map(f).sum::<f64>() / chunk.len() as f64;
             (mean(|p| p.0), mean(|p| p.1))
         })
         .collect()
 }
-
 
 fn draw_panel(
     image: &mut RgbImage,
@@ -101,9 +122,15 @@ fn draw_panel(
     };
     for tick in 0..=4 {
         let y = bottom - (bottom - top) * tick / 4;
-        root.draw(&PathElement::new(vec![(left, y), (right, y)], RGBColor(225, 225, 225)))?;
+        root.draw(&PathElement::new(
+            vec![(left, y), (right, y)],
+            RGBColor(225, 225, 225),
+        ))?;
     }
-    root.draw(&PathElement::new(vec![(left, top), (left, bottom), (right, bottom)], BLACK))?;
+    root.draw(&PathElement::new(
+        vec![(left, top), (left, bottom), (right, bottom)],
+        BLACK,
+    ))?;
     for (points, colour) in series {
         let line: Vec<(i32, i32)> = points.iter().map(|p| at(*p)).collect();
         root.draw(&PathElement::new(line, colour.stroke_width(2)))?;

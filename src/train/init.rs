@@ -58,7 +58,13 @@ fn random_weights(config: &LisaConfig, seed: u64) -> Result<BTreeMap<String, Ten
 
 /// Parts of names of the layers whose result is added to a residual: they begin small.
 const RESIDUAL: [&str; 7] = [
-    "o_proj.", "down_proj.", "attn.proj.", "mlp.lin2.", "out_proj.", "fc2.", "mlp.2.",
+    "o_proj.",
+    "down_proj.",
+    "attn.proj.",
+    "mlp.lin2.",
+    "out_proj.",
+    "fc2.",
+    "mlp.2.",
 ];
 
 fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor> {
@@ -82,7 +88,10 @@ fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor
     if name.contains("embed_tokens") {
         return draw(0.3);
     }
-    if ["_token", "_embed", "class_embedding", "lm_head"].iter().any(|part| name.contains(part)) {
+    if ["_token", "_embed", "class_embedding", "lm_head"]
+        .iter()
+        .any(|part| name.contains(part))
+    {
         return draw(0.02);
     }
     match shape {
@@ -134,5 +143,7 @@ fn fnv(name: &str) -> u64 {
 
 /// A shared tokenizer of a model directory's `tokenizer.json`.
 pub fn open_tokenizer(model: &Path) -> Result<Arc<LisaTokenizer>, TrainError> {
-    Ok(Arc::new(LisaTokenizer::from_file(&model.join("tokenizer.json"))?))
+    Ok(Arc::new(LisaTokenizer::from_file(
+        &model.join("tokenizer.json"),
+    )?))
 }

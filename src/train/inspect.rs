@@ -30,7 +30,12 @@ pub fn inspect(
             say(trained_tensors(config, &model)?);
             let tokenizer = open_tokenizer(dir)?;
             let max = config.data.max_tokens;
-            Some(Preparation::new(&model.config, tokenizer, max, config.data.augment)?)
+            Some(Preparation::new(
+                &model.config,
+                tokenizer,
+                max,
+                config.data.augment,
+            )?)
         }
         None => None,
     };
@@ -39,7 +44,11 @@ pub fn inspect(
     for index in 0..count as u64 {
         let sample = data.sample(index)?;
         let path = out.join(format!("sample-{index}.png"));
-        say(format!("\nsample {index}: {}, {}", sample.source, sample.image.display()));
+        say(format!(
+            "\nsample {index}: {}, {}",
+            sample.source,
+            sample.image.display()
+        ));
         let image = read_image(&sample.image)
             .map_err(|e| TrainError::Unusable(format!("{}: {e}", sample.image.display())))?;
         let mut masks = Vec::new();
@@ -108,8 +117,7 @@ fn frame(mask: &crate::data::TruthMask) -> Mask {
 }
 
 fn trained_tensors(config: &TrainConfig, model: &ModelDir) -> Result<String, TrainError> {
-    let mut parameters =
-        super::Parameters::open(model, candle_core::DType::F32, &Device::Cpu)?;
+    let mut parameters = super::Parameters::open(model, candle_core::DType::F32, &Device::Cpu)?;
     parameters.train(&config.trainable.full, &[])?;
     let names: Vec<String> = parameters
         .trained()

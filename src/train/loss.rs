@@ -97,12 +97,14 @@ pub fn mask_losses(logits: &Tensor, targets: &MaskTargets) -> Result<Tensor> {
                 f64::from(grad[i][1]) as f32 * a as f32,
                 f64::from(grad[i][1]) as f32 * b as f32,
             );
-            out.extend(z[i].iter().zip(truth[i].iter().zip(&valid[i])).map(
-                |(z, (t, w))| {
-                    let p = sigmoid(*z);
-                    w * (bce * (p - t) + (a * t + b) * p * (1.0 - p))
-                },
-            ));
+            out.extend(
+                z[i].iter()
+                    .zip(truth[i].iter().zip(&valid[i]))
+                    .map(|(z, (t, w))| {
+                        let p = sigmoid(*z);
+                        w * (bce * (p - t) + (a * t + b) * p * (1.0 - p))
+                    }),
+            );
         }
         Tensor::from_vec(out, (masks, size), &candle_core::Device::Cpu)
     })

@@ -67,7 +67,14 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
     for (name, tensor) in &trained {
         if let Some(layer) = name.strip_suffix(".lora_B.weight") {
             let scale = state.lora_scale.unwrap_or(1.0);
-            fold(&mut tensors, layer, &trained, tensor, scale, &options.checkpoint)?;
+            fold(
+                &mut tensors,
+                layer,
+                &trained,
+                tensor,
+                scale,
+                &options.checkpoint,
+            )?;
             report.adapters += 1;
         } else if let Some(slot) = tensors.get_mut(name) {
             if slot.dims() != tensor.dims() {

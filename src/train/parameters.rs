@@ -127,11 +127,7 @@ impl Parameters {
                 .filter(|(name, _)| name.starts_with("model.layers.") && name.ends_with(&suffix))
                 .filter_map(|(name, tensor)| {
                     let (output, input) = tensor.dims2().ok()?;
-                    Some((
-                        name.trim_end_matches(".weight").to_owned(),
-                        output,
-                        input,
-                    ))
+                    Some((name.trim_end_matches(".weight").to_owned(), output, input))
                 })
                 .collect();
             if layers.is_empty() {
@@ -212,9 +208,6 @@ pub(super) fn normal(
     let shape = shape.into();
     let normal = Normal::new(0.0f32, deviation as f32)
         .map_err(|e| TrainError::Unusable(format!("a deviation of {deviation}: {e}")))?;
-    let values: Vec<f32> = rng
-        .sample_iter(normal)
-        .take(shape.elem_count())
-        .collect();
+    let values: Vec<f32> = rng.sample_iter(normal).take(shape.elem_count()).collect();
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }

@@ -58,6 +58,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("objective.dice", Number(0.0, 1e4), "0.5", "weight of the masks' DICE loss"),
     setting("objective.patch", Number(0.0, 1e4), "1", "vision: weight of the patches' cross-entropy"),
     setting("objective.iou", Number(0.0, 1e4), "0", "weight of the squared error of the decoder's IoU estimate"),
+    setting("objective.align", Number(0.0, 1e4), "0", "reasoning: weight of the distance of a named object's [SEG] embedding to the teacher's"),
+    setting("objective.teacher", Text("a checkpoint file"), "none", "checkpoint of a vision run: its phrase encoder is the teacher; a further vision run goes on with it"),
     setting("trainable.full", Text("a list of parts of names"), "[]", "tensors whose name contains one of these are trained whole"),
     setting("trainable.lora.rank", Whole(1, 1024), "8", "rank of the adapters"),
     setting("trainable.lora.alpha", Number(1e-6, 1e6), "16", "adapters are scaled by alpha / rank"),
@@ -115,8 +117,7 @@ impl Setting {
         }
         Err(format!(
             "{} is {value}; accepted: {}",
-            self.name,
-            self.accepted
+            self.name, self.accepted
         ))
     }
 }
@@ -180,7 +181,11 @@ mod tests {
             match value {
                 toml::Value::Table(table) => {
                     for (key, value) in table {
-                        let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+                        let name = if prefix.is_empty() {
+                            key
+                        } else {
+                            format!("{prefix}.{key}")
+                        };
                         walk.push((name, value));
                     }
                 }
@@ -188,6 +193,7 @@ mod tests {
             }
         }
         keys.push("model.init".to_owned()); // not said: it excludes model.dir
+        keys.push("objective.teacher".to_owned());
         keys.sort();
         let mut known: Vec<&str> = SETTINGS.iter().map(|s| s.name).collect();
         known.sort_unstable();

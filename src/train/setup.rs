@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 
+use super::checkpoint::read_checkpoint;
 use super::config::{ObjectiveKind, TrainConfig};
 use super::init::{new_model, open_tokenizer};
-use super::objective::{Example, Objective, Preparation, Reasoning, Vision, VisionDims};
-use super::{LoraSpec, Parameters, TrainError};
+use super::objective::{
+    Example, Objective, PhraseEncoder, Preparation, Reasoning, Vision, VisionDims,
+};
+use super::{LoraSpec, Parameters, TrainError, AUXILIARY};
 use crate::data::{GroupSpec, Mixture, MixtureOptions};
-use crate::weights::{LisaConfig, ModelDir};
+use crate::weights::{LisaConfig, ModelDir, Weights};
 
 /// Samples whose texts a new model's tokenizer is trained on.
 const TOKENIZER_SAMPLES: u64 = 4000;
@@ -156,6 +159,9 @@ fn open_objective(
         ObjectiveKind::Reasoning => {
             let mut objective = Reasoning::new(model, weights, config.run.cached_images);
             objective.checkpoint_activations = config.run.checkpoint_activations;
+            if let Some(path) = &config.objective.teacher {
+                objective.teacher = Some(open_teacher(path, model, parameters.device())?);
+            }
             Box::new(objective)
         }
         ObjectiveKind::Vision => {
@@ -163,9 +169,44 @@ fn open_objective(
                 vocab: model.llama.vocab_size,
                 classes: data.classes(),
             };
-            Box::new(Vision::new(model, weights, dims, parameters, config.run.seed)?)
+            let objective = Vision::new(model, weights, dims, parameters, config.run.seed)?;
+            if let Some(path) = &config.objective.teacher {
+                go_on_from(path, parameters)?;
+            }
+            Box::new(objective)
         }
     })
+}
+
+/// Takes the throw-away parts of an earlier vision run for this one's first values.
+fn go_on_from(path: &Path, parameters: &Parameters) -> Result<(), TrainError> {
+    let (_, tensors) = read_checkpoint(path)?;
+    for name in parameters
+        .trained()
+        .keys()
+        .filter(|n| n.starts_with(AUXILIARY))
+    {
+        let tensor = tensors.get(name).ok_or_else(|| {
+            TrainError::Unusable(format!(
+                "objective.teacher: {}: it lacks {name}; accepted: a checkpoint of a vision run",
+                path.display()
+            ))
+        })?;
+        parameters.set(name, tensor)?;
+    }
+    Ok(())
+}
+
+/// The phrase encoder of an earlier vision run over the same vocabulary.
+fn open_teacher(
+    path: &Path,
+    model: &LisaConfig,
+    device: &Device,
+) -> Result<PhraseEncoder, TrainError> {
+    let (_, tensors) = read_checkpoint(path)?;
+    let weights = Weights::from_tensors(tensors, DType::F32, device).pp("aux.phrase");
+    PhraseEncoder::load(&weights, model.llama.vocab_size, model.sam.prompt_dim)
+        .map_err(|e| TrainError::Unusable(format!("objective.teacher: {}: {e}", path.display())))
 }
 
 /// `cpu`, `cuda`, `cuda:1`.
@@ -189,4 +230,3 @@ pub fn tokenizer_json(model: &Path) -> Result<String, TrainError> {
     let path = model.join("tokenizer.json");
     std::fs::read_to_string(&path).map_err(TrainError::io(path))
 }
-

@@ -244,7 +244,12 @@ impl Trainer {
             set_all(&self.parameters, &own)?;
         }
         let outcome = outcome?;
-        Ok(Record::new(self.step, "validation", outcome.losses, &outcome.overlaps))
+        Ok(Record::new(
+            self.step,
+            "validation",
+            outcome.losses,
+            &outcome.overlaps,
+        ))
     }
 
     /// gIoU where there are masks; otherwise the loss, negated.
@@ -279,7 +284,11 @@ impl Trainer {
         let mut tensors = snapshot(&self.parameters);
         tensors.extend(self.optimizer.state());
         if let Some(ema) = &self.ema {
-            tensors.extend(ema.average().iter().map(|(n, t)| (format!("ema.{n}"), t.clone())));
+            tensors.extend(
+                ema.average()
+                    .iter()
+                    .map(|(n, t)| (format!("ema.{n}"), t.clone())),
+            );
         }
         let state = self.state()?;
         let out = &self.config.run.out;

@@ -204,7 +204,9 @@ fn shapes(tensors: &HashMap<String, Tensor>) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
-fn lock(made: &Mutex<HashMap<String, Tensor>>) -> std::sync::MutexGuard<'_, HashMap<String, Tensor>> {
+fn lock(
+    made: &Mutex<HashMap<String, Tensor>>,
+) -> std::sync::MutexGuard<'_, HashMap<String, Tensor>> {
     // A tensor is in the map whole or not at all.
     made.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

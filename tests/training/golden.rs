@@ -7,9 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use lisa::data::{Conversation, Encoder, EndOfTurn, TruthMask, Turn};
 use lisa::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use lisa::text::LisaTokenizer;
-use lisa::train::objective::{
-    Example, LossWeights, Losses, Objective, Pass, Reasoning,
-};
+use lisa::train::objective::{Example, LossWeights, Losses, Objective, Pass, Reasoning};
 use lisa::train::{
     AdamW, AdamWConfig, Gradients, GroupSettings, LoraSpec, PackedSequence, Parameters,
 };
@@ -27,6 +25,7 @@ const WEIGHTS: LossWeights = LossWeights {
     dice: 0.5,
     patch: 0.0,
     iou: 0.0,
+    align: 0.0,
 };
 
 /// The reference's one training sample, and the model it is run through.
@@ -78,7 +77,11 @@ impl Case {
         // The reference's tokenizer was made in memory and does not know `</s>` as markup.
         encoder.end_of_turn = EndOfTurn::Text;
         let encoded = encoder.encode(&conversation).unwrap();
-        assert_eq!(encoded.ids, golden.ids("train.input_ids"), "train.input_ids");
+        assert_eq!(
+            encoded.ids,
+            golden.ids("train.input_ids"),
+            "train.input_ids"
+        );
         assert_eq!(encoded.labels, golden.ids("train.labels"), "train.labels");
         assert_eq!(encoded.masks, 1);
 
@@ -101,6 +104,7 @@ impl Case {
             ),
             masks: conversation.masks,
             phrases: vec![Vec::new()],
+            named: false,
             patches: None,
         };
         Self {
@@ -129,7 +133,9 @@ impl Case {
         let mut parameters = Parameters::open(&self.model, DType::F32, &Device::Cpu).unwrap();
         let patterns = ["embed_tokens", "lm_head", "mask_decoder", "text_hidden_fcs"];
         let patterns = patterns.map(str::to_owned);
-        parameters.train(&patterns, &["iou_prediction_head"]).unwrap();
+        parameters
+            .train(&patterns, &["iou_prediction_head"])
+            .unwrap();
         let spec = LoraSpec {
             rank: lora["r"].as_u64().unwrap() as usize,
             alpha: lora["alpha"].as_f64().unwrap(),
@@ -153,7 +159,11 @@ fn close(what: &str, ours: f64, reference: f64, tolerance: f64) {
 }
 
 fn assert_losses(what: &str, ours: &Losses, reference: &serde_json::Value, tolerance: f64) {
-    for (key, name) in [("ce", "ce_loss"), ("bce", "mask_bce_loss"), ("dice", "mask_dice_loss")] {
+    for (key, name) in [
+        ("ce", "ce_loss"),
+        ("bce", "mask_bce_loss"),
+        ("dice", "mask_dice_loss"),
+    ] {
         close(
             &format!("{what} {name}"),
             ours[key],
@@ -162,7 +172,12 @@ fn assert_losses(what: &str, ours: &Losses, reference: &serde_json::Value, toler
         );
     }
     let sum = ours.values().sum();
-    close(&format!("{what} loss"), sum, reference["loss"].as_f64().unwrap(), tolerance);
+    close(
+        &format!("{what} loss"),
+        sum,
+        reference["loss"].as_f64().unwrap(),
+        tolerance,
+    );
 }
 
 #[test]
@@ -206,7 +221,10 @@ fn gradients_and_updates_equal_the_reference() {
             .unwrap();
         assert_same_trained_names(&parameters, &again.gradients);
         for name in gradients.names() {
-            let (a, b) = (again.gradients.get(name).unwrap(), gradients.get(name).unwrap());
+            let (a, b) = (
+                again.gradients.get(name).unwrap(),
+                gradients.get(name).unwrap(),
+            );
             assert!(relative_l2(a, b) < 1e-5 || norm(b) < 1e-6, "{name}");
         }
         assert_updates(&case, parameters, &objective, &lora["adamw"]);
@@ -230,17 +248,21 @@ fn assert_gradients(case: &Case, gradients: &Gradients, lora: &serde_json::Value
     let total = lora["grad_total_l2"].as_f64().unwrap();
     let nothing = 1e-6 * total;
     close("grad_total_l2", gradients.norm().unwrap(), total, GRADIENT);
-    let expected: BTreeMap<String, f64> =
-        serde_json::from_value(lora["grad_l2"].clone()).unwrap();
+    let expected: BTreeMap<String, f64> = serde_json::from_value(lora["grad_l2"].clone()).unwrap();
     for (name, expected) in expected {
         match gradients.get(&name) {
             Some(grad) if expected > nothing => close(&name, norm(grad), expected, GRADIENT),
             Some(grad) => assert!(norm(grad) <= nothing, "{name}: {}", norm(grad)),
-            None => assert!(expected <= nothing, "{name} got no gradient, the reference {expected}"),
+            None => assert!(
+                expected <= nothing,
+                "{name} got no gradient, the reference {expected}"
+            ),
         }
     }
     for (name, expected) in load(&case.golden.folder.join("training.safetensors")) {
-        let Some(name) = name.strip_prefix("grad.") else { continue };
+        let Some(name) = name.strip_prefix("grad.") else {
+            continue;
+        };
         if let Some(grad) = gradients.get(name).filter(|_| norm(&expected) > nothing) {
             RelativeL2(GRADIENT).assert(name, grad, &expected);
         }
@@ -266,7 +288,11 @@ fn assert_updates(
     let mut optimizer = AdamW::new(&parameters, config, group).unwrap();
     for (i, step) in reference["steps"].as_array().unwrap().iter().enumerate() {
         let mut outcome = objective
-            .run(&parameters, &case.example, case.pass(objective, Some(i as u64)))
+            .run(
+                &parameters,
+                &case.example,
+                case.pass(objective, Some(i as u64)),
+            )
             .unwrap();
         assert_losses(&format!("step {i}"), &outcome.losses, step, STEPS);
         outcome.gradients.clip(number("clip_norm")).unwrap();

@@ -34,7 +34,11 @@ impl Generated {
             conversation_id: conversation.map(str::to_owned),
             options: self.options.clone(),
         };
-        self.engine.submit(request).map_err(failed)?.wait().map_err(failed)
+        self.engine
+            .submit(request)
+            .map_err(failed)?
+            .wait()
+            .map_err(failed)
     }
 }
 
@@ -49,14 +53,20 @@ impl Answerer for Generated {
         let total = started.elapsed();
         self.engine.reset_conversation(conversation);
         let (width, height) = (question.frame.width(), question.frame.height());
-        let masks = answer.objects.iter().map(|object| (object.roi, &object.mask));
-        let predicted =
-            (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
+        let masks = answer
+            .objects
+            .iter()
+            .map(|object| (object.roi, &object.mask));
+        let predicted = (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
         Ok(Reply {
             predicted,
             emitted: answer.text.matches("[SEG]").count(),
             total,
-            stages: answer.timings.stages().map(|(s, d)| (s.name(), d)).collect(),
+            stages: answer
+                .timings
+                .stages()
+                .map(|(s, d)| (s.name(), d))
+                .collect(),
             answer: answer.text,
         })
     }

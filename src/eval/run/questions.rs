@@ -36,7 +36,11 @@ impl Question {
     /// Whether an answer names everything it has to; `None` where nothing was to be named.
     pub fn names_right(&self, answer: &str) -> Option<bool> {
         let answer = answer.to_lowercase();
-        let all = || self.names.iter().all(|name| answer.contains(&name.to_lowercase()));
+        let all = || {
+            self.names
+                .iter()
+                .all(|name| answer.contains(&name.to_lowercase()))
+        };
         (!self.names.is_empty()).then(all)
     }
 }

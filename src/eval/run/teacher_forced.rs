@@ -40,7 +40,11 @@ impl TeacherForced {
         let tokenizer = LisaTokenizer::from_file(&model.path().join("tokenizer.json"))?;
         Ok(Self {
             lisa: Lisa::load(&weights, &model.config)?,
-            encoder: Encoder::new(Arc::new(tokenizer), &model.config, model.config.llama.max_position_embeddings)?,
+            encoder: Encoder::new(
+                Arc::new(tokenizer),
+                &model.config,
+                model.config.llama.max_position_embeddings,
+            )?,
             config: model.config.clone(),
             dtype,
             device: device.clone(),
@@ -113,7 +117,9 @@ impl Answerer for TeacherForced {
         let seg = i64::from(self.config.tokens.seg);
         let at = |i: &usize| encoded.labels[*i] == seg && encoded.labels[*i] != IGNORED_LABEL;
         // The row before a token predicts it; of several, the last one is this question's.
-        let row = (1..encoded.labels.len()).rfind(at).map(|i| positions[i] - 1);
+        let row = (1..encoded.labels.len())
+            .rfind(at)
+            .map(|i| positions[i] - 1);
         let Some(row) = row else {
             return Err(EvalError::Answer {
                 case: question.name.clone(),
@@ -121,7 +127,12 @@ impl Answerer for TeacherForced {
             });
         };
         let hidden = hidden.narrow(0, row, 1)?.contiguous()?;
-        let best = self.lisa.llama.logits(&hidden)?.argmax(1)?.to_vec1::<u32>()?;
+        let best = self
+            .lisa
+            .llama
+            .logits(&hidden)?
+            .argmax(1)?
+            .to_vec1::<u32>()?;
         let decoded = self.lisa.masks(&seen.embedding, &hidden)?;
         let (width, height) = (question.frame.width(), question.frame.height());
         let logits = sam::mask_logits_at(
@@ -131,10 +142,11 @@ impl Answerer for TeacherForced {
             (height as usize, width as usize),
         )?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
-        let mask = Mask::from_logits(&values, width, height, 0.0).map_err(|e| EvalError::Answer {
-            case: question.name.clone(),
-            reason: e.to_string(),
-        })?;
+        let mask =
+            Mask::from_logits(&values, width, height, 0.0).map_err(|e| EvalError::Answer {
+                case: question.name.clone(),
+                reason: e.to_string(),
+            })?;
         let mut frame = image::GrayImage::new(width, height);
         crate::image::paste_mask(&mut frame, mask.roi(), mask.pixels());
         Ok(Reply {

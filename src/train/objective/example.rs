@@ -7,7 +7,7 @@ use image::RgbImage;
 use rand::{Rng, RngCore};
 
 use super::patch_labels;
-use crate::data::{ClassMap, Encoder, Sample, TruthMask};
+use crate::data::{ClassMap, Conversation, Encoder, Sample, TruthMask};
 use crate::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::text::LisaTokenizer;
 use crate::train::{PackedSequence, TrainError};
@@ -31,6 +31,8 @@ pub struct Example {
     pub masks: Vec<TruthMask>,
     /// Ids of what each mask is of.
     pub phrases: Vec<Vec<u32>>,
+    /// Whether the phrases name their objects (classes, expressions) rather than ask for them.
+    pub named: bool,
     /// Class of each cell of SAM's grid and of each patch of the tower, where the dataset has a class map.
     pub patches: Option<PatchTruth>,
 }
@@ -94,7 +96,12 @@ impl Preparation {
         let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
         for conversation in &sample.conversations {
             let ids = self.encoder.encode(conversation)?;
-            for (mask, phrase) in conversation.masks.iter().zip(&conversation.phrases).take(ids.masks) {
+            for (mask, phrase) in conversation
+                .masks
+                .iter()
+                .zip(&conversation.phrases)
+                .take(ids.masks)
+            {
                 if (mask.width, mask.height) != (width, height) {
                     return Err(TrainError::Unusable(format!(
                         "{}: the image is {width}×{height}, its mask {}×{}",
@@ -111,9 +118,8 @@ impl Preparation {
         let mut classes = sample.classes;
         if self.augment {
             brighten(&mut image, rng);
-            let sided = |phrase: &String| ["left", "right"].iter().any(|side| phrase.contains(side));
             let flip: bool = rng.random();
-            if flip && !phrases.iter().any(sided) {
+            if flip && !sample.conversations.iter().any(is_sided) {
                 image::imageops::flip_horizontal_in_place(&mut image);
                 for mask in &mut masks {
                     mirror(&mut mask.pixels, width);
@@ -142,6 +148,7 @@ impl Preparation {
                 .iter()
                 .map(|phrase| self.encoder.tokenizer().encode_text(phrase))
                 .collect(),
+            named: sample.source != "reason_seg",
             patches,
         })
     }
@@ -171,6 +178,19 @@ fn tensor(pixels: ndarray::Array3<f32>) -> Result<Tensor, TrainError> {
     let shape = pixels.dim();
     let values = pixels.into_raw_vec_and_offset().0;
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+/// Whether a word of the conversation would be wrong about the mirrored image.
+fn is_sided(conversation: &Conversation) -> bool {
+    let sided = |text: &String| {
+        let text = text.to_lowercase();
+        text.contains("left") || text.contains("right")
+    };
+    conversation.phrases.iter().any(sided)
+        || conversation
+            .turns
+            .iter()
+            .any(|turn| sided(&turn.question) || sided(&turn.answer))
 }
 
 fn mirror<T>(pixels: &mut [T], width: u32) {

@@ -42,6 +42,8 @@ impl FeatureCache {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Tensor>> {
         // What a thread that died left is whole: an entry is inserted or not.
-        self.features.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.features
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -6,12 +6,14 @@
 mod example;
 mod features;
 mod patches;
+mod phrase;
 mod reasoning;
 mod vision;
 
 pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
+pub use phrase::PhraseEncoder;
 pub use reasoning::Reasoning;
 pub use vision::{Vision, VisionDims};
 
@@ -31,6 +33,8 @@ pub struct LossWeights {
     pub patch: f64,
     /// Squared error of the mask decoder's own estimate of its IoU; 0 in the reference, which never trains it.
     pub iou: f64,
+    /// Squared distance of the `[SEG]` embedding to the teacher's, relative to the teacher's square; 0 in the reference.
+    pub align: f64,
 }
 
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
@@ -101,12 +105,7 @@ impl Terms {
     }
 
     /// Adds `factor · loss`, a scalar; nothing where the factor is 0.
-    fn add(
-        &mut self,
-        name: &'static str,
-        loss: &Tensor,
-        factor: f64,
-    ) -> candle_core::Result<()> {
+    fn add(&mut self, name: &'static str, loss: &Tensor, factor: f64) -> candle_core::Result<()> {
         if factor == 0.0 {
             return Ok(());
         }

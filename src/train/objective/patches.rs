@@ -29,7 +29,9 @@ pub fn patch_labels(classes: &ClassMap, square: (f64, f64, f64), grid: usize) ->
                     }
                 }
             }
-            let best = counts.iter().max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)));
+            let best = counts
+                .iter()
+                .max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)));
             labels.push(best.map_or(ClassMap::IGNORED, |(class, _)| *class));
         }
     }
@@ -48,7 +50,10 @@ mod tests {
             pixels: vec![7, 7, 1, 2, 7, 3, 2, 2],
         };
         let none = ClassMap::IGNORED;
-        assert_eq!(patch_labels(&classes, (0.0, 0.0, 4.0), 2), [7, 2, none, none]);
+        assert_eq!(
+            patch_labels(&classes, (0.0, 0.0, 4.0), 2),
+            [7, 2, none, none]
+        );
         assert_eq!(patch_labels(&classes, (1.0, 0.0, 2.0), 1), [1]);
     }
 }

@@ -1,8 +1,11 @@
 //! LISA's objective: cross-entropy of the answer, BCE and DICE of the masks that its `[SEG]` ask for.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::{overlaps, Counts, Example, FeatureCache, LossWeights, Objective, Outcome, Pass, Terms};
+use super::{
+    overlaps, Counts, Example, FeatureCache, LossWeights, Objective, Outcome, Pass, PhraseEncoder,
+    Terms,
+};
 use crate::model::{sam, Lisa, Sequence};
 use crate::train::loss::{cross_entropy_sum, mask_losses, MaskTargets, MASK_COUNT_EPS};
 use crate::train::packing::Piece;
@@ -15,6 +18,9 @@ pub struct Reasoning {
     weights: LossWeights,
     /// Keep only the layers' inputs, and compute each layer again on the way back.
     pub checkpoint_activations: bool,
+    /// Knows the prompt of a phrase from an earlier [`Vision`](super::Vision) run: what a `[SEG]` that names a phrase
+    /// should become.
+    pub teacher: Option<PhraseEncoder>,
     sam_features: FeatureCache,
     tower_features: FeatureCache,
 }
@@ -26,6 +32,7 @@ impl Reasoning {
             config: config.clone(),
             weights,
             checkpoint_activations: false,
+            teacher: None,
             sam_features: FeatureCache::new(cached_images),
             tower_features: FeatureCache::new(cached_images),
         }
@@ -106,7 +113,12 @@ impl Reasoning {
         }
         let mut found = Vec::new();
         if let Some(embedding) = image_embedding {
-            let decoded = lisa.masks(embedding, &rows(&example.sequence.seg_rows)?)?;
+            let segs = rows(&example.sequence.seg_rows)?;
+            let prompts = lisa.text_hidden_fcs.forward(&segs)?;
+            self.add_align_term(&mut terms, &prompts, example, pass)?;
+            let decoded = lisa
+                .mask_decoder
+                .forward(embedding, &lisa.prompt_encoder, &prompts)?;
             let logits = sam::mask_logits_at(
                 &decoded.logits,
                 self.config.sam.image_size,
@@ -119,6 +131,27 @@ impl Reasoning {
             add_iou_term(&mut terms, &self.weights, &decoded.iou, &found, pass)?;
         }
         Ok((terms, found))
+    }
+
+    fn add_align_term(
+        &self,
+        terms: &mut Terms,
+        prompts: &Tensor,
+        example: &Example,
+        pass: Pass,
+    ) -> Result<(), TrainError> {
+        let Some(teacher) = &self.teacher else {
+            return Ok(());
+        };
+        if !example.named || self.weights.align == 0.0 {
+            return Ok(());
+        }
+        let target = teacher.forward(&example.phrases)?.detach();
+        let error = (prompts.to_dtype(DType::F32)? - &target)?.sqr()?.sum(1)?;
+        let relative = (error / target.sqr()?.sum(1)?)?.sum_all()?;
+        let share = pass.factor / pass.totals.masks.max(1) as f64;
+        terms.add("align", &relative, self.weights.align * share)?;
+        Ok(())
     }
 }
 
@@ -150,7 +183,7 @@ pub(super) fn add_iou_term(
         .map(|(both, either)| (both / either.max(1.0)) as f32)
         .collect();
     let truth = Tensor::from_vec(truth, overlaps.len(), predicted.device())?;
-    let error = (predicted.to_dtype(candle_core::DType::F32)? - truth)?;
+    let error = (predicted.to_dtype(DType::F32)? - truth)?;
     let share = pass.factor / pass.totals.masks.max(1) as f64;
     terms.add("iou", &error.sqr()?.sum_all()?, weights.iou * share)
 }

@@ -1,21 +1,21 @@
 //! Teaches the two encoders to see: masks from phrases without a language model, and classes of patches.
 //!
-//! A throw-away phrase encoder stands in for the language model: the mean of a phrase's token vectors through a small
-//! MLP is the mask decoder's prompt. Throw-away linear heads tell every cell's class from SAM's embedding and from the
+//! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class from SAM's embedding and from the
 //! tower's features. All of it lives under [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped.
 
 use candle_core::{DType, Tensor};
 
 use super::example::PatchTruth;
+use super::phrase::PhraseEncoder;
 use super::reasoning::{add_iou_term, add_mask_terms};
 use super::{overlaps, Counts, Example, LossWeights, Objective, Outcome, Pass, Terms};
 use crate::data::ClassMap;
 use crate::model::{sam, Lisa};
-use crate::nn::{Linear, Mlp};
+use crate::nn::Linear;
 use crate::train::loss::{cross_entropy_sum, MaskTargets};
 use crate::train::parameters::normal;
 use crate::train::{Gradients, Parameters, TrainError};
-use crate::weights::{Activation, LisaConfig, Weights};
+use crate::weights::{LisaConfig, Weights};
 
 /// Sizes of the throw-away parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,7 @@ impl Vision {
         use rand::SeedableRng;
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let dim = config.sam.prompt_dim;
-        parameters.add("aux.phrase.table", &normal(&mut rng, (dims.vocab, dim), 0.5)?)?;
-        for (layer, (output, input)) in [(2 * dim, dim), (dim, 2 * dim)].into_iter().enumerate() {
-            let weight = normal(&mut rng, (output, input), (1.0 / input as f64).sqrt())?;
-            parameters.add(&format!("aux.phrase.mlp.{layer}.weight"), &weight)?;
-            let bias = Tensor::zeros(output, DType::F32, &candle_core::Device::Cpu)?;
-            parameters.add(&format!("aux.phrase.mlp.{layer}.bias"), &bias)?;
-        }
+        PhraseEncoder::add_new(parameters, dims.vocab, dim, &mut rng)?;
         if dims.classes > 0 {
             for (name, input) in [("sam", dim), ("tower", config.clip.hidden_size)] {
                 // One class more: none of them.
@@ -68,22 +62,6 @@ impl Vision {
         })
     }
 
-    /// Prompts of the mask decoder, `(phrases, dim)`.
-    fn prompts(&self, aux: &Weights, phrases: &[Vec<u32>]) -> Result<Tensor, TrainError> {
-        let dim = self.config.sam.prompt_dim;
-        let aux = aux.pp("phrase");
-        let table = aux.get((self.dims.vocab, dim), "table")?;
-        let mut means = Vec::with_capacity(phrases.len());
-        for phrase in phrases {
-            let ids = Tensor::from_slice(phrase, phrase.len(), aux.device())?;
-            // By the root of the length: a phrase of three words is not three times as quiet.
-            let scale = (phrase.len().max(1) as f64).sqrt().recip();
-            means.push((table.index_select(&ids, 0)?.sum_keepdim(0)? * scale)?);
-        }
-        let mlp = Mlp::load(&aux.pp("mlp"), &["0", "1"], &[dim, 2 * dim, dim], Activation::Gelu)?;
-        Ok(mlp.forward(&Tensor::cat(&means, 0)?)?)
-    }
-
     /// Sum of the cross-entropies of the labelled cells. `features` `(cells, dim)`.
     fn patch_loss(
         &self,
@@ -96,7 +74,11 @@ impl Vision {
         if rows.is_empty() {
             return Ok(None);
         }
-        let head = Linear::load(&aux.pp("patch").pp(name), features.dim(1)?, self.dims.classes + 1)?;
+        let head = Linear::load(
+            &aux.pp("patch").pp(name),
+            features.dim(1)?,
+            self.dims.classes + 1,
+        )?;
         let rows = Tensor::from_slice(&rows, rows.len(), features.device())?;
         let logits = head.forward(&features.index_select(&rows, 0)?)?;
         Ok(Some(cross_entropy_sum(&logits, &targets)?))
@@ -168,10 +150,12 @@ impl Objective for Vision {
         }
         let mut found = Vec::new();
         if !example.masks.is_empty() {
-            let prompts = self.prompts(&aux, &example.phrases)?;
-            let decoded =
-                lisa.mask_decoder
-                    .forward(&embedding, &lisa.prompt_encoder, &prompts)?;
+            let dim = self.config.sam.prompt_dim;
+            let phrases = PhraseEncoder::load(&aux.pp("phrase"), self.dims.vocab, dim)?;
+            let prompts = phrases.forward(&example.phrases)?;
+            let decoded = lisa
+                .mask_decoder
+                .forward(&embedding, &lisa.prompt_encoder, &prompts)?;
             let logits = sam::mask_logits_at(
                 &decoded.logits,
                 self.config.sam.image_size,

@@ -26,6 +26,9 @@ struct Annotation<'a> {
     text: [&'a str; 1],
     is_sentence: bool,
     shapes: Vec<Shape>,
+    /// The question as a person would type it, with or without a request for a mask (an extension).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<&'a str>,
     /// Earlier turns of the conversation (an extension).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     history: Vec<HistoryTurn<'a>>,
@@ -102,7 +105,7 @@ impl ReasonSeg {
         let of_kind = |kind: &QuestionKind| {
             let dialogues = item.told.dialogues.iter();
             let mut fitting: Vec<_> = dialogues
-                .filter(|dialogue| dialogue.kind == *kind)
+                .filter(|dialogue| dialogue.kind == *kind && self.wanted(dialogue))
                 .collect();
             fitting.shuffle(&mut rng);
             fitting
@@ -122,6 +125,22 @@ impl ReasonSeg {
             }
         }
         chosen
+    }
+
+    /// What is absent is asked for by its name where no item asks for more than names.
+    fn wanted(&self, dialogue: &Dialogue) -> bool {
+        let names_only = self
+            .kinds
+            .iter()
+            .all(|kind| [QuestionKind::Explicit, QuestionKind::Absent].contains(kind));
+        let named = || {
+            let text = &dialogue.query.text;
+            dialogue
+                .names
+                .iter()
+                .all(|category| text.contains(category.name()))
+        };
+        dialogue.kind != QuestionKind::Absent || !names_only || named()
     }
 
     fn write(
@@ -156,6 +175,9 @@ impl ReasonSeg {
             text: [query],
             is_sentence,
             shapes: shapes.into_iter().map(shape).collect(),
+            question: (dialogue.kind != QuestionKind::Explanatory)
+                .then(|| dialogue.turns.last().map(|turn| turn.question.as_str()))
+                .flatten(),
             history: history.iter().map(HistoryTurn::new).collect(),
         };
         item.picture.place(&self.part.join(&image))?;

@@ -1,0 +1,514 @@
+//! Python's pickles, protocols 0 to 5, as far as they hold plain data: numbers, texts, lists, tuples and dicts.
+//!
+//! Anything that would run code (classes, functions) is refused. Byte strings of Python 2 are read as UTF-8.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+/// Deeper nesting is refused, so that a list which holds itself ends.
+const DEEPEST: usize = 64;
+
+/// What is wrong with a pickle, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PickleError(String);
+
+impl fmt::Display for PickleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PickleError {}
+
+impl serde::de::Error for PickleError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+/// Reads a whole pickle.
+pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PickleError> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        nodes: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    let root = machine
+        .run()
+        .map_err(|PickleError(reason)| PickleError(format!("{reason}, at byte {}", machine.at)))?;
+    T::deserialize(View {
+        nodes: &machine.nodes,
+        at: root,
+        depth: 0,
+    })
+}
+
+/// A value; what it holds are indices of others, since a pickle may say one value in several places.
+enum Node {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<usize>),
+    Dict(Vec<(usize, usize)>),
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    stack: Vec<usize>,
+    marks: Vec<usize>,
+    memo: HashMap<u64, usize>,
+}
+
+type Done<T> = Result<T, PickleError>;
+
+impl<'a> Machine<'a> {
+    fn run(&mut self) -> Done<usize> {
+        loop {
+            let code = self.take(1)?[0];
+            match code {
+                b'.' => return self.pop(),
+                0x80 => drop(self.take(1)?),
+                0x95 => drop(self.take(8)?),
+                b'(' => self.marks.push(self.stack.len()),
+                b'0' => drop(self.pop()?),
+                b'1' => drop(self.since_mark()?),
+                b'2' => {
+                    let top = self.top()?;
+                    self.stack.push(top);
+                }
+                b'N' => self.push(Node::None),
+                0x88 | 0x89 => self.push(Node::Bool(code == 0x88)),
+                b'I' => {
+                    let node = match self.line()? {
+                        "00" => Node::Bool(false),
+                        "01" => Node::Bool(true),
+                        digits => Node::Int(number(digits)?),
+                    };
+                    self.push(node);
+                }
+                b'L' => {
+                    let digits = self.line()?;
+                    let value = number(digits.strip_suffix('L').unwrap_or(digits))?;
+                    self.push(Node::Int(value));
+                }
+                b'F' => {
+                    let value = number(self.line()?)?;
+                    self.push(Node::Float(value));
+                }
+                b'J' | b'K' | b'M' | 0x8a => self.binary_int(code)?,
+                b'G' => {
+                    let bits = self.take(8)?.iter().fold(0, |n, b| n << 8 | u64::from(*b));
+                    self.push(Node::Float(f64::from_bits(bits)));
+                }
+                b'S' => {
+                    let text = unquote(self.line()?)?;
+                    self.push(Node::Text(text));
+                }
+                b'V' => {
+                    let text = raw_unicode(self.raw_line()?);
+                    self.push(Node::Text(text));
+                }
+                b'U' | 0x8c => self.text(1)?,
+                b'T' | b'X' => self.text(4)?,
+                0x8d => self.text(8)?,
+                b']' | b')' => self.push(Node::List(Vec::new())),
+                b'l' | b't' => {
+                    let items = self.since_mark()?;
+                    self.push(Node::List(items));
+                }
+                0x85..=0x87 => {
+                    let count = usize::from(code - 0x84);
+                    let from = self.stack.len().checked_sub(count).ok_or_else(short)?;
+                    let items = self.stack.split_off(from);
+                    self.push(Node::List(items));
+                }
+                b'}' => self.push(Node::Dict(Vec::new())),
+                b'd' => {
+                    let items = self.since_mark()?;
+                    self.push(Node::Dict(pairs(&items)?));
+                }
+                b'a' => {
+                    let item = self.pop()?;
+                    self.append(vec![item])?;
+                }
+                b'e' => {
+                    let items = self.since_mark()?;
+                    self.append(items)?;
+                }
+                b's' => {
+                    let value = self.pop()?;
+                    let key = self.pop()?;
+                    self.set(vec![key, value])?;
+                }
+                b'u' => {
+                    let items = self.since_mark()?;
+                    self.set(items)?;
+                }
+                b'p' | b'q' | b'r' | 0x94 => {
+                    let id = match code {
+                        b'p' => number(self.line()?)?,
+                        b'q' => self.unsigned(1)?,
+                        b'r' => self.unsigned(4)?,
+                        _ => self.memo.len() as u64,
+                    };
+                    let top = self.top()?;
+                    self.memo.insert(id, top);
+                }
+                b'g' | b'h' | b'j' => {
+                    let id = match code {
+                        b'g' => number(self.line()?)?,
+                        b'h' => self.unsigned(1)?,
+                        _ => self.unsigned(4)?,
+                    };
+                    let known = self.memo.get(&id).copied();
+                    let node =
+                        known.ok_or_else(|| wrong("it refers to a value it does not hold"))?;
+                    self.stack.push(node);
+                }
+                b'c' | b'R' | b'i' | b'o' | b'b' | 0x81 | 0x92 | 0x93 => {
+                    return Err(wrong("it holds an object of a class; accepted: plain data"));
+                }
+                other => {
+                    return Err(wrong(&format!(
+                        "0x{other:02x} is no instruction of plain data"
+                    )))
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, node: Node) {
+        self.stack.push(self.nodes.len());
+        self.nodes.push(node);
+    }
+
+    fn pop(&mut self) -> Done<usize> {
+        self.stack.pop().ok_or_else(short)
+    }
+
+    fn top(&self) -> Done<usize> {
+        self.stack.last().copied().ok_or_else(short)
+    }
+
+    fn since_mark(&mut self) -> Done<Vec<usize>> {
+        let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len());
+        Ok(self.stack.split_off(mark.ok_or_else(short)?))
+    }
+
+    fn append(&mut self, mut items: Vec<usize>) -> Done<()> {
+        let top = self.top()?;
+        match &mut self.nodes[top] {
+            Node::List(list) => list.append(&mut items),
+            _ => return Err(wrong("it appends to what is no list")),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, items: Vec<usize>) -> Done<()> {
+        let (top, mut items) = (self.top()?, pairs(&items)?);
+        match &mut self.nodes[top] {
+            Node::Dict(dict) => dict.append(&mut items),
+            _ => return Err(wrong("it sets a key of what is no dict")),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Done<&'a [u8]> {
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(short)?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn raw_line(&mut self) -> Done<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|b| *b == b'\n').ok_or_else(short)?;
+        let line = &self.take(length + 1)?[..length];
+        Ok(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    fn line(&mut self) -> Done<&'a str> {
+        utf8(self.raw_line()?)
+    }
+
+    fn unsigned(&mut self, bytes: usize) -> Done<u64> {
+        let taken = self.take(bytes)?.iter().rev();
+        Ok(taken.fold(0, |n, b| n << 8 | u64::from(*b)))
+    }
+
+    fn binary_int(&mut self, code: u8) -> Done<()> {
+        let value = match code {
+            b'J' => self.unsigned(4)? as u32 as i32 as i64,
+            b'K' => self.unsigned(1)? as i64,
+            b'M' => self.unsigned(2)? as i64,
+            _ => {
+                // Little endian two's complement, often with more bytes than it needs.
+                let length = self.unsigned(1)? as usize;
+                let bytes = self.take(length)?;
+                let sign = match bytes.last() {
+                    Some(last) if *last >= 0x80 => 0xff,
+                    _ => 0,
+                };
+                let mut value = [sign; 8];
+                for (i, byte) in bytes.iter().enumerate() {
+                    match value.get_mut(i) {
+                        Some(place) => *place = *byte,
+                        None if *byte == sign => (),
+                        None => return Err(wrong("a number has more than 64 bits")),
+                    }
+                }
+                i64::from_le_bytes(value)
+            }
+        };
+        self.push(Node::Int(value));
+        Ok(())
+    }
+
+    fn text(&mut self, length_bytes: usize) -> Done<()> {
+        let length = usize::try_from(self.unsigned(length_bytes)?).map_err(|_| short())?;
+        let text = utf8(self.take(length)?)?.to_owned();
+        self.push(Node::Text(text));
+        Ok(())
+    }
+}
+
+fn wrong(reason: &str) -> PickleError {
+    PickleError(reason.to_owned())
+}
+
+fn short() -> PickleError {
+    wrong("it is no pickle, or ends early")
+}
+
+fn utf8(bytes: &[u8]) -> Done<&str> {
+    std::str::from_utf8(bytes).map_err(|_| wrong("a text is not UTF-8"))
+}
+
+fn number<T: std::str::FromStr>(digits: &str) -> Done<T> {
+    let wrong = |_| wrong(&format!("'{digits}' is no number"));
+    digits.trim().parse().map_err(wrong)
+}
+
+fn pairs(items: &[usize]) -> Done<Vec<(usize, usize)>> {
+    match items.len() % 2 {
+        0 => Ok(items
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect()),
+        _ => Err(wrong("a dict has a key without a value")),
+    }
+}
+
+/// Python 2's `repr` of a byte string.
+fn unquote(line: &str) -> Done<String> {
+    let odd = || wrong(&format!("{line} is no text"));
+    let quote = line
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '\'' | '"'))
+        .ok_or_else(odd)?;
+    let inner = line[1..].strip_suffix(quote).ok_or_else(odd)?;
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next().ok_or_else(odd)? {
+            same @ (b'\\' | b'\'' | b'"') => same,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit().ok_or_else(odd)?, digit().ok_or_else(odd)?);
+                (16 * high + low) as u8
+            }
+            _ => return Err(odd()),
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("a text is not UTF-8"))
+}
+
+/// Latin-1 with `\uXXXX` and `\UXXXXXXXX`, and no other escape.
+fn raw_unicode(line: &[u8]) -> String {
+    let line: String = line.iter().map(|b| char::from(*b)).collect();
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line.as_str();
+    while let Some(at) = rest.find('\\') {
+        text += &rest[..at];
+        let (digits, code) = match rest.as_bytes().get(at + 1) {
+            Some(b'u') => (4, rest.get(at + 2..at + 6)),
+            Some(b'U') => (8, rest.get(at + 2..at + 10)),
+            _ => {
+                text.push('\\');
+                rest = &rest[at + 1..];
+                continue;
+            }
+        };
+        let code = code.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        text.push(
+            code.and_then(char::from_u32)
+                .unwrap_or(char::REPLACEMENT_CHARACTER),
+        );
+        rest = rest.get(at + 2 + digits..).unwrap_or_default();
+    }
+    text + rest
+}
+
+/// A node as serde reads it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    nodes: &'a [Node],
+    at: usize,
+    depth: usize,
+}
+
+impl<'de> Deserializer<'de> for View<'_> {
+    type Error = PickleError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
+        if self.depth > DEEPEST {
+            return Err(PickleError::custom("its values are nested without an end"));
+        }
+        let view = |at: usize| View {
+            at,
+            depth: self.depth + 1,
+            ..self
+        };
+        match &self.nodes[self.at] {
+            Node::None => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Int(value) => visitor.visit_i64(*value),
+            Node::Float(value) => visitor.visit_f64(*value),
+            Node::Text(text) => visitor.visit_str(text),
+            Node::List(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.iter().map(|at| view(*at))))
+            }
+            Node::Dict(items) => visitor.visit_map(MapDeserializer::new(
+                items.iter().map(|(key, value)| (view(*key), view(*value))),
+            )),
+        }
+    }
+
+    /// Fields that nobody reads cost nothing.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+    }
+}
+
+impl<'de> IntoDeserializer<'de, PickleError> for View<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Item {
+        id: i64,
+        words: Vec<String>,
+    }
+
+    fn read(pickle: &[u8]) -> Result<Vec<Item>, String> {
+        from_slice(pickle).map_err(|e| e.to_string())
+    }
+
+    fn item(id: i64, words: &[&str]) -> Item {
+        let words = words.iter().map(|w| (*w).to_owned()).collect();
+        Item { id, words }
+    }
+
+    #[test]
+    fn every_protocol_gives_the_same() {
+        let want = [
+            item(7, &["left", "it's \"x\""]),
+            item(-300, &["left", "it's \"x\""]),
+        ];
+        // [{'id': 7, 'words': w}, {'id': -300, 'words': w}] with w = ['left', 'it\'s "x"']; the keys and w are shared.
+        let python2_text = b"(lp0\n(dp1\nS'id'\np2\nI7\nsS'words'\np3\n(lp4\nS'left'\np5\naS'it\\'s \"x\"'\np6\nas\
+            a(dp7\ng2\nL-300L\nsg3\ng4\nsa.";
+        let python2_binary =
+            b"\x80\x02]q\x00(}q\x01(U\x02idq\x02K\x07U\x05wordsq\x03]q\x04(U\x04leftq\x05\
+            U\x08it's \"x\"q\x06eu}q\x07(h\x02J\xd4\xfe\xff\xffh\x03h\x04ue.";
+        let python3 = b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00]\x94(}\x94(\x8c\x02id\x94K\x07\x8c\x05words\x94]\x94(\
+            \x8c\x04left\x94\x8c\x08it's \"x\"\x94eu}\x94(h\x02\x8a\x02\xd4\xfeh\x03h\x04ue.";
+        for pickle in [&python2_text[..], python2_binary, python3] {
+            assert_eq!(read(pickle).as_deref(), Ok(&want[..]));
+        }
+    }
+
+    #[test]
+    fn escapes_are_python_s() {
+        let read = |pickle: &[u8]| from_slice::<String>(pickle).unwrap();
+        assert_eq!(read(b"S'a\\\\b\\tc\\xc3\\xa9\\'\"'\n."), "a\\b\tcé'\"");
+        assert_eq!(read(b"S\"it's\"\n."), "it's");
+        assert_eq!(read(b"Vcaf\xe9 \\u0153 \\U0001f600\n."), "café œ 😀");
+    }
+
+    #[test]
+    fn long_numbers_may_have_more_bytes_than_they_need() {
+        let read = |pickle: &[u8]| from_slice::<i64>(pickle).map_err(|e| e.0);
+        assert_eq!(read(b"\x8a\x00."), Ok(0));
+        assert_eq!(read(b"\x8a\x05\x00\x5e\xd0\xb2\x00."), Ok(3_000_000_000));
+        assert_eq!(
+            read(b"\x8a\x09\x00\x5e\xd0\xb2\0\0\0\0\0."),
+            Ok(3_000_000_000)
+        );
+        assert_eq!(read(b"\x8a\x01\xfb."), Ok(-5));
+        assert!(read(b"\x8a\x09\0\0\0\0\0\0\0\0\x01.")
+            .unwrap_err()
+            .contains("64 bits"));
+    }
+
+    #[test]
+    fn what_is_no_plain_data_is_refused_in_one_line() {
+        for (pickle, reason) in [
+            (&b"garbage"[..], "no pickle"),
+            (b"\xff\xd8\xff", "no instruction"),
+            (b"", "ends early"),
+            (b"]", "ends early"),
+            (b"\x80\x02]q\x00(K\x01", "ends early"),
+            (b"U\xff", "ends early"),
+            (b"cos\nsystem\n(S'ls'\ntR.", "object of a class"),
+            (b"h\x09.", "does not hold"),
+            (b"K\x01K\x02a.", "no list"),
+            (b"(K\x01d.", "without a value"),
+            (b"](U\x01ae.", "invalid type"),
+        ] {
+            let refused = read(pickle).unwrap_err();
+            assert!(
+                refused.contains(reason) && !refused.contains('\n'),
+                "{refused}"
+            );
+        }
+        let endless = from_slice::<serde_json::Value>(b"]q\x00h\x00a.").unwrap_err();
+        assert!(endless.0.contains("nested without an end"), "{endless}");
+    }
+}

@@ -1,0 +1,533 @@
+//! Small trees of every dataset's layout, whole and broken.
+
+use super::*;
+use rand::SeedableRng;
+use tempfile::{tempdir, TempDir};
+
+const OUTLINE: &str = "[[1,1,4,1,4,3,1,3]]";
+
+struct Tree(TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        Self(tempdir().unwrap())
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn file(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// An image of 6×4 pixels.
+    fn image(&self, path: &str) {
+        self.file(path, "");
+        image::RgbImage::new(6, 4)
+            .save(self.root().join(path))
+            .unwrap();
+    }
+
+    fn png(
+        &self,
+        path: &str,
+        color: png::ColorType,
+        depth: png::BitDepth,
+        size: (u32, u32),
+        rows: &[u8],
+    ) {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        if color == png::ColorType::Indexed {
+            encoder.set_palette(
+                (0..=255)
+                    .flat_map(|i| [i, 255 - i, i / 2])
+                    .collect::<Vec<u8>>(),
+            );
+        }
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(rows)
+            .unwrap();
+        self.file(path, bytes);
+    }
+
+    fn grey(&self, path: &str, rows: &[u8]) {
+        self.png(
+            path,
+            png::ColorType::Grayscale,
+            png::BitDepth::Eight,
+            (2, 2),
+            rows,
+        );
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Dataset>, DataError> {
+        open_dataset(self.root(), name, MixtureOptions::default())
+    }
+
+    fn sample(&self, name: &str) -> Result<Sample, DataError> {
+        self.open(name)?.sample(0, &mut rng())
+    }
+
+    fn refused(&self, name: &str) -> String {
+        let message = self.sample(name).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+}
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+fn area(mask: &TruthMask) -> usize {
+    mask.pixels.iter().filter(|p| **p == 1).count()
+}
+
+fn refer() -> Tree {
+    let tree = Tree::new();
+    tree.file(
+        "refer_seg/refcoco/refs(unc).p",
+        b"(lp0\n(dp1\nS'ann_id'\np2\nI7\nsS'image_id'\np3\nI1\nsS'split'\np4\nS'train'\np5\nsS'sentences'\np6\n(lp7\n\
+        (dp8\nS'sent'\np9\nS'Left Mug '\np10\nsa(dp11\ng9\nS'it\\'s \"red\"'\np12\nsasa\
+        (dp13\ng2\nI8\nsg3\nI2\nsg4\nS'testA'\np14\nsg6\n(lp15\n(dp16\ng9\nS'pot'\np17\nsasa.",
+    );
+    let rle = r#"[{"size":[4,5],"counts":"52207"}]"#;
+    tree.file(
+        "refer_seg/refcoco/instances.json",
+        format!(
+            r#"{{"images":[{{"id":1,"file_name":"a.jpg","width":6,"height":4}},{{"id":2,"file_name":"b.jpg","width":5,"height":4}}],
+            "annotations":[{{"id":7,"segmentation":{OUTLINE}}},{{"id":8,"segmentation":{rle}}}]}}"#
+        ),
+    );
+    tree
+}
+
+fn reason(json: &str) -> Tree {
+    let tree = Tree::new();
+    tree.image("reason_seg/ReasonSeg/train/a.jpg");
+    tree.file("reason_seg/ReasonSeg/train/a.json", json);
+    tree.file(
+        "reason_seg/ReasonSeg/explanatory/train.json",
+        r#"[{"image":"a.jpg","query":"?","outputs":"Because."}]"#,
+    );
+    tree
+}
+
+fn vqa(dialogues: &str) -> Tree {
+    let tree = Tree::new();
+    tree.file("llava_dataset/llava_instruct_150k.json", dialogues);
+    tree
+}
+
+#[test]
+fn a_dataset_that_is_not_there_says_what_is_looked_for() {
+    let tree = Tree::new();
+    for (name, path) in [
+        ("ade20k", "ade20k/images/training"),
+        ("cocostuff", "cocostuff/train2017"),
+        ("mapillary", "mapillary/config_v2.0.json"),
+        (
+            "paco_lvis",
+            "vlpart/paco/annotations/paco_lvis_v1_train.json",
+        ),
+        ("pascal_part", "vlpart/pascal_part/train.json"),
+        ("refclef", "refer_seg/refclef/refs(unc).p"),
+        ("refcoco+", "refer_seg/refcoco+/refs(unc).p"),
+        ("refcocog", "refer_seg/refcocog/refs(umd).p"),
+        (
+            "llava_instruct_150k",
+            "llava_dataset/llava_instruct_150k.json",
+        ),
+        ("ReasonSeg|train", "reason_seg/ReasonSeg/train"),
+    ] {
+        let message = tree.refused(name);
+        assert!(
+            message.contains(path) && message.contains("accepted: "),
+            "{message}"
+        );
+    }
+    assert!(tree.refused("coco").contains("accepted: ade20k, "));
+}
+
+#[test]
+fn class_pictures_are_read_as_they_are_stored() {
+    let tree = Tree::new();
+    tree.image("ade20k/images/training/a.jpg");
+    let label = "ade20k/annotations/training/a.png";
+    assert!(tree.refused("ade20k").contains(label));
+    let classes = || tree.sample("ade20k").unwrap().classes.unwrap().pixels;
+    tree.grey(label, &[1, 2, 0, 255]);
+    let none = ClassMap::IGNORED;
+    assert_eq!(classes(), [0, 1, none, none]);
+    tree.png(
+        label,
+        png::ColorType::Grayscale,
+        png::BitDepth::Four,
+        (2, 2),
+        &[0x12, 0x30],
+    );
+    assert_eq!(classes(), [0, 1, 2, none]);
+    tree.grey(label, &[200; 4]);
+    assert!(tree
+        .refused("ade20k")
+        .contains("class 200, and ade20k has 150"));
+    tree.file(label, "no picture");
+    assert!(tree.refused("ade20k").contains(label));
+
+    let config = r#"{"labels":[{"readable":"Bird"},{"readable":"Ego Vehicle"}]}"#;
+    tree.file("mapillary/config_v2.0.json", config);
+    let label = "mapillary/training/v2.0/labels/a.png";
+    tree.png(
+        label,
+        png::ColorType::Indexed,
+        png::BitDepth::Eight,
+        (2, 2),
+        &[0, 1, 1, 1],
+    );
+    let sample = tree.sample("mapillary").unwrap();
+    assert!(sample.image.ends_with("mapillary/training/images/a.jpg"));
+    let areas: Vec<_> = sample
+        .conversations
+        .iter()
+        .map(|c| (c.phrases[0].as_str(), area(&c.masks[0])))
+        .collect();
+    assert_eq!(areas.len(), 2);
+    assert!(areas.contains(&("bird", 1)) && areas.contains(&("ego vehicle", 3)));
+
+    // 0 is person; 95 is building-other, and names with a "-" do not count.
+    tree.grey("cocostuff/train2017/a.png", &[0, 255, 95, 0]);
+    let phrases: Vec<_> = tree
+        .sample("cocostuff")
+        .unwrap()
+        .conversations
+        .into_iter()
+        .flat_map(|c| c.phrases)
+        .collect();
+    assert_eq!(phrases, ["person"]);
+}
+
+#[test]
+fn parts_are_called_by_their_objects() {
+    let tree = Tree::new();
+    let json = |category: u64| {
+        format!(
+            r#"{{"images":[{{"id":1,"file_name":"train2017/a.jpg","width":6,"height":4}}],
+            "annotations":[{{"id":5,"image_id":1,"category_id":{category},"segmentation":{OUTLINE}}}],
+            "categories":[{{"id":3,"name":"knife_(tool):handle"}}]}}"#
+        )
+    };
+    let path = "vlpart/paco/annotations/paco_lvis_v1_train.json";
+    tree.file(path, json(3));
+    let sample = tree.sample("paco_lvis").unwrap();
+    assert!(sample.image.ends_with("coco/train2017/a.jpg"));
+    let said = &sample.conversations[0];
+    assert!(["knife handle", "the handle of the knife"].contains(&said.phrases[0].as_str()));
+    assert!(said.turns[0].question.contains(&said.phrases[0]));
+    assert_eq!(area(&said.masks[0]), 6);
+    tree.file(path, json(4));
+    assert!(tree
+        .refused("paco_lvis")
+        .contains("category 4, which is not listed"));
+    tree.file(path, "{");
+    assert!(tree.refused("paco_lvis").contains(path));
+}
+
+#[test]
+fn expressions_come_with_their_masks() {
+    let tree = refer();
+    let sample = tree.sample("refcoco").unwrap();
+    assert!(sample
+        .image
+        .ends_with("refer_seg/images/mscoco/images/train2014/a.jpg"));
+    assert_eq!(sample.conversations.len(), 2);
+    for said in &sample.conversations {
+        assert_eq!(area(&said.masks[0]), 6);
+        assert!(said.turns[0]
+            .question
+            .contains(&said.phrases[0].to_lowercase()));
+        assert!(said.turns[0].answer.contains("[SEG]"));
+    }
+    let held_out = ReferDataset::open(tree.root(), "refcoco", "testA", 3).unwrap();
+    let items: Vec<_> = held_out.items().map(Result::unwrap).collect();
+    assert_eq!(
+        items
+            .iter()
+            .map(|i| (i.expression, area(&i.mask)))
+            .collect::<Vec<_>>(),
+        [("pot", 4)]
+    );
+    let refused = ReferDataset::open(tree.root(), "refcoco", "val", 3)
+        .err()
+        .unwrap();
+    assert!(
+        refused.to_string().contains("there are: train, testA"),
+        "{refused}"
+    );
+    tree.file(
+        "refer_seg/refcoco/instances.json",
+        r#"{"images":[],"annotations":[]}"#,
+    );
+    assert!(tree
+        .refused("refcoco")
+        .contains("instances.json: it has no image 1"));
+    tree.file("refer_seg/refcoco/refs(unc).p", "cos\nsystem\n(S'ls'\ntR.");
+    assert!(tree
+        .refused("refcoco")
+        .contains("refs(unc).p: it holds an object of a class"));
+}
+
+#[test]
+fn dialogues_lose_the_image_s_markup_and_broken_ones_are_named() {
+    let item = |talk: &str| {
+        vqa(&format!(
+            r#"[{{"image":"a.jpg","conversations":[{talk}]}}]"#
+        ))
+    };
+    let (question, answer) = (
+        r#"{"from":"human","value":"What is it?\n<image>"}"#,
+        r#"{"from":"gpt","value":"A mug."}"#,
+    );
+    let sample = item(&format!("{question},{answer}"))
+        .sample("llava_instruct_150k")
+        .unwrap();
+    assert!(sample.image.ends_with("coco/train2017/a.jpg"));
+    assert_eq!(sample.conversations[0].turns[0].question, "What is it?");
+    let empty = r#"{"from":"human","value":"<image>"}"#;
+    for (talk, reason) in [
+        (String::new(), "no question"),
+        (
+            format!("{question},{answer},{question}"),
+            "ends with a question",
+        ),
+        (
+            format!("{question},{question}"),
+            "accepted: human and gpt in turn",
+        ),
+        (format!("{empty},{answer}"), "an empty question"),
+    ] {
+        let refused = item(&talk).refused("llava_instruct_150k");
+        assert!(
+            refused.contains("llava_instruct_150k.json: dialogue 0") && refused.contains(reason),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn explanations_are_said_as_often_as_the_reference_says_them() {
+    let tree = reason(
+        r#"{"text":["what holds tea?"],"is_sentence":true,"shapes":[{"label":"target","points":[[1,1],[3,1],[3,2],[1,2]]}]}"#,
+    );
+    let dataset = tree.open("ReasonSeg|train").unwrap();
+    let mut rng = rng();
+    let mut seen = [0; 3];
+    for _ in 0..2000 {
+        let said = dataset.sample(0, &mut rng).unwrap().conversations.remove(0);
+        let turn = &said.turns[0];
+        let (seg, why) = (
+            turn.answer.contains("[SEG]"),
+            turn.answer.ends_with("Because."),
+        );
+        assert_eq!(said.masks.len(), usize::from(seg));
+        assert_eq!(turn.question == "what holds tea?", !seg);
+        seen[match (seg, why) {
+            (true, false) => 0,
+            (true, true) => 1,
+            _ => 2,
+        }] += 1;
+    }
+    assert!(
+        (800..1000).contains(&seen[0]) && (800..1000).contains(&seen[1]),
+        "{seen:?}"
+    );
+    assert!((150..250).contains(&seen[2]), "{seen:?}");
+    std::fs::remove_file(
+        tree.root()
+            .join("reason_seg/ReasonSeg/explanatory/train.json"),
+    )
+    .unwrap();
+    assert!(tree
+        .refused("ReasonSeg|train")
+        .contains("explanatory/train.json"));
+}
+
+#[test]
+fn what_is_not_there_is_refused_in_words() {
+    let tree = reason(r#"{"text":["the hammer"],"is_sentence":false,"shapes":[]}"#);
+    for seed in 0..20 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let said = tree
+            .open("ReasonSeg|train")
+            .unwrap()
+            .sample(0, &mut rng)
+            .unwrap();
+        assert_eq!(said.conversations[0].turns[0].answer, "Because.");
+        assert!(said.conversations[0].masks.is_empty());
+    }
+}
+
+#[test]
+fn validation_asks_as_the_reference_does() {
+    let square = "[[1,1],[3,1],[3,2],[1,2]]";
+    let tree = reason(&format!(
+        r#"{{"text":[" The Mug ","second"],"is_sentence":false,"shapes":[{{"label":"target","points":{square}}},
+        {{"label":"Ignore","points":{square}}},{{"label":"flag","points":[[0,0],[5,0],[5,3],[0,3]]}}]}}"#
+    ));
+    let item = ReasonSegDataset::open(tree.root(), "train", 3, -1.0)
+        .unwrap()
+        .item(0)
+        .unwrap();
+    assert_eq!(
+        item.question,
+        "What is The Mug in this image? Please output segmentation mask."
+    );
+    // Of equal areas the first is drawn last.
+    assert_eq!(area(&item.mask.unwrap()), 6);
+    tree.file(
+        "reason_seg/ReasonSeg/train/a.json",
+        b"{\"text\":[\"caf\xe9\"],\"is_sentence\":true,\"shapes\":[]}",
+    );
+    let item = ReasonSegDataset::open(tree.root(), "train", 3, -1.0)
+        .unwrap()
+        .item(0)
+        .unwrap();
+    assert_eq!(item.question, "café Please output segmentation mask.");
+    tree.file("reason_seg/ReasonSeg/train/a.json", "{\"text\": [\"x\"], ");
+    assert!(tree
+        .refused("ReasonSeg|train")
+        .contains("train/a.json: EOF"));
+}
+
+#[test]
+fn splits_join_and_a_turned_photo_turns_its_mask() {
+    let tree = reason(r#"{"text":["x"],"is_sentence":true,"shapes":[]}"#);
+    // A JPEG whose EXIF block says that it was taken on its side.
+    let path = tree.root().join("reason_seg/ReasonSeg/train/a.jpg");
+    let mut jpeg = std::fs::read(path).unwrap();
+    let mut exif =
+        b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([6, 0, 0, 0, 0, 0, 0]);
+    jpeg.splice(2..2, exif);
+    tree.file("reason_seg/ReasonSeg/val/b.jpg", jpeg);
+    tree.file(
+        "reason_seg/ReasonSeg/val/b.json",
+        r#"{"text":["x"],"is_sentence":true,"shapes":[]}"#,
+    );
+    let dataset = ReasonSegDataset::open(tree.root(), "train_val", 3, 0.1).unwrap();
+    assert_eq!(dataset.len(), 2);
+    let sizes = [0, 1].map(|i| dataset.item(i).unwrap().mask.map(|m| (m.width, m.height)));
+    assert_eq!(sizes[1], Some((4, 6)));
+}
+
+#[test]
+fn a_stream_is_a_function_of_seed_and_index() {
+    let tree = refer();
+    tree.file(
+        "llava_dataset/llava_instruct_150k.json",
+        r#"[{"image":"a.jpg","conversations":[{"from":"human","value":"What?"},{"from":"gpt","value":"A mug."}]}]"#,
+    );
+    let group = |datasets: &str, rate| GroupSpec {
+        datasets: datasets.to_owned(),
+        rate,
+    };
+    let groups = [group("refcoco", 3.0), group("llava_instruct_150k", 1.0)];
+    let open = |seed| Mixture::open(tree.root(), &groups, MixtureOptions::default(), seed).unwrap();
+    let plain = open(7);
+    let plain: Vec<Sample> = (0..400).map(|i| plain.sample(i).unwrap()).collect();
+    for threads in [1, 4] {
+        let data = open(7);
+        let resumed = Loader::new(threads, 8, 100, move |i| data.sample(i));
+        for want in &plain[100..] {
+            assert_eq!(&resumed.next().unwrap(), want);
+        }
+    }
+    let dialogues = plain
+        .iter()
+        .filter(|s| s.source == "llava_instruct_150k")
+        .count();
+    assert!((70..130).contains(&dialogues), "{dialogues}");
+    assert!((0..20).any(|i| open(8).sample(i).unwrap() != plain[i as usize]));
+    assert!(open(7)
+        .describe()
+        .contains("75.0 %  1 images, 2 expressions"));
+}
+
+#[test]
+fn a_mixture_without_groups_or_with_nothing_to_ask_for_is_refused() {
+    let tree = Tree::new();
+    tree.image("ade20k/images/training/a.jpg");
+    tree.grey("ade20k/annotations/training/a.png", &[0; 4]);
+    let open = |rate: Option<f64>| {
+        let groups: Vec<_> = rate
+            .map(|rate| GroupSpec {
+                datasets: "ade20k".into(),
+                rate,
+            })
+            .into_iter()
+            .collect();
+        Mixture::open(tree.root(), &groups, MixtureOptions::default(), 1)
+    };
+    assert!(open(None).is_err());
+    for rate in [0.0, -1.0, f64::NAN] {
+        assert!(open(Some(rate)).is_err(), "{rate}");
+    }
+    let nothing = open(Some(1.0)).unwrap().sample(0).unwrap_err().to_string();
+    assert!(
+        nothing.contains("ade20k hold nothing to ask for"),
+        "{nothing}"
+    );
+}
+
+/// Polygons with the masks that pycocotools and OpenCV make of them.
+#[test]
+fn polygons_fill_the_pixels_that_the_reference_s_libraries_fill() {
+    #[derive(serde::Deserialize)]
+    struct Masks {
+        coco: Vec<Case>,
+        opencv: Vec<Case>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Case {
+        size: [u32; 2],
+        #[serde(default)]
+        polygons: serde_json::Value,
+        #[serde(default)]
+        packed: String,
+        #[serde(default)]
+        corners: Vec<(i32, i32)>,
+        /// Row by row, background first.
+        runs: Vec<usize>,
+    }
+    let masks: Masks = serde_json::from_str(include_str!("fixtures/masks.json")).unwrap();
+    let filled = |case: &Case| -> Vec<u8> {
+        let runs = case.runs.iter().enumerate();
+        runs.flat_map(|(i, run)| vec![(i % 2) as u8; *run])
+            .collect()
+    };
+    for (i, case) in masks.coco.iter().enumerate() {
+        let [width, height] = case.size;
+        let rle = serde_json::json!({"size": [height, width], "counts": case.packed});
+        for json in [case.polygons.clone(), rle] {
+            let mask: Segmentation = serde_json::from_value(json).unwrap();
+            assert_eq!(
+                mask.mask(width, height).unwrap().pixels,
+                filled(case),
+                "coco {i}"
+            );
+        }
+    }
+    for (i, case) in masks.opencv.iter().enumerate() {
+        let [width, height] = case.size;
+        let mut pixels = vec![0; (width * height) as usize];
+        fill_polygon(&mut pixels, width, height, &case.corners, 1);
+        assert_eq!(pixels, filled(case), "opencv {i}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Prompts of the mask decoder from a few words, without a language model.
+
+use candle_core::{DType, Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use crate::nn::Mlp;
+use crate::train::parameters::normal;
+use crate::train::{Parameters, TrainError};
+use crate::weights::{Activation, Weights};
+
+/// Where its tensors stand among the trained ones.
+const PREFIX: &str = "aux.phrase";
+
+/// The sum of a phrase's token vectors, over the root of their number, through a small MLP. The order of the words is
+/// lost, which matters little to "the red mug".
+pub struct PhraseEncoder {
+    table: Tensor, // (vocab, dim)
+    mlp: Mlp,
+}
+
+impl PhraseEncoder {
+    /// Adds a new one to the trained tensors.
+    pub fn add_new(
+        parameters: &mut Parameters,
+        vocab: usize,
+        dim: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), TrainError> {
+        parameters.add(&format!("{PREFIX}.table"), &normal(rng, (vocab, dim), 0.5)?)?;
+        for (layer, (output, input)) in [(2 * dim, dim), (dim, 2 * dim)].into_iter().enumerate() {
+            let weight = normal(rng, (output, input), (1.0 / input as f64).sqrt())?;
+            parameters.add(&format!("{PREFIX}.mlp.{layer}.weight"), &weight)?;
+            let bias = Tensor::zeros(output, DType::F32, &Device::Cpu)?;
+            parameters.add(&format!("{PREFIX}.mlp.{layer}.bias"), &bias)?;
+        }
+        Ok(())
+    }
+
+    /// Reads `table` and `mlp.…` below `weights`.
+    pub fn load(weights: &Weights, vocab: usize, dim: usize) -> Result<Self, TrainError> {
+        let dims = [dim, 2 * dim, dim];
+        Ok(Self {
+            table: weights.get((vocab, dim), "table")?,
+            mlp: Mlp::load(&weights.pp("mlp"), &["0", "1"], &dims, Activation::Gelu)?,
+        })
+    }
+
+    /// # Shapes
+    /// ids of some phrases → `(phrases, dim)`.
+    pub fn forward(&self, phrases: &[Vec<u32>]) -> Result<Tensor, TrainError> {
+        let mut sums = Vec::with_capacity(phrases.len());
+        for phrase in phrases {
+            let ids = Tensor::from_slice(phrase, phrase.len(), self.table.device())?;
+            // By the root of the length: a phrase of three words is not three times as quiet.
+            let scale = (phrase.len().max(1) as f64).sqrt().recip();
+            sums.push((self.table.index_select(&ids, 0)?.sum_keepdim(0)? * scale)?);
+        }
+        Ok(self.mlp.forward(&Tensor::cat(&sums, 0)?)?)
+    }
+}
