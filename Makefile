@@ -1,10 +1,10 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint clean
+.PHONY: help setup build demo test lint train-mini clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ unless a ROS 2 is sourced
 	@scripts/setup_ros.sh
@@ -20,6 +20,9 @@ test: build ## everything that is tested: format, library, golden data, lints, t
 
 lint: build ## format and clippy, with and without the feature ros
 	@scripts/test.sh lint
+
+train-mini: build ## train lisa-mini from nothing on TableWorld: some hours on two cores; stops and goes on at any moment
+	@scripts/train_mini.sh
 
 clean: ## remove what was built, not the ROS 2 prefix in .ros/
 	rm -rf target build install log demo .cache

@@ -268,6 +268,49 @@ fn reason_seg_masks_equal_the_reference() {
     }
 }
 
+/// `lisa eval reason-seg --teacher-forced` on the reference's folder gives the reference's numbers.
+#[test]
+fn evaluating_reason_seg_equals_the_reference() {
+    use lisa::eval::run::{evaluate, reason_seg_questions, TeacherForced};
+    use lisa::eval::{Gallery, Protocol, Run};
+
+    for golden in golden() {
+        let reason_seg = &golden.json["reason_seg"];
+        let val = golden.folder.join("reason_seg/ReasonSeg/val");
+        let items = reason_seg["items"].as_array().unwrap();
+        if !items.iter().all(|i| {
+            val.join(format!("{}.json", i["name"].as_str().unwrap()))
+                .is_file()
+        }) {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let model = ModelDir::open(golden.convert(folder.path())).unwrap();
+        let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
+        let questions = reason_seg_questions(&golden.folder, "val", usize::MAX).unwrap();
+        let mut gallery = Gallery::new(0);
+        let tally = evaluate(questions, &mut teacher, &mut gallery, |_, _, _| ()).unwrap();
+        let report = tally.report(Run {
+            model: "golden".to_owned(),
+            protocol: Protocol::TeacherForced,
+            dataset: "reason-seg".to_owned(),
+            split: "val".to_owned(),
+            seed: None,
+            settings: Default::default(),
+        });
+        let (quality, _) = report.quality();
+        assert_eq!(quality.count, items.len());
+        for (what, ours) in [("giou", quality.giou), ("ciou", quality.ciou)] {
+            let (ours, reference) = (ours.unwrap(), reason_seg[what].as_f64().unwrap());
+            println!("{what}: {ours:.5}, reference {reference:.5}");
+            assert!(
+                (ours - reference).abs() <= REASON_SEG_METRIC,
+                "{what}: {ours}"
+            );
+        }
+    }
+}
+
 /// The model, told what to say: the reference's way of validating.
 struct Teacher {
     dir: ModelDir,

@@ -25,9 +25,11 @@ pub fn draw_curve(records: &[Record], path: &Path) -> Result<(), TrainError> {
     };
     let mut image = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([255, 255, 255]));
     let half = SIZE.0 as i32 / 2;
-    let panels: [(&str, fn(&Record) -> Option<f64>); 2] =
-        [("loss", |r| Some(r.loss)), ("gIoU", |r| r.giou)];
-    for (panel, (title, value)) in panels.into_iter().enumerate() {
+    for (panel, title) in ["loss", "gIoU"].into_iter().enumerate() {
+        let value = |record: &Record| match panel {
+            0 => Some(record.loss),
+            _ => record.giou,
+        };
         let left = panel as i32 * half;
         let points = |split: &str| -> Vec<(f64, f64)> {
             records

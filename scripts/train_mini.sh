@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What `make train-mini` runs: TableWorld to disk, the stages of lisa-mini one after the other, models/lisa-mini at the end.
+# Every stage that is finished is skipped, and the one under way is resumed.
+#   runs/mini/data       8000 scenes: classes, expressions, explicit questions, visual question answering
+#   runs/mini/reason239  239 reasoning pairs
+#   runs/mini/reason     8000 scenes with every kind of question
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/env.sh
+lisa=target/release/lisa
+runs=runs/mini
+mkdir -p "$runs"
+
+# world NAME ARGUMENTS…: makes a dataset once.
+world() {
+    local name=$1
+    shift
+    [ ! -e "$runs/$name.done" ] || return 0
+    "$lisa" world --split train --size 320x240 --out "$runs/$name" "$@"
+    touch "$runs/$name.done"
+}
+
+# stage CONFIG RUN MODEL: trains, or goes on, and merges.
+stage() {
+    [ ! -e "$3/lisa.json" ] || return 0
+    "$lisa" train --config "$1" --resume
+    "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32
+}
+
+world data --count 8000 --format semantic --format refer --format vqa --format reason-seg --kinds explicit,absent --questions 4
+stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
+stage config/train_mini_base.toml "$runs/base" "$runs/base-model"
+
+world reason239 --count 239 --seed 200000 --format reason-seg --questions 1 \
+    --kinds reasoning,world-knowledge,explanatory,several,multi-turn,absent
+stage config/train_mini_reason239.toml "$runs/reason239-run" "$runs/reason239-model"
+
+world reason --count 8000 --seed 20000 --format semantic --format refer --format vqa --format reason-seg --questions 6 \
+    --kinds explicit,reasoning,world-knowledge,explanatory,several,multi-turn,absent
+stage config/train_mini.toml "$runs/lisa-mini" "$runs/lisa-mini-model"
+
+"$lisa" merge --run "$runs/lisa-mini" --checkpoint last --out models/lisa-mini --dtype f16 --name lisa-mini
+for split in val test; do
+    for model in base-model reason239-model lisa-mini-model; do
+        "$lisa" eval world --model "$runs/$model" --split "$split" --count 200 --json "$runs/$model-$split.json"
+    done
+done
