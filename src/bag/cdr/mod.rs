@@ -1,0 +1,82 @@
+//! Messages as ROS 2 serializes them: CDR of the plain encoding, version 1, in either byte order.
+//!
+//! Four bytes of encapsulation name the byte order; the body follows, each number aligned to its own size from the
+//! start of the body (OMG DDS-XTypes 1.3, 7.4.1 and 7.6.2). Decoding takes bytes from anywhere: every length is checked
+//! against the bytes that are there before anything is reserved for it.
+
+mod decode;
+mod encode;
+mod field;
+
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub use field::Field;
+
+/// Encapsulation: identifier (big endian) and options.
+pub(crate) const ENCAPSULATION_LEN: usize = 4;
+
+/// In which order the bytes of a number stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ByteOrder {
+    /// `CDR_BE`, identifier 0x0000.
+    Big,
+    /// `CDR_LE`, identifier 0x0001: what ROS 2 writes on today's machines.
+    #[default]
+    Little,
+}
+
+/// Why bytes are not the message they should be. Offsets count from the first byte of the serialized message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CdrError {
+    /// The first two bytes name another encoding.
+    #[error("encapsulation {id:#06x} is not plain CDR; accepted: 0x0000 (big endian), 0x0001 (little endian)")]
+    Encapsulation {
+        /// What stands there.
+        id: u16,
+    },
+    /// A field reaches over the end.
+    #[error("the message is {len} bytes long, a field at byte {at} needs {needed}")]
+    Short {
+        /// Where the field begins.
+        at: usize,
+        /// How many bytes it takes.
+        needed: usize,
+        /// How many bytes the whole message has.
+        len: usize,
+    },
+    /// A sequence or string says it is longer than what is left could hold.
+    #[error("the sequence at byte {at} claims {count} elements of at least {size} bytes, {left} bytes are left")]
+    Length {
+        /// Where its elements begin.
+        at: usize,
+        /// How many it claims.
+        count: u32,
+        /// The fewest bytes one of them takes.
+        size: usize,
+        /// How many bytes are left.
+        left: usize,
+    },
+    /// A string is not text.
+    #[error("the string at byte {at} is not UTF-8")]
+    Utf8 {
+        /// Where its bytes begin.
+        at: usize,
+    },
+    /// A truth value is neither 0 nor 1.
+    #[error("the bool at byte {at} is {value}; accepted: 0, 1")]
+    Bool {
+        /// Where it stands.
+        at: usize,
+        /// What it is.
+        value: u8,
+    },
+    /// More than padding is left: these are the bytes of another type.
+    #[error("{left} bytes are left after the last field; accepted: up to 3 of padding")]
+    Trailing {
+        /// How many.
+        left: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests;

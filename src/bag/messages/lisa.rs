@@ -1,0 +1,120 @@
+//! `lisa_ros`: the messages of this package; their files stand in `msg/`.
+
+use super::{ros_message, Header, Image, RegionOfInterest};
+
+ros_message! {
+    /// A spoken or typed instruction about the frame nearest to `header.stamp`.
+    #[derive(Eq, Hash)]
+    pub struct Instruction = "lisa_ros/msg/Instruction" {
+        /// The moment the instruction is about; a zero stamp means the newest frame.
+        pub header: Header,
+        /// Comes back as [`ReasoningResult::instruction_id`].
+        pub id: String,
+        /// Turns that share it share their history; empty: a question on its own.
+        pub conversation_id: String,
+        /// What was said.
+        pub text: String,
+    }
+
+    /// The answer to one instruction.
+    pub struct ReasoningResult<'a> = "lisa_ros/msg/ReasoningResult" {
+        /// The source image's, untouched; empty where there was none.
+        pub header: Header,
+        /// [`Instruction::id`], or a number of the node's own.
+        pub instruction_id: String,
+        /// [`Instruction::conversation_id`].
+        pub conversation_id: String,
+        /// What was asked.
+        pub instruction: String,
+        /// What the model said; `[SEG]` stands where an object is named.
+        pub answer: String,
+        /// A [`Status`], as its number.
+        pub status: u8,
+        /// What was wrong and what is accepted; empty on success.
+        pub error: String,
+        /// Things to know.
+        pub notes: Vec<String>,
+        /// What the answer speaks of.
+        pub objects: Vec<SegmentedObject<'a>>,
+        /// Wall time of the stages.
+        pub timings: Vec<StageTime>,
+        /// Time of each generated token, seconds.
+        pub token_seconds: Vec<f32>,
+    }
+
+    /// One object the answer speaks of.
+    pub struct SegmentedObject<'a> = "lisa_ros/msg/SegmentedObject" {
+        /// Which `[SEG]` of the answer it is, from 0.
+        pub id: u32,
+        /// What to call it.
+        pub label: String,
+        /// The mask decoder's own estimate of the mask's IoU, 0..1.
+        pub score: f32,
+        /// Tight box around the mask, in pixels of the source image.
+        pub roi: RegionOfInterest,
+        /// `mono8`, 0 or 255, cropped to the box.
+        pub mask: Image<'a>,
+    }
+
+    /// Wall time of one stage of one answer.
+    pub struct StageTime = "lisa_ros/msg/StageTime" {
+        /// queue, preprocess, clip, prefill, generate, sam, decode, postprocess, total.
+        pub stage: String,
+        /// How long it took.
+        pub seconds: f32,
+    }
+
+    /// A piece of an answer as it is being written.
+    #[derive(Eq, Hash)]
+    pub struct TextDelta = "lisa_ros/msg/TextDelta" {
+        /// The source image's.
+        pub header: Header,
+        /// As of [`ReasoningResult`].
+        pub instruction_id: String,
+        /// As of [`ReasoningResult`].
+        pub conversation_id: String,
+        /// Append it to what came before.
+        pub delta: String,
+        /// Tokens of the answer so far.
+        pub tokens: u32,
+        /// The last one of this answer.
+        pub done: bool,
+    }
+}
+
+/// How an instruction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// An answer, and at least one mask.
+    Segmented = 0,
+    /// An answer without a mask: a success.
+    TextOnly = 1,
+    /// An answer that named objects, and every mask was empty.
+    EmptyMask = 2,
+    /// No frame to answer about.
+    NoImage = 3,
+    /// Too many instructions were waiting.
+    Overloaded = 4,
+    /// Taken back before it was finished.
+    Cancelled = 5,
+    /// It failed.
+    Error = 6,
+}
+
+impl Status {
+    /// The status of a number, if it is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [
+            Self::Segmented,
+            Self::TextOnly,
+            Self::EmptyMask,
+            Self::NoImage,
+            Self::Overloaded,
+            Self::Cancelled,
+            Self::Error,
+        ]
+        .into_iter()
+        .find(|status| *status as u8 == number)
+    }
+}

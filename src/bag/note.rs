@@ -1,0 +1,152 @@
+//! What a reader should know about a bag that could be opened.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something that was not as it should be and did not keep the bag from being read. Each is one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// No `metadata.yaml`: the files themselves were asked.
+    NoMetadata {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A `metadata.yaml` that cannot be read: the files themselves were asked.
+    BadMetadata {
+        /// What is wrong, with the file's path.
+        reason: String,
+    },
+    /// The metadata names a file that is not there; the others were read.
+    MissingFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file that cannot be read at all; the others were.
+    BadFile {
+        /// What is wrong, with the file's path.
+        reason: String,
+    },
+    /// The metadata names no file at all.
+    NoFiles {
+        /// The bag.
+        path: PathBuf,
+    },
+    /// A compressed file that ends early or is damaged.
+    Unpacked {
+        /// Which.
+        path: PathBuf,
+        /// How many bytes came out.
+        bytes: u64,
+        /// What the decoder said then.
+        reason: String,
+    },
+    /// A file without an index: it was read from the beginning to the end.
+    Unindexed {
+        /// Which.
+        path: PathBuf,
+        /// Why its index could not be used.
+        reason: String,
+    },
+    /// A file that ends too early, or is damaged where reading had to stop.
+    Truncated {
+        /// Which.
+        path: PathBuf,
+        /// How many bytes of it were read.
+        read: u64,
+        /// How many it has, or should have.
+        bytes: u64,
+        /// How many messages were found.
+        messages: u64,
+        /// What stands at the end.
+        reason: String,
+    },
+    /// A part of a file that cannot be read; what follows was.
+    Damaged {
+        /// What is wrong, with the file's path and place.
+        reason: String,
+    },
+    /// The metadata promises other messages than the files hold.
+    Count {
+        /// Of which topic.
+        topic: String,
+        /// How many the metadata promises.
+        promised: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// A database that was not closed: what is in its journal was read with it.
+    Journal {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No messages at all.
+    Empty {
+        /// The bag.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMetadata { path } => write!(
+                f,
+                "{}: no metadata.yaml; topics and times are from the files themselves",
+                path.display()
+            ),
+            Self::BadMetadata { reason } => write!(
+                f,
+                "{reason}; topics and times are from the files themselves"
+            ),
+            Self::MissingFile { path } => write!(
+                f,
+                "{}: named in metadata.yaml and not there; the other files were read",
+                path.display()
+            ),
+            Self::BadFile { reason } => write!(f, "{reason}; the other files were read"),
+            Self::Unindexed { path, reason } => write!(
+                f,
+                "{}: no usable index ({reason}); read from beginning to end",
+                path.display()
+            ),
+            Self::NoFiles { path } => {
+                write!(f, "{}: metadata.yaml names no files", path.display())
+            }
+            Self::Unpacked {
+                path,
+                bytes,
+                reason,
+            } => write!(
+                f,
+                "{}: unpacked as far as {bytes} bytes: {reason}",
+                path.display()
+            ),
+            Self::Truncated {
+                path,
+                read,
+                bytes,
+                messages,
+                reason,
+            } => write!(
+                f,
+                "{}: read as far as byte {read} of {bytes}, {messages} messages: {reason}",
+                path.display()
+            ),
+            Self::Damaged { reason } => write!(f, "{reason}; skipped"),
+            Self::Count {
+                topic,
+                promised,
+                found,
+            } => write!(
+                f,
+                "{topic}: metadata.yaml promises {promised} messages, the files hold {found}"
+            ),
+            Self::Journal { path } => write!(
+                f,
+                "{}: was not closed when recorded; its journal was read with it",
+                path.display()
+            ),
+            Self::Empty { path } => write!(f, "{}: holds no messages", path.display()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Bytes of a bag, shared with what they stand in: a mapped file or an unpacked chunk.
+
+use std::fmt;
+use std::fs::File;
+use std::ops::{Deref, Range};
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use super::BagError;
+
+/// What payloads stand in.
+pub(super) enum Backing {
+    Mapped(Mmap),
+    Unpacked(Vec<u8>),
+}
+
+impl Backing {
+    /// Maps a file.
+    pub fn map(path: &Path) -> Result<Self, BagError> {
+        let file = File::open(path).map_err(BagError::io(path))?;
+        let len = file.metadata().map_err(BagError::io(path))?.len();
+        // The system refuses to map nothing.
+        if len == 0 {
+            return Ok(Self::Unpacked(Vec::new()));
+        }
+        // SAFETY: the mapping is private and read-only. What remains is that another process may shorten the file while it
+        // is mapped, and reading behind the new end then ends this process; a recorder appends and never shortens, and
+        // every reader of mapped recordings accepts the same.
+        #[allow(unsafe_code)]
+        let mapped = unsafe { Mmap::map(&file) };
+        mapped.map(Self::Mapped).map_err(BagError::io(path))
+    }
+}
+
+impl Deref for Backing {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Unpacked(bytes) => bytes,
+        }
+    }
+}
+
+/// The bytes of one message. Cheap to clone; keeps what it stands in alive.
+#[derive(Clone)]
+pub struct Payload {
+    backing: Arc<Backing>,
+    range: Range<usize>,
+}
+
+impl Payload {
+    /// A range outside of what there is gives no bytes.
+    pub(super) fn new(backing: Arc<Backing>, range: Range<usize>) -> Self {
+        Self { backing, range }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self::new(Arc::new(Backing::Unpacked(bytes)), range)
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.backing.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.len())
+    }
+}

@@ -1,0 +1,86 @@
+//! Where a file of a bag is: where it stands, or unpacked beside the system's temporary files.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{BagError, Note};
+
+/// How a file compressed as a whole ends.
+pub(super) const PACKED: &str = "zstd";
+
+/// A file that can be read.
+pub struct Place {
+    /// Where it is read.
+    pub real: PathBuf,
+    /// Where it came from: the path that errors and notes name.
+    pub shown: PathBuf,
+    _unpacked: Option<Temporary>,
+}
+
+impl Place {
+    /// Unpacks a file that is compressed as a whole. One that ends early is unpacked as far as it goes.
+    ///
+    /// # Errors
+    /// [`BagError::Io`], [`BagError::Unpack`].
+    pub fn of(path: &Path, notes: &mut Vec<Note>) -> Result<Self, BagError> {
+        if path.extension().is_none_or(|end| end != PACKED) {
+            return Ok(Self {
+                real: path.to_owned(),
+                shown: path.to_owned(),
+                _unpacked: None,
+            });
+        }
+        let packed = File::open(path).map_err(BagError::io(path))?;
+        let (temporary, mut file) = Temporary::new()?;
+        let unpack = |file: &mut File| -> io::Result<u64> {
+            let mut decoder = zstd::stream::read::Decoder::new(BufReader::new(packed))?;
+            io::copy(&mut decoder, file)
+        };
+        if let Err(error) = unpack(&mut file) {
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            let (path, reason) = (path.to_owned(), error.to_string());
+            if bytes == 0 {
+                return Err(BagError::Unpack { path, reason });
+            }
+            notes.push(Note::Unpacked {
+                path,
+                bytes,
+                reason,
+            });
+        }
+        Ok(Self {
+            real: temporary.0.clone(),
+            shown: path.to_owned(),
+            _unpacked: Some(temporary),
+        })
+    }
+}
+
+/// A file that goes when it is no longer used.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Result<(Self, File), BagError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("lisa-bag-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match File::create_new(&path) {
+                Ok(file) => return Ok((Self(path), file)),
+                // Left behind by a process that had our number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(BagError::io(&path)(error)),
+            }
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing can be done about one that stays.
+        let _ = fs::remove_file(&self.0);
+    }
+}

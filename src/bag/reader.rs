@@ -1,0 +1,180 @@
+//! A bag, opened: its topics, its messages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::{self, BagFile};
+use super::merge::Messages;
+use super::messages::Message;
+use super::metadata::Metadata;
+use super::payload::Payload;
+use super::select::Selection;
+use super::storage::{StorageKind, Wanted};
+use super::topic::Topic;
+use super::{BagError, Note};
+
+/// A bag, opened for reading.
+///
+/// Opening reads metadata and indexes, no messages, unless a file has no index. What was wrong and could be passed over is
+/// in [`Bag::notes`].
+pub struct Bag {
+    pub(super) path: PathBuf,
+    pub(super) files: Vec<BagFile>,
+    pub(super) topics: Arc<[Topic]>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// A message as it stands in a bag.
+#[derive(Clone, Debug)]
+pub struct RawMessage {
+    /// Which of [`Bag::topics`].
+    pub topic: usize,
+    /// When it was recorded, nanoseconds.
+    pub log_time: u64,
+    /// When it was published, nanoseconds; the same where the bag does not say.
+    pub publish_time: u64,
+    /// The publisher's count, or the recorder's.
+    pub sequence: u32,
+    /// Its serialized form.
+    pub data: Payload,
+}
+
+/// One file of a bag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it is stored.
+    pub storage: StorageKind,
+    /// Its size, as it stands on the disk.
+    pub bytes: u64,
+    /// Log times of its first and last message.
+    pub span: Option<(u64, u64)>,
+}
+
+impl Bag {
+    /// Opens a bag: a folder, or one of its files.
+    ///
+    /// # Errors
+    /// [`BagError`], where nothing can be read. Where a part can, [`Bag::notes`] says what is missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
+        files::open(path.as_ref())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its topics, also those without messages.
+    pub fn topics(&self) -> &[Topic] {
+        &self.topics
+    }
+
+    /// The topic of that name.
+    ///
+    /// # Errors
+    /// [`BagError::Topic`], with those there are.
+    pub fn topic(&self, name: &str) -> Result<&Topic, BagError> {
+        let found = self.topics.iter().find(|topic| topic.name == name);
+        found.ok_or_else(|| self.no_topic(name))
+    }
+
+    /// Of all topics.
+    pub fn message_count(&self) -> u64 {
+        self.topics
+            .iter()
+            .fold(0, |sum, topic| sum.saturating_add(topic.messages))
+    }
+
+    /// Log times of the first and the last message, nanoseconds.
+    pub fn span(&self) -> Option<(u64, u64)> {
+        let spans = || self.files.iter().filter_map(|file| file.storage.span());
+        let first = spans().map(|(first, _)| first).min()?;
+        Some((first, spans().map(|(_, last)| last).max()?))
+    }
+
+    /// Its files, in the order they were recorded.
+    pub fn files(&self) -> Vec<FileInfo> {
+        let info = |file: &BagFile| FileInfo {
+            path: file.path.clone(),
+            storage: file.kind,
+            bytes: file.bytes,
+            span: file.storage.span(),
+        };
+        self.files.iter().map(info).collect()
+    }
+
+    /// rosbag2's metadata: of `metadata.yaml`, or else of a file that holds it.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// What was not as it should be.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The messages that are wanted, in log-time order over all files; of the same moment, as they were recorded.
+    ///
+    /// A message or chunk that cannot be read is an error in its place, and what follows comes after it.
+    ///
+    /// # Errors
+    /// [`BagError::Topic`], for a topic the bag does not have; [`BagError`], where a file cannot be read any longer.
+    pub fn messages(&self, selection: &Selection) -> Result<Messages, BagError> {
+        for name in selection.topics.iter().flatten() {
+            self.topic(name)?;
+        }
+        let wanted = |topic: usize| match (&selection.topics, self.topics.get(topic)) {
+            (Some(names), Some(topic)) => names.contains(&topic.name),
+            _ => true,
+        };
+        let parts = self.files.iter().map(|file| {
+            let keys = file.keys.iter().map(|(&key, &topic)| (key, topic));
+            let wanted = Wanted {
+                topics: keys.filter(|&(_, topic)| wanted(topic)).collect(),
+                from: selection.from,
+                until: selection.until.unwrap_or(u64::MAX),
+            };
+            (file.storage.clone(), wanted)
+        });
+        Ok(Messages::new(parts, self.topics.clone()))
+    }
+
+    /// A message as its type.
+    ///
+    /// # Errors
+    /// [`BagError::Type`] for a topic of another type, [`BagError::Serialization`] for one that is not CDR,
+    /// [`BagError::Message`] for bytes that are not of the type.
+    pub fn decode<'m, T: Message<'m>>(&self, message: &'m RawMessage) -> Result<T, BagError> {
+        let topic = self.topics.get(message.topic);
+        let topic = topic.ok_or_else(|| self.no_topic(&format!("number {}", message.topic)))?;
+        if topic.ros_type != T::ROS_TYPE {
+            return Err(BagError::Type {
+                topic: topic.name.clone(),
+                ros_type: topic.ros_type.clone(),
+                asked: T::ROS_TYPE,
+            });
+        }
+        if topic.serialization_format != "cdr" {
+            return Err(BagError::Serialization {
+                topic: topic.name.clone(),
+                format: topic.serialization_format.clone(),
+            });
+        }
+        T::from_cdr(&message.data).map_err(|source| BagError::Message {
+            topic: topic.name.clone(),
+            time: message.log_time,
+            ros_type: topic.ros_type.clone(),
+            source,
+        })
+    }
+
+    fn no_topic(&self, name: &str) -> BagError {
+        BagError::Topic {
+            topic: name.to_owned(),
+            known: self.topics.iter().map(|topic| topic.name.clone()).collect(),
+        }
+    }
+}

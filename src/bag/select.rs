@@ -1,0 +1,34 @@
+//! Which messages are wanted.
+
+/// A choice of topics and times; by itself, everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub(super) topics: Option<Vec<String>>,
+    pub(super) from: u64,
+    pub(super) until: Option<u64>,
+}
+
+impl Selection {
+    /// Everything.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only these topics.
+    pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.topics = Some(topics.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only messages logged at this time or later, nanoseconds.
+    pub fn from(mut self, time: u64) -> Self {
+        self.from = time;
+        self
+    }
+
+    /// Only messages logged before this time, nanoseconds.
+    pub fn until(mut self, time: u64) -> Self {
+        self.until = Some(time);
+        self
+    }
+}

@@ -1,0 +1,205 @@
+//! The two ways rosbag2 stores a file, behind one face.
+
+pub mod mcap;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use self::mcap::{McapFile, McapWriter};
+use self::sqlite::{SqliteFile, SqliteWriter};
+use super::metadata::Metadata;
+use super::place::Place;
+use super::reader::RawMessage;
+use super::topic::Topic;
+use super::writer::{ChunkCompression, Compression, WriterOptions};
+use super::{BagError, Note};
+
+/// How a bag's files are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum StorageKind {
+    /// MCAP (mcap.dev), the default since Iron.
+    #[default]
+    Mcap,
+    /// A SQLite database, the default before.
+    Sqlite3,
+}
+
+impl StorageKind {
+    /// As `metadata.yaml` names it.
+    pub fn identifier(self) -> &'static str {
+        match self {
+            Self::Mcap => "mcap",
+            Self::Sqlite3 => "sqlite3",
+        }
+    }
+
+    /// How its files end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mcap => "mcap",
+            Self::Sqlite3 => "db3",
+        }
+    }
+
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?;
+        [Self::Mcap, Self::Sqlite3]
+            .into_iter()
+            .find(|kind| kind.extension() == extension)
+    }
+}
+
+/// A topic of a file, and the number by which its messages name it.
+pub struct StoredTopic {
+    pub key: i64,
+    pub topic: Topic,
+}
+
+/// Which messages of a file are wanted.
+#[derive(Clone)]
+pub struct Wanted {
+    /// The bag's topic of each of the file's numbers.
+    pub topics: BTreeMap<i64, usize>,
+    /// Log times: from the first of these, up to and without the second.
+    pub from: u64,
+    pub until: u64,
+}
+
+impl Wanted {
+    pub fn time(&self, time: u64) -> bool {
+        (self.from..self.until).contains(&time)
+    }
+}
+
+pub type Stored = Box<dyn Iterator<Item = Result<RawMessage, BagError>> + Send>;
+
+/// One file of a bag.
+#[derive(Clone)]
+pub enum StorageFile {
+    Mcap(Arc<McapFile>),
+    Sqlite(Arc<SqliteFile>),
+}
+
+impl StorageFile {
+    /// Opens a file.
+    pub fn open(kind: StorageKind, place: Place, notes: &mut Vec<Note>) -> Result<Self, BagError> {
+        Ok(match kind {
+            StorageKind::Mcap => Self::Mcap(Arc::new(McapFile::open(place, notes)?)),
+            StorageKind::Sqlite3 => Self::Sqlite(Arc::new(SqliteFile::open(place, notes)?)),
+        })
+    }
+
+    /// Its topics, also those without messages. How many messages they have is known of MCAP only.
+    pub fn topics(&self) -> Vec<StoredTopic> {
+        match self {
+            Self::Mcap(file) => file.topics(),
+            Self::Sqlite(file) => file.topics(),
+        }
+    }
+
+    /// Log times of the first and the last message.
+    pub fn span(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Mcap(file) => file.span(),
+            Self::Sqlite(file) => file.span(),
+        }
+    }
+
+    /// rosbag2's metadata, as the file holds it.
+    pub fn metadata(&self) -> Option<&str> {
+        match self {
+            Self::Mcap(file) => file.metadata(),
+            Self::Sqlite(file) => file.metadata(),
+        }
+    }
+
+    /// The messages that are wanted, in log-time order.
+    pub fn messages(&self, wanted: Wanted) -> Result<Stored, BagError> {
+        Ok(match self {
+            Self::Mcap(file) => Box::new(mcap::Messages::new(file.clone(), wanted)),
+            Self::Sqlite(file) => Box::new(sqlite::Messages::new(file.clone(), wanted)?),
+        })
+    }
+}
+
+const OTHER_BAG: BagError = BagError::Options {
+    reason: "the message is of a topic that another writer has given out",
+};
+
+/// A file being written. Topics are named by their place among those added.
+pub enum StorageWriter {
+    Mcap(McapWriter, Vec<u16>),
+    Sqlite(SqliteWriter, Vec<i64>),
+}
+
+impl StorageWriter {
+    pub fn create(path: &Path, options: &WriterOptions) -> Result<Self, BagError> {
+        Ok(match options.storage {
+            StorageKind::Mcap => {
+                let compression = match options.compression {
+                    Compression::Chunk(compression) => compression,
+                    _ => ChunkCompression::None,
+                };
+                let writer = McapWriter::create(path, options.chunk_size, compression)?;
+                Self::Mcap(writer, Vec::new())
+            }
+            StorageKind::Sqlite3 => {
+                let writer = SqliteWriter::create(path, &options.ros_distro)?;
+                Self::Sqlite(writer, Vec::new())
+            }
+        })
+    }
+
+    pub fn add_topic(&mut self, topic: &Topic, version: u32) -> Result<(), BagError> {
+        match self {
+            Self::Mcap(file, keys) => keys.push(file.add_topic(topic, version)?),
+            Self::Sqlite(file, keys) => keys.push(file.add_topic(topic, version)?),
+        }
+        Ok(())
+    }
+
+    /// `times`: when it was recorded, and published. 
+    pub fn write(
+        &mut self,
+        topic: usize,
+        sequence: u32,
+        (log_time, publish_time): (u64, u64),
+        data: &[u8],
+    ) -> Result<(), BagError> {
+        match self {
+            Self::Mcap(file, keys) => {
+                let channel_id = *keys.get(topic).ok_or(OTHER_BAG)?;
+                let header = ::mcap::records::MessageHeader {
+                    channel_id,
+                    sequence,
+                    log_time,
+                    publish_time,
+                };
+                file.write(&header, data)
+            }
+            Self::Sqlite(file, keys) => {
+                let key = *keys.get(topic).ok_or(OTHER_BAG)?;
+                file.write(key, log_time, data)
+            }
+        }
+    }
+
+    /// Bytes in the file so far, as near as it can be known.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Mcap(file, _) => file.size(),
+            Self::Sqlite(file, _) => file.size(),
+        }
+    }
+
+    /// Ends the file, with what rosbag2 says about it.
+    pub fn finish(self, metadata: &Metadata) -> Result<(), BagError> {
+        let text = metadata.to_storage_yaml();
+        match self {
+            Self::Mcap(file, _) => file.finish(text),
+            Self::Sqlite(file, _) => file.finish(metadata.version, &text),
+        }
+    }
+}
