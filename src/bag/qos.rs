@@ -329,7 +329,8 @@ mod tests {
     #[test]
     fn what_older_releases_wrote_is_read() {
         // Foxy's infinite durations, and a field that came later is absent.
-        let text = "- history: 1\n  depth: 10\n  reliability: 2\n  durability: 2\n  deadline:\n    \
+        let text =
+            "- history: 1\n  depth: 10\n  reliability: 2\n  durability: 2\n  deadline:\n    \
             sec: 2147483647\n    nsec: 4294967295\n  lifespan:\n    sec: 0\n    nsec: 0\n  \
             liveliness: 7";
         let [profile] = parse(text).try_into().unwrap();

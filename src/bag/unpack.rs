@@ -8,7 +8,7 @@ const ALWAYS: u64 = 1 << 20;
 /// growing with what comes out.
 const RATIO: u64 = 64;
 /// The most that a chunk or a message may unpack to.
-const MOST: u64 = 4 << 30;
+const MOST: u64 = 1 << 30;
 
 /// The first bytes of a zstd frame (RFC 8878, 3.1.1).
 pub(super) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

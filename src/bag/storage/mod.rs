@@ -160,7 +160,7 @@ impl StorageWriter {
         Ok(())
     }
 
-    /// `times`: when it was recorded, and published. 
+    /// `times`: when it was recorded, and published.
     pub fn write(
         &mut self,
         topic: usize,

@@ -51,8 +51,8 @@ impl Entry {
 
 /// The records of a chunk.
 ///
-/// A chunk whose CRC is wrong gives none: any of its messages may be the one that is damaged. One that the file or its
-/// packing ends early gives those before.
+/// A chunk that is all there and does not unpack, or whose CRC is wrong, gives none: any of its messages may be the one that
+/// is damaged. Of one that the file ends in, what comes before is as it was written.
 ///
 /// # Errors
 /// [`McapFault`], where nothing can be read.
@@ -90,13 +90,11 @@ pub fn open(file: &Arc<Backing>, chunk: &Chunk) -> Result<Records, McapFault> {
         found,
         reason,
     });
+    if let Some(fault) = fault.clone().filter(|_| !header.cut) {
+        return Err(fault);
+    }
     let range = 0..bytes.len();
-    checked(
-        Arc::new(Backing::Unpacked(bytes)),
-        range,
-        fault,
-        header.crc,
-    )
+    checked(Arc::new(Backing::Unpacked(bytes)), range, fault, header.crc)
 }
 
 fn short(declared: u64, found: u64) -> McapFault {

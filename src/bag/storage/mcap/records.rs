@@ -189,8 +189,10 @@ pub struct ChunkHeader<'a> {
     /// 0: there is none.
     pub crc: u32,
     pub compression: String,
-    /// Its records, packed; fewer than it says if the file ends before.
+    /// Its records, packed.
     pub records: &'a [u8],
+    /// Whether the file ends before they do.
+    pub cut: bool,
 }
 
 impl<'a> ChunkHeader<'a> {
@@ -209,6 +211,7 @@ impl<'a> ChunkHeader<'a> {
             crc,
             compression,
             records: rest.get(..len).unwrap_or(rest),
+            cut: rest.len() < len,
         })
     }
 }

@@ -1,0 +1,13 @@
+//! rosbag2: what is written reads back, damage is named, nothing makes the reader panic, and the Python package `rosbags`
+//! agrees in both directions.
+
+#[path = "bag/damage.rs"]
+mod damage;
+#[path = "bag/fuzz.rs"]
+mod fuzz;
+#[path = "bag/interop.rs"]
+mod interop;
+#[path = "bag/round_trip.rs"]
+mod round_trip;
+#[path = "bag/sample.rs"]
+mod sample;

@@ -1,0 +1,162 @@
+"""The Python package rosbags at the other end of our bags.
+
+    interop.py check FOLDER MSG   read every bag in FOLDER and compare it with what is known
+    interop.py write FOLDER MSG   write the same messages, in every way the package has
+    interop.py time  BAG MSG      how long it takes to open a bag, and to read and decode its images
+
+MSG is the folder of this package's message definitions.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+TIME = 1_700_000_000_500_000_000
+INFINITE = QosTime(9_223_372_036, 854_775_807)
+
+
+def store(folder):
+    """The types of ROS 2 and those of this package."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    ours = {}
+    for path in folder.glob("*.msg"):
+        ours |= get_types_from_msg(path.read_text(), f"lisa_ros/msg/{path.stem}")
+    types.register(ours)
+    return types
+
+
+def known(types):
+    """One message of each type, by topic."""
+
+    def make(name, *fields):
+        return types.types[name](*fields)
+
+    stamp = make("builtin_interfaces/msg/Time", 1_700_000_000, 500_000_000)
+    header = make("std_msgs/msg/Header", stamp, "camera é")
+    pixels = np.array([0, 1, 2, 253, 254, 255], np.uint8)
+    image = make("sensor_msgs/msg/Image", header, 2, 3, "mono8", 0, 3, pixels)
+    roi = make("sensor_msgs/msg/RegionOfInterest", 1, 2, 3, 4, True)
+    info = make(
+        "sensor_msgs/msg/CameraInfo", header, 2, 3, "plumb_bob", np.array([0.5, -0.25]),
+        np.full(9, 1.0), np.full(9, 2.0), np.full(12, 3.0), 1, 2, roi,
+    )
+    transform = make(
+        "geometry_msgs/msg/Transform",
+        make("geometry_msgs/msg/Vector3", 0.0, 0.0, -1.5),
+        make("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0),
+    )
+    stamped = make("geometry_msgs/msg/TransformStamped", header, "tool", transform)
+    segmented = make("lisa_ros/msg/SegmentedObject", 0, "cup", 0.75, roi, image)
+    total = make("lisa_ros/msg/StageTime", "total", 1.5)
+    return {
+        "/image": image,
+        "/compressed": make(
+            "sensor_msgs/msg/CompressedImage", header, "png", np.array([1, 2, 3], np.uint8)
+        ),
+        "/info": info,
+        "/text": make("std_msgs/msg/String", "change the TV channel"),
+        "/clock": make("rosgraph_msgs/msg/Clock", stamp),
+        "/tf": make("tf2_msgs/msg/TFMessage", [stamped]),
+        "/instruction": make("lisa_ros/msg/Instruction", header, "7", "", "find the cup"),
+        "/delta": make("lisa_ros/msg/TextDelta", header, "7", "", "It", 1, True),
+        "/result": make(
+            "lisa_ros/msg/ReasoningResult", header, "7", "", "find the cup", "It is [SEG].", 0, "",
+            ["a note"], [segmented], [total], np.array([0.25, 0.5], np.float32),
+        ),
+    }
+
+
+def check(folder, types):
+    messages = known(types)
+    bags = sorted(folder.iterdir())
+    assert bags
+    for path in bags:
+        with Reader(path) as reader:
+            assert reader.message_count == 2 * len(messages), path
+            assert (reader.start_time, reader.duration) == (TIME, 1_000_000_001), path
+            assert {c.topic for c in reader.connections} == set(messages), path
+            for connection in reader.connections:
+                message = messages[connection.topic]
+                assert connection.msgtype == message.__msgtype__, path
+                text = connection.msgdef.data
+                # Parsed and hashed by them, the definition is that of the type.
+                fields = get_types_from_msg(text, connection.msgtype)
+                assert fields[connection.msgtype] == types.fielddefs[connection.msgtype], path
+                if connection.digest:
+                    assert connection.digest == types.hash_rihs01(connection.msgtype), path
+                first, second = connection.ext.offered_qos_profiles
+                assert first.reliability == QosReliability.BEST_EFFORT, path
+                assert first.deadline == INFINITE, path
+                assert second.durability == QosDurability.TRANSIENT_LOCAL, path
+            count = 0
+            for connection, stamp, data in reader.messages(reader.connections):
+                read = types.deserialize_cdr(data, connection.msgtype)
+                expected = messages[connection.topic]
+                # Compared as bytes, as arrays have no truth.
+                little = bytes(types.serialize_cdr(expected, connection.msgtype))
+                assert bytes(types.serialize_cdr(read, connection.msgtype)) == little, path
+                if data[1] == 1:
+                    # They pad the end to four bytes.
+                    assert little.startswith(bytes(data)), (path, connection.topic)
+                assert stamp in (TIME, TIME + 1_000_000_000), path
+                count += 1
+            assert count == 2 * len(messages), path
+        print(f"{path.name}: read by rosbags")
+
+
+def write(folder, types):
+    qos = Qos(
+        QosHistory.KEEP_LAST, 7, QosReliability.BEST_EFFORT, QosDurability.TRANSIENT_LOCAL,
+        INFINITE, INFINITE, QosLiveliness.AUTOMATIC, INFINITE, False,
+    )
+    none, by_file, by_message, storage = (
+        CompressionMode.NONE, CompressionMode.FILE, CompressionMode.MESSAGE, CompressionMode.STORAGE,
+    )
+    ways = [(StoragePlugin.MCAP, mode) for mode in (none, by_message, by_file, storage)]
+    ways += [(StoragePlugin.SQLITE3, mode) for mode in (none, by_message, by_file)]
+    for version in (8, 9):
+        for plugin, mode in ways:
+            path = folder / f"{plugin.name}_{mode.name}_{version}".lower()
+            writer = Writer(path, version=version, storage_plugin=plugin)
+            writer.set_compression(mode, CompressionFormat.ZSTD)
+            with writer:
+                for topic, message in known(types).items():
+                    name = message.__msgtype__
+                    connection = writer.add_connection(
+                        topic, name, typestore=types, offered_qos_profiles=[qos]
+                    )
+                    little = types.serialize_cdr(message, name)
+                    big = types.serialize_cdr(message, name, little_endian=False)
+                    writer.write(connection, TIME, little)
+                    writer.write(connection, TIME + 1_000_000_000, big)
+
+
+def timed(path, types):
+    start = time.perf_counter()
+    with Reader(path) as reader:
+        opened = time.perf_counter() - start
+        count = size = 0
+        images = [c for c in reader.connections if c.msgtype == "sensor_msgs/msg/Image"]
+        start = time.perf_counter()
+        for connection, _, data in reader.messages(images):
+            size += len(types.deserialize_cdr(data, connection.msgtype).data)
+            count += 1
+        read = time.perf_counter() - start
+    print(f"rosbags: open {opened:.4f} s, {count} images of {size} bytes in {read:.3f} s")
+
+
+if __name__ == "__main__":
+    command, folder, definitions = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    {"check": check, "write": write, "time": timed}[command](folder, store(definitions))
