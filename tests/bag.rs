@@ -11,3 +11,5 @@ mod interop;
 mod round_trip;
 #[path = "bag/sample.rs"]
 mod sample;
+#[path = "bag/speed.rs"]
+mod speed;

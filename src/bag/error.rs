@@ -27,7 +27,7 @@ pub enum BagError {
         path: PathBuf,
     },
     /// None of the files that the metadata names is there.
-    #[error("{}: metadata.yaml names files that are not there: {}", path.display(), names.join(", "))]
+    #[error("{}: metadata.yaml names files that are not there: {}", path.display(), listed(names))]
     NoFiles {
         /// The bag.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum BagError {
         version: u64,
     },
     /// Compressed with something else.
-    #[error("{}: compression {format:?}; accepted: zstd", path.display())]
+    #[error("{}: compression {:?}; accepted: zstd", path.display(), shown(format))]
     Compression {
         /// Which file.
         path: PathBuf,
@@ -93,7 +93,7 @@ pub enum BagError {
         table: &'static str,
     },
     /// A message is not what its type says.
-    #[error("{topic} at {time} ns: not a {ros_type}: {source}")]
+    #[error("{} at {time} ns: not a {}: {source}", shown(topic), shown(ros_type))]
     Message {
         /// Its topic.
         topic: String,
@@ -105,7 +105,7 @@ pub enum BagError {
         source: CdrError,
     },
     /// A message does not unpack.
-    #[error("{topic} at {time} ns: does not unpack: {reason}")]
+    #[error("{} at {time} ns: does not unpack: {reason}", shown(topic))]
     UnpackMessage {
         /// Its topic.
         topic: String,
@@ -115,7 +115,7 @@ pub enum BagError {
         reason: String,
     },
     /// A message of another type was asked for.
-    #[error("{topic} is of type {ros_type}, not {asked}")]
+    #[error("{} is of type {}, not {asked}", shown(topic), shown(ros_type))]
     Type {
         /// The topic.
         topic: String,
@@ -125,7 +125,7 @@ pub enum BagError {
         asked: &'static str,
     },
     /// The bytes of a topic are not CDR.
-    #[error("{topic} is serialized as {format:?}; accepted: cdr")]
+    #[error("{} is serialized as {:?}; accepted: cdr", shown(topic), shown(format))]
     Serialization {
         /// The topic.
         topic: String,
@@ -133,7 +133,7 @@ pub enum BagError {
         format: String,
     },
     /// A topic that the bag does not have.
-    #[error("no topic {topic} in the bag; it has: {}", if known.is_empty() { "none".into() } else { known.join(", ") })]
+    #[error("no topic {} in the bag; it has: {}", shown(topic), listed(known))]
     Topic {
         /// What was asked for.
         topic: String,
@@ -153,7 +153,12 @@ pub enum BagError {
         reason: &'static str,
     },
     /// A topic was added twice, with different types.
-    #[error("{topic} is of type {ros_type} already, not {asked}")]
+    #[error(
+        "{} is of type {} already, not {}",
+        shown(topic),
+        shown(ros_type),
+        shown(asked)
+    )]
     TopicTwice {
         /// The topic.
         topic: String,
@@ -163,7 +168,10 @@ pub enum BagError {
         asked: String,
     },
     /// A type whose definition nobody gave.
-    #[error("no definition of {ros_type} is known; accepted: one of this package's types, or a topic with its definition")]
+    #[error(
+        "no definition of {} is known; accepted: one of this package's types, or a topic with its definition",
+        shown(ros_type)
+    )]
     Definition {
         /// The type.
         ros_type: String,
@@ -219,7 +227,7 @@ pub enum McapFault {
         calculated: u32,
     },
     /// Compressed with something else.
-    #[error("compression {name:?}; accepted: none, zstd, lz4")]
+    #[error("compression {:?}; accepted: none, zstd, lz4", shown(name))]
     Compression {
         /// With what.
         name: String,
@@ -258,6 +266,28 @@ impl BagError {
             source,
         }
     }
+}
+
+/// A name from a bag, which may be anything, as a part of one line.
+pub(super) fn shown(name: &str) -> String {
+    const MOST: usize = 100;
+    let mut shown: String = name
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if name.chars().nth(MOST).is_some() {
+        shown.push('\u{2026}');
+    }
+    shown
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
+    names.join(", ")
 }
 
 /// SQLite's messages may quote a statement of several lines.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::error::shown;
+
 /// Something that was not as it should be and did not keep the bag from being read. Each is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -139,7 +141,8 @@ impl fmt::Display for Note {
                 found,
             } => write!(
                 f,
-                "{topic}: metadata.yaml promises {promised} messages, the files hold {found}"
+                "{}: metadata.yaml promises {promised} messages, the files hold {found}",
+                shown(topic)
             ),
             Self::Journal { path } => write!(
                 f,

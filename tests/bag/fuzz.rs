@@ -31,20 +31,24 @@ fn until(share: u32) -> Instant {
 
 /// Flips, overwrites, cuts, repeats and inserts, a few times.
 fn damage(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
-    for _ in 0..rng.random_range(1..=4) {
+    for _ in 0..rng.random_range(1..=4u32) {
         if bytes.is_empty() {
             return;
         }
         // Half of the time at an end, where formats keep their indexes.
-        let at = match rng.random_range(0..4) {
+        let at = match rng.random_range(0..4u32) {
             0 => rng.random_range(0..bytes.len().min(200)),
             1 => bytes.len() - 1 - rng.random_range(0..bytes.len().min(1000)),
             _ => rng.random_range(0..bytes.len()),
         };
-        let len = rng.random_range(1..=16).min(bytes.len() - at);
-        match rng.random_range(0..7) {
-            0 => bytes[at] ^= 1 << rng.random_range(0..8),
-            1 => bytes[at] = *[0, 1, 127, 128, 255].get(rng.random_range(0..5)).unwrap(),
+        let len = rng.random_range(1..=16usize).min(bytes.len() - at);
+        match rng.random_range(0..7u32) {
+            0 => bytes[at] ^= 1u8 << rng.random_range(0..8u32),
+            1 => {
+                bytes[at] = *[0u8, 1, 127, 128, 255]
+                    .get(rng.random_range(0..5usize))
+                    .unwrap()
+            }
             2 => rng.fill_bytes(&mut bytes[at..at + len]),
             3 => bytes[at..at + len].fill(255),
             4 => bytes.truncate(at),

@@ -144,6 +144,12 @@ def write(folder, types):
 
 
 def timed(path, types):
+    timed_once(path, types)
+    opened, count, size, read = timed_once(path, types)
+    print(f"    rosbags: open {opened * 1e3:.4f}ms, read {read * 1e3:.3f}ms ({count} images of {size} bytes)")
+
+
+def timed_once(path, types):
     start = time.perf_counter()
     with Reader(path) as reader:
         opened = time.perf_counter() - start
@@ -154,7 +160,7 @@ def timed(path, types):
             size += len(types.deserialize_cdr(data, connection.msgtype).data)
             count += 1
         read = time.perf_counter() - start
-    print(f"rosbags: open {opened:.4f} s, {count} images of {size} bytes in {read:.3f} s")
+    return opened, count, size, read
 
 
 if __name__ == "__main__":

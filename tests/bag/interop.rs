@@ -9,7 +9,7 @@ use lisa::bag::{
     type_hash, Bag, BagWriter, ByteOrder, CameraInfo, Clock, CompressedImage, Durability, Header,
     Image, Instruction, Message, NewTopic, QosProfile, ReasoningResult, RegionOfInterest,
     Reliability, SegmentedObject, Selection, StageTime, StringMessage, TFMessage, TextDelta, Time,
-    TransformStamped,
+    TopicId, TransformStamped,
 };
 
 use crate::sample::ways;
@@ -17,7 +17,7 @@ use crate::sample::ways;
 const TIME: u64 = 1_700_000_000_500_000_000;
 
 /// A Python that has the package, if there is one.
-fn python() -> Option<String> {
+pub fn python() -> Option<String> {
     let python = std::env::var("LISA_BAG_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python)
         .args(["-c", "import rosbags"])
@@ -29,7 +29,7 @@ fn python() -> Option<String> {
     None
 }
 
-fn run(python: &str, command: &str, folder: &Path) {
+pub fn run(python: &str, command: &str, folder: &Path) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ran = Command::new(python)
         .arg(package.join("tests/bag/interop.py"))
@@ -164,16 +164,18 @@ fn roi() -> RegionOfInterest {
     }
 }
 
-fn put<'a, T: Message<'a>>(writer: &mut BagWriter, name: &str, message: &T) {
+/// Adds a topic, and gives its message in both byte orders.
+fn add<'a, T: Message<'a>>(
+    writer: &mut BagWriter,
+    name: &str,
+    message: &T,
+) -> (TopicId, [Vec<u8>; 2]) {
     let topic = NewTopic::of::<T>(name)
         .qos(QosProfile::sensor_data())
         .qos(QosProfile::transient_local(1));
+    let orders = [ByteOrder::Little, ByteOrder::Big];
     let topic = writer.add_topic(topic).unwrap();
-    for (round, order) in [ByteOrder::Little, ByteOrder::Big].into_iter().enumerate() {
-        let data = message.to_cdr_in(order);
-        let time = TIME + round as u64 * 1_000_000_000;
-        writer.write(topic, time, &data).unwrap();
-    }
+    (topic, orders.map(|order| message.to_cdr_in(order)))
 }
 
 #[test]
@@ -183,15 +185,23 @@ fn rosbags_reads_what_we_write() {
     for (name, options) in ways() {
         let mut writer = BagWriter::create(folder.path().join(name), options).unwrap();
         let known = known();
-        put(&mut writer, "/image", &known.image);
-        put(&mut writer, "/compressed", &known.compressed);
-        put(&mut writer, "/info", &known.info);
-        put(&mut writer, "/text", &known.text);
-        put(&mut writer, "/clock", &known.clock);
-        put(&mut writer, "/tf", &known.tf);
-        put(&mut writer, "/instruction", &known.instruction);
-        put(&mut writer, "/delta", &known.delta);
-        put(&mut writer, "/result", &known.result);
+        let messages = [
+            add(&mut writer, "/image", &known.image),
+            add(&mut writer, "/compressed", &known.compressed),
+            add(&mut writer, "/info", &known.info),
+            add(&mut writer, "/text", &known.text),
+            add(&mut writer, "/clock", &known.clock),
+            add(&mut writer, "/tf", &known.tf),
+            add(&mut writer, "/instruction", &known.instruction),
+            add(&mut writer, "/delta", &known.delta),
+            add(&mut writer, "/result", &known.result),
+        ];
+        for round in 0..2 {
+            for (topic, data) in &messages {
+                let time = TIME + round as u64 * 1_000_000_000;
+                writer.write(*topic, time, &data[round]).unwrap();
+            }
+        }
         writer.finish().unwrap();
     }
     run(&python, "check", folder.path());
