@@ -65,8 +65,7 @@ enum On {
         count: u64,
         /// Seed of the first scene
         #[arg(
-            long = "seed-from",
-            visible_alias = "seed0",
+            long = "seed",
             value_name = "S0",
             default_value_t = 0
         )]
@@ -196,7 +195,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let engine = common.model.start(false)?;
             let info = engine.status();
             settings.insert("model".into(), format!("{:?}", info.model).into());
-            Box::new(Generated::new(engine, common.model.options()))
+            Box::new(Generated::new(engine, common.model.options(0)))
         }
     };
     let bar = ProgressBar::new(total as u64);
