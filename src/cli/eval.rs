@@ -64,11 +64,7 @@ enum On {
         #[arg(long, value_name = "N", default_value_t = 200)]
         count: u64,
         /// Seed of the first scene
-        #[arg(
-            long = "seed",
-            value_name = "S0",
-            default_value_t = 0
-        )]
+        #[arg(long = "seed", value_name = "S0", default_value_t = 0)]
         seed0: u64,
         /// Size of the pictures
         #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]

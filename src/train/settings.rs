@@ -162,6 +162,28 @@ mod tests {
     use crate::train::TrainConfig;
 
     #[test]
+    fn the_documentation_has_every_setting_as_it_is() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/TRAINING.md");
+        let documented = std::fs::read_to_string(path).unwrap();
+        for Setting {
+            name,
+            accepted,
+            default,
+            meaning,
+        } in SETTINGS
+        {
+            let default = if default.is_empty() { "required" } else { default };
+            let row = format!(
+                "| `{name}` | {} | {} | {} |",
+                accepted.to_string().replace('|', "\\|"),
+                default.replace('|', "\\|"),
+                meaning.replace('|', "\\|")
+            );
+            assert!(documented.contains(&row), "docs/TRAINING.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn the_table_has_every_key_of_the_file_and_no_other() {
         let all = "
             [model]
