@@ -389,7 +389,7 @@ fn questions_about_one_picture_come_together() {
     let data = tree.open("ReasonSeg|train").unwrap();
     // Listed pictures first, then those that stand alone.
     assert_eq!(data.len(), 2);
-    let mut sample = |picture| data.sample(picture, &mut rng()).unwrap().conversations;
+    let sample = |picture| data.sample(picture, &mut rng()).unwrap().conversations;
     let mut asked: Vec<String> = sample(0).iter().map(|c| c.phrases[0].clone()).collect();
     asked.sort();
     assert_eq!(asked, ["b", "c", "d"]);

@@ -31,7 +31,8 @@ pub struct ModelConfig {
     pub dir: Option<PathBuf>,
     /// Or a new model of this `lisa.json`'s dimensions, with random weights and a tokenizer trained on the data.
     pub init: Option<PathBuf>,
-    /// Datasets whose texts a new model's tokenizer is trained on besides those of `data.groups`.
+    /// Datasets whose texts a new model's tokenizer is trained on besides those of `data.groups`; `NAME@FOLDER` where
+    /// one lies below another folder than `data.root`.
     pub texts: Vec<String>,
     /// Entries of a new model's vocabulary, added tokens included.
     pub vocab_size: usize,

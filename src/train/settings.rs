@@ -42,7 +42,7 @@ const fn setting(
 pub const SETTINGS: &[Setting] = &[
     setting("model.dir", Text("a model directory"), "none", "model to start from; --model wins"),
     setting("model.init", Text("a file like lisa.json"), "none", "instead of dir: dimensions of a new model with random weights"),
-    setting("model.texts", Text("a list of datasets"), "[]", "more datasets whose texts a new model's tokenizer is trained on"),
+    setting("model.texts", Text("a list of datasets, NAME or NAME@FOLDER"), "[]", "more datasets whose texts a new model's tokenizer is trained on"),
     setting("model.vocab_size", Whole(300, 200_000), "1024", "vocabulary of a new model's tokenizer, which is trained on the data"),
     setting("model.dtype", Text("f32, bf16, f16"), "f32", "what the network computes in; variables are f32 always"),
     setting("data.root", Text("a folder"), "", "where the datasets lie, in the reference's layout"),

@@ -118,11 +118,16 @@ fn model_path(config: &TrainConfig, data: &Mixture) -> Result<PathBuf, TrainErro
     if !path.join("lisa.json").is_file() {
         let mut texts = texts_of(data)?;
         for name in &config.model.texts {
+            let mut config = config.clone();
+            let (name, root) = name.split_once('@').unwrap_or((name, ""));
+            if !root.is_empty() {
+                config.data.root = root.into();
+            }
             let group = super::config::GroupConfig {
-                datasets: name.clone(),
+                datasets: name.to_owned(),
                 rate: 1.0,
             };
-            texts.extend(texts_of(&mixture(config, &[group], config.run.seed)?)?);
+            texts.extend(texts_of(&mixture(&config, &[group], config.run.seed)?)?);
         }
         new_model(
             &LisaConfig::read(init)?,
