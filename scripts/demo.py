@@ -111,14 +111,17 @@ def overlap(a: list[int], b: list[int]) -> float:
     return both / (a[2] * a[3] + b[2] * b[3] - both)
 
 
-def compare(result: ReasoningResult, truth: list[dict]) -> None:
-    """Says how well the boxes fit what the scene really holds."""
+def compare(result: ReasoningResult, truth: list[dict]) -> float:
+    """Says how well the boxes fit what the scene really holds; returns the worst fit."""
+    worst = 1.0
     for thing in truth:
         found = [[o.roi.x_offset, o.roi.y_offset, o.roi.width, o.roi.height] for o in result.objects]
         best = max((overlap(box, thing['roi']) for box in found), default=0.0)
         print(f'        the {thing["colour"]} {thing["category"]} is there: box IoU {best:.2f}')
+        worst = min(worst, best)
     if not truth and not result.objects:
         print('        rightly: there is none')
+    return worst
 
 
 def table(results: list[ReasoningResult]) -> None:
@@ -138,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--node-pid', type=int, required=True)
     parser.add_argument('--truth', type=pathlib.Path, required=True, help="the scene's JSON, as `lisa world --format frames` writes it")
+    parser.add_argument('--least', type=float, default=0.0, help='fail where the first box fits worse than that')
     parser.add_argument('--overlay', type=pathlib.Path, required=True)
     arguments = parser.parse_args()
 
@@ -146,10 +150,10 @@ def main() -> None:
     person.until('node', 120.0, lambda: person.asked.get_subscription_count() > 0 and person.count_publishers('lisa/result') > 0)
     person.wait_for_the_first_frame()
     objects = json.loads(arguments.truth.read_text())['objects']
-    results = []
+    results, fits = [], []
     for i, (question, names) in enumerate(QUESTIONS):
         results.append(person.ask(f'demo {i + 1}', question))
-        compare(results[-1], [thing for thing in objects if thing['category'] in names])
+        fits.append(compare(results[-1], [thing for thing in objects if thing['category'] in names]))
     table(results)
 
     for result in [r for r in results if r.objects] + results:
@@ -160,6 +164,8 @@ def main() -> None:
             break
     else:
         sys.exit('demo: no overlay came')
+    if fits[0] < arguments.least:
+        sys.exit(f'demo: "{QUESTIONS[0][0]}" found something else than the remote control')
     failed = [r for r in results if r.status not in ANSWERED]
     if failed:
         sys.exit(f'demo: not answered: {failed[0].error}')

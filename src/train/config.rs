@@ -119,6 +119,7 @@ pub struct ObjectiveConfig {
     pub patch: f64,
     pub iou: f64,
     pub align: f64,
+    pub ground: f64,
     /// Checkpoint of a vision run, for `align`.
     pub teacher: Option<PathBuf>,
 }
@@ -133,6 +134,7 @@ impl Default for ObjectiveConfig {
             patch: 1.0,
             iou: 0.0,
             align: 0.0,
+            ground: 0.0,
             teacher: None,
         }
     }
@@ -147,6 +149,7 @@ impl ObjectiveConfig {
             patch: self.patch,
             iou: self.iou,
             align: self.align,
+            ground: self.ground,
         }
     }
 }

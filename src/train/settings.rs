@@ -58,6 +58,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("objective.dice", Number(0.0, 1e4), "0.5", "weight of the masks' DICE loss"),
     setting("objective.patch", Number(0.0, 1e4), "1", "vision: weight of the patches' cross-entropy"),
     setting("objective.iou", Number(0.0, 1e4), "0", "weight of the squared error of the decoder's IoU estimate"),
+    setting("objective.ground", Number(0.0, 1e4), "0", "reasoning: weight of the cross-entropy of patches' classes, told from projected features by word vectors"),
     setting("objective.align", Number(0.0, 1e4), "0", "reasoning: weight of the distance of a named object's [SEG] embedding to the teacher's"),
     setting("objective.teacher", Text("a checkpoint file"), "none", "checkpoint of a vision run: its phrase encoder is the teacher; a further vision run goes on with it"),
     setting("trainable.full", Text("a list of parts of names"), "[]", "tensors whose name contains one of these are trained whole"),
@@ -172,7 +173,11 @@ mod tests {
             meaning,
         } in SETTINGS
         {
-            let default = if default.is_empty() { "required" } else { default };
+            let default = if default.is_empty() {
+                "required"
+            } else {
+                default
+            };
             let row = format!(
                 "| `{name}` | {} | {} | {} |",
                 accepted.to_string().replace('|', "\\|"),
