@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 QUESTIONS = [
     ('Change the TV channel.', ['remote control']),
     ('I want to see the small letters. Please output segmentation mask and explain why.', ['glasses']),
-    ('Show me the yellow lemon.', ['lemon']),
+    ('Show me the green tissue box.', ['tissue box']),
     ('Show me the scissors.', []),
 ]
 STATUS = {getattr(ReasoningResult, name): name for name in (

@@ -3,7 +3,7 @@
 # test split, and somebody who asks.
 # Ends by itself: 0 if everything was answered and the node ended cleanly.
 #   LISA_MODEL       a model directory to use instead of lisa-mini
-#   LISA_DEMO_SCENE  the scene's seed (41)
+#   LISA_DEMO_SCENE  the scene's seed (36)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/env.sh"
@@ -17,7 +17,7 @@ model=${LISA_MODEL:-models/lisa-mini}
 # Another model or scene may fail to find the remote control, and a scene may have none.
 least=0.5
 [ -z "${LISA_MODEL:-}${LISA_DEMO_SCENE:-}" ] || least=0
-scene=${LISA_DEMO_SCENE:-41}
+scene=${LISA_DEMO_SCENE:-36}
 rm -rf demo/world
 mkdir -p demo
 target/release/lisa world --split test --seed "$scene" --count 1 --format frames --out demo/world >/dev/null
