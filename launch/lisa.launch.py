@@ -21,7 +21,7 @@ ARGUMENTS = [
      'Image topic (sensor_msgs/Image). The compressed one is expected beside it, as <image_topic>/compressed.'),
     ('camera_info_topic', 'camera/camera_info', 'Topic of the camera\'s calibration (sensor_msgs/CameraInfo).'),
     ('params_file', str(SHARE / 'config' / 'lisa.yaml'), 'Parameter file; config/lisa.yaml explains every parameter.'),
-    ('model', '', 'Model directory, as `lisa convert` writes it. Empty: as in params_file.'),
+    ('model', '', 'Model directory, as `lisa convert` writes it. Empty: as in params_file, which is lisa-mini.'),
     ('device', '', 'Where the model runs: auto, cpu, cuda or cuda:N. Empty: as in params_file.'),
     ('use_sim_time', '', 'Take the time from /clock: true or false. Empty: as in params_file.'),
     ('image_transport', '', 'raw or compressed. Empty: as in params_file.'),

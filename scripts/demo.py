@@ -1,6 +1,7 @@
 """The person of the demo: asks the node, prints the answers as they are written and where the time went, saves the overlay."""
 
 import argparse
+import json
 import os
 import pathlib
 import struct
@@ -13,10 +14,12 @@ from lisa_ros.msg import Instruction, ReasoningResult, TextDelta
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+# What is asked, and what in the scene answers it; nothing where it is not there.
 QUESTIONS = [
-    'Where can I change the TV channel? Please output segmentation mask.',
-    'the food with high Vitamin C. Please respond with segmentation mask.',
-    'Can you segment the mug in this image?',
+    ('Change the TV channel.', ['remote control']),
+    ('I want to see the small letters. Please output segmentation mask and explain why.', ['glasses']),
+    ('Show me the green tissue box.', ['tissue box']),
+    ('Show me the scissors.', []),
 ]
 STATUS = {getattr(ReasoningResult, name): name for name in (
     'SEGMENTED', 'TEXT_ONLY', 'EMPTY_MASK', 'NO_IMAGE', 'OVERLOADED', 'CANCELLED', 'ERROR')}
@@ -101,6 +104,26 @@ class Person(Node):
         return result
 
 
+def overlap(a: list[int], b: list[int]) -> float:
+    """Intersection over union of two boxes, each x, y, width, height."""
+    width, height = (max(0, min(a[i] + a[i + 2], b[i] + b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
+    both = width * height
+    return both / (a[2] * a[3] + b[2] * b[3] - both)
+
+
+def compare(result: ReasoningResult, truth: list[dict]) -> float:
+    """Says how well the boxes fit what the scene really holds; returns the worst fit."""
+    worst = 1.0
+    for thing in truth:
+        found = [[o.roi.x_offset, o.roi.y_offset, o.roi.width, o.roi.height] for o in result.objects]
+        best = max((overlap(box, thing['roi']) for box in found), default=0.0)
+        print(f'        the {thing["colour"]} {thing["category"]} is there: box IoU {best:.2f}')
+        worst = min(worst, best)
+    if not truth and not result.objects:
+        print('        rightly: there is none')
+    return worst
+
+
 def table(results: list[ReasoningResult]) -> None:
     stages = []
     for result in results:
@@ -117,6 +140,8 @@ def table(results: list[ReasoningResult]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--node-pid', type=int, required=True)
+    parser.add_argument('--truth', type=pathlib.Path, required=True, help="the scene's JSON, as `lisa world --format frames` writes it")
+    parser.add_argument('--least', type=float, default=0.0, help='fail where the first box fits worse than that')
     parser.add_argument('--overlay', type=pathlib.Path, required=True)
     arguments = parser.parse_args()
 
@@ -124,7 +149,11 @@ def main() -> None:
     person = Person(arguments.node_pid)
     person.until('node', 120.0, lambda: person.asked.get_subscription_count() > 0 and person.count_publishers('lisa/result') > 0)
     person.wait_for_the_first_frame()
-    results = [person.ask(f'demo {i + 1}', question) for i, question in enumerate(QUESTIONS)]
+    objects = json.loads(arguments.truth.read_text())['objects']
+    results, fits = [], []
+    for i, (question, names) in enumerate(QUESTIONS):
+        results.append(person.ask(f'demo {i + 1}', question))
+        fits.append(compare(results[-1], [thing for thing in objects if thing['category'] in names]))
     table(results)
 
     for result in [r for r in results if r.objects] + results:
@@ -135,6 +164,8 @@ def main() -> None:
             break
     else:
         sys.exit('demo: no overlay came')
+    if fits[0] < arguments.least:
+        sys.exit(f'demo: "{QUESTIONS[0][0]}" found something else than the remote control')
     failed = [r for r in results if r.status not in ANSWERED]
     if failed:
         sys.exit(f'demo: not answered: {failed[0].error}')

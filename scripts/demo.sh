@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# What `make demo` runs: the node on a ROS 2 graph of its own, a camera that replays tests/data/clip, and somebody who asks.
+# What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, a camera that looks at a table of TableWorld's
+# test split, and somebody who asks.
 # Ends by itself: 0 if everything was answered and the node ended cleanly.
-#   LISA_MODEL   a model directory to use instead of the tiny golden model
+#   LISA_MODEL       a model directory to use instead of lisa-mini
+#   LISA_DEMO_SCENE  the scene's seed (36)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/env.sh"
@@ -11,26 +13,28 @@ cd "$LISA_ROOT"
 export ROS_DOMAIN_ID=${LISA_DEMO_DOMAIN:-$((40 + RANDOM % 60))}
 if [ "$ROS_DISTRO" = humble ]; then export ROS_LOCALHOST_ONLY=1; else export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; fi
 
-if [ -n "${LISA_MODEL:-}" ]; then
-    model=$LISA_MODEL
-else
-    model=$("$here/tiny_model.sh")
-    echo "demo: the project has no weights of its own yet: this is the tiny golden model, whose weights are random, so its answers mean nothing"
-fi
-
+model=${LISA_MODEL:-models/lisa-mini}
+# Another model or scene may fail to find the remote control, and a scene may have none.
+least=0.5
+[ -z "${LISA_MODEL:-}${LISA_DEMO_SCENE:-}" ] || least=0
+scene=${LISA_DEMO_SCENE:-36}
+rm -rf demo/world
 mkdir -p demo
+target/release/lisa world --split test --seed "$scene" --count 1 --format frames --out demo/world >/dev/null
+frames=demo/world/frames/test
+
 node= camera=
 finish() { for pid in $camera $node; do kill -TERM "$pid" 2>/dev/null || true; done; }
 trap finish EXIT
 
 target/release/lisa_node --ros-args -p model:="$model" -p image_transport:=compressed \
-    -p max_new_tokens:="${LISA_DEMO_TOKENS:-14}" -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
+    -p max_new_tokens:=64 -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
 node=$!
-python3 "$here/demo_camera.py" --clip tests/data/clip --topic camera/image_raw/compressed >demo/camera.log 2>&1 &
+python3 "$here/demo_camera.py" --clip $frames --topic camera/image_raw/compressed >demo/camera.log 2>&1 &
 camera=$!
 
 code=0
-python3 "$here/demo.py" --node-pid $node --overlay demo/overlay.png || code=$?
+python3 "$here/demo.py" --node-pid $node --truth "$(ls $frames/*.json)" --least $least --overlay demo/overlay.png || code=$?
 
 kill -TERM $camera 2>/dev/null || true
 kill -INT $node 2>/dev/null || true

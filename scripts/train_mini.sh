@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What `make train-mini` runs: TableWorld to disk, the stages of lisa-mini one after the other, models/lisa-mini at the end.
 # Every stage that is finished is skipped, and the one under way is resumed.
-#   runs/mini/data       8000 scenes: classes, expressions, explicit questions, visual question answering
+#   runs/mini/data       16000 scenes: classes, expressions, explicit questions, visual question answering
 #   runs/mini/reason239  239 reasoning pairs
-#   runs/mini/reason     8000 scenes with every kind of question
+#   runs/mini/reason     12000 scenes with every kind of question
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
@@ -11,13 +11,13 @@ lisa=target/release/lisa
 runs=runs/mini
 mkdir -p "$runs"
 
-# world NAME ARGUMENTS…: makes a dataset once.
+# world NAME SPLIT ARGUMENTS…: makes a split of a dataset once.
 world() {
-    local name=$1
-    shift
-    [ ! -e "$runs/$name.done" ] || return 0
-    "$lisa" world --split train --size 320x240 --out "$runs/$name" "$@"
-    touch "$runs/$name.done"
+    local name=$1 split=$2
+    shift 2
+    [ ! -e "$runs/$name-$split.done" ] || return 0
+    "$lisa" world --split "$split" --size 320x240 --out "$runs/$name" "$@"
+    touch "$runs/$name-$split.done"
 }
 
 # stage CONFIG RUN MODEL: trains, or goes on, and merges.
@@ -27,16 +27,19 @@ stage() {
     "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32
 }
 
-world data --count 8000 --format semantic --format refer --format vqa --format reason-seg --kinds explicit,absent --questions 4
+named="--format reason-seg --kinds explicit,absent"
+asked="reasoning,world-knowledge,explanatory,several,multi-turn,absent"
+world data train --count 16000 $named --questions 4 --format semantic --format refer --format vqa
+world data val --count 200 $named --questions 2
+# Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
+world reason train --count 12000 --seed 20000 --format reason-seg --kinds "explicit,$asked" --questions 7 \
+    --format semantic --format refer --format vqa
+world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --questions 7
+world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
+
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
 stage config/train_mini_base.toml "$runs/base" "$runs/base-model"
-
-world reason239 --count 239 --seed 200000 --format reason-seg --questions 1 \
-    --kinds reasoning,world-knowledge,explanatory,several,multi-turn,absent
 stage config/train_mini_reason239.toml "$runs/reason239-run" "$runs/reason239-model"
-
-world reason --count 8000 --seed 20000 --format semantic --format refer --format vqa --format reason-seg --questions 6 \
-    --kinds explicit,reasoning,world-knowledge,explanatory,several,multi-turn,absent
 stage config/train_mini.toml "$runs/lisa-mini" "$runs/lisa-mini-model"
 
 "$lisa" merge --run "$runs/lisa-mini" --checkpoint last --out models/lisa-mini --dtype f16 --name lisa-mini

@@ -170,6 +170,7 @@ fn a_few_samples_are_learned_by_heart() {
         bce = 4.0
         dice = 1.0
         align = 4.0
+        ground = 0.1
         teacher = '{}'
         [trainable]
         full = ['text_hidden_fcs', 'model.layers', 'embed_tokens', 'lm_head', 'mm_projector', 'model.norm']

@@ -10,7 +10,7 @@ use lisa::image::read_image;
 use rustyline::error::ReadlineError;
 use rustyline::DefaultEditor;
 
-use super::model_args::ModelArgs;
+use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, write_pictures};
 
 /// Talk about a picture over several turns; masks are saved a turn.
@@ -23,6 +23,8 @@ Ctrl-C takes back the running answer; Ctrl-D ends.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
     /// PNG, JPEG, WebP or BMP
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
@@ -84,7 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         say!(
             "{} ({} tokens at most an answer); /help for help",
             args.image.display(),
-            args.model.options().max_new_tokens
+            args.model.options(args.sampling.seed).max_new_tokens
         );
     }
     let mut turn = 0;
@@ -154,7 +156,7 @@ fn ask(
         instruction: question.to_owned(),
         frame: frame.clone(),
         conversation_id: Some(CONVERSATION.to_owned()),
-        options: args.model.options(),
+        options: args.model.options(args.sampling.seed),
     })?;
     set(Some(ticket.cancel.clone()));
     let mut result = Err(RequestError::ShuttingDown);

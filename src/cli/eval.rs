@@ -64,12 +64,7 @@ enum On {
         #[arg(long, value_name = "N", default_value_t = 200)]
         count: u64,
         /// Seed of the first scene
-        #[arg(
-            long = "seed-from",
-            visible_alias = "seed0",
-            value_name = "S0",
-            default_value_t = 0
-        )]
+        #[arg(long = "seed", value_name = "S0", default_value_t = 0)]
         seed0: u64,
         /// Size of the pictures
         #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
@@ -196,7 +191,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let engine = common.model.start(false)?;
             let info = engine.status();
             settings.insert("model".into(), format!("{:?}", info.model).into());
-            Box::new(Generated::new(engine, common.model.options()))
+            Box::new(Generated::new(engine, common.model.options(0)))
         }
     };
     let bar = ProgressBar::new(total as u64);

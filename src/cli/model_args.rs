@@ -7,13 +7,14 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
 use lisa::image::ClipFit;
+use lisa::weights::shipped_model;
 
 /// Which model, where it runs, and how it answers.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Model directory, as `lisa convert` makes it
+    /// Model directory, as `lisa convert` makes it [default: lisa-mini, which comes with the project]
     #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceSpec,
@@ -26,9 +27,6 @@ pub struct ModelArgs {
     /// 0 takes the likeliest token, above 0 samples (0 to 2)
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = in_range(0.0, 2.0))]
     temperature: f64,
-    /// Seed of the sampling
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// A pixel is in a mask above this probability (0.01 to 0.99)
     #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = in_range(0.01, 0.99))]
     mask_threshold: f64,
@@ -38,6 +36,14 @@ pub struct ModelArgs {
     /// How a picture that is not square fits the vision tower: crop (as the reference), pad, squash
     #[arg(long, default_value = "crop")]
     clip_fit: ClipFit,
+}
+
+/// How a sampling answer draws.
+#[derive(clap::Args)]
+pub struct SamplingArgs {
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
 }
 
 fn in_range(
@@ -53,14 +59,20 @@ fn in_range(
 impl ModelArgs {
     /// The model directory.
     pub fn path(&self) -> anyhow::Result<PathBuf> {
-        Ok(self.model.clone())
+        match &self.model {
+            Some(model) => Ok(model.clone()),
+            None => shipped_model().context(
+                "--model is needed: models/lisa-mini, the model of the project, is not installed",
+            ),
+        }
     }
 
-    pub fn options(&self) -> AnswerOptions {
+    /// `seed` is the sampling's.
+    pub fn options(&self, seed: u64) -> AnswerOptions {
         AnswerOptions {
             max_new_tokens: self.max_new_tokens as usize,
             temperature: self.temperature,
-            seed: self.seed,
+            seed,
             mask_threshold: self.mask_threshold as f32,
             min_mask_area: self.min_mask_area,
             clip_fit: self.clip_fit,
@@ -70,12 +82,13 @@ impl ModelArgs {
 
     /// Loads the model, with a spinner on a terminal. `warm_up` pays where several answers follow.
     pub fn start(&self, warm_up: bool) -> anyhow::Result<Engine> {
-        let mut config = EngineConfig::new(&self.model);
+        let model = self.path()?;
+        let mut config = EngineConfig::new(&model);
         config.device = self.device;
         config.dtype = self.dtype;
         config.warm_up = warm_up;
         let spinner =
-            ProgressBar::new_spinner().with_message(format!("loading {}", self.model.display()));
+            ProgressBar::new_spinner().with_message(format!("loading {}", model.display()));
         spinner.enable_steady_tick(Duration::from_millis(100));
         let engine = Engine::start(config).context("cannot load the model");
         spinner.finish_and_clear();

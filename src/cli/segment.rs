@@ -9,7 +9,7 @@ use lisa::engine::{Answer, Engine, Event, Frame, Request};
 use lisa::image::read_image;
 use lisa::text::Instruction;
 
-use super::model_args::ModelArgs;
+use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, to_json, write_pictures};
 
 /// Answer one instruction about one or more pictures: overlay, masks and text.
@@ -22,6 +22,8 @@ Writes NAME_overlay.png, NAME_mask.png (all objects) and NAME_mask_0.png, … (o
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
     /// PNG, JPEG, WebP or BMP; several may follow
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     image: Vec<PathBuf>,
@@ -111,7 +113,7 @@ fn stems(paths: &[PathBuf]) -> Vec<String> {
 
 /// The answer; its text appears as it is written, where a person reads along.
 fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
-    let mut options = args.model.options();
+    let mut options = args.model.options(args.sampling.seed);
     options.trace = args.dump.is_some();
     let ticket = engine.submit(Request {
         instruction: args.instruction.clone(),

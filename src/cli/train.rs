@@ -7,15 +7,17 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
 
-/// Train or fine-tune a model, as a configuration file says.
-#[derive(clap::Args)]
-#[command(after_help = "Examples:
+const EXAMPLES: &str = "Examples:
   lisa train --config config/finetune.toml --model models/lisa-7b
   lisa train --config config/finetune.toml --model models/lisa-7b --resume
   lisa train --config config/finetune.toml --inspect 8 --out look
 
-Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers.
-`lisa train --settings` lists every setting of the configuration file with its range and default.")]
+Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers.";
+
+/// Train or fine-tune a model, as a configuration file says.
+#[derive(clap::Args)]
+#[command(after_help = format!("{EXAMPLES}\n`--help` lists every setting of the configuration file with its range and default."))]
+#[command(after_long_help = format!("{EXAMPLES}\n{}", settings_help()))]
 pub struct Args {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", required_unless_present = "settings")]

@@ -96,12 +96,12 @@ impl Mixture {
         self.groups.iter().flat_map(|(_, datasets)| datasets)
     }
 
-    /// Classes of the first dataset that has class maps; 0 where there is none.
-    pub fn classes(&self) -> usize {
+    /// Classes of the first dataset that has class maps; none where there is no such dataset.
+    pub fn classes(&self) -> &[String] {
         self.datasets()
             .map(|d| d.classes())
-            .find(|n| *n > 0)
-            .unwrap_or(0)
+            .find(|names| !names.is_empty())
+            .unwrap_or(&[])
     }
 
     /// Random numbers that belong to an index, for what is done with its sample.

@@ -67,9 +67,9 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
-    /// Classes of its class maps; 0 where it has none.
-    fn classes(&self) -> usize {
-        0
+    /// Names of the classes of its class maps; none where it has no such maps.
+    fn classes(&self) -> &[String] {
+        &[]
     }
 
     /// One item: `index` below [`len`](Dataset::len).

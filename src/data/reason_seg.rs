@@ -17,12 +17,15 @@ const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the
 
 /// One split.
 ///
-/// Two extensions for data of one's own. An item without shapes whose explanation holds no `[SEG]` is a refusal: the
+/// Three extensions for data of one's own. `pictures/SPLIT.json` lists which items show the same picture: training
+/// takes their questions in one pass. An item without shapes whose explanation holds no `[SEG]` is a refusal: the
 /// explanation is the answer, and there is no mask. An item's `history` lists earlier turns of the conversation, and
 /// its `question` is what is asked, word for word, instead of LISA's template half of the time.
 pub struct ReasonSegDataset {
     name: String,
     items: Vec<PathBuf>,
+    /// Places in `items` that show the same picture.
+    pictures: Vec<Vec<usize>>,
     explanations: HashMap<String, String>,
     samples_per_image: usize,
     explanatory: f64,
@@ -87,9 +90,11 @@ impl ReasonSegDataset {
         explanatory: f64,
     ) -> Result<Self, DataError> {
         let folder = root.join("reason_seg/ReasonSeg");
-        let (mut items, mut explanations) = (Vec::new(), HashMap::new());
+        let (mut items, mut pictures, mut explanations) = (Vec::new(), Vec::new(), HashMap::new());
         for part in split.split('_') {
-            items.extend(list(&folder.join(part), "jpg", LAYOUT)?);
+            let found = list(&folder.join(part), "jpg", LAYOUT)?;
+            pictures.extend(pictures_of(&folder, part, &found, items.len())?);
+            items.extend(found);
             let file = folder.join(format!("explanatory/{part}.json"));
             if explanatory < 0.0 || (part != "train" && !file.exists()) {
                 continue;
@@ -104,6 +109,7 @@ impl ReasonSegDataset {
         Ok(Self {
             name: format!("ReasonSeg|{split}"),
             items,
+            pictures,
             explanations,
             samples_per_image,
             explanatory,
@@ -126,6 +132,11 @@ impl ReasonSegDataset {
         self.explanations.get(name)
     }
 
+    /// Items, each with a question of its own; several may show the same picture.
+    pub fn items(&self) -> usize {
+        self.items.len()
+    }
+
     /// Item `index` as the reference evaluates it.
     pub fn item(&self, index: usize) -> Result<ReasonSegItem, DataError> {
         let image = &self.items[index];
@@ -146,6 +157,39 @@ impl ReasonSegDataset {
             explanation,
         })
     }
+}
+
+/// Which of the items show the same picture; each its own where nothing is listed. Places count from `first`.
+fn pictures_of(
+    folder: &Path,
+    part: &str,
+    items: &[PathBuf],
+    first: usize,
+) -> Result<Vec<Vec<usize>>, DataError> {
+    let file = folder.join(format!("pictures/{part}.json"));
+    if !file.exists() {
+        return Ok((0..items.len()).map(|i| vec![first + i]).collect());
+    }
+    let listed: Vec<Vec<String>> = read_json(&file)?;
+    let name = |item: &PathBuf| item.file_name().map(|n| n.to_string_lossy().into_owned());
+    let mut places: HashMap<String, usize> = (first..)
+        .zip(items)
+        .filter_map(|(place, item)| Some((name(item)?, place)))
+        .collect();
+    let mut pictures = Vec::with_capacity(listed.len());
+    for names in listed {
+        let found: Option<Vec<usize>> = names.iter().map(|name| places.remove(name)).collect();
+        pictures.push(found.ok_or_else(|| {
+            broken(&file)(format!(
+                "of {} not every one is a picture in {part}, or one is listed twice",
+                names.join(", ")
+            ))
+        })?);
+    }
+    let mut alone: Vec<usize> = places.into_values().collect();
+    alone.sort_unstable();
+    pictures.extend(alone.into_iter().map(|place| vec![place]));
+    Ok(pictures)
 }
 
 fn is_refusal(annotation: &Annotation, explanation: Option<&String>) -> bool {
@@ -211,11 +255,47 @@ impl Dataset for ReasonSegDataset {
     }
 
     fn len(&self) -> usize {
-        self.items.len()
+        self.pictures.len()
     }
 
     fn sample(&self, at: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
-        let image = &self.items[at];
+        let picture = &self.pictures[at];
+        let count = picture.len().min(self.samples_per_image);
+        let mut conversations = Vec::new();
+        for i in index::sample(rng, picture.len(), count) {
+            let left = self.samples_per_image - conversations.len();
+            conversations.extend(self.conversations(picture[i], left, rng)?);
+            if conversations.len() == self.samples_per_image {
+                break;
+            }
+        }
+        Ok(Sample {
+            source: "reason_seg",
+            image: self.items[picture[0]].clone(),
+            conversations,
+            classes: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{} images, {} questions, {} explained",
+            self.pictures.len(),
+            self.items.len(),
+            self.explanations.len()
+        )
+    }
+}
+
+impl ReasonSegDataset {
+    /// At most `most` of an item's texts, each as a conversation.
+    fn conversations(
+        &self,
+        item: usize,
+        most: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<Conversation>, DataError> {
+        let image = &self.items[item];
         let (annotation, mut mask) = self.read(image)?;
         let explanation = self.explanation(image);
         let refusal = is_refusal(&annotation, explanation);
@@ -227,7 +307,7 @@ impl Dataset for ReasonSegDataset {
         };
         // Ignored pixels are background in training, as in the reference.
         mask.pixels.iter_mut().for_each(|p| *p = u8::from(*p == 1));
-        let count = annotation.text.len().min(self.samples_per_image);
+        let count = annotation.text.len().min(most);
         let conversations = index::sample(rng, annotation.text.len(), count)
             .into_iter()
             .map(|i| {
@@ -258,20 +338,7 @@ impl Dataset for ReasonSegDataset {
                 }
             })
             .collect();
-        Ok(Sample {
-            source: "reason_seg",
-            image: image.clone(),
-            conversations,
-            classes: None,
-        })
-    }
-
-    fn describe(&self) -> String {
-        format!(
-            "{} images, {} explained",
-            self.items.len(),
-            self.explanations.len()
-        )
+        Ok(conversations)
     }
 }
 

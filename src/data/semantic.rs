@@ -160,8 +160,8 @@ impl Dataset for SemanticDataset {
         self.items.len()
     }
 
-    fn classes(&self) -> usize {
-        self.classes.len()
+    fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {

@@ -375,6 +375,31 @@ fn what_is_not_there_is_refused_in_words() {
 }
 
 #[test]
+fn questions_about_one_picture_come_together() {
+    let tree = reason(r#"{"text":["a"],"is_sentence":false,"shapes":[]}"#);
+    for name in ["b", "c", "d"] {
+        tree.image(&format!("reason_seg/ReasonSeg/train/{name}.jpg"));
+        tree.file(
+            &format!("reason_seg/ReasonSeg/train/{name}.json"),
+            format!(r#"{{"text":["{name}"],"is_sentence":false,"shapes":[]}}"#),
+        );
+    }
+    let list = "reason_seg/ReasonSeg/pictures/train.json";
+    tree.file(list, r#"[["b.jpg","c.jpg","d.jpg"]]"#);
+    let data = tree.open("ReasonSeg|train").unwrap();
+    // Listed pictures first, then those that stand alone.
+    assert_eq!(data.len(), 2);
+    let sample = |picture| data.sample(picture, &mut rng()).unwrap().conversations;
+    let mut asked: Vec<String> = sample(0).iter().map(|c| c.phrases[0].clone()).collect();
+    asked.sort();
+    assert_eq!(asked, ["b", "c", "d"]);
+    assert_eq!(sample(1).len(), 1);
+    tree.file(list, r#"[["b.jpg","x.jpg"]]"#);
+    let refused = tree.refused("ReasonSeg|train");
+    assert!(refused.contains("pictures/train.json") && refused.contains("x.jpg"));
+}
+
+#[test]
 fn validation_asks_as_the_reference_does() {
     let square = "[[1,1],[3,1],[3,2],[1,2]]";
     let tree = reason(&format!(

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{softmax, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
+use crate::nn::{attend_masked, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
 use crate::weights::{LlamaConfig, Weights, WeightsError};
 
 /// The language model F.
@@ -256,18 +256,15 @@ impl DecoderLayer {
         };
         // Query heads that share a key head lie next to each other: fold them into rows, so that keys and
         // values are never repeated.
-        let (group, total) = (self.heads / self.kv_heads, k.dim(2)?);
-        let q = (q * (self.head_dim as f64).powf(-0.5))?;
+        let group = self.heads / self.kv_heads;
         let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
-        let scores = q.matmul(&k.t()?)?;
-        let scores = match mask {
-            Some(mask) => scores
-                .reshape((batch, self.heads, new, total))?
-                .broadcast_add(mask)?
-                .reshape((batch, self.kv_heads, group * new, total))?,
-            None => scores,
+        // (new, total) → (group·new, total): the same for every head of a group.
+        let mask = match mask {
+            Some(mask) if group > 1 => Some(Tensor::cat(&vec![mask; group], 0)?),
+            mask => mask.cloned(),
         };
-        let y = softmax(&scores)?.matmul(&v)?; // (batch, kv_heads, group·new, head_dim)
+        let scale = (self.head_dim as f64).powf(-0.5);
+        let y = attend_masked(&q, &k, &v, scale, mask.as_ref())?; // (batch, kv_heads, group·new, head_dim)
         let y = y.reshape((batch, self.heads, new, self.head_dim))?;
         self.o_proj.forward(&y.transpose(1, 2)?.reshape((
             batch,

@@ -1,4 +1,4 @@
-//! Adding and multiplying by a row, with a backward that sums over rows as a matrix product.
+//! Adding a row, with a backward that sums over rows as a matrix product.
 //!
 //! Candle's broadcast operations sum their gradient over the leading dimensions element by element, which takes longer
 //! than the layer's own product. The sum of rows is `1ᵀ · grad`.
@@ -13,21 +13,9 @@ use super::Result;
 /// `x` `(…, dim)`, `row` `(dim)` → as `x`.
 pub fn add_row(x: &Tensor, row: &Tensor) -> Result<Tensor> {
     if fused(x, row) {
-        x.contiguous()?.apply_op2(&row.contiguous()?, Row::Add)
+        x.contiguous()?.apply_op2(&row.contiguous()?, AddRow)
     } else {
         x.broadcast_add(row)
-    }
-}
-
-/// `x · row`, element by element, over the last dimension.
-///
-/// # Shapes
-/// `x` `(…, dim)`, `row` `(dim)` → as `x`.
-pub fn mul_row(x: &Tensor, row: &Tensor) -> Result<Tensor> {
-    if fused(x, row) {
-        x.contiguous()?.apply_op2(&row.contiguous()?, Row::Mul)
-    } else {
-        x.broadcast_mul(row)
     }
 }
 
@@ -36,18 +24,11 @@ fn fused(x: &Tensor, row: &Tensor) -> bool {
     row.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
-#[derive(Clone, Copy)]
-enum Row {
-    Add,
-    Mul,
-}
+struct AddRow;
 
-impl CustomOp2 for Row {
+impl CustomOp2 for AddRow {
     fn name(&self) -> &'static str {
-        match self {
-            Row::Add => "add-row",
-            Row::Mul => "mul-row",
-        }
+        "add-row"
     }
 
     fn cpu_fwd(
@@ -60,10 +41,7 @@ impl CustomOp2 for Row {
         let (x, row) = (slice(x, x_layout)?, slice(row, row_layout)?);
         let mut out = Vec::with_capacity(x.len());
         for line in x.chunks_exact(row.len()) {
-            match self {
-                Row::Add => out.extend(line.iter().zip(row).map(|(a, b)| a + b)),
-                Row::Mul => out.extend(line.iter().zip(row).map(|(a, b)| a * b)),
-            }
+            out.extend(line.iter().zip(row).map(|(a, b)| a + b));
         }
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
@@ -78,14 +56,8 @@ impl CustomOp2 for Row {
         let dim = row.elem_count();
         let rows = x.elem_count() / dim;
         let ones = Tensor::ones((1, rows), DType::F32, x.device())?;
-        let sum = |t: &Tensor| {
-            ones.matmul(&t.contiguous()?.reshape((rows, dim))?)?
-                .reshape(dim)
-        };
-        Ok(match self {
-            Row::Add => (Some(grad.clone()), Some(sum(grad)?)),
-            Row::Mul => (Some(grad.broadcast_mul(row)?), Some(sum(&(grad * x)?)?)),
-        })
+        let sum = ones.matmul(&grad.contiguous()?.reshape((rows, dim))?)?;
+        Ok((Some(grad.clone()), Some(sum.reshape(dim)?)))
     }
 }
 
@@ -103,18 +75,12 @@ mod tests {
     use crate::nn::testing::{assert_same_forward_and_gradient, random};
 
     #[test]
-    fn equal_to_the_broadcast_operations() {
+    fn equal_to_the_broadcast_operation() {
         let inputs = [random((2, 5, 8)), random(8)];
         assert_same_forward_and_gradient(
             &inputs,
             |v| add_row(&v[0], &v[1]),
             |v| v[0].broadcast_add(&v[1]),
-            1e-6,
-        );
-        assert_same_forward_and_gradient(
-            &inputs,
-            |v| mul_row(&v[0], &v[1]),
-            |v| v[0].broadcast_mul(&v[1]),
             1e-6,
         );
     }

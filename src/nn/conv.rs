@@ -3,7 +3,7 @@
 //! A convolution whose stride is its kernel touches every input once: it is a rearrangement and one matrix
 //! product. That is faster than the general kernel on every device and has the matrix product's backward.
 
-use candle_core::Tensor;
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 
 use super::Result;
 
@@ -105,7 +105,75 @@ impl Conv3x3 {
     /// # Shapes
     /// `(batch, in, h, w)` → `(batch, out, h, w)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, input, h, w) = x.dims4()?;
+        if !(self.weight.track_op() && x.device().is_cpu() && x.dtype() == DType::F32) {
+            return self.forward_plain(x);
+        }
+        // Candle's own backward is a transposed convolution, several times the product's time.
+        let (output, _, _, _) = self.weight.dims4()?;
+        let columns = x.contiguous()?.apply_op1(Neighbourhoods)?;
+        Linear::new(self.weight.reshape((output, input * 9))?, None)
+            .forward(&columns)?
+            .reshape((batch, h, w, output))?
+            .permute([0, 3, 1, 2])?
+            .contiguous()
+    }
+
+    /// The same by candle's convolution.
+    pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         x.conv2d(&self.weight, 1, 1, 1, 1)
+    }
+}
+
+/// Each pixel's 3×3 neighbourhood as a row, zeros outside: `(batch, in, h, w)` → `(batch·h·w, in·9)`.
+struct Neighbourhoods;
+
+impl Neighbourhoods {
+    /// Calls `f(index of the pixel, index within the rows)` for everything that lies inside.
+    fn pairs(
+        (batch, channels, h, w): (usize, usize, usize, usize),
+        mut f: impl FnMut(usize, usize),
+    ) {
+        for b in 0..batch {
+            for y in 0..h {
+                for x in 0..w {
+                    let row = ((b * h + y) * w + x) * channels * 9;
+                    for dy in usize::from(y == 0)..3 - usize::from(y + 1 == h) {
+                        for dx in usize::from(x == 0)..3 - usize::from(x + 1 == w) {
+                            let pixel = (b * channels * h + y + dy - 1) * w + x + dx - 1;
+                            for c in 0..channels {
+                                f(pixel + c * h * w, row + c * 9 + dy * 3 + dx);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl CustomOp1 for Neighbourhoods {
+    fn name(&self) -> &'static str {
+        "neighbourhoods"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let dims = layout.shape().dims4()?;
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("a contiguous image was promised");
+        };
+        let x = &x.as_slice::<f32>()?[start..end];
+        let mut rows = vec![0f32; x.len() * 9];
+        Self::pairs(dims, |pixel, at| rows[at] = x[pixel]);
+        let (batch, channels, h, w) = dims;
+        Ok((CpuStorage::F32(rows), (batch * h * w, channels * 9).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let rows = grad.flatten_all()?.to_vec1::<f32>()?;
+        let mut pixels = vec![0f32; x.elem_count()];
+        Self::pairs(x.dims4()?, |pixel, at| pixels[pixel] += rows[at]);
+        Tensor::from_vec(pixels, x.shape(), x.device()).map(Some)
     }
 }
 
@@ -151,6 +219,19 @@ mod tests {
                 let y = x.conv_transpose2d(&v[1], 0, 0, 2, 1)?;
                 y.permute([0, 2, 3, 1])?.broadcast_add(&v[2])
             },
+            1e-5,
+        );
+    }
+
+    #[test]
+    fn convolution_by_neighbourhoods_equals_candle_s() {
+        let conv = |v: &[Tensor]| Conv3x3 {
+            weight: v[1].clone(),
+        };
+        assert_same_forward_and_gradient(
+            &[random((2, 4, 5, 6)), random((3, 4, 3, 3))],
+            |v| conv(v).forward(&v[0]),
+            |v| conv(v).forward_plain(&v[0]),
             1e-5,
         );
     }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::affine::add_row;
+use super::dense;
 use super::graft::graft;
 use super::lora::Lora;
 use super::Result;
@@ -51,6 +52,9 @@ impl Linear {
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if dense::applies(x, &self.weight) && self.lora.is_none() {
+            return dense::dense(x, &self.weight, self.bias.as_ref());
+        }
         let (output, input) = self.weight.dims2()?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;

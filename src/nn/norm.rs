@@ -4,8 +4,8 @@ use candle_core::{DType, Tensor, D};
 
 use super::Result;
 
-use super::affine::{add_row, mul_row};
 use super::graft::graft;
+use super::trained_norm::TrainedNorm;
 use crate::weights::{Weights, WeightsError};
 
 /// Layer normalisation with weight and bias.
@@ -34,21 +34,23 @@ impl LayerNorm {
         if !(x.track_op() || self.weight.track_op() || self.bias.track_op()) {
             return candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, eps);
         }
+        if x.device().is_cpu() && x.dtype() == DType::F32 {
+            return x.apply_op3(&self.weight, &self.bias, TrainedNorm { eps });
+        }
         // The kernel normalises; weight and bias stay ordinary operations, so they get their gradients too.
         let (ones, zeros) = (self.weight.ones_like()?, self.bias.zeros_like()?);
         let normalised = candle_nn::ops::layer_norm(&x.detach(), &ones, &zeros, eps)?;
         let eps = self.eps;
         let normalised = graft("layer-norm", &x, &normalised, move |x, y, grad| {
             // dx = (g − mean(g) − y · mean(g·y)) / σ
-            if let Some(dx) = by_rows(x, y, grad, eps, true)? {
-                return Ok(dx);
-            }
             let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
             let sigma = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
             let along = y.broadcast_mul(&(grad * y)?.mean_keepdim(D::Minus1)?)?;
             (grad.broadcast_sub(&grad.mean_keepdim(D::Minus1)?)? - along)?.broadcast_div(&sigma)
         })?;
-        add_row(&mul_row(&normalised, &self.weight)?, &self.bias)
+        normalised
+            .broadcast_mul(&self.weight)?
+            .broadcast_add(&self.bias)
     }
 
     /// The same as a composition of candle's differentiable operations.
@@ -81,67 +83,24 @@ impl RmsNorm {
         if !(x.track_op() || self.weight.track_op()) {
             return candle_nn::ops::rms_norm(&x, &self.weight, eps);
         }
+        if x.device().is_cpu() && x.dtype() == DType::F32 {
+            return x.apply_op2(&self.weight, TrainedNorm { eps });
+        }
         let normalised = candle_nn::ops::rms_norm(&x.detach(), &self.weight.ones_like()?, eps)?;
         let eps = self.eps;
         let normalised = graft("rms-norm", &x, &normalised, move |x, y, grad| {
             // dx = (g − y · mean(g·y)) / rms
-            if let Some(dx) = by_rows(x, y, grad, eps, false)? {
-                return Ok(dx);
-            }
             let rms = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
             let along = y.broadcast_mul(&(grad * y)?.mean_keepdim(D::Minus1)?)?;
             (grad - along)?.broadcast_div(&rms)
         })?;
-        mul_row(&normalised, &self.weight)
+        normalised.broadcast_mul(&self.weight)
     }
 
     /// The same as a composition of candle's differentiable operations.
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::rms_norm_slow(x, &self.weight, self.eps as f32)
     }
-}
-
-/// The backward of both norms in one pass over the rows; `None` where only the composition applies.
-fn by_rows(
-    x: &Tensor,
-    y: &Tensor,
-    grad: &Tensor,
-    eps: f64,
-    centred: bool,
-) -> Result<Option<Tensor>> {
-    if !(x.device().is_cpu() && x.dtype() == DType::F32 && grad.dtype() == DType::F32) {
-        return Ok(None);
-    }
-    let dim = x.dim(D::Minus1)?;
-    let values = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
-    let (xs, ys, gs) = (values(x)?, values(y)?, values(grad)?);
-    let mut out = Vec::with_capacity(xs.len());
-    let n = dim as f32;
-    for ((x, y), g) in xs
-        .chunks_exact(dim)
-        .zip(ys.chunks_exact(dim))
-        .zip(gs.chunks_exact(dim))
-    {
-        let mean = if centred {
-            x.iter().sum::<f32>() / n
-        } else {
-            0.0
-        };
-        let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / n;
-        let scale = 1.0 / (variance + eps as f32).sqrt();
-        let along = g.iter().zip(y).map(|(g, y)| g * y).sum::<f32>() / n;
-        let offset = if centred {
-            g.iter().sum::<f32>() / n
-        } else {
-            0.0
-        };
-        out.extend(
-            g.iter()
-                .zip(y)
-                .map(|(g, y)| (g - offset - y * along) * scale),
-        );
-    }
-    Tensor::from_vec(out, x.shape(), x.device()).map(Some)
 }
 
 #[cfg(test)]

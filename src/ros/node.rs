@@ -20,6 +20,7 @@ use super::shared::{Names, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, Spinner};
 use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::weights::shipped_model;
 
 /// Inputs on their way to the dispatcher; when it is full the spinning thread waits, and the middleware's own queues hold.
 const INPUTS: usize = 256;
@@ -112,16 +113,16 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
             .map(|(name, p)| (name.clone(), from_override(&p.value)))
             .collect()
     };
-    let (store, unknown) = ParamStore::with_overrides(overrides).map_err(NodeError::Param)?;
+    let (mut store, unknown) = ParamStore::with_overrides(overrides).map_err(NodeError::Param)?;
+    store
+        .complete_model(shipped_model())
+        .map_err(NodeError::NoModel)?;
     for name in unknown {
         tracing::warn!(
             "parameter override '{name}' is not one of this node's: `ros2 param list` names them"
         );
     }
     let params = store.params();
-    if params.model.as_os_str().is_empty() {
-        return Err(NodeError::NoModel(ParamError::NoModel));
-    }
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
     let (clock, clock_inlet) = RosClock::create(&mut node, params.use_sim_time)?;
     let outputs = Outputs::create(&mut node)?;

@@ -128,7 +128,7 @@ pub const PARAMS: [ParamSpec; 17] = [
         "model",
         Default::Text(""),
         Accepts::Any("the path of a model directory, as `lisa convert` writes it"),
-        "Model directory the node answers with.",
+        "Model directory the node answers with; empty at the start: lisa-mini, which comes with the package.",
     )
     .start_only(),
     ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").start_only(),

@@ -30,7 +30,7 @@ pub enum ParamError {
         value: String,
         accepted: String,
     },
-    #[error("parameter 'model' is empty: give a model directory with -p model:=DIR (`lisa convert` makes one)")]
+    #[error("parameter 'model' is empty, and the project's own model is not installed: give a model directory with -p model:=DIR (`lisa convert` makes one)")]
     NoModel,
 }
 
@@ -66,6 +66,18 @@ impl ParamStore {
             }
         }
         Ok((store, unknown))
+    }
+
+    /// Takes `shipped` where nobody named a model.
+    ///
+    /// # Errors
+    /// [`ParamError::NoModel`] where there is none either.
+    pub fn complete_model(&mut self, shipped: Option<PathBuf>) -> Result<(), ParamError> {
+        if let (Some(i), true) = (index_of("model"), self.text("model").is_empty()) {
+            let shipped = shipped.ok_or(ParamError::NoModel)?;
+            self.values[i] = Value::Text(shipped.to_string_lossy().into_owned());
+        }
+        Ok(())
     }
 
     /// The value of a parameter, where the node has it.
@@ -289,6 +301,19 @@ mod tests {
         assert!(refuse(&mut store, "nope", Value::Int(1))
             .contains("there is no parameter 'nope'; there are: model, device"));
         assert!(refuse(&mut store, "max_rate_hz", Value::Float(f64::NAN)).contains("NaN"));
+    }
+
+    #[test]
+    fn the_shipped_model_answers_where_none_is_named() {
+        let mut store = ParamStore::default();
+        assert!(matches!(
+            store.complete_model(None),
+            Err(ParamError::NoModel)
+        ));
+        store.complete_model(Some("/own".into())).unwrap();
+        assert_eq!(store.params().model, PathBuf::from("/own"));
+        store.complete_model(None).unwrap();
+        assert_eq!(store.params().model, PathBuf::from("/own"));
     }
 
     proptest! {

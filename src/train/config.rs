@@ -31,7 +31,8 @@ pub struct ModelConfig {
     pub dir: Option<PathBuf>,
     /// Or a new model of this `lisa.json`'s dimensions, with random weights and a tokenizer trained on the data.
     pub init: Option<PathBuf>,
-    /// Datasets whose texts a new model's tokenizer is trained on besides those of `data.groups`.
+    /// Datasets whose texts a new model's tokenizer is trained on besides those of `data.groups`; `NAME@FOLDER` where
+    /// one lies below another folder than `data.root`.
     pub texts: Vec<String>,
     /// Entries of a new model's vocabulary, added tokens included.
     pub vocab_size: usize,
@@ -118,6 +119,7 @@ pub struct ObjectiveConfig {
     pub patch: f64,
     pub iou: f64,
     pub align: f64,
+    pub ground: f64,
     /// Checkpoint of a vision run, for `align`.
     pub teacher: Option<PathBuf>,
 }
@@ -132,6 +134,7 @@ impl Default for ObjectiveConfig {
             patch: 1.0,
             iou: 0.0,
             align: 0.0,
+            ground: 0.0,
             teacher: None,
         }
     }
@@ -146,6 +149,7 @@ impl ObjectiveConfig {
             patch: self.patch,
             iou: self.iou,
             align: self.align,
+            ground: self.ground,
         }
     }
 }

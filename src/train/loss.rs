@@ -6,7 +6,7 @@
 use candle_core::{DType, Tensor, D};
 
 use crate::data::TruthMask;
-use crate::nn::{graft, Result};
+use crate::nn::{exp, graft, Result};
 
 /// The reference adds it to the number of masks it divides by.
 pub const MASK_COUNT_EPS: f64 = 1e-8;
@@ -88,8 +88,12 @@ pub fn mask_losses(logits: &Tensor, targets: &MaskTargets) -> Result<Tensor> {
         let (masks, size) = z.dims2()?;
         let z = z.to_vec2::<f32>()?;
         let grad = grad.to_vec2::<f32>()?;
-        let mut out = Vec::with_capacity(masks * size);
-        for (i, s) in sums.iter().enumerate() {
+        let mut out = vec![0f32; masks * size];
+        for (i, (s, out)) in sums
+            .iter()
+            .zip(out.chunks_exact_mut(size.max(1)))
+            .enumerate()
+        {
             let bce = f64::from(grad[i][0]) / s.pixels.max(1.0);
             let (a, b) = s.dice_slopes();
             let (bce, a, b) = (
@@ -97,14 +101,10 @@ pub fn mask_losses(logits: &Tensor, targets: &MaskTargets) -> Result<Tensor> {
                 f64::from(grad[i][1]) as f32 * a as f32,
                 f64::from(grad[i][1]) as f32 * b as f32,
             );
-            out.extend(
-                z[i].iter()
-                    .zip(truth[i].iter().zip(&valid[i]))
-                    .map(|(z, (t, w))| {
-                        let p = sigmoid(*z);
-                        w * (bce * (p - t) + (a * t + b) * p * (1.0 - p))
-                    }),
-            );
+            for (((out, z), t), w) in out.iter_mut().zip(&z[i]).zip(&truth[i]).zip(&valid[i]) {
+                let p = sigmoid(*z);
+                *out = w * (bce * (p - t) + (a * t + b) * p * (1.0 - p));
+            }
         }
         Tensor::from_vec(out, (masks, size), &candle_core::Device::Cpu)
     })
@@ -144,21 +144,26 @@ impl Sums {
             overlap: 0.0,
             total: 0.0,
         };
-        // Rows of a few hundred pixels are summed in f32, which vectorises, and the rows in f64.
-        for ((z, t), w) in z.chunks(256).zip(t.chunks(256)).zip(w.chunks(256)) {
-            let mut row = [0f32; 4];
-            for ((z, t), w) in z.iter().zip(t).zip(w) {
-                let e = (-z.abs()).exp();
-                let p = if *z >= 0.0 { 1.0 } else { e } / (1.0 + e);
-                row[0] += w;
-                row[1] += w * (z.max(0.0) - z * t + (1.0 + e).ln());
-                row[2] += w * p * t;
-                row[3] += w * (p + t);
+        // Sixteen lanes of f32, which vectorise, for a few thousand pixels at a time; those are summed in f64.
+        const LANES: usize = 16;
+        for ((z, t), w) in z.chunks(4096).zip(t.chunks(4096)).zip(w.chunks(4096)) {
+            let mut lanes = [[0f32; LANES]; 4];
+            for ((z, t), w) in z.chunks(LANES).zip(t.chunks(LANES)).zip(w.chunks(LANES)) {
+                for (i, ((z, t), w)) in z.iter().zip(t).zip(w).enumerate() {
+                    let e = exp(-z.abs());
+                    let p = if *z >= 0.0 { 1.0 } else { e } / (1.0 + e);
+                    lanes[0][i] += w;
+                    lanes[1][i] += w * (z.max(0.0) - z * t + ln_1p(e));
+                    lanes[2][i] += w * p * t;
+                    lanes[3][i] += w * (p + t);
+                }
             }
-            sums.pixels += f64::from(row[0]);
-            sums.bce += f64::from(row[1]);
-            sums.overlap += f64::from(row[2]);
-            sums.total += f64::from(row[3]);
+            let [pixels, bce, overlap, total] =
+                lanes.map(|lanes| lanes.iter().map(|v| f64::from(*v)).sum::<f64>());
+            sums.pixels += pixels;
+            sums.bce += bce;
+            sums.overlap += overlap;
+            sums.total += total;
         }
         sums
     }
@@ -189,8 +194,23 @@ impl Sums {
     }
 }
 
+/// ln(1 + e) for 0 ≤ e ≤ 1, to 1e-7, without a call: 2 artanh(e / (2 + e)) as a series.
+#[inline]
+fn ln_1p(e: f32) -> f32 {
+    let s = e / (2.0 + e);
+    let q = s * s;
+    let p = 1.0 / 11.0;
+    let p = p * q + 1.0 / 9.0;
+    let p = p * q + 1.0 / 7.0;
+    let p = p * q + 1.0 / 5.0;
+    let p = p * q + 1.0 / 3.0;
+    2.0 * s * (p * q + 1.0)
+}
+
+#[inline]
 fn sigmoid(z: f32) -> f32 {
-    1.0 / (1.0 + (-z).exp())
+    let e = exp(-z.abs());
+    (if z >= 0.0 { 1.0 } else { e }) / (1.0 + e)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ const fn setting(
 pub const SETTINGS: &[Setting] = &[
     setting("model.dir", Text("a model directory"), "none", "model to start from; --model wins"),
     setting("model.init", Text("a file like lisa.json"), "none", "instead of dir: dimensions of a new model with random weights"),
-    setting("model.texts", Text("a list of datasets"), "[]", "more datasets whose texts a new model's tokenizer is trained on"),
+    setting("model.texts", Text("a list of datasets, NAME or NAME@FOLDER"), "[]", "more datasets whose texts a new model's tokenizer is trained on"),
     setting("model.vocab_size", Whole(300, 200_000), "1024", "vocabulary of a new model's tokenizer, which is trained on the data"),
     setting("model.dtype", Text("f32, bf16, f16"), "f32", "what the network computes in; variables are f32 always"),
     setting("data.root", Text("a folder"), "", "where the datasets lie, in the reference's layout"),
@@ -58,6 +58,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("objective.dice", Number(0.0, 1e4), "0.5", "weight of the masks' DICE loss"),
     setting("objective.patch", Number(0.0, 1e4), "1", "vision: weight of the patches' cross-entropy"),
     setting("objective.iou", Number(0.0, 1e4), "0", "weight of the squared error of the decoder's IoU estimate"),
+    setting("objective.ground", Number(0.0, 1e4), "0", "reasoning: weight of the cross-entropy of patches' classes, told from projected features by word vectors"),
     setting("objective.align", Number(0.0, 1e4), "0", "reasoning: weight of the distance of a named object's [SEG] embedding to the teacher's"),
     setting("objective.teacher", Text("a checkpoint file"), "none", "checkpoint of a vision run: its phrase encoder is the teacher; a further vision run goes on with it"),
     setting("trainable.full", Text("a list of parts of names"), "[]", "tensors whose name contains one of these are trained whole"),
@@ -160,6 +161,32 @@ pub fn settings_help() -> String {
 mod tests {
     use super::*;
     use crate::train::TrainConfig;
+
+    #[test]
+    fn the_documentation_has_every_setting_as_it_is() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/TRAINING.md");
+        let documented = std::fs::read_to_string(path).unwrap();
+        for Setting {
+            name,
+            accepted,
+            default,
+            meaning,
+        } in SETTINGS
+        {
+            let default = if default.is_empty() {
+                "required"
+            } else {
+                default
+            };
+            let row = format!(
+                "| `{name}` | {} | {} | {} |",
+                accepted.to_string().replace('|', "\\|"),
+                default.replace('|', "\\|"),
+                meaning.replace('|', "\\|")
+            );
+            assert!(documented.contains(&row), "docs/TRAINING.md lacks: {row}");
+        }
+    }
 
     #[test]
     fn the_table_has_every_key_of_the_file_and_no_other() {

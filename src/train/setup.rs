@@ -12,6 +12,7 @@ use super::objective::{
 };
 use super::{LoraSpec, Parameters, TrainError, AUXILIARY};
 use crate::data::{GroupSpec, Mixture, MixtureOptions};
+use crate::text::LisaTokenizer;
 use crate::weights::{LisaConfig, ModelDir, Weights};
 
 /// Samples whose texts a new model's tokenizer is trained on.
@@ -51,8 +52,8 @@ impl Setup {
             };
             parameters.add_lora(&lora.targets, spec, config.run.seed)?;
         }
-        let objective = open_objective(config, &model.config, &data, &mut parameters)?;
         let tokenizer = open_tokenizer(&path)?;
+        let objective = open_objective(config, &model.config, &data, &tokenizer, &mut parameters)?;
         let preparation = |augment| {
             let tokenizer = tokenizer.clone();
             Preparation::new(&model.config, tokenizer, config.data.max_tokens, augment)
@@ -118,11 +119,16 @@ fn model_path(config: &TrainConfig, data: &Mixture) -> Result<PathBuf, TrainErro
     if !path.join("lisa.json").is_file() {
         let mut texts = texts_of(data)?;
         for name in &config.model.texts {
+            let mut config = config.clone();
+            let (name, root) = name.split_once('@').unwrap_or((name, ""));
+            if !root.is_empty() {
+                config.data.root = root.into();
+            }
             let group = super::config::GroupConfig {
-                datasets: name.clone(),
+                datasets: name.to_owned(),
                 rate: 1.0,
             };
-            texts.extend(texts_of(&mixture(config, &[group], config.run.seed)?)?);
+            texts.extend(texts_of(&mixture(&config, &[group], config.run.seed)?)?);
         }
         new_model(
             &LisaConfig::read(init)?,
@@ -152,6 +158,7 @@ fn open_objective(
     config: &TrainConfig,
     model: &LisaConfig,
     data: &Mixture,
+    tokenizer: &LisaTokenizer,
     parameters: &mut Parameters,
 ) -> Result<Box<dyn Objective>, TrainError> {
     let weights = config.objective.weights();
@@ -159,6 +166,10 @@ fn open_objective(
         ObjectiveKind::Reasoning => {
             let mut objective = Reasoning::new(model, weights, config.run.cached_images);
             objective.checkpoint_activations = config.run.checkpoint_activations;
+            if weights.ground > 0.0 {
+                let words = data.classes().iter().map(|name| name.to_lowercase());
+                objective.grounding = words.map(|name| tokenizer.encode_text(&name)).collect();
+            }
             if let Some(path) = &config.objective.teacher {
                 objective.teacher = Some(open_teacher(path, model, parameters.device())?);
             }
@@ -167,7 +178,7 @@ fn open_objective(
         ObjectiveKind::Vision => {
             let dims = VisionDims {
                 vocab: model.llama.vocab_size,
-                classes: data.classes(),
+                classes: data.classes().len(),
             };
             let objective = Vision::new(model, weights, dims, parameters, config.run.seed)?;
             if let Some(path) = &config.objective.teacher {

@@ -16,6 +16,7 @@ mod model_dir;
 mod published;
 mod sam_dims;
 mod save;
+mod shipped;
 mod source;
 
 pub use config::{
@@ -26,6 +27,7 @@ pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;
 pub use model_dir::ModelDir;
 pub use save::save_model_dir;
+pub use shipped::{shipped_model, SHIPPED_MODEL};
 pub use source::{LoraUse, Weights};
 
 /// Where the vision tower's tensors stand among the others.

@@ -38,6 +38,10 @@ pub fn save_model_dir(
             stored.insert(name.as_str(), tensor);
         }
         safetensors::serialize_to_file(stored.iter().map(|(n, t)| (*n, t)), None, &path)
+            .map_err(|e| cannot_write(&path, e))?;
+        // That writes for the owner's eyes alone; an installed model is everybody's, as the files beside it are.
+        std::fs::metadata(staging.join("lisa.json"))
+            .and_then(|beside| std::fs::set_permissions(&path, beside.permissions()))
             .map_err(|e| cannot_write(&path, e))
     };
     let result = write().and_then(|()| replace(&staging, out));

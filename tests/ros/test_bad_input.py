@@ -149,7 +149,8 @@ def test_a_wrong_model_directory_ends_the_node_with_one_clear_line(start, model,
     assert lines, f'no line names {named}\n{log}'
 
 
-def test_no_model_at_all(start):
-    process = start(client=False, model='""')
-    assert process.wait(30.0) not in (0, -6, -11, 101), process.log()
-    assert 'model' in process.log() and 'panicked' not in process.log(), process.log()
+def test_without_a_model_the_shipped_one_answers(start):
+    process, lisa = start(model='""')
+    [model] = lisa.get('model')
+    assert pathlib.Path(model).name == 'lisa-mini', model
+    assert 'panicked' not in process.log(), process.log()

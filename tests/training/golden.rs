@@ -26,6 +26,7 @@ const WEIGHTS: LossWeights = LossWeights {
     patch: 0.0,
     iou: 0.0,
     align: 0.0,
+    ground: 0.0,
 };
 
 /// The reference's one training sample, and the model it is run through.

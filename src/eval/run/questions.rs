@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::super::EvalError;
-use crate::data::{Dataset, ReasonSegDataset, ReferDataset, TruthMask, Turn};
+use crate::data::{ReasonSegDataset, ReferDataset, TruthMask, Turn};
 use crate::engine::Frame;
 use crate::image::read_image;
 use crate::world::language::{self, QuestionKind};
@@ -55,7 +55,7 @@ pub fn reason_seg_questions(
     limit: usize,
 ) -> Result<impl Iterator<Item = Result<Question, EvalError>>, EvalError> {
     let data = ReasonSegDataset::open(root, split, 1, 0.0)?;
-    let count = data.len().min(limit);
+    let count = data.items().min(limit);
     Ok((0..count).map(move |index| {
         let item = data.item(index)?;
         let frame = Frame::new(read_image(&item.image)?);

@@ -7,8 +7,8 @@ use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{
-    resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Conv3x3, LayerNorm, Linear,
-    Mlp, PatchEmbed,
+    attend, resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Conv3x3, LayerNorm,
+    Linear, Mlp, PatchEmbed,
 };
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
@@ -190,19 +190,38 @@ impl Attention {
             .permute([2, 0, 3, 1, 4])?; // (3, batch, heads, n, head_dim)
         let part = |i: usize| qkv.get(i)?.contiguous();
         let (q, k, v) = (part(0)?, part(1)?, part(2)?);
-        let scores = Scores::new(&self.positions, &q, &k, (head_dim as f64).powf(-0.5))?;
-        let rows = (MAX_SCORES / (batch * self.heads * n)).clamp(1, n);
-        let mut parts = Vec::with_capacity(n.div_ceil(rows));
-        for start in (0..n).step_by(rows) {
-            check(stop)?;
-            parts.push(scores.softmax(start, rows.min(n - start))?.matmul(&v)?);
-        }
-        let y = match parts.as_slice() {
-            [whole] => whole.clone(),
-            parts => Tensor::cat(parts, 2)?,
+        let scale = (head_dim as f64).powf(-0.5);
+        let y = if q.track_op() {
+            let (q, k) = self.positions.fold(&q, &k, scale)?;
+            attend(&q, &k, &v, 1.0)?
+        } else {
+            self.in_blocks(&q, &k, &v, scale, stop)?
         };
         let y = y.transpose(1, 2)?.reshape((batch, h, w, dim))?; // (batch, n, heads·head_dim)
         Ok(self.proj.forward(&y)?)
+    }
+
+    /// Without a gradient: scores of some queries at a time.
+    fn in_blocks(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        scale: f64,
+        stop: Stop<'_>,
+    ) -> Result<Tensor, ModelError> {
+        let (batch, heads, n, _) = q.dims4()?;
+        let scores = Scores::new(&self.positions, q, k, scale)?;
+        let rows = (MAX_SCORES / (batch * heads * n)).clamp(1, n);
+        let mut parts = Vec::with_capacity(n.div_ceil(rows));
+        for start in (0..n).step_by(rows) {
+            check(stop)?;
+            parts.push(scores.softmax(start, rows.min(n - start))?.matmul(v)?);
+        }
+        Ok(match parts.as_slice() {
+            [whole] => whole.clone(),
+            parts => Tensor::cat(parts, 2)?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod example;
 mod features;
+mod grounding;
 mod patches;
 mod phrase;
 mod reasoning;
@@ -35,6 +36,9 @@ pub struct LossWeights {
     pub iou: f64,
     /// Squared distance of the `[SEG]` embedding to the teacher's, relative to the teacher's square; 0 in the reference.
     pub align: f64,
+    /// Cross-entropy of every patch's class, told from the projected feature by the language model's own word vectors;
+    /// 0 in the reference, whose projector has learned that before.
+    pub ground: f64,
 }
 
 /// What the losses of one image are divided by: the totals of the batch it belongs to.

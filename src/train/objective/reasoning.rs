@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
+use super::grounding::grounding_loss;
 use super::{
     overlaps, Counts, Example, FeatureCache, LossWeights, Objective, Outcome, Pass, PhraseEncoder,
     Terms,
@@ -21,6 +22,8 @@ pub struct Reasoning {
     /// Knows the prompt of a phrase from an earlier [`Vision`](super::Vision) run: what a `[SEG]` that names a phrase
     /// should become.
     pub teacher: Option<PhraseEncoder>,
+    /// Ids of each class's name, where patches are to learn them.
+    pub grounding: Vec<Vec<u32>>,
     sam_features: FeatureCache,
     tower_features: FeatureCache,
 }
@@ -33,6 +36,7 @@ impl Reasoning {
             weights,
             checkpoint_activations: false,
             teacher: None,
+            grounding: Vec::new(),
             sam_features: FeatureCache::new(cached_images),
             tower_features: FeatureCache::new(cached_images),
         }
@@ -133,6 +137,26 @@ impl Reasoning {
         Ok((terms, found))
     }
 
+    fn add_ground_term(
+        &self,
+        terms: &mut Terms,
+        lisa: &Lisa,
+        image_tokens: &Tensor,
+        example: &Example,
+        pass: Pass,
+    ) -> Result<(), TrainError> {
+        let Some(patches) = &example.patches else {
+            return Ok(());
+        };
+        if self.grounding.is_empty() {
+            return Ok(());
+        }
+        let loss = grounding_loss(&lisa.llama, image_tokens, &patches.tower, &self.grounding)?;
+        let share = pass.factor / pass.totals.patches.max(1) as f64;
+        terms.add("ground", &loss, self.weights.ground * share)?;
+        Ok(())
+    }
+
     fn add_align_term(
         &self,
         terms: &mut Terms,
@@ -193,7 +217,10 @@ impl Objective for Reasoning {
         Counts {
             tokens: example.sequence.targets.len(),
             masks: example.masks.len(),
-            patches: 0,
+            patches: match &example.patches {
+                Some(patches) if !self.grounding.is_empty() => patches.tower.len(),
+                _ => 0,
+            },
         }
     }
 
@@ -218,7 +245,7 @@ impl Objective for Reasoning {
             return self.run_recomputing(
                 parameters,
                 &lisa,
-                (embeddings, &sequence),
+                (embeddings, &image_tokens, &sequence),
                 image_embedding.as_ref(),
                 example,
                 pass,
@@ -228,7 +255,9 @@ impl Objective for Reasoning {
         for layer in 0..lisa.llama.num_layers() {
             x = lisa.llama.layer(layer, &x, &sequence)?;
         }
-        let (terms, overlaps) = self.head(&lisa, &x, image_embedding.as_ref(), example, pass)?;
+        let (mut terms, overlaps) =
+            self.head(&lisa, &x, image_embedding.as_ref(), example, pass)?;
+        self.add_ground_term(&mut terms, &lisa, &image_tokens, example, pass)?;
         let gradients = match (pass.learn, &terms.sum) {
             (Some(_), Some(sum)) => Gradients::take(&mut sum.backward()?, parameters.trained())?,
             _ => Gradients::default(),
@@ -246,19 +275,20 @@ impl Reasoning {
         &self,
         parameters: &Parameters,
         lisa: &Lisa,
-        (embeddings, sequence): (Tensor, &Sequence),
+        (embeddings, image_tokens, sequence): (Tensor, &Tensor, &Sequence),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
     ) -> Result<Outcome, TrainError> {
         let inputs = recompute::forward(&lisa.llama, &embeddings, sequence)?;
-        let (terms, overlaps) = self.head(
+        let (mut terms, overlaps) = self.head(
             lisa,
             inputs.output.as_tensor(),
             image_embedding,
             example,
             pass,
         )?;
+        self.add_ground_term(&mut terms, lisa, image_tokens, example, pass)?;
         let mut gradients = Gradients::default();
         if let Some(sum) = &terms.sum {
             let mut store = sum.backward()?;

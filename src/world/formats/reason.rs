@@ -2,6 +2,8 @@
 //! `explanatory/SPLIT.json` lists what is said beyond the mask: an explanation of it, or, for an item without
 //! shapes, the whole answer that there is nothing to segment (an extension; ReasonSeg itself has no such items).
 //!
+//! `pictures/SPLIT.json`, another extension, lists the items that show the same picture.
+//!
 //! An item of several turns has the earlier ones in `history`, which is an extension too.
 //!
 //! The file holds the question as it stands; who reads it for training puts it in the words that ask for a mask.
@@ -78,6 +80,9 @@ pub(super) struct ReasonSeg {
     most: usize,
     /// One entry for each item, `None` where its mask says all.
     explanations: Gathered<Option<Explanation>>,
+    /// Where it is listed which items show the same picture, and the lists.
+    same: PathBuf,
+    pictures: Gathered<Vec<String>>,
 }
 
 impl ReasonSeg {
@@ -86,8 +91,10 @@ impl ReasonSeg {
         let split = split_name(plan.split);
         let part = root.join(split);
         let explanatory = root.join("explanatory");
-        make_folder(&part)?;
-        make_folder(&explanatory)?;
+        let pictures = root.join("pictures");
+        for folder in [&part, &explanatory, &pictures] {
+            make_folder(folder)?;
+        }
         Ok(Self {
             list: explanatory.join(format!("{split}.json")),
             root,
@@ -96,6 +103,8 @@ impl ReasonSeg {
             kinds: plan.options.reason_kinds.clone(),
             most: plan.options.questions_per_scene.unwrap_or(usize::MAX),
             explanations: Gathered::default(),
+            same: pictures.join(format!("{split}.json")),
+            pictures: Gathered::default(),
         })
     }
 
@@ -203,6 +212,10 @@ impl Sink for ReasonSeg {
         // What an earlier run made of the scene beyond that is no longer listed.
         let left_over = |i: usize, ending: &str| self.part.join(format!("{}.{ending}", name(i)));
         let mut i = explanations.len();
+        let items: Vec<String> = (0..i).map(|i| format!("{}.jpg", name(i))).collect();
+        if !items.is_empty() {
+            self.pictures.put(item.number, vec![items]);
+        }
         while remove(&left_over(i, "json"))? {
             remove(&left_over(i, "jpg"))?;
             i += 1;
@@ -213,12 +226,18 @@ impl Sink for ReasonSeg {
 
     fn finish(&mut self) -> Result<Made, WriteError> {
         let mut all: Vec<Explanation> = read_json(&self.list)?;
-        all.retain(|e| number(e).is_none_or(|n| !self.numbers.contains(&n)));
+        all.retain(|e| number(&e.image).is_none_or(|n| !self.numbers.contains(&n)));
         let found = self.explanations.take();
         let items = found.len();
         all.extend(found.into_iter().flatten());
-        all.sort_by_key(number);
+        all.sort_by_key(|e| number(&e.image));
         write_json_pretty(&self.list, &all)?;
+        let of = |items: &Vec<String>| items.first().and_then(|item| number(item));
+        let mut pictures: Vec<Vec<String>> = read_json(&self.same)?;
+        pictures.retain(|items| of(items).is_none_or(|n| !self.numbers.contains(&n)));
+        pictures.extend(self.pictures.take());
+        pictures.sort_by_key(of);
+        write_json(&self.same, &pictures)?;
         Ok(Made {
             format: Format::ReasonSeg,
             path: self.root.clone(),
@@ -228,8 +247,9 @@ impl Sink for ReasonSeg {
     }
 }
 
-fn number(explanation: &Explanation) -> Option<u64> {
-    explanation.image.split('_').next()?.parse().ok()
+/// The scene of an item, by the name of its picture.
+fn number(image: &str) -> Option<u64> {
+    image.split('_').next()?.parse().ok()
 }
 
 /// Noun phrases stand in LISA's short questions, which bring an article.

@@ -319,6 +319,10 @@ fn a_scene_gives_as_many_reason_seg_items_as_wanted_of_all_kinds() {
         }
     }
     assert_eq!(texts.into_values().collect::<Vec<_>>(), [30; 4]);
+    let pictures = json(out.path().join("reason_seg/ReasonSeg/pictures/train.json"));
+    assert_eq!(pictures.as_array().unwrap().len(), 40);
+    let expected: Vec<String> = (0..3).map(|i| format!("{:09}_{i}.jpg", 7)).collect();
+    assert_eq!(pictures[7], serde_json::json!(expected));
 }
 
 #[test]
