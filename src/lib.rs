@@ -10,6 +10,7 @@
 //! | [`weights`] | a published checkpoint becomes one model directory; opening that directory |
 //! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
+//! | [`bag`] | rosbag2, both storages: reading, writing, the messages as types |
 //! | [`data`] | datasets on disk, the training-data formulation |
 //! | [`eval`] | metrics, reports |
 //! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
@@ -17,6 +18,7 @@
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
+pub mod bag;
 pub mod data;
 pub mod engine;
 pub mod eval;

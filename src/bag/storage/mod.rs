@@ -130,7 +130,7 @@ const OTHER_BAG: BagError = BagError::Options {
 
 /// A file being written. Topics are named by their place among those added.
 pub enum StorageWriter {
-    Mcap(McapWriter, Vec<u16>),
+    Mcap(Box<McapWriter>, Vec<u16>),
     Sqlite(SqliteWriter, Vec<i64>),
 }
 
@@ -143,7 +143,7 @@ impl StorageWriter {
                     _ => ChunkCompression::None,
                 };
                 let writer = McapWriter::create(path, options.chunk_size, compression)?;
-                Self::Mcap(writer, Vec::new())
+                Self::Mcap(Box::new(writer), Vec::new())
             }
             StorageKind::Sqlite3 => {
                 let writer = SqliteWriter::create(path, &options.ros_distro)?;

@@ -16,12 +16,10 @@
 //! Everything is named by split and seed. Writing into a folder that holds other scenes adds to them, and the
 //! same order gives the same bytes with any number of threads. A bag is always written anew.
 
-mod cdr;
 mod contour;
 mod error;
 mod frames;
 mod listing;
-mod messages;
 mod picture;
 mod reason;
 mod refer;

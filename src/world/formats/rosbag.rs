@@ -3,29 +3,22 @@
 //!
 //! Nothing is compressed, as `ros2 bag record` does by default: 640x480 pixels take 1.9 MB a scene.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::PathBuf;
-
-use mcap::records::MessageHeader;
-use mcap::{WriteOptions, Writer};
+use std::sync::Mutex;
 
 use super::frames::millimetres;
 use super::listing::Gathered;
-use super::messages::{self, Header, Type, CAMERA_INFO, IMAGE, INSTRUCTION};
-use super::picture::{make_folder, write};
+use super::picture::make_folder;
 use super::write::{split_name, Item, Made, Plan, Sink};
 use super::{Format, WriteError};
+use crate::bag::{
+    BagError, BagWriter, CameraInfo, Header, Image, Instruction, Message, NewTopic, QosProfile,
+    Time, TopicId, WriterOptions,
+};
 use crate::world::language::Dialogue;
 
-const TOPICS: [(&str, &Type); 5] = [
-    ("/camera/image_raw", &IMAGE),
-    ("/camera/camera_info", &CAMERA_INFO),
-    ("/camera/depth/image", &IMAGE),
-    ("/instruction_stamped", &INSTRUCTION),
-    ("/ground_truth/mask", &IMAGE),
-];
 const SECOND: u64 = 1_000_000_000;
 /// When the first scene is: any fixed moment, as bags of the same scenes shall be the same.
 const START: u64 = 1_700_000_000 * SECOND;
@@ -35,6 +28,7 @@ const FRAME_ID: &str = "camera_optical_frame";
 
 /// A message that waits for its turn.
 struct Waiting {
+    /// Its place in [`topics`].
     topic: usize,
     log_time: u64,
     data: Vec<u8>,
@@ -42,73 +36,93 @@ struct Waiting {
 
 pub(super) struct Rosbag {
     folder: PathBuf,
-    file_name: String,
     split: &'static str,
     first: u64,
     waiting: Gathered<Waiting>,
-    bag: Writer<BufWriter<File>>,
-    /// Of each topic.
-    channels: Vec<u16>,
-    counts: [u32; TOPICS.len()],
-    /// Log times of the first and the last message.
-    span: Option<(u64, u64)>,
+    /// `None` once it is finished. Scenes come from several threads, and a writer is one's alone.
+    bag: Mutex<Option<BagWriter>>,
+    topics: Vec<TopicId>,
+    messages: usize,
+}
+
+/// What is in a bag, also where nothing is published on it.
+fn topics() -> [NewTopic; 5] {
+    let camera = QosProfile::sensor_data;
+    let heard = || QosProfile::reliable(10);
+    [
+        NewTopic::of::<Image>("/camera/image_raw").qos(camera()),
+        NewTopic::of::<CameraInfo>("/camera/camera_info").qos(camera()),
+        NewTopic::of::<Image>("/camera/depth/image").qos(camera()),
+        NewTopic::of::<Instruction>("/instruction_stamped").qos(heard()),
+        NewTopic::of::<Image>("/ground_truth/mask").qos(heard()),
+    ]
 }
 
 impl Rosbag {
     pub fn new(plan: &Plan) -> Result<Self, WriteError> {
         let split = split_name(plan.split);
-        let folder = plan.folder.join("rosbag").join(split);
-        make_folder(&folder)?;
-        let file_name = format!("{split}_0.mcap");
-        let path = folder.join(&file_name);
-        let file = File::create(&path).map_err(WriteError::io(&path))?;
-        let options = WriteOptions::new()
-            .profile("ros2")
-            .library("lisa_ros")
-            .compression(None);
-        let (bag, channels) = options
-            .create(BufWriter::new(file))
-            .and_then(with_channels)
-            .map_err(WriteError::encode(&path))?;
+        let parent = plan.folder.join("rosbag");
+        make_folder(&parent)?;
+        let folder = parent.join(split);
+        // A bag of this name is an earlier run's; anything else is nobody's to remove.
+        if folder.join("metadata.yaml").is_file() {
+            std::fs::remove_dir_all(&folder).map_err(WriteError::io(&folder))?;
+        }
+        let open = || -> Result<_, BagError> {
+            let mut bag = BagWriter::create(&folder, WriterOptions::default())?;
+            let topics = topics().into_iter().map(|topic| bag.add_topic(topic));
+            let topics = topics.collect::<Result<Vec<_>, _>>()?;
+            Ok((bag, topics))
+        };
+        let (bag, topics) = open().map_err(WriteError::encode(&folder))?;
         Ok(Self {
             folder,
-            file_name,
             split,
             first: plan.numbers.start,
             waiting: Gathered::default(),
-            bag,
-            channels,
-            counts: [0; TOPICS.len()],
-            span: None,
+            bag: Mutex::new(Some(bag)),
+            topics,
+            messages: 0,
         })
     }
 
     fn messages(&self, item: &Item) -> Vec<Waiting> {
         let stamp = START + (item.number - self.first) * SECOND;
-        let header = Header {
-            stamp,
-            frame_id: FRAME_ID,
+        let header = || Header {
+            stamp: Time::from_nanoseconds(stamp as i64),
+            frame_id: FRAME_ID.to_owned(),
         };
-        let (frame, size) = (&item.told.frame, item.size());
-        let k = item.told.scene.camera.intrinsics(size.0, size.1);
-        let k = [k.fx, k.fy, k.cx, k.cy].map(f64::from);
+        let (frame, (width, height)) = (&item.told.frame, item.size());
+        let picture = |encoding: &str, data: &[u8]| {
+            Image {
+                header: header(),
+                height,
+                width,
+                encoding: encoding.to_owned(),
+                is_bigendian: 0,
+                step: data.len() as u32 / height.max(1),
+                data: Cow::Borrowed(data),
+            }
+            .to_cdr()
+        };
         let depth: Vec<u8> = millimetres(frame).flat_map(u16::to_le_bytes).collect();
         let mut messages = vec![
-            (
-                stamp,
-                messages::image(header, size, "rgb8", frame.image.as_raw()),
-            ),
-            (stamp, messages::camera_info(header, size, k)),
-            (stamp, messages::image(header, size, "16UC1", &depth)),
+            (stamp, picture("rgb8", frame.image.as_raw())),
+            (stamp, camera_info(item, header()).to_cdr()),
+            (stamp, picture("16UC1", &depth)),
         ];
         if let Some(dialogue) = asked(item) {
-            let id = format!("{}_{:09}", self.split, item.number);
-            let text = &dialogue.turns[0].question;
+            let instruction = Instruction {
+                header: header(),
+                id: format!("{}_{:09}", self.split, item.number),
+                conversation_id: String::new(),
+                text: dialogue.turns[0].question.clone(),
+            };
             let inside = item.inside(dialogue.targets()).into_iter();
             let mask: Vec<u8> = inside.map(|inside| u8::from(inside) * 255).collect();
             messages.extend([
-                (stamp + DELAY, messages::instruction(header, &id, text)),
-                (stamp + DELAY, messages::image(header, size, "mono8", &mask)),
+                (stamp + DELAY, instruction.to_cdr()),
+                (stamp + DELAY, picture("mono8", &mask)),
             ]);
         }
         messages
@@ -121,38 +135,23 @@ impl Rosbag {
             })
             .collect()
     }
+}
 
-    fn metadata(&self) -> String {
-        let (start, end) = self.span.unwrap_or((START, START));
-        let times = |indent: &str| {
-            format!(
-                "{indent}duration:\n{indent}  nanoseconds: {}\n{indent}starting_time:\n\
-                 {indent}  nanoseconds_since_epoch: {start}\n{indent}message_count: {}\n",
-                end - start,
-                self.counts.iter().sum::<u32>()
-            )
-        };
-        // Version 5 is what every rosbag2 from Humble on reads.
-        let mut text = format!(
-            "rosbag2_bagfile_information:\n  version: 5\n  storage_identifier: mcap\n{}\
-             \x20 topics_with_message_count:\n",
-            times("  ")
-        );
-        for ((name, kind), count) in TOPICS.iter().zip(self.counts) {
-            text += &format!(
-                "    - topic_metadata:\n        name: {name}\n        type: {}\n        \
-                 serialization_format: cdr\n        offered_qos_profiles: \"\"\n      \
-                 message_count: {count}\n",
-                kind.name
-            );
-        }
-        let file = &self.file_name;
-        text += &format!(
-            "  compression_format: \"\"\n  compression_mode: \"\"\n  relative_file_paths:\n    \
-             - {file}\n  files:\n    - path: {file}\n{}",
-            times("      ")
-        );
-        text
+/// A rectified pinhole camera without distortion.
+fn camera_info(item: &Item, header: Header) -> CameraInfo {
+    let (width, height) = item.size();
+    let k = item.told.scene.camera.intrinsics(width, height);
+    let [fx, fy, cx, cy] = [k.fx, k.fy, k.cx, k.cy].map(f64::from);
+    CameraInfo {
+        header,
+        height,
+        width,
+        distortion_model: "plumb_bob".to_owned(),
+        d: vec![0.0; 5],
+        k: [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        r: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p: [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+        ..CameraInfo::default()
     }
 }
 
@@ -163,52 +162,30 @@ impl Sink for Rosbag {
     }
 
     fn batch(&mut self) -> Result<(), WriteError> {
+        let mut bag = self.bag.lock().unwrap_or_else(|p| p.into_inner());
+        let Some(bag) = bag.as_mut() else {
+            return Ok(());
+        };
         for message in self.waiting.take() {
-            let count = &mut self.counts[message.topic];
-            let header = MessageHeader {
-                channel_id: self.channels[message.topic],
-                sequence: *count,
-                log_time: message.log_time,
-                publish_time: message.log_time,
-            };
-            *count += 1;
-            let start = self.span.map_or(message.log_time, |(start, _)| start);
-            self.span = Some((start, message.log_time));
-            self.bag
-                .write_to_known_channel(&header, &message.data)
-                .map_err(WriteError::encode(&self.folder.join(&self.file_name)))?;
+            bag.write(self.topics[message.topic], message.log_time, &message.data)
+                .map_err(WriteError::encode(&self.folder))?;
+            self.messages += 1;
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<Made, WriteError> {
-        self.bag
-            .finish()
-            .map_err(WriteError::encode(&self.folder.join(&self.file_name)))?;
-        write(
-            &self.folder.join("metadata.yaml"),
-            self.metadata().as_bytes(),
-        )?;
+        let bag = self.bag.lock().unwrap_or_else(|p| p.into_inner()).take();
+        if let Some(bag) = bag {
+            bag.finish().map_err(WriteError::encode(&self.folder))?;
+        }
         Ok(Made {
             format: Format::Rosbag,
             path: self.folder.clone(),
-            items: self.counts.iter().sum::<u32>() as usize,
+            items: self.messages,
             unit: "messages",
         })
     }
-}
-
-/// All types and topics are in the file, also those that nothing is published on.
-fn with_channels(
-    mut bag: Writer<BufWriter<File>>,
-) -> mcap::McapResult<(Writer<BufWriter<File>>, Vec<u16>)> {
-    let mut channels = Vec::new();
-    for (topic, kind) in TOPICS {
-        let schema = bag.add_schema(kind.name, "ros2msg", kind.schema().as_bytes())?;
-        let metadata = BTreeMap::from([("offered_qos_profiles".to_owned(), String::new())]);
-        channels.push(bag.add_channel(schema, topic, "cdr", &metadata)?);
-    }
-    Ok((bag, channels))
 }
 
 /// The question a scene is asked: one of a single turn, of another kind from scene to scene.
