@@ -226,7 +226,12 @@ fn gradients_and_updates_equal_the_reference() {
                 again.gradients.get(name).unwrap(),
                 gradients.get(name).unwrap(),
             );
-            assert!(relative_l2(a, b) < 1e-5 || norm(b) < 1e-6, "{name}");
+            // Sums in another order, a hundredfold larger behind the decoder's norms.
+            let error = relative_l2(a, b);
+            assert!(
+                error < GRADIENT / 10.0 || norm(b) < 1e-6,
+                "{name}: {error:.2e} from the gradient without checkpoints"
+            );
         }
         assert_updates(&case, parameters, &objective, &lora["adamw"]);
     }
