@@ -1,6 +1,7 @@
 """Instructions and models that are wrong: each is named, and the node goes on or ends with a reason."""
 
 import json
+import pathlib
 import re
 import shutil
 import struct
