@@ -33,9 +33,10 @@ pub struct ModelArgs {
     /// Masks of fewer pixels count as empty
     #[arg(long, value_name = "PIXELS", default_value_t = 1)]
     min_mask_area: usize,
-    /// How a picture that is not square fits the vision tower: crop (as the reference), pad, squash
-    #[arg(long, default_value = "crop")]
-    clip_fit: ClipFit,
+    /// How a picture that is not square fits the vision tower: crop, pad or squash; as in the model's training where nothing
+    /// is said
+    #[arg(long)]
+    clip_fit: Option<ClipFit>,
 }
 
 /// How a sampling answer draws.

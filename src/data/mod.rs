@@ -103,7 +103,7 @@ pub fn open_dataset(
         "refcoco" => refer("refcoco")?,
         "refcoco+" => refer("refcoco+")?,
         "refcocog" => refer("refcocog")?,
-        "llava_instruct_150k" => Arc::new(VqaDataset::open(root)?),
+        "llava_instruct_150k" => Arc::new(VqaDataset::open(root, n)?),
         _ => match name.split_once('|') {
             Some(("ReasonSeg", split)) => {
                 Arc::new(ReasonSegDataset::open(root, split, n, options.explanatory)?)

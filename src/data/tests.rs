@@ -375,6 +375,29 @@ fn what_is_not_there_is_refused_in_words() {
 }
 
 #[test]
+fn dialogues_about_one_picture_come_together() {
+    let talk = |image: &str, question: &str| {
+        format!(
+            r#"{{"image":"{image}","conversations":[{{"from":"human","value":"{question}"}},{{"from":"gpt","value":"Yes."}}]}}"#
+        )
+    };
+    let dialogues = [("a.jpg", "one"), ("b.jpg", "two"), ("a.jpg", "three")];
+    let dialogues = dialogues.map(|(image, question)| talk(image, question));
+    let data = vqa(&format!("[{}]", dialogues.join(",")))
+        .open("llava_instruct_150k")
+        .unwrap();
+    assert_eq!(data.len(), 2);
+    let asked = |picture| {
+        let said = data.sample(picture, &mut rng()).unwrap().conversations;
+        let mut asked: Vec<_> = said.iter().map(|c| c.turns[0].question.clone()).collect();
+        asked.sort();
+        asked
+    };
+    assert_eq!(asked(0), ["one", "three"]);
+    assert_eq!(asked(1), ["two"]);
+}
+
+#[test]
 fn questions_about_one_picture_come_together() {
     let tree = reason(r#"{"text":["a"],"is_sentence":false,"shapes":[]}"#);
     for name in ["b", "c", "d"] {

@@ -1,16 +1,22 @@
 //! Visual question answering: LLaVA-Instruct-150k.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::files::{broken, read_json, require};
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
-/// Dialogues about COCO pictures, as they are; no masks.
+/// Dialogues about COCO pictures, as they are; no masks. Those about one picture are taken together, which costs little
+/// more than one of them: the picture is most of a sequence.
 pub struct VqaDataset {
     items: Vec<Item>,
+    /// Places in `items` of the dialogues about each picture.
+    pictures: Vec<Vec<usize>>,
+    samples_per_image: usize,
     images: PathBuf,
     path: PathBuf,
 }
@@ -29,7 +35,7 @@ struct Message {
 
 impl VqaDataset {
     /// `llava_dataset/llava_instruct_150k.json`, pictures in `coco/train2017/`.
-    pub fn open(root: &Path) -> Result<Self, DataError> {
+    pub fn open(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let path = root.join("llava_dataset/llava_instruct_150k.json");
         require(
             &path,
@@ -39,8 +45,14 @@ impl VqaDataset {
         if items.is_empty() {
             return Err(broken(&path)("it lists no dialogue".to_owned()));
         }
+        let mut by_image: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, item) in items.iter().enumerate() {
+            by_image.entry(&item.image).or_default().push(place);
+        }
         Ok(Self {
+            pictures: by_image.into_values().collect(),
             items,
+            samples_per_image,
             images: root.join("coco/train2017"),
             path,
         })
@@ -53,10 +65,35 @@ impl Dataset for VqaDataset {
     }
 
     fn len(&self) -> usize {
-        self.items.len()
+        self.pictures.len()
     }
 
-    fn sample(&self, index: usize, _: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+    fn sample(&self, at: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        let picture = &self.pictures[at];
+        let count = picture.len().min(self.samples_per_image);
+        let conversations = index::sample(rng, picture.len(), count)
+            .into_iter()
+            .map(|i| self.conversation(picture[i]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Sample {
+            source: "llava_instruct_150k",
+            image: self.images.join(&self.items[picture[0]].image),
+            conversations,
+            classes: None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{} dialogues about {} images",
+            self.items.len(),
+            self.pictures.len()
+        )
+    }
+}
+
+impl VqaDataset {
+    fn conversation(&self, index: usize) -> Result<Conversation, DataError> {
         let item = &self.items[index];
         let wrong = |what: &str| {
             broken(&self.path)(format!("dialogue {index} about {} {what}", item.image))
@@ -89,19 +126,10 @@ impl Dataset for VqaDataset {
         if turns.is_empty() {
             return Err(wrong("has no question"));
         }
-        Ok(Sample {
-            source: "llava_instruct_150k",
-            image: self.images.join(&item.image),
-            conversations: vec![Conversation {
-                turns,
-                masks: Vec::new(),
-                phrases: Vec::new(),
-            }],
-            classes: None,
+        Ok(Conversation {
+            turns,
+            masks: Vec::new(),
+            phrases: Vec::new(),
         })
-    }
-
-    fn describe(&self) -> String {
-        format!("{} dialogues", self.items.len())
     }
 }

@@ -147,7 +147,9 @@ impl LisaReasoner {
     }
 
     fn cells(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<Cell> {
-        let (frame, fit) = (request.frame.id(), request.options.clip_fit);
+        let frame = request.frame.id();
+        let own = self.config.clip_preprocess.fit;
+        let fit = request.options.clip_fit.unwrap_or(own);
         let image = |row| Cell::Image { frame, fit, row };
         prompt
             .iter()

@@ -86,8 +86,9 @@ pub struct AnswerOptions {
     pub mask_threshold: f32,
     /// Objects with fewer pixels than this, at the frame's size, count as empty. Default 1.
     pub min_mask_area: usize,
-    /// How a frame that is not square is fitted to the vision tower's square input.
-    pub clip_fit: ClipFit,
+    /// How a frame that is not square is fitted to the vision tower's square input; `None` (the default) as the model
+    /// was trained.
+    pub clip_fit: Option<ClipFit>,
     /// Keep the intermediate tensors in [`Answer::trace`](super::Answer::trace), for comparison with a reference.
     pub trace: bool,
 }
@@ -100,7 +101,7 @@ impl Default for AnswerOptions {
             seed: 0,
             mask_threshold: 0.5,
             min_mask_area: 1,
-            clip_fit: ClipFit::default(),
+            clip_fit: None,
             trace: false,
         }
     }

@@ -7,13 +7,15 @@ use super::frame_cache::FrameCache;
 use super::service::Reply;
 use super::work::Work;
 use super::{Event, RequestError, Stage};
-use crate::image::{ClipPreprocessor, SamPreprocessor};
+use crate::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::model::{Lisa, ModelError};
 use crate::weights::LisaConfig;
 
 /// Preprocessing for both encoders, and the frames' features.
 pub(super) struct Vision {
     clip_preprocessor: ClipPreprocessor,
+    /// Where a request leaves it to the model.
+    clip_fit: ClipFit,
     sam_preprocessor: SamPreprocessor,
     frames: FrameCache,
     dtype: DType,
@@ -24,12 +26,8 @@ impl Vision {
     pub fn new(config: &LisaConfig, max_frames: usize, dtype: DType, device: &Device) -> Self {
         let (clip, sam) = (&config.clip_preprocess, &config.sam_preprocess);
         Self {
-            clip_preprocessor: ClipPreprocessor {
-                size: clip.size,
-                crop: clip.crop,
-                mean: clip.mean,
-                std: clip.std,
-            },
+            clip_preprocessor: clip.preprocessor(),
+            clip_fit: clip.fit,
             sam_preprocessor: SamPreprocessor {
                 target: config.sam.image_size,
                 mean: sam.mean,
@@ -53,7 +51,8 @@ impl Vision {
         work: &mut Work<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<Tensor, RequestError> {
-        let (frame, fit) = (&work.request.frame, work.request.options.clip_fit);
+        let frame = &work.request.frame;
+        let fit = work.request.options.clip_fit.unwrap_or(self.clip_fit);
         let known = self.frames.entry(frame.id()).clip.clone();
         let (features, tokens) = match known {
             Some((known_fit, features, tokens)) if known_fit == fit => (features, tokens),

@@ -195,9 +195,9 @@ pub const PARAMS: [ParamSpec; 17] = [
     ParamSpec::new("overlay_alpha", Default::Float(0.5), Accepts::Float { min: 0.0, max: 1.0 }, "Opacity of the masks in ~/overlay."),
     ParamSpec::new(
         "clip_fit",
-        Default::Text("crop"),
-        Accepts::OneOf(&["crop", "pad", "squash"]),
-        "How a frame that is not square meets the vision tower's square input; crop is what the published models were trained with.",
+        Default::Text("model"),
+        Accepts::OneOf(&["model", "crop", "pad", "squash"]),
+        "How a frame that is not square meets the vision tower's square input; model is how the model was trained: crop for the published ones.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

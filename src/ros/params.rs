@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::image::ClipFit;
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -133,7 +132,7 @@ impl ParamStore {
                 temperature: self.float("temperature"),
                 mask_threshold: self.float("mask_threshold") as f32,
                 min_mask_area: self.int("min_mask_area") as usize,
-                clip_fit: clip_fit(self.text("clip_fit")),
+                clip_fit: self.text("clip_fit").parse().ok(),
                 ..AnswerOptions::default()
             },
             max_pending: self.int("max_pending") as usize,
@@ -197,14 +196,6 @@ fn index_of(name: &str) -> Option<usize> {
     PARAMS.iter().position(|p| p.name == name)
 }
 
-fn clip_fit(name: &str) -> ClipFit {
-    match name {
-        "pad" => ClipFit::Pad,
-        "squash" => ClipFit::Squash,
-        _ => ClipFit::Crop,
-    }
-}
-
 /// The value in the parameter's own type, where its row accepts it. An integer serves as a double: `ros2 param set` and
 /// YAML write 1 for 1.0.
 fn check_value(spec: &ParamSpec, value: Value) -> Result<Value, ParamError> {
@@ -254,7 +245,7 @@ mod tests {
         }
         let params = ParamStore::default().params();
         assert_eq!(params.answer.max_new_tokens, 128);
-        assert_eq!(params.answer.clip_fit, ClipFit::Crop);
+        assert_eq!(params.answer.clip_fit, None);
         assert_eq!(params.max_rate_hz, 2.0);
         assert!(!params.continuous && !params.compressed && !params.reliable);
     }

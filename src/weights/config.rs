@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
+use crate::image::{ClipFit, ClipPreprocessor};
 use crate::text::Template;
 
 /// Version of `lisa.json` that this program writes and reads.
@@ -137,9 +138,24 @@ pub struct ClipPreprocess {
     pub size: usize,
     /// Side of the centred crop.
     pub crop: usize,
+    /// How an image that is not square was fitted to the square in training; `crop` where nothing is said.
+    #[serde(default)]
+    pub fit: ClipFit,
     /// Of RGB in 0..=1.
     pub mean: [f32; 3],
     pub std: [f32; 3],
+}
+
+impl ClipPreprocess {
+    /// What turns an image into the tower's input.
+    pub fn preprocessor(&self) -> ClipPreprocessor {
+        ClipPreprocessor {
+            size: self.size,
+            crop: self.crop,
+            mean: self.mean,
+            std: self.std,
+        }
+    }
 }
 
 /// From vision features to the language model's width.

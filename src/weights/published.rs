@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::checkpoint::{read_json, Checkpoint};
 use super::config::*;
 use super::{sam_dims, ConvertOptions, WeightsError};
+use crate::image::ClipFit;
 use crate::text::{tokenizer_json_from_checkpoint, LisaTokenizer};
 
 /// `config.json` of a LISA (LLaVA, Llama) checkpoint.
@@ -344,6 +345,7 @@ fn clip_preprocess(path: &Path) -> Result<ClipPreprocess, WeightsError> {
             .crop_size
             .side()
             .ok_or_else(|| unsupported("crop_size", "a square"))?,
+        fit: ClipFit::Crop,
         mean: json.image_mean,
         std: json.image_std,
     })

@@ -79,7 +79,7 @@ def test_the_node_accepts_the_command_line(start, golden, model, tmp_path):
     lisa.show(rgb8(golden.picture))
     result = lisa.ask(golden.masked)
     assert result.status in ANSWERED and key(result.header) in lisa.shown, said(result)
-    assert lisa.get('model', 'device', 'clip_fit') == [str(model), 'cpu', 'crop']
+    assert lisa.get('model', 'device', 'clip_fit') == [str(model), 'cpu', 'model']
 
 
 @pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None or not shutil.which('ros2'), reason='there is no ros2 launch here')

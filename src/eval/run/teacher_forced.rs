@@ -9,7 +9,7 @@ use super::super::EvalError;
 use super::{Answerer, Question, Reply};
 use crate::data::{Conversation, Encoder, Turn, IGNORED_LABEL, IMAGE_TOKEN};
 use crate::engine::FrameId;
-use crate::image::{ClipFit, ClipPreprocessor, Mask, SamPreprocessor};
+use crate::image::{Mask, SamPreprocessor};
 use crate::model::{sam, Lisa};
 use crate::text::LisaTokenizer;
 use crate::weights::{LisaConfig, ModelDir};
@@ -59,19 +59,14 @@ impl TeacherForced {
             }
         }
         let (config, pixels) = (&self.config, question.frame.pixels());
-        let clip = ClipPreprocessor {
-            size: config.clip_preprocess.size,
-            crop: config.clip_preprocess.crop,
-            mean: config.clip_preprocess.mean,
-            std: config.clip_preprocess.std,
-        };
+        let clip = &config.clip_preprocess;
         let sam = SamPreprocessor {
             target: config.sam.image_size,
             mean: config.sam_preprocess.mean,
             std: config.sam_preprocess.std,
         }
         .preprocess(pixels);
-        let clip = self.tensor(clip.preprocess(pixels, ClipFit::Crop))?;
+        let clip = self.tensor(clip.preprocessor().preprocess(pixels, clip.fit))?;
         let resized = sam.resized;
         let sam = self.tensor(sam.pixels)?;
         let (_, tokens) = self.lisa.image_tokens(&clip, &|| false)?;

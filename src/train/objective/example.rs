@@ -70,12 +70,7 @@ impl Preparation {
                 mean: config.sam_preprocess.mean,
                 std: config.sam_preprocess.std,
             },
-            clip: ClipPreprocessor {
-                size: config.clip_preprocess.size,
-                crop: config.clip_preprocess.crop,
-                mean: config.clip_preprocess.mean,
-                std: config.clip_preprocess.std,
-            },
+            clip: config.clip_preprocess.preprocessor(),
             config: config.clone(),
             augment,
         })
@@ -130,7 +125,9 @@ impl Preparation {
             }
         }
         let sam = self.sam.preprocess(&image);
-        let clip = self.clip.preprocess(&image, ClipFit::Crop);
+        let clip = self
+            .clip
+            .preprocess(&image, self.config.clip_preprocess.fit);
         let patches = classes.map(|classes| self.patches(&classes, sam.resized));
         Ok(Example {
             image: sample.image,
@@ -159,17 +156,17 @@ impl Preparation {
         let scale = height / resized.0 as f64;
         let side = self.config.sam.image_size as f64 * scale;
         let clip_grid = self.config.clip.image_size / self.config.clip.patch_size;
-        // The short side is resized to `size`, and the middle `crop` of it is what the tower sees.
-        let short = height.min(width);
-        let crop = short * self.config.clip_preprocess.crop as f64
-            / self.config.clip_preprocess.size as f64;
+        let clip = &self.config.clip_preprocess;
+        let seen = match clip.fit {
+            // The short side is resized to `size`, and the middle `crop` of it is what the tower sees.
+            ClipFit::Crop => [height.min(width) * clip.crop as f64 / clip.size as f64; 2],
+            ClipFit::Pad => [height.max(width); 2],
+            ClipFit::Squash => [width, height],
+        };
+        let middle = ((width - seen[0]) / 2.0, (height - seen[1]) / 2.0);
         PatchTruth {
-            sam: patch_labels(classes, (0.0, 0.0, side), sam_grid),
-            tower: patch_labels(
-                classes,
-                ((width - crop) / 2.0, (height - crop) / 2.0, crop),
-                clip_grid,
-            ),
+            sam: patch_labels(classes, (0.0, 0.0), (side, side), sam_grid),
+            tower: patch_labels(classes, middle, seen.into(), clip_grid),
         }
     }
 }

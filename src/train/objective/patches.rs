@@ -2,13 +2,17 @@
 
 use crate::data::ClassMap;
 
-/// The most frequent class within each cell of a square grid; [`ClassMap::IGNORED`] for cells that lie outside the
+/// The most frequent class within each cell of a grid; [`ClassMap::IGNORED`] for cells that lie outside the
 /// image or have no class.
 ///
-/// `square` is the grid's left, top and side, in pixels of the map. Returns `grid²` labels, row by row.
-pub fn patch_labels(classes: &ClassMap, square: (f64, f64, f64), grid: usize) -> Vec<u16> {
-    let (left, top, side) = square;
-    let cell = side / grid as f64;
+/// The grid's left and top, its width and height, in pixels of the map. Returns `grid²` labels, row by row.
+pub fn patch_labels(
+    classes: &ClassMap,
+    (left, top): (f64, f64),
+    (width, height): (f64, f64),
+    grid: usize,
+) -> Vec<u16> {
+    let (column_width, row_height) = (width / grid as f64, height / grid as f64);
     let range = |start: f64, end: f64, limit: u32| {
         let clamp = |v: f64| v.round().clamp(0.0, f64::from(limit)) as usize;
         clamp(start)..clamp(end)
@@ -16,13 +20,13 @@ pub fn patch_labels(classes: &ClassMap, square: (f64, f64, f64), grid: usize) ->
     let mut labels = Vec::with_capacity(grid * grid);
     let mut counts: Vec<(u16, u32)> = Vec::new();
     for row in 0..grid {
-        let y = top + row as f64 * cell;
+        let y = top + row as f64 * row_height;
         for column in 0..grid {
-            let x = left + column as f64 * cell;
+            let x = left + column as f64 * column_width;
             counts.clear();
-            for py in range(y, y + cell, classes.height) {
+            for py in range(y, y + row_height, classes.height) {
                 let line = &classes.pixels[py * classes.width as usize..];
-                for class in &line[range(x, x + cell, classes.width)] {
+                for class in &line[range(x, x + column_width, classes.width)] {
                     match counts.iter_mut().find(|(c, _)| c == class) {
                         Some((_, n)) => *n += 1,
                         None => counts.push((*class, 1)),
@@ -51,9 +55,13 @@ mod tests {
         };
         let none = ClassMap::IGNORED;
         assert_eq!(
-            patch_labels(&classes, (0.0, 0.0, 4.0), 2),
+            patch_labels(&classes, (0.0, 0.0), (4.0, 4.0), 2),
             [7, 2, none, none]
         );
-        assert_eq!(patch_labels(&classes, (1.0, 0.0, 2.0), 1), [1]);
+        assert_eq!(patch_labels(&classes, (1.0, 0.0), (2.0, 2.0), 1), [1]);
+        assert_eq!(
+            patch_labels(&classes, (0.0, 0.0), (4.0, 2.0), 2),
+            [7, 1, 7, 2]
+        );
     }
 }

@@ -70,12 +70,12 @@ fn about_scene(view: &View, rng: &mut impl Rng) -> Vec<(String, String)> {
         .into_iter()
         .filter(|c| view.visible_of(&[*c]).is_some())
         .partition(|c| view.any_of(&[*c]));
-    for category in there.choose_multiple(rng, 2) {
+    for category in there.choose_multiple(rng, 4) {
         let mut values = none(*category).to_vec();
         values.extend(list(&[(*category, view.of(*category).len())]));
         turns.extend(fill(frames.yes.choose(rng), &values));
     }
-    for category in missing.choose_multiple(rng, 2) {
+    for category in missing.choose_multiple(rng, 4) {
         turns.extend(fill(frames.no.choose(rng), &none(*category)));
     }
     let countable = |c: &&Category| knowledge().noun(**c).a != c.name();
