@@ -34,5 +34,5 @@ source "$here/env.sh"
 export PATH="$PATH:$HOME/.cargo/bin"
 cargo build --release --locked --features "ros${LISA_CUDA:+,cuda}" --bins
 mkdir -p "$LISA_INSTALL/lib/lisa_ros" "$LISA_INSTALL/bin"
-ln -sf "$LISA_ROOT/target/release/lisa_node" "$LISA_ROOT/target/release/lisa" "$LISA_INSTALL/lib/lisa_ros/"
+ln -sf "$LISA_ROOT"/target/release/{lisa_node,lisa_bag,lisa} "$LISA_INSTALL/lib/lisa_ros/"
 ln -sf "$LISA_ROOT/target/release/lisa" "$LISA_INSTALL/bin/"

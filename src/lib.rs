@@ -16,15 +16,19 @@
 //! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
+//! | [`frames`] | camera frames as they arrive: the newest, and a short memory |
+//! | [`replay`] | recordings: which frame is asked about, answers into a bag, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod bag;
 pub mod data;
 pub mod engine;
 pub mod eval;
+pub mod frames;
 pub mod image;
 pub mod model;
 pub mod nn;
+pub mod replay;
 pub mod text;
 pub mod train;
 pub mod weights;

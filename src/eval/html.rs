@@ -47,6 +47,7 @@ pub fn render_html(report: &Report, gallery: &Gallery) -> String {
     page.push_str("</p>\n</header>\n");
     page.push_str(&tiles(&report.overall));
     page.push_str(&table(report));
+    page.push_str(&delivery(report));
     page.push_str(&settings(report));
     page.push_str(&plots(report));
     page.push_str(&cases(report, &selection));
@@ -117,6 +118,17 @@ fn stages(all: &Scores) -> String {
         let _ = writeln!(out, "<tr><th scope=\"row\">{stage}</th>{cells}</tr>");
     }
     out + "</tbody></table></div></details>\n"
+}
+
+fn delivery(report: &Report) -> String {
+    let Some(delivery) = &report.delivery else {
+        return String::new();
+    };
+    let lines = delivery.lines().into_iter();
+    let items: String = lines
+        .map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n"))
+        .collect();
+    format!("<details open><summary>What became of the instructions</summary><dl>\n{items}</dl></details>\n")
 }
 
 fn settings(report: &Report) -> String {

@@ -9,11 +9,13 @@
 //! | `metrics` | intersection and union of a mask with the truth |
 //! | `case` | one question, what was answered, what is true |
 //! | `tally`, `report` | cases to scores; their definitions |
+//! | `delivery` | of a recording: what became of its instructions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays |
 //! | `html`, with `cards` and `report.css` | the page |
 
 mod cards;
 mod case;
+mod delivery;
 mod error;
 mod gallery;
 mod html;
@@ -26,6 +28,7 @@ mod tally;
 mod testing;
 
 pub use case::{Case, Latency, Verdict};
+pub use delivery::Delivery;
 pub use error::EvalError;
 pub use gallery::Gallery;
 pub use html::{render_html, write_html};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::EvalError;
+use super::{Delivery, EvalError};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
@@ -59,6 +59,8 @@ pub enum Protocol {
     TeacherForced,
     /// The model writes its own answer.
     Generated,
+    /// The node's answers, as they were recorded while it ran.
+    Recorded,
 }
 
 impl fmt::Display for Protocol {
@@ -66,6 +68,7 @@ impl fmt::Display for Protocol {
         f.pad(match self {
             Protocol::TeacherForced => "teacher-forced",
             Protocol::Generated => "generated",
+            Protocol::Recorded => "recorded",
         })
     }
 }
@@ -139,6 +142,9 @@ pub struct Report {
     pub kinds: BTreeMap<String, Scores>,
     #[serde(flatten)]
     pub run: Run,
+    /// Of a recording: what became of its instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     pub definitions: BTreeMap<&'static str, &'static str>,
 }
 
@@ -285,8 +291,11 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         writeln!(f, "{LEGEND}")?;
-        match self.without_absent() {
-            Some(note) => writeln!(f, "{note}"),
+        if let Some(note) = self.without_absent() {
+            writeln!(f, "{note}")?;
+        }
+        match &self.delivery {
+            Some(delivery) => writeln!(f, "{delivery}"),
             None => Ok(()),
         }
     }

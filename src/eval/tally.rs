@@ -61,6 +61,7 @@ impl Tally {
             overall: self.overall.scores(),
             kinds: kinds.collect(),
             run,
+            delivery: None,
             definitions: DEFINITIONS.into(),
         }
     }
@@ -139,7 +140,7 @@ impl Bucket {
 }
 
 /// `None` of nothing.
-fn latency(times: &[Duration]) -> Option<LatencyMs> {
+pub(super) fn latency(times: &[Duration]) -> Option<LatencyMs> {
     let mut times = times.to_vec();
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::clock::{time, RosClock};
 use super::convert::{ros_text, SourceImage, Status};
-use super::frames::Stamp;
+use crate::frames::Stamp;
 use super::goals::{CancelReply, GoalId, GoalState, Goals, ResultReply};
 use super::instructions::{Ask, Key, Origin, Text};
 use super::publish::send;

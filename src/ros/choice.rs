@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::convert::{Refusal, SourceImage, Status};
 use super::diagnostics::image_trouble;
-use super::frames::{Held, Nearest, Stamp};
+use crate::frames::{Held, Nearest, Stamp};
 use super::instructions::Origin;
 use super::shared::Shared;
 

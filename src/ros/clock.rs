@@ -11,7 +11,7 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
-use super::frames::Stamp;
+use crate::frames::Stamp;
 use super::spin::{drain, inlet, Inlet};
 
 /// Tells the time on any thread.

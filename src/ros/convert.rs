@@ -9,7 +9,7 @@ use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
-use super::frames::Stamp;
+use crate::frames::Stamp;
 use super::instructions::Ask;
 use crate::engine::{Answer, AnswerStatus, Frame, ObjectMask, RequestError, Timings};
 use crate::image::{decode_compressed, EncodingError, RosImage};

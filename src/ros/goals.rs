@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::frames::Stamp;
+use crate::frames::Stamp;
 use super::instructions::Key;
 
 /// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.

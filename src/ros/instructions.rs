@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::cdr::{CdrError, Reader};
 use super::convert::{Refusal, Status};
-use super::frames::Stamp;
+use crate::frames::Stamp;
 use super::goals::GoalId;
 use super::param_table::MAX_NEW_TOKENS;
 use crate::text::{Instruction, InstructionError};

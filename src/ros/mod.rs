@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Frames do not queue: they meet in one slot where the newest wins, with a bounded memory behind it for instructions that
-//! name a moment ([`frames`]). Instructions queue in the engine, whose bound answers OVERLOADED. So nothing here grows with
+//! name a moment ([`frames`](crate::frames)). Instructions queue in the engine, whose bound answers OVERLOADED. So nothing here grows with
 //! load, and a picture is decoded only when somebody asks about it.
 //!
 //! # Invariants
@@ -38,7 +38,6 @@ mod convert;
 mod diagnostics;
 mod dispatch;
 mod endings;
-mod frames;
 mod goals;
 mod health;
 mod instructions;
@@ -48,6 +47,7 @@ mod param_services;
 mod param_table;
 mod params;
 mod publish;
+pub mod recordings;
 mod remap;
 mod shared;
 mod shutdown;

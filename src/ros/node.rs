@@ -141,7 +141,7 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
 }
 
 /// r2r panics where rcl cannot read the command line; that is a line for a person, not a backtrace.
-fn context() -> Result<Context, NodeError> {
+pub(super) fn context() -> Result<Context, NodeError> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let context = std::panic::catch_unwind(Context::create);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::convert::SourceImage;
-use super::frames::{Bounds, FrameStore};
+use crate::frames::{Bounds, FrameStore};
 use super::params::{NodeParams, ParamStore};
 
 /// Names as they are after namespace and remappings, for words that people read.

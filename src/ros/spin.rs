@@ -20,7 +20,7 @@ use tokio::sync::mpsc::Sender;
 use super::action::{GetResult, SendGoal};
 use super::clock::ClockInlet;
 use super::convert::SourceImage;
-use super::frames::Arrival;
+use crate::frames::Arrival;
 use super::instructions::{read_stamped, read_string, Spoken};
 use super::param_services::ParamServices;
 use super::shared::{ImagePublisher, Shared};

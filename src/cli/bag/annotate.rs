@@ -1,0 +1,172 @@
+//! `lisa bag annotate`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use anyhow::{bail, Context};
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::bag::Bag;
+use lisa::replay::{
+    ask, instruction_topic, picture_topic, AnnotateOptions, Annotator, Questions, Timeline,
+};
+use lisa::text::Instruction;
+
+use super::super::model_args::ModelArgs;
+
+/// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa bag annotate kitchen --instruction \"Where can I wash my hands?\" --out kitchen-answers
+  lisa bag annotate kitchen --instruction-topic /instruction_stamped --out kitchen-answers --copy
+  ros2 bag play -i kitchen -i kitchen-answers
+
+Without --instruction the recorded instructions are answered. OUT has /lisa/result, /lisa/mask, /lisa/answer and
+/lisa/overlay/compressed, as the node publishes them. Stopped at any moment, the same command goes on.")]
+pub struct Args {
+    /// A rosbag2, mcap or sqlite3: its folder, or one of its files
+    bag: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Ask this of every frame, instead of what was recorded
+    #[arg(long, value_name = "TEXT")]
+    instruction: Option<String>,
+    /// With --instruction: ask of every Nth frame only
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+    /// Topic with instructions (lisa_ros/Instruction, std_msgs/String); without it the only one there is
+    #[arg(long, value_name = "TOPIC", conflicts_with = "instruction")]
+    instruction_topic: Option<String>,
+    /// Topic with images, raw or compressed; without it the only camera there is
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
+    sync_slop_s: f64,
+    /// The bag to write; must not exist
+    #[arg(long, value_name = "BAG")]
+    out: PathBuf,
+    /// Of the topics that are written
+    #[arg(long, value_name = "NAME", default_value = "/lisa")]
+    namespace: String,
+    /// Write no overlays
+    #[arg(long)]
+    no_overlay: bool,
+    /// Opacity of the masks in the overlays (0 to 1)
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.5)]
+    overlay_alpha: f32,
+    /// Write the recording's own topics into the bag, too
+    #[arg(long)]
+    copy: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    // Cheap mistakes first: they should not wait for the model.
+    if let Some(text) = &args.instruction {
+        Instruction::parse(text)?;
+    }
+    if !(0.0..=1.0).contains(&args.overlay_alpha) {
+        bail!("--overlay-alpha is {}; accepted: 0 to 1", args.overlay_alpha);
+    }
+    let bag = Bag::open(&args.bag)?;
+    super::say_notes(&bag);
+    let pictures = picture_topic(&bag, args.topic.as_deref())?;
+    let questions = match &args.instruction {
+        Some(text) => Questions::Same {
+            text: text.clone(),
+            every: args.every as usize,
+        },
+        None => Questions::Recorded(
+            instruction_topic(&bag, args.instruction_topic.as_deref())
+                .context("nothing to ask; give --instruction TEXT, or")?,
+        ),
+    };
+    let expected = bag.topic(match &questions {
+        Questions::Recorded(topic) => topic,
+        Questions::Same { .. } => &pictures.name,
+    })?;
+    let expected = expected.messages.div_ceil(u64::from(args.every));
+    let model = args.model.path()?;
+    let options = args.model.options(0);
+    let settings: BTreeMap<String, String> = [
+        ("bag", args.bag.display().to_string()),
+        ("images", pictures.name.clone()),
+        ("questions", format!("{questions:?}")),
+        ("model", model.display().to_string()),
+        ("options", format!("{options:?}")),
+        ("sync_slop_s", args.sync_slop_s.to_string()),
+        ("namespace", args.namespace.clone()),
+        ("overlay", (!args.no_overlay).to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut annotator = Annotator::begin(
+        &bag,
+        &args.out,
+        AnnotateOptions {
+            namespace: args.namespace,
+            overlay_alpha: (!args.no_overlay).then_some(args.overlay_alpha),
+            copy: args.copy,
+            settings,
+        },
+    )?;
+    if annotator.done() > 0 {
+        say!("{} answers are there already; going on", annotator.done());
+    }
+    let engine = args.model.start(false)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked_to_stop = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // The second one ends at once.
+        if asked_to_stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+    let bar = ProgressBar::new(expected);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
+        bar.set_style(style);
+    }
+    let (mut answered, mut refused) = (0usize, 0usize);
+    let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
+    for moment in timeline.by_ref() {
+        bar.inc(1);
+        if annotator.is_done(&moment.ask) {
+            continue;
+        }
+        if stop.load(Ordering::Relaxed) {
+            bar.finish_and_clear();
+            let part = annotator.pause()?;
+            bail!(
+                "stopped after {answered} answers, which are in {}; the same command goes on",
+                part.display()
+            );
+        }
+        let outcome = ask(&bag, &engine, &options, moment);
+        match &outcome.answer {
+            Ok(answer) => {
+                answered += 1;
+                bar.set_message(answer.text.clone());
+            }
+            Err(refusal) => {
+                refused += 1;
+                bar.suspend(|| eprintln!("lisa: instruction {}: {}", outcome.ask.id, refusal.why));
+            }
+        }
+        annotator.write(&outcome)?;
+    }
+    bar.finish_and_clear();
+    super::say_faults(timeline.faults());
+    let before = annotator.done();
+    annotator.finish()?;
+    let answered = answered + before;
+    if answered + refused == 0 {
+        bail!("there was nothing to answer: no instruction, or no frame");
+    }
+    let not = match refused {
+        0 => String::new(),
+        n => format!(", {n} could not be answered"),
+    };
+    say!("{}: {answered} answers{not}", args.out.display());
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! `lisa bag eval`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context};
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::bag::Bag;
+use lisa::engine::AnswerOptions;
+use lisa::eval::{write_html, Protocol, Run};
+use lisa::replay::{
+    ask, compare, instruction_topic, picture_topic, BagReport, Judge, Questions, Recorded, Row, Timeline,
+    Truths,
+};
+
+use super::super::model_args::ModelArgs;
+
+/// Measure on a recording with truth: overlap, latency, and what became of every instruction.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
+  lisa bag eval kitchen --truth-topic /truth --model models/lisa-7b --json report.json
+  lisa bag eval kitchen --truth-topic /truth --results kitchen-live    what the node answered while it ran
+
+The truth is sensor_msgs/Image, mono8, 0 where nothing is, with the stamp of its frame; one without a pixel says that what
+was asked for is not there. The recorded instructions are asked as the node would be: of the frame nearest their stamp.")]
+pub struct Args {
+    /// A rosbag2, mcap or sqlite3: its folder, or one of its files
+    bag: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Topic with the true masks; without it answers are counted and timed, not scored
+    #[arg(long, value_name = "TOPIC")]
+    truth_topic: Option<String>,
+    /// Judge the results in this bag, as recorded from the node or written by `lisa bag annotate`, instead of asking a model
+    #[arg(long, value_name = "BAG", conflicts_with = "model")]
+    results: Option<PathBuf>,
+    /// Topic with results in it; without it the only one there is
+    #[arg(long, value_name = "TOPIC", requires = "results")]
+    result_topic: Option<String>,
+    /// Answers to the same instructions in another bag: are they equal, pixel by pixel? Exit code 1 where they are not
+    #[arg(long, value_name = "BAG", requires = "results")]
+    against: Option<PathBuf>,
+    /// Topic with instructions; without it the only one there is
+    #[arg(long, value_name = "TOPIC")]
+    instruction_topic: Option<String>,
+    /// Topic with images, raw or compressed; without it the only camera there is
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
+    sync_slop_s: f64,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report as one page with pictures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Cases shown on the page
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    shown: usize,
+    /// Print every instruction, what became of it and its IoU
+    #[arg(long)]
+    list: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let bag = Bag::open(&args.bag)?;
+    super::say_notes(&bag);
+    let pictures = picture_topic(&bag, args.topic.as_deref())?;
+    let topic = instruction_topic(&bag, args.instruction_topic.as_deref())?;
+    let count = bag.topic(&topic)?.messages;
+    let truths = match &args.truth_topic {
+        Some(topic) => Some(Truths::open(&bag, topic)?),
+        None => None,
+    };
+    let shown = if args.html.is_some() { args.shown } else { 0 };
+    let judge = Judge::new(&bag, truths, shown);
+    let questions = Questions::Recorded(topic);
+    let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
+    let list = |row: &Row| {
+        if args.list {
+            let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
+            let said = if row.error.is_empty() { &row.answer } else { &row.error };
+            say!("{iou} {} {} | {} | {said}", row.id, row.status, row.instruction);
+        }
+    };
+    let bar = ProgressBar::new(count);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
+        bar.set_style(style);
+    }
+    let heard = |row: &Row| {
+        bar.inc(1);
+        bar.suspend(|| list(row));
+    };
+    let (judge, model, protocol) = match &args.results {
+        Some(results) => {
+            let judge = recorded(&args, results, judge, &mut timeline, &heard)?;
+            (judge, results.display().to_string(), Protocol::Recorded)
+        }
+        None => {
+            let judge = computed(&args, &bag, judge, &mut timeline, &heard)?;
+            let model = args.model.path()?.display().to_string();
+            (judge, model, Protocol::Generated)
+        }
+    };
+    bar.finish_and_clear();
+    super::say_faults(timeline.faults());
+    let (report, gallery) = judge.finish(Run {
+        model,
+        protocol,
+        dataset: "bag".to_owned(),
+        split: name_of(&args.bag),
+        seed: None,
+        settings: BTreeMap::from([
+            ("truth".to_owned(), args.truth_topic.clone().into()),
+            ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
+        ]),
+    });
+    say!("{}", report.report);
+    if let Some(file) = &args.json {
+        write_json(&report, file)?;
+        say!("{}", file.display());
+    }
+    if let Some(file) = &args.html {
+        write_html(&report.report, &gallery, file)?;
+        say!("{}", file.display());
+    }
+    if let (Some(results), Some(against)) = (&args.results, &args.against) {
+        let (one, other) = (Bag::open(results)?, Bag::open(against)?);
+        let one = Recorded::open(&one, args.result_topic.as_deref())?;
+        let found = compare(&one, &Recorded::open(&other, None)?)?;
+        say!("{found}");
+        if !found.different.is_empty() {
+            bail!("{} and {} differ", results.display(), against.display());
+        }
+    }
+    if report.instructions.is_empty() {
+        bail!("{} has no instruction to measure", args.bag.display());
+    }
+    Ok(())
+}
+
+fn computed<'b>(
+    args: &Args,
+    bag: &Bag,
+    mut judge: Judge<'b>,
+    timeline: &mut Timeline<'_>,
+    heard: &dyn Fn(&Row),
+) -> anyhow::Result<Judge<'b>> {
+    let engine = args.model.start(false)?;
+    let options: AnswerOptions = args.model.options(0);
+    for moment in timeline {
+        let shot = moment.shot.as_ref().ok().cloned();
+        let outcome = ask(bag, &engine, &options, moment);
+        heard(judge.computed(shot.as_deref(), &outcome)?);
+    }
+    Ok(judge)
+}
+
+fn recorded<'b>(
+    args: &Args,
+    results: &Path,
+    mut judge: Judge<'b>,
+    timeline: &mut Timeline<'_>,
+    heard: &dyn Fn(&Row),
+) -> anyhow::Result<Judge<'b>> {
+    let bag = Bag::open(results)?;
+    super::say_notes(&bag);
+    let recorded = Recorded::open(&bag, args.result_topic.as_deref())?;
+    let mut found = 0;
+    for moment in timeline {
+        let said = recorded.result(&moment.ask.id)?;
+        found += usize::from(said.is_some());
+        heard(judge.recorded(&moment, said.as_ref())?);
+    }
+    judge.unasked(recorded.ids().count().saturating_sub(found));
+    Ok(judge)
+}
+
+fn name_of(bag: &Path) -> String {
+    let name = bag.file_name().unwrap_or(bag.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn write_json(report: &BagReport, file: &Path) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(report)?;
+    std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,36 @@
+//! `lisa bag play` and `lisa bag record`: they speak ROS 2, and so are `lisa_bag`'s, which needs its libraries.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{bail, Context};
+
+/// Everything after the command's name, for `lisa_bag`.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Args {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    rest: Vec<OsString>,
+}
+
+/// Becomes `lisa_bag COMMAND …`.
+pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
+    let Some(program) = program()? else {
+        bail!(
+            "`lisa bag {command}` speaks ROS 2 and is a program of its own, lisa_bag, which is not beside this one: build with \
+             `make build` or colcon"
+        );
+    };
+    let error = Command::new(&program).arg(command).args(args.rest).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// Beside this program, or where ROS 2 installs it.
+fn program() -> anyhow::Result<Option<PathBuf>> {
+    let own = std::env::current_exe()?.canonicalize()?;
+    let folder = own.parent().map(PathBuf::from).unwrap_or_default();
+    let places = [folder.join("lisa_bag"), folder.join("../lib/lisa_ros/lisa_bag")];
+    Ok(places.into_iter().find(|place| place.is_file()))
+}

@@ -1,0 +1,358 @@
+//! Answers written into a bag, at the moments of the frames they are about; what was begun is gone on with.
+//!
+//! Until it is complete the bag stands at `OUT.part`. A result is written after everything else that belongs to its
+//! instruction, so whatever ended the writing, an instruction with a result there is done.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::RgbImage;
+
+use super::masks::mono8;
+use super::{Ask, Outcome, ReplayError};
+use crate::bag::{
+    Bag, BagError, BagWriter, ChunkCompression, CompressedImage, Compression, Image, Message,
+    NewTopic, QosProfile, ReasoningResult, Selection, StorageKind, StringMessage, TopicId,
+    WriterOptions,
+};
+use crate::image::{draw_overlay, Caption, OverlayObject};
+
+/// What is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnnotateOptions {
+    /// Before the topics' names, e.g. `/lisa`.
+    pub namespace: String,
+    /// Opacity of the masks in the overlays, 0 to 1; `None`: no overlays.
+    pub overlay_alpha: Option<f32>,
+    /// Whether the recording's own messages go into the bag, too.
+    pub copy: bool,
+    /// What the answers depend on: a bag that was begun with other settings is not gone on with.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// JPEG quality of the overlays, 1 to 100.
+const OVERLAY_QUALITY: u8 = 90;
+const SETTINGS: &str = "annotate.json";
+
+/// A bag of answers being written.
+pub struct Annotator<'b> {
+    bag: &'b Bag,
+    out: PathBuf,
+    part: PathBuf,
+    options: AnnotateOptions,
+    writer: BagWriter,
+    topics: Topics,
+    done: HashSet<(String, u64)>,
+}
+
+#[derive(Clone, Copy)]
+struct Topics {
+    result: TopicId,
+    mask: TopicId,
+    answer: TopicId,
+    overlay: Option<TopicId>,
+}
+
+impl<'b> Annotator<'b> {
+    /// Begins a bag at `out`, or goes on with one that was begun there with the same settings.
+    ///
+    /// # Errors
+    /// [`BagError::Exists`] where the bag is complete already, [`ReplayError::OtherSettings`],
+    /// [`BagError`] where a file cannot be read or written.
+    pub fn begin(
+        bag: &'b Bag,
+        out: &Path,
+        options: AnnotateOptions,
+    ) -> Result<Self, ReplayError> {
+        if out.exists() {
+            return Err(BagError::Exists {
+                path: out.to_owned(),
+            }
+            .into());
+        }
+        let part = beside(out, "part");
+        let old = beside(out, "old");
+        // An old one is there where its copying was interrupted, and is the whole.
+        match (old.exists(), part.exists()) {
+            (true, _) => {
+                check_settings(&old, &options)?;
+                remove(&part)?;
+            }
+            (false, true) => {
+                check_settings(&part, &options)?;
+                rename(&part, &old)?;
+            }
+            (false, false) => {}
+        }
+        let (writer, topics) = create(&part, &options)?;
+        write(&part.join(SETTINGS), &settings_json(&options)?)?;
+        let mut annotator = Self {
+            bag,
+            out: out.to_owned(),
+            part,
+            options,
+            writer,
+            topics,
+            done: HashSet::new(),
+        };
+        if old.exists() {
+            annotator.take_over(&old)?;
+            remove(&old)?;
+        }
+        Ok(annotator)
+    }
+
+    /// Instructions that an earlier run has answered.
+    pub fn done(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Whether an earlier run has answered this one.
+    pub fn is_done(&self, ask: &Ask) -> bool {
+        self.done.contains(&(ask.id.clone(), ask.log_time))
+    }
+
+    /// Copies what an earlier run has finished.
+    fn take_over(&mut self, old: &Path) -> Result<(), ReplayError> {
+        let Ok(earlier) = Bag::open(old) else {
+            // Ended before its first byte was on the disk.
+            return Ok(());
+        };
+        let mut pending = Vec::new();
+        // A message that cannot be read stands at the end, where the writing stopped.
+        for message in earlier.messages(&Selection::all())?.flatten() {
+            let Some(topic) = earlier.topics().get(message.topic).cloned() else {
+                continue;
+            };
+            let is_result = topic.ros_type == <ReasoningResult<'_> as Message>::ROS_TYPE;
+            let finished = match is_result {
+                true => Some(earlier.decode::<ReasoningResult<'_>>(&message)?.instruction_id),
+                false => None,
+            };
+            let asked = message.publish_time;
+            pending.push((topic, message));
+            if let Some(id) = finished {
+                for (topic, message) in pending.drain(..) {
+                    let topic = self.writer.add_topic(topic.into())?;
+                    let (at, published) = (message.log_time, message.publish_time);
+                    self.writer.write_at(topic, at, published, &message.data)?;
+                }
+                self.done.insert((id, asked));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an answer.
+    ///
+    /// # Errors
+    /// [`BagError`], where the file cannot be written; [`ReplayError::Overlay`].
+    pub fn write(&mut self, outcome: &Outcome) -> Result<(), ReplayError> {
+        // Log time: the frame's, so that picture and answer show together; publish time: the instruction's.
+        let (at, asked) = (outcome.frame_time, outcome.ask.log_time);
+        let mut say = |topic: TopicId, data: Vec<u8>| self.writer.write_at(topic, at, asked, &data);
+        if let Some(mask) = outcome.mask() {
+            say(self.topics.mask, mono8(&outcome.header, &mask).to_cdr())?;
+        }
+        if let Ok(answer) = &outcome.answer {
+            let data = answer.text.clone();
+            say(self.topics.answer, StringMessage { data }.to_cdr())?;
+        }
+        let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
+        if let Some((topic, alpha)) = overlay {
+            if let Some(picture) = overlay_of(outcome, alpha) {
+                let mut data = Vec::new();
+                JpegEncoder::new_with_quality(&mut data, OVERLAY_QUALITY)
+                    .encode_image(&picture)
+                    .map_err(ReplayError::Overlay)?;
+                let message = CompressedImage {
+                    header: outcome.header.clone(),
+                    format: "rgb8; jpeg compressed rgb8".to_owned(),
+                    data: data.into(),
+                };
+                say(topic, message.to_cdr())?;
+            }
+        }
+        say(self.topics.result, outcome.result().to_cdr())?;
+        Ok(())
+    }
+
+    /// Ends the writing before its time: the same command goes on.
+    ///
+    /// # Errors
+    /// [`BagError`], where the file cannot be written.
+    pub fn pause(self) -> Result<PathBuf, ReplayError> {
+        self.writer.finish()?;
+        Ok(self.part)
+    }
+
+    /// The bag is complete.
+    ///
+    /// # Errors
+    /// [`BagError`], where a file cannot be written.
+    pub fn finish(self) -> Result<(), ReplayError> {
+        self.writer.finish()?;
+        if self.options.copy {
+            let whole = beside(&self.out, "whole");
+            remove(&whole)?;
+            merge(self.bag, &Bag::open(&self.part)?, &whole)?;
+            rename(&whole, &self.out)?;
+            return remove(&self.part);
+        }
+        remove_file(&self.part.join(SETTINGS))?;
+        rename(&self.part, &self.out)
+    }
+}
+
+/// `OUT.suffix`.
+fn beside(out: &Path, suffix: &str) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(format!(".{suffix}"));
+    name.into()
+}
+
+fn create(
+    part: &Path,
+    options: &AnnotateOptions,
+) -> Result<(BagWriter, Topics), ReplayError> {
+    let mut writer = BagWriter::create(part, writer_options())?;
+    let name = |topic: &str| format!("{}/{topic}", options.namespace.trim_end_matches('/'));
+    // As the node offers them.
+    let qos = || QosProfile::reliable(10);
+    let overlay = |writer: &mut BagWriter| {
+        writer.add_topic(NewTopic::of::<CompressedImage<'_>>(name("overlay/compressed")).qos(qos()))
+    };
+    let topics = Topics {
+        result: writer
+            .add_topic(NewTopic::of::<ReasoningResult<'_>>(name("result")).qos(qos()))?,
+        mask: writer.add_topic(NewTopic::of::<Image<'_>>(name("mask")).qos(qos()))?,
+        answer: writer.add_topic(NewTopic::of::<StringMessage>(name("answer")).qos(qos()))?,
+        overlay: match options.overlay_alpha {
+            Some(_) => Some(overlay(&mut writer)?),
+            None => None,
+        },
+    };
+    Ok((writer, topics))
+}
+
+/// Masks are almost nothing once they are compressed.
+fn writer_options() -> WriterOptions {
+    WriterOptions {
+        storage: StorageKind::Mcap,
+        compression: Compression::Chunk(ChunkCompression::Zstd),
+        ..WriterOptions::default()
+    }
+}
+
+fn overlay_of(outcome: &Outcome, alpha: f32) -> Option<RgbImage> {
+    let (answer, frame) = (outcome.answer.as_ref().ok()?, outcome.frame.as_ref()?);
+    let objects: Vec<_> = answer
+        .objects
+        .iter()
+        .map(|object| OverlayObject {
+            roi: object.roi,
+            mask: &object.mask,
+            label: &object.label,
+            score: object.score,
+        })
+        .collect();
+    let caption = Caption {
+        instruction: outcome.ask.text.clone(),
+        answer: answer.text.clone(),
+    };
+    Some(draw_overlay(frame.pixels(), &objects, Some(&caption), alpha))
+}
+
+/// Both bags' messages in one, in the order of their log times.
+fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> {
+    let mut writer = BagWriter::create(out, writer_options())?;
+    let mut sources = Vec::new();
+    for bag in [recording, answers] {
+        let mut topics = Vec::new();
+        for topic in bag.topics() {
+            topics.push(match writer.add_topic(topic.clone().into()) {
+                Ok(id) => Some(id),
+                // A type without a definition cannot be written; the answers do not depend on it.
+                Err(BagError::Definition { .. }) => {
+                    tracing::warn!("{} is left out: its type is not defined", topic.name);
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            });
+        }
+        let messages = bag.messages(&Selection::all())?.flatten().peekable();
+        sources.push((topics, messages));
+    }
+    loop {
+        let due = |source: &mut (Vec<_>, std::iter::Peekable<_>)| {
+            let message: Option<&crate::bag::RawMessage> = source.1.peek();
+            message.map(|message| message.log_time)
+        };
+        let times: Vec<Option<u64>> = sources.iter_mut().map(due).collect();
+        let next = (0..times.len())
+            .filter(|i| times[*i].is_some())
+            .min_by_key(|i| times[*i]);
+        let Some((topics, messages)) = next.and_then(|i| sources.get_mut(i)) else {
+            break;
+        };
+        if let Some(message) = messages.next() {
+            if let Some(topic) = topics.get(message.topic).copied().flatten() {
+                writer.write_at(topic, message.log_time, message.publish_time, &message.data)?;
+            }
+        }
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn settings_json(options: &AnnotateOptions) -> Result<String, ReplayError> {
+    Ok(serde_json::to_string_pretty(&options.settings)?)
+}
+
+fn check_settings(old: &Path, options: &AnnotateOptions) -> Result<(), ReplayError> {
+    let text = fs::read_to_string(old.join(SETTINGS)).unwrap_or_default();
+    let earlier: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();
+    let differs = |(key, value): (&String, &String)| (options.settings.get(key) != Some(value)).then(|| key.clone());
+    let mut other: Vec<String> = earlier.iter().filter_map(differs).collect();
+    // Ended before it could say with what it was begun: then it has no answers either.
+    if earlier.is_empty() {
+        return Ok(());
+    }
+    other.extend(options.settings.keys().filter(|k| !earlier.contains_key(*k)).cloned());
+    match other.is_empty() {
+        true => Ok(()),
+        false => Err(ReplayError::OtherSettings {
+            path: old.to_owned(),
+            settings: other.join(", "),
+        }),
+    }
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayError + '_ {
+    move |source| ReplayError::Bag(BagError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), ReplayError> {
+    fs::rename(from, to).map_err(io_error(from))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), ReplayError> {
+    fs::write(path, text).map_err(io_error(path))
+}
+
+fn remove_file(path: &Path) -> Result<(), ReplayError> {
+    fs::remove_file(path).map_err(io_error(path))
+}
+
+fn remove(folder: &Path) -> Result<(), ReplayError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,61 @@
+//! Two sets of answers to the same instructions: are they the same, pixel by pixel?
+
+use serde::Serialize;
+
+use super::{Recorded, ReplayError};
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Instructions that have a result in both.
+    pub compared: usize,
+    /// Of these: the same frame, status, words and masks.
+    pub equal: usize,
+    /// Those that differ, and in what.
+    pub different: Vec<String>,
+    /// Instructions with a result in one of them only.
+    pub alone: Vec<String>,
+}
+
+/// Compares the first results of every instruction.
+///
+/// # Errors
+/// A bag that cannot be read any longer.
+pub fn compare(one: &Recorded<'_>, other: &Recorded<'_>) -> Result<Comparison, ReplayError> {
+    let mut found = Comparison::default();
+    let mut ids: Vec<&str> = one.ids().chain(other.ids()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids {
+        let (Some(a), Some(b)) = (one.result(id)?, other.result(id)?) else {
+            found.alone.push(id.to_owned());
+            continue;
+        };
+        found.compared += 1;
+        let differs = [
+            ("frame", a.stamp != b.stamp),
+            ("status", a.status != b.status),
+            ("words", a.answer != b.answer),
+            ("masks", a.objects != b.objects),
+        ];
+        let differs: Vec<&str> = differs.iter().filter(|(_, d)| *d).map(|(w, _)| *w).collect();
+        match differs.is_empty() {
+            true => found.equal += 1,
+            false => found.different.push(format!("{id} ({})", differs.join(", "))),
+        }
+    }
+    Ok(found)
+}
+
+impl std::fmt::Display for Comparison {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} answers are equal", self.equal, self.compared)?;
+        if !self.different.is_empty() {
+            write!(f, "; different: {}", self.different.join(", "))?;
+        }
+        if !self.alone.is_empty() {
+            write!(f, "; in one of the bags only: {}", self.alone.join(", "))?;
+        }
+        Ok(())
+    }
+}

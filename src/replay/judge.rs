@@ -1,0 +1,269 @@
+//! Answers to a recording's instructions against what is true: one report, whether the engine answered or the node.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use image::GrayImage;
+use serde::Serialize;
+
+use super::recorded::Said;
+use super::timeline::{Moment, Shot};
+use super::truth::{Truth, Truths};
+use super::{Ask, Outcome, ReplayError};
+use crate::bag::{Bag, Status};
+use crate::eval::{Case, Delivery, Gallery, Latency, Report, Run, Tally};
+use crate::frames::Stamp;
+
+/// A report about a recording: the scores, and each instruction by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct BagReport {
+    #[serde(flatten)]
+    pub report: Report,
+    pub instructions: Vec<Row>,
+}
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    pub id: String,
+    pub instruction: String,
+    /// Of the frame it is about, nanoseconds; 0 where there was none.
+    pub stamp: i64,
+    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` without a result.
+    pub status: &'static str,
+    pub answer: String,
+    /// Why there is no answer.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// With the truth; `null` where none is known, or there is no answer. About an absent object: 1 without `[SEG]`.
+    pub iou: Option<f64>,
+    /// `null` without an answer.
+    pub latency_ms: Option<f64>,
+}
+
+/// Collects verdicts.
+pub struct Judge<'b> {
+    bag: &'b Bag,
+    truths: Option<Truths<'b>>,
+    gallery: Gallery,
+    shows: bool,
+    tally: Tally,
+    delivery: Delivery,
+    rows: Vec<Row>,
+    /// Instructions so far about the frame of a stamp.
+    about: HashMap<Stamp, usize>,
+}
+
+/// What an answer comes down to.
+struct Reply<'a> {
+    status: Option<Status>,
+    error: &'a str,
+    answer: &'a str,
+    mask: Option<GrayImage>,
+    latency: Latency<'a>,
+}
+
+impl<'b> Judge<'b> {
+    /// `shown`: cases of the gallery, 0 for none. Without `truths` answers are counted and not scored.
+    pub fn new(bag: &'b Bag, truths: Option<Truths<'b>>, shown: usize) -> Self {
+        Self {
+            bag,
+            truths,
+            gallery: Gallery::new(shown),
+            shows: shown > 0,
+            tally: Tally::default(),
+            delivery: Delivery::default(),
+            rows: Vec::new(),
+            about: HashMap::new(),
+        }
+    }
+
+    /// Takes an answer of the engine.
+    ///
+    /// # Errors
+    /// A truth that cannot be read or has another size than its frame.
+    pub fn computed(&mut self, shot: Option<&Shot>, outcome: &Outcome) -> Result<&Row, ReplayError> {
+        let stages: Vec<(&str, Duration)> = match &outcome.answer {
+            Ok(answer) => answer.timings.stages().map(|(s, t)| (s.name(), t)).collect(),
+            Err(_) => Vec::new(),
+        };
+        let latency = Latency {
+            total: outcome.total,
+            stages: &stages,
+        };
+        let reply = match &outcome.answer {
+            Ok(answer) => Reply {
+                status: Status::from_number(outcome.result().status),
+                error: "",
+                answer: &answer.text,
+                mask: outcome.mask(),
+                latency,
+            },
+            Err(refusal) => Reply {
+                status: Some(refusal.status),
+                error: &refusal.why,
+                answer: "",
+                mask: None,
+                latency,
+            },
+        };
+        self.add(&outcome.ask, shot, reply)
+    }
+
+    /// Takes what the node said, or that it said nothing.
+    ///
+    /// # Errors
+    /// As of [`Judge::computed`].
+    pub fn recorded(&mut self, moment: &Moment, said: Option<&Said>) -> Result<&Row, ReplayError> {
+        let shot = moment.shot.as_deref().ok();
+        let Some(said) = said else {
+            self.delivery.asked += 1;
+            self.delivery.dropped += 1;
+            self.count(shot.map_or(Stamp::default(), Shot::stamp));
+            return Ok(self.row(&moment.ask, shot, "dropped", "", "no result was recorded"));
+        };
+        if let Some(age) = said.frame_age {
+            self.delivery.add_age(age);
+        }
+        let stages: Vec<(&str, Duration)> =
+            said.stages.iter().map(|(s, t)| (s.as_str(), *t)).collect();
+        let shot_stamp = shot.map(Shot::stamp);
+        let same_frame = said.stamp == Stamp::default() || Some(said.stamp) == shot_stamp;
+        if !same_frame {
+            self.delivery.asked += 1;
+            self.delivery.other_frame += 1;
+            self.count(shot_stamp.unwrap_or_default());
+            return Ok(self.row(&moment.ask, shot, "other_frame", &said.answer, "answered about another frame"));
+        }
+        let size = match shot {
+            Some(shot) if !said.objects.is_empty() => {
+                let frame = shot.frame(self.bag).map_err(ReplayError::Picture)?;
+                (frame.width(), frame.height())
+            }
+            _ => (0, 0),
+        };
+        let reply = Reply {
+            status: said.status,
+            error: &said.error,
+            answer: &said.answer,
+            mask: said.mask(size.0, size.1).filter(|_| !said.objects.is_empty()),
+            latency: Latency {
+                total: said.latency,
+                stages: &stages,
+            },
+        };
+        self.add(&moment.ask, shot, reply)
+    }
+
+    /// Which instruction about that frame this is, from 0.
+    fn count(&mut self, stamp: Stamp) -> usize {
+        let about = self.about.entry(stamp).or_default();
+        *about += 1;
+        *about - 1
+    }
+
+    fn add(&mut self, ask: &Ask, shot: Option<&Shot>, reply: Reply<'_>) -> Result<&Row, ReplayError> {
+        let stamp = shot.map_or(Stamp::default(), Shot::stamp);
+        let nth = self.count(stamp);
+        let delivery = &mut self.delivery;
+        delivery.asked += 1;
+        let (answered, status) = match reply.status {
+            Some(Status::Segmented) => (true, "segmented"),
+            Some(Status::TextOnly) => (true, "text_only"),
+            Some(Status::EmptyMask) => (true, "empty_mask"),
+            Some(Status::NoImage) => (false, "no_image"),
+            Some(Status::Overloaded) => (false, "overloaded"),
+            Some(Status::Cancelled) => (false, "cancelled"),
+            Some(Status::Error) | None => (false, "error"),
+        };
+        match status {
+            _ if answered => delivery.answered += 1,
+            "no_image" => delivery.no_image += 1,
+            "overloaded" => delivery.overloaded += 1,
+            "cancelled" => delivery.cancelled += 1,
+            _ => delivery.failed += 1,
+        }
+        if !answered {
+            return Ok(self.row(ask, shot, status, "", reply.error));
+        }
+        let truth = match (&self.truths, shot) {
+            (Some(truths), Some(_)) => truths.about(stamp, nth)?,
+            _ => None,
+        };
+        let mut iou = None;
+        match truth {
+            None => self.delivery.without_truth += usize::from(self.truths.is_some()),
+            Some(truth) => {
+                let kind = ask.kind();
+                let truth = match &truth {
+                    Truth::There(mask) => Some(mask),
+                    Truth::Absent => None,
+                };
+                let case = Case {
+                    name: &ask.id,
+                    kind: &kind,
+                    history: &[],
+                    instruction: &ask.text,
+                    answer: reply.answer,
+                    truth,
+                    predicted: reply.mask.as_ref(),
+                    emitted: reply.answer.matches("[SEG]").count(),
+                    expected: usize::from(truth.is_some()),
+                    names_right: None,
+                    latency: reply.latency,
+                };
+                let verdict = self.tally.add(&case)?;
+                iou = Some(verdict.iou);
+                if let Some(shot) = shot.filter(|_| self.shows) {
+                    let frame = shot.frame(self.bag).map_err(ReplayError::Picture)?;
+                    self.gallery.offer(&case, &verdict, frame.pixels())?;
+                }
+            }
+        }
+        let latency = reply.latency.total.as_secs_f64() * 1e3;
+        self.row(ask, shot, status, reply.answer, "");
+        let row = self.rows.last_mut().map(|row| {
+            (row.iou, row.latency_ms) = (iou, Some(latency));
+            &*row
+        });
+        row.ok_or(ReplayError::Picture("nothing was judged".to_owned()))
+    }
+
+    fn row(
+        &mut self,
+        ask: &Ask,
+        shot: Option<&Shot>,
+        status: &'static str,
+        answer: &str,
+        error: &str,
+    ) -> &Row {
+        let at = self.rows.len();
+        self.rows.push(Row {
+            id: ask.id.clone(),
+            instruction: ask.text.clone(),
+            stamp: shot.map_or(0, |shot| shot.stamp().0),
+            status,
+            answer: answer.to_owned(),
+            error: error.to_owned(),
+            iou: None,
+            latency_ms: None,
+        });
+        &self.rows[at]
+    }
+
+    /// Results of instructions that the recording does not have.
+    pub fn unasked(&mut self, count: usize) {
+        self.delivery.unasked = count;
+    }
+
+    /// The report, and its pictures.
+    pub fn finish(self, run: Run) -> (BagReport, Gallery) {
+        let mut report = self.tally.report(run);
+        report.delivery = Some(self.delivery);
+        let report = BagReport {
+            report,
+            instructions: self.rows,
+        };
+        (report, self.gallery)
+    }
+}

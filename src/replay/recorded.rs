@@ -1,0 +1,275 @@
+//! What the node answered while a recording was played: its results, as they were recorded.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use image::GrayImage;
+
+use super::masks::first_channel;
+use super::ReplayError;
+use crate::bag::{
+    Bag, Clock, Image, Instruction, Message, RawMessage, ReasoningResult, Selection, Status,
+};
+use crate::frames::Stamp;
+use crate::image::{paste_mask, Roi};
+
+/// The recorded results of one node.
+pub struct Recorded<'b> {
+    bag: &'b Bag,
+    topic: String,
+    /// Places of the results, by instruction, in the order they came.
+    results: HashMap<String, Vec<Place>>,
+    /// When instructions were heard, by id.
+    heard: HashMap<String, u64>,
+    clock: SimClock,
+    count: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    at: u64,
+    nth: usize,
+}
+
+/// A result of the node.
+pub struct Said {
+    pub status: Option<Status>,
+    pub error: String,
+    pub answer: String,
+    /// Of the frame it is about; zero where there was none.
+    pub stamp: Stamp,
+    /// Each object's mask, cropped, with its place in the frame.
+    pub objects: Vec<(Roi, GrayImage)>,
+    /// From the instruction's arrival to the result's; the node's own total where the instruction was not recorded.
+    pub latency: Duration,
+    /// How old the frame was when the result came, on the robot's clock.
+    pub frame_age: Option<Duration>,
+    pub stages: Vec<(String, Duration)>,
+}
+
+impl<'b> Recorded<'b> {
+    /// `topic`: with the results; `None` for the only one of their type.
+    ///
+    /// # Errors
+    /// A topic that is not there, none or several to choose from, a bag that cannot be read.
+    pub fn open(bag: &'b Bag, topic: Option<&str>) -> Result<Self, ReplayError> {
+        let topic = result_topic(bag, topic)?;
+        let mut recorded = Self {
+            bag,
+            results: HashMap::new(),
+            heard: HashMap::new(),
+            clock: SimClock::read(bag)?,
+            count: 0,
+            topic: topic.clone(),
+        };
+        let mut times: HashMap<u64, usize> = HashMap::new();
+        for message in bag.messages(&Selection::all().topics([&topic]))? {
+            let message = message?;
+            let result: ReasoningResult<'_> = bag.decode(&message)?;
+            let nth = times.entry(message.log_time).or_default();
+            let place = Place {
+                at: message.log_time,
+                nth: *nth,
+            };
+            *nth += 1;
+            let places = recorded.results.entry(result.instruction_id).or_default();
+            places.push(place);
+            recorded.count += 1;
+        }
+        recorded.hear()?;
+        Ok(recorded)
+    }
+
+    /// Reads when instructions came, where they were recorded beside the results.
+    fn hear(&mut self) -> Result<(), ReplayError> {
+        let is_instruction = |ros_type: &str| super::INSTRUCTION_TYPES.contains(&ros_type);
+        let topics = self.bag.topics().iter();
+        let topics: Vec<&str> = topics
+            .filter(|t| is_instruction(&t.ros_type) && !t.name.ends_with("/answer"))
+            .map(|t| t.name.as_str())
+            .collect();
+        let mut number = 0u64;
+        for message in self.bag.messages(&Selection::all().topics(topics))? {
+            let message = message?;
+            number += 1;
+            let id = match self.bag.decode::<Instruction>(&message) {
+                Ok(instruction) if !instruction.id.is_empty() => instruction.id,
+                _ => number.to_string(),
+            };
+            self.heard.entry(id).or_insert(message.log_time);
+        }
+        Ok(())
+    }
+
+    /// Results there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Ids that have a result.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.results.keys().map(String::as_str)
+    }
+
+    /// The first result of an instruction.
+    ///
+    /// # Errors
+    /// A bag that cannot be read any longer.
+    pub fn result(&self, id: &str) -> Result<Option<Said>, ReplayError> {
+        let Some(place) = self.results.get(id).and_then(|places| places.first()) else {
+            return Ok(None);
+        };
+        let at = place.at;
+        let wanted = Selection::all().topics([&self.topic]).from(at).until(at + 1);
+        let Some(message) = self.bag.messages(&wanted)?.nth(place.nth) else {
+            return Ok(None);
+        };
+        let message = message?;
+        self.said(id, &message).map(Some)
+    }
+
+    fn said(&self, id: &str, message: &RawMessage) -> Result<Said, ReplayError> {
+        let result: ReasoningResult<'_> = self.bag.decode(message)?;
+        let stamp = Stamp(result.header.stamp.nanoseconds());
+        let stages: Vec<(String, Duration)> = result
+            .timings
+            .iter()
+            .map(|time| (time.stage.clone(), seconds(time.seconds)))
+            .collect();
+        let total = stages.iter().find(|(stage, _)| stage == "total");
+        let own = total.map_or(Duration::ZERO, |(_, time)| *time);
+        let heard = self.heard.get(id).filter(|heard| **heard <= message.log_time);
+        let mut objects = Vec::new();
+        for object in &result.objects {
+            let roi = Roi {
+                x: object.roi.x_offset,
+                y: object.roi.y_offset,
+                width: object.roi.width,
+                height: object.roi.height,
+            };
+            objects.push((roi, first_channel(&object.mask)?));
+        }
+        let now = self.clock.at(message.log_time);
+        let age = now.0.checked_sub(stamp.0).and_then(|age| u64::try_from(age).ok());
+        Ok(Said {
+            status: Status::from_number(result.status),
+            error: result.error,
+            answer: result.answer,
+            latency: heard.map_or(own, |heard| Duration::from_nanos(message.log_time - heard)),
+            frame_age: age
+                .filter(|_| stamp != Stamp::default())
+                .map(Duration::from_nanos),
+            stages: stages.into_iter().filter(|(s, _)| s != "total").collect(),
+            stamp,
+            objects,
+        })
+    }
+}
+
+impl Said {
+    /// The union of its masks in a frame of that size; `None` where it names no object.
+    pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
+        let named = matches!(self.status, Some(Status::Segmented | Status::EmptyMask));
+        named.then(|| {
+            let mut whole = GrayImage::new(width, height);
+            for (roi, mask) in &self.objects {
+                paste_mask(&mut whole, *roi, mask);
+            }
+            whole
+        })
+    }
+}
+
+fn seconds(seconds: f32) -> Duration {
+    Duration::try_from_secs_f32(seconds).unwrap_or_default()
+}
+
+/// The topic with results: the one named, or the only one of their type.
+///
+/// # Errors
+/// A topic that is not there or carries something else; none or several to choose from.
+pub fn result_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, ReplayError> {
+    let ros_type = <ReasoningResult<'_> as Message>::ROS_TYPE;
+    if let Some(name) = wanted {
+        let topic = bag.topic(name)?;
+        return match topic.ros_type == ros_type {
+            true => Ok(name.to_owned()),
+            false => Err(ReplayError::WrongType {
+                topic: name.to_owned(),
+                ros_type: topic.ros_type.clone(),
+                accepted: ros_type.to_owned(),
+            }),
+        };
+    }
+    let topics = bag.topics().iter().filter(|t| t.ros_type == ros_type);
+    let found: Vec<String> = topics.map(|topic| topic.name.clone()).collect();
+    match &found[..] {
+        [only] => Ok(only.clone()),
+        _ => Err(ReplayError::Choose {
+            what: "a topic with results (lisa_ros/msg/ReasoningResult)",
+            found,
+            option: "--result-topic",
+        }),
+    }
+}
+
+/// The robot's time at a moment of the recording: `/clock`'s where it was recorded, or else the recorder's own.
+struct SimClock {
+    /// Log time and simulated time, in order.
+    ticks: Vec<(u64, i64)>,
+}
+
+impl SimClock {
+    fn read(bag: &Bag) -> Result<Self, ReplayError> {
+        let ros_type = <Clock as Message>::ROS_TYPE;
+        let clock = bag.topics().iter().find(|t| t.ros_type == ros_type);
+        let mut ticks = Vec::new();
+        if let Some(clock) = clock {
+            for message in bag.messages(&Selection::all().topics([&clock.name]))? {
+                let message = message?;
+                let clock: Clock = bag.decode(&message)?;
+                ticks.push((message.log_time, clock.clock.nanoseconds()));
+            }
+        }
+        Ok(Self { ticks })
+    }
+
+    /// Between two ticks in proportion, after the last as the last two went on.
+    fn at(&self, log_time: u64) -> Stamp {
+        let after = self.ticks.partition_point(|(at, _)| *at <= log_time);
+        let pair = match after {
+            0 => self.ticks.get(..2),
+            after if after >= self.ticks.len() => self.ticks.get(self.ticks.len().saturating_sub(2)..),
+            after => self.ticks.get(after - 1..=after),
+        };
+        match pair {
+            Some(&[(t0, s0), (t1, s1)]) if t1 > t0 => {
+                let share = (log_time as f64 - t0 as f64) / (t1 - t0) as f64;
+                Stamp(s0 + (share * (s1 - s0) as f64) as i64)
+            }
+            _ => match self.ticks.first() {
+                Some((_, simulated)) => Stamp(*simulated),
+                None => Stamp(i64::try_from(log_time).unwrap_or(i64::MAX)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simulated_time_goes_on_between_and_after_the_ticks() {
+        let clock = SimClock {
+            ticks: vec![(1000, 50_000), (2000, 54_000), (3000, 58_000)],
+        };
+        assert_eq!(clock.at(1500), Stamp(52_000));
+        assert_eq!(clock.at(2000), Stamp(54_000));
+        assert_eq!(clock.at(3500), Stamp(60_000));
+        assert_eq!(clock.at(500), Stamp(48_000));
+        assert_eq!(SimClock { ticks: vec![] }.at(7), Stamp(7));
+        let once = SimClock { ticks: vec![(1, 9)] };
+        assert_eq!(once.at(7), Stamp(9));
+    }
+}

@@ -1,0 +1,71 @@
+//! Recordings on a ROS 2 graph: playing a bag, recording one. Serialized messages go through as they are.
+//!
+//! `ros2 bag` does more; these are here because a ROS 2 without it is common on small machines, and because an evaluation
+//! needs them to be there.
+
+mod player;
+mod qos;
+mod recorder;
+
+pub use player::{play, PlayOptions, Played};
+pub use recorder::{record, RecordOptions, Wanted};
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use super::node::context;
+use crate::bag::BagError;
+
+/// Why a bag was not played, or none recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    #[error("{0}")]
+    Start(String),
+    #[error("ROS refused: {0}")]
+    Ros(#[from] r2r::Error),
+    #[error("the operating system refused: {0}")]
+    Os(#[from] std::io::Error),
+    #[error("{bag} has no message to play{topics}")]
+    Nothing { bag: String, topics: String },
+    #[error("nobody listens to {topic} after {seconds} s ({found} of {wanted}); is the node running, and in the same ROS_DOMAIN_ID?")]
+    Alone {
+        topic: String,
+        seconds: f64,
+        found: usize,
+        wanted: usize,
+    },
+    #[error("the signal handler was refused: {0}")]
+    Signals(String),
+}
+
+/// How often the process was asked to end.
+#[derive(Clone, Default)]
+pub struct StopCount(Arc<AtomicUsize>);
+
+impl StopCount {
+    /// Counts SIGINT and SIGTERM from here on, instead of ending the process.
+    ///
+    /// # Errors
+    /// [`RecordingError::Signals`], where a handler is refused.
+    pub fn listen() -> Result<Self, RecordingError> {
+        let count = Self::default();
+        let counted = count.clone();
+        ctrlc::set_handler(move || {
+            counted.0.fetch_add(1, Ordering::Relaxed);
+        })
+        .map_err(|e| RecordingError::Signals(e.to_string()))?;
+        Ok(count)
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A node of this process under that name.
+fn node(name: &str) -> Result<r2r::Node, RecordingError> {
+    let context = context().map_err(|e| RecordingError::Start(e.to_string()))?;
+    Ok(r2r::Node::create(context, name, "")?)
+}

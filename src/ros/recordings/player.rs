@@ -1,0 +1,340 @@
+//! A bag, published as it was recorded: the same bytes, the same distances in time, the same quality of service.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{sync_channel, Receiver};
+use std::time::{Duration, Instant};
+
+use r2r::rosgraph_msgs::msg::Clock;
+use r2r::{Node, Publisher, PublisherUntyped, QosProfile};
+
+use super::qos::offered;
+use super::{node, RecordingError, StopCount};
+use crate::bag::{Bag, BagError, RawMessage, Selection};
+use crate::frames::Stamp;
+use crate::ros::clock::time;
+
+/// How a bag is played.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlayOptions {
+    pub bag: PathBuf,
+    /// Recorded seconds a second, above 0.
+    pub rate: f64,
+    /// From the beginning again, until it is stopped.
+    pub repeat: bool,
+    /// Publish the recording's time on `/clock`, so many times a second.
+    pub clock_hz: Option<f64>,
+    /// Skip so many seconds of the recording.
+    pub start_s: f64,
+    /// Play so many seconds of it; `None`: all.
+    pub duration_s: Option<f64>,
+    /// Only these topics; all where it is empty.
+    pub topics: Vec<String>,
+    /// Begin once each of these topics has so many subscribers.
+    pub wait_for: Vec<(String, usize)>,
+    /// And give up after so many seconds.
+    pub wait_s: f64,
+}
+
+/// What was played.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    pub messages: u64,
+    pub topics: usize,
+    /// Messages that could not be read.
+    pub unread: u64,
+    /// How late the latest message was.
+    pub latest: Duration,
+    /// Whether a signal ended it.
+    pub stopped: bool,
+}
+
+/// Messages that are read ahead: their bytes are mapped, or unpacked by then.
+const AHEAD: usize = 32;
+/// The middleware gets this long to hand out the last messages.
+const LAST: Duration = Duration::from_millis(500);
+/// The longest sleep between two looks at signals.
+const NAP: Duration = Duration::from_millis(50);
+
+/// Plays a bag to its end, or until a signal.
+///
+/// # Errors
+/// [`RecordingError`]: a bag that cannot be read, nothing to play, nobody who listens.
+pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<Played, RecordingError> {
+    let bag = Bag::open(&options.bag)?;
+    for note in bag.notes() {
+        tracing::warn!("{note}");
+    }
+    for topic in &options.topics {
+        bag.topic(topic)?;
+    }
+    let mut player = Player::create(&bag, options)?;
+    player.wait(options, stop)?;
+    loop {
+        let messages = read_ahead(&options.bag, player.selection(&bag, options))?;
+        player.run(&messages, options, stop);
+        if !options.repeat || player.played.stopped {
+            break;
+        }
+    }
+    let until = Instant::now() + LAST;
+    while Instant::now() < until && stop.get() < 2 {
+        player.node.spin_once(Duration::from_millis(10));
+    }
+    Ok(player.played)
+}
+
+struct Player {
+    node: Node,
+    /// By the bag's numbers of topics.
+    publishers: HashMap<usize, PublisherUntyped>,
+    names: HashMap<String, usize>,
+    clock: Option<(Publisher<Clock>, Duration)>,
+    /// Of the recording, nanoseconds: its first moment that is played.
+    from: u64,
+    played: Played,
+}
+
+impl Player {
+    fn create(bag: &Bag, options: &PlayOptions) -> Result<Self, RecordingError> {
+        let mut node = node("lisa_bag_player")?;
+        let mut publishers = HashMap::new();
+        let mut names = HashMap::new();
+        for (number, topic) in bag.topics().iter().enumerate() {
+            let wanted = options.topics.is_empty() || options.topics.contains(&topic.name);
+            // Two clocks would contradict each other.
+            let own_clock = options.clock_hz.is_some() && topic.name == "/clock";
+            if !wanted || own_clock || topic.messages == 0 {
+                continue;
+            }
+            let qos = offered(&topic.qos);
+            match node.create_publisher_untyped(&topic.name, &topic.ros_type, qos) {
+                Ok(publisher) => {
+                    publishers.insert(number, publisher);
+                    names.insert(topic.name.clone(), number);
+                }
+                Err(error) => tracing::warn!(
+                    "{} is not played: its type {} is not built in ({error})",
+                    topic.name,
+                    topic.ros_type
+                ),
+            }
+        }
+        let clock = match options.clock_hz {
+            Some(hz) => {
+                let publisher = node.create_publisher("/clock", QosProfile::default())?;
+                Some((publisher, Duration::from_secs_f64(1.0 / hz)))
+            }
+            None => None,
+        };
+        let begin = bag.span().map_or(0, |(first, _)| first);
+        let played = Played {
+            topics: publishers.len(),
+            ..Played::default()
+        };
+        let player = Self {
+            node,
+            publishers,
+            names,
+            clock,
+            from: begin.saturating_add(nanoseconds(options.start_s)),
+            played,
+        };
+        let selection = player.selection(bag, options);
+        if player.publishers.is_empty() || bag.messages(&selection)?.next().is_none() {
+            return Err(RecordingError::Nothing {
+                bag: options.bag.display().to_string(),
+                topics: match options.start_s > 0.0 {
+                    true => format!(" after {} s", options.start_s),
+                    false => String::new(),
+                },
+            });
+        }
+        Ok(player)
+    }
+
+    fn selection(&self, bag: &Bag, options: &PlayOptions) -> Selection {
+        let topics = self.publishers.keys().filter_map(|n| bag.topics().get(*n));
+        let selection = Selection::all()
+            .topics(topics.map(|topic| topic.name.clone()))
+            .from(self.from);
+        match options.duration_s {
+            Some(seconds) => selection.until(self.from.saturating_add(nanoseconds(seconds))),
+            None => selection,
+        }
+    }
+
+    /// Until those that shall hear the recording are there.
+    fn wait(&mut self, options: &PlayOptions, stop: &StopCount) -> Result<(), RecordingError> {
+        let until = Instant::now() + Duration::from_secs_f64(options.wait_s);
+        for (topic, wanted) in &options.wait_for {
+            let Some(publisher) = self.names.get(topic).and_then(|n| self.publishers.get(n)) else {
+                return Err(BagError::Topic {
+                    topic: topic.clone(),
+                    known: self.names.keys().cloned().collect(),
+                }
+                .into());
+            };
+            loop {
+                let found = publisher.get_inter_process_subscription_count()?;
+                if found >= *wanted || stop.get() > 0 {
+                    break;
+                }
+                if Instant::now() > until {
+                    return Err(RecordingError::Alone {
+                        topic: topic.clone(),
+                        seconds: options.wait_s,
+                        found,
+                        wanted: *wanted,
+                    });
+                }
+                self.node.spin_once(NAP);
+            }
+        }
+        Ok(())
+    }
+
+    /// Plays what is read ahead, once.
+    fn run(
+        &mut self,
+        messages: &Receiver<Result<RawMessage, BagError>>,
+        options: &PlayOptions,
+        stop: &StopCount,
+    ) {
+        let mut pace = Pace {
+            begun: Instant::now(),
+            from: self.from,
+            rate: options.rate,
+            tick: 0,
+        };
+        for message in messages {
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => {
+                    self.played.unread += 1;
+                    tracing::warn!("{error}");
+                    continue;
+                }
+            };
+            let due = pace.due(message.log_time);
+            self.sleep_until(due, &mut pace, stop);
+            if stop.get() > 0 {
+                self.played.stopped = true;
+                return;
+            }
+            self.played.latest = self.played.latest.max(due.elapsed());
+            if let Some(publisher) = self.publishers.get(&message.topic) {
+                match publisher.publish_raw(&message.data) {
+                    Ok(()) => self.played.messages += 1,
+                    Err(error) => tracing::error!("a message could not be published: {error}"),
+                }
+            }
+        }
+        // A repetition begins when the recording has ended, and not with its last message.
+        if let Some(seconds) = options.duration_s {
+            let end = self.from.saturating_add(nanoseconds(seconds));
+            self.sleep_until(pace.due(end), &mut pace, stop);
+        }
+        self.played.stopped = stop.get() > 0;
+    }
+
+    fn sleep_until(&mut self, due: Instant, pace: &mut Pace, stop: &StopCount) {
+        while stop.get() == 0 {
+            let now = Instant::now();
+            if let Some((publisher, period)) = &self.clock {
+                let next = pace.begun + *period * pace.tick;
+                if now >= next {
+                    // Ticks that were missed are not made up for.
+                    let ticks = now.duration_since(pace.begun).as_secs_f64() / period.as_secs_f64();
+                    pace.tick = ticks as u32 + 1;
+                    let clock = Clock {
+                        clock: time(pace.at(now)),
+                    };
+                    if let Err(error) = publisher.publish(&clock) {
+                        tracing::error!("/clock could not be published: {error}");
+                    }
+                    continue;
+                }
+                if next < due {
+                    std::thread::sleep(next.duration_since(now).min(NAP));
+                    continue;
+                }
+            }
+            if now >= due {
+                return;
+            }
+            std::thread::sleep(due.duration_since(now).min(NAP));
+        }
+    }
+}
+
+/// The recording's time against the machine's.
+struct Pace {
+    begun: Instant,
+    from: u64,
+    rate: f64,
+    /// Number of the next message on `/clock`.
+    tick: u32,
+}
+
+impl Pace {
+    fn due(&self, log_time: u64) -> Instant {
+        let recorded = Duration::from_nanos(log_time.saturating_sub(self.from));
+        self.begun + recorded.div_f64(self.rate)
+    }
+
+    fn at(&self, now: Instant) -> Stamp {
+        let recorded = now.duration_since(self.begun).mul_f64(self.rate);
+        let at = self.from.saturating_add(recorded.as_nanos() as u64);
+        Stamp(i64::try_from(at).unwrap_or(i64::MAX))
+    }
+}
+
+fn nanoseconds(seconds: f64) -> u64 {
+    (seconds.max(0.0) * 1e9) as u64
+}
+
+/// Reads the bag on a thread of its own, so that a chunk that has to be unpacked delays nobody.
+fn read_ahead(
+    path: &std::path::Path,
+    selection: Selection,
+) -> Result<Receiver<Result<RawMessage, BagError>>, RecordingError> {
+    let (sender, receiver) = sync_channel(AHEAD);
+    let path = path.to_owned();
+    std::thread::Builder::new()
+        .name("bag-read".to_owned())
+        .spawn(move || {
+            let messages = Bag::open(&path).and_then(|bag| bag.messages(&selection));
+            match messages {
+                Ok(messages) => {
+                    for message in messages {
+                        // The player has gone.
+                        if sender.send(message).is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => drop(sender.send(Err(error))),
+            }
+        })?;
+    Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_shortens_the_distances() {
+        let pace = Pace {
+            begun: Instant::now(),
+            from: 1_000_000_000,
+            rate: 4.0,
+            tick: 0,
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(pace.due(5_000_000_000), pace.begun + second);
+        assert_eq!(pace.due(0), pace.begun);
+        assert_eq!(pace.at(pace.begun + second), Stamp(5_000_000_000));
+    }
+}

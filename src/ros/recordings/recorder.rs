@@ -1,0 +1,173 @@
+//! Topics of a ROS 2 graph into a bag.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use r2r::qos::ReliabilityPolicy;
+use r2r::{Node, QosProfile};
+
+use super::qos::asked;
+use super::{node, RecordingError, StopCount};
+use crate::bag::{
+    BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId, WriterOptions,
+};
+use crate::ros::spin::{drain, inlet, Inlet};
+
+/// What is recorded, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordOptions {
+    pub topics: Vec<Wanted>,
+    /// The bag to write; must not exist.
+    pub out: PathBuf,
+    /// After the first signal: until nothing has come for so long.
+    pub drain: Duration,
+}
+
+/// A topic to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// With its namespace, e.g. `/lisa/result`.
+    pub name: String,
+    /// e.g. `lisa_ros/msg/ReasoningResult`: subscribed to at once, and reliably. `None`: when somebody publishes it, and as
+    /// reliably as they do.
+    pub ros_type: Option<String>,
+}
+
+const SPIN: Duration = Duration::from_millis(20);
+/// Between two looks for publishers.
+const LOOK: Duration = Duration::from_millis(200);
+
+struct Heard {
+    topic: TopicId,
+    messages: Inlet<Vec<u8>>,
+}
+
+struct Recorder {
+    node: Node,
+    writer: BagWriter,
+    heard: Vec<Heard>,
+    messages: u64,
+    last: Instant,
+}
+
+/// Records until a signal comes and nothing more does; a second signal ends it at once. Returns the number of messages.
+///
+/// # Errors
+/// [`RecordingError`]: a bag that exists or cannot be written, a type that is not built in.
+pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, RecordingError> {
+    let writer = BagWriter::create(
+        &options.out,
+        WriterOptions {
+            compression: Compression::Chunk(ChunkCompression::Zstd),
+            ..WriterOptions::default()
+        },
+    )?;
+    let mut recorder = Recorder {
+        node: node("lisa_bag_recorder")?,
+        writer,
+        heard: Vec::new(),
+        messages: 0,
+        last: Instant::now(),
+    };
+    let mut unseen = Vec::new();
+    for wanted in &options.topics {
+        match &wanted.ros_type {
+            Some(ros_type) => recorder.hear(&wanted.name, ros_type, QosProfile::default())?,
+            None => unseen.push(wanted.name.clone()),
+        }
+    }
+    tracing::info!("recording into {}; Ctrl-C ends", options.out.display());
+    let (mut looked, mut asked_to_stop) = (None::<Instant>, None);
+    loop {
+        recorder.node.spin_once(SPIN);
+        recorder.take()?;
+        if looked.is_none_or(|at| at.elapsed() >= LOOK) {
+            recorder.look(&mut unseen)?;
+            looked = Some(Instant::now());
+        }
+        match (stop.get(), asked_to_stop) {
+            (0, _) => {}
+            (1, None) => asked_to_stop = Some(Instant::now()),
+            (1, Some(at)) => {
+                if recorder.last.max(at).elapsed() >= options.drain {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    for name in unseen {
+        tracing::warn!("{name} was never published");
+    }
+    recorder.writer.finish()?;
+    Ok(recorder.messages)
+}
+
+impl Recorder {
+    fn hear(&mut self, name: &str, ros_type: &str, qos: QosProfile) -> Result<(), RecordingError> {
+        let topic = self.writer.add_topic(NewTopic {
+            name: name.to_owned(),
+            ros_type: ros_type.to_owned(),
+            qos: vec![asked(&qos)],
+            definition: None,
+            type_hash: None,
+        })?;
+        let messages = inlet(self.node.subscribe_raw(name, ros_type, qos)?);
+        self.heard.push(Heard { topic, messages });
+        Ok(())
+    }
+
+    /// Takes what has come, with the time it came.
+    fn take(&mut self) -> Result<(), RecordingError> {
+        let mut failed = None;
+        for heard in &mut self.heard {
+            let (writer, topic) = (&mut self.writer, heard.topic);
+            let (count, last) = (&mut self.messages, &mut self.last);
+            drain(&mut heard.messages, |data| {
+                let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+                let now = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+                match writer.write(topic, now, &data) {
+                    Ok(()) => *count += 1,
+                    Err(error) => failed = Some(error),
+                }
+                *last = Instant::now();
+            });
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Subscribes to what is published by now.
+    fn look(&mut self, unseen: &mut Vec<String>) -> Result<(), RecordingError> {
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        for name in std::mem::take(unseen) {
+            let publishers = self.node.get_publishers_info_by_topic(&name, false)?;
+            let Some(first) = publishers.first() else {
+                unseen.push(name);
+                continue;
+            };
+            let reliable = |qos: &QosProfile| qos.reliability == ReliabilityPolicy::Reliable;
+            let qos = match publishers.iter().all(|p| reliable(&p.qos_profile)) {
+                true => QosProfile::default(),
+                false => QosProfile::sensor_data(),
+            };
+            match self.hear(&name, &first.topic_type, qos) {
+                Ok(()) => tracing::info!("recording {name}"),
+                // One topic that cannot be recorded is no reason to lose the others.
+                Err(RecordingError::Bag(error @ BagError::Definition { .. })) => {
+                    tracing::error!("{name} is not recorded: {error}");
+                }
+                Err(RecordingError::Ros(error)) => tracing::error!(
+                    "{name} is not recorded: its type {} is not built in ({error})",
+                    first.topic_type
+                ),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
