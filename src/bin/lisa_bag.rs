@@ -13,7 +13,12 @@ use lisa::ros::recordings::{
 
 /// Play and record bags on a ROS 2 graph.
 #[derive(Parser)]
-#[command(name = "lisa_bag", bin_name = "lisa bag", version, max_term_width = 100)]
+#[command(
+    name = "lisa_bag",
+    bin_name = "lisa bag",
+    version,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

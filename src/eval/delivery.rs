@@ -63,7 +63,12 @@ impl Delivery {
         lines.extend(counts.map(|(name, n)| (name, n.to_string())));
         if let Some(age) = &self.frame_age_ms {
             let ms = super::report::duration;
-            let ages = format!("p50 {}, p90 {}, p99 {}", ms(age.p50), ms(age.p90), ms(age.p99));
+            let ages = format!(
+                "p50 {}, p90 {}, p99 {}",
+                ms(age.p50),
+                ms(age.p90),
+                ms(age.p99)
+            );
             lines.push(("age of the frame", ages));
         }
         lines
@@ -98,11 +103,19 @@ mod tests {
             dropped: 1,
             ..Delivery::default()
         };
-        assert_eq!(delivery.to_string(), "3 instructions, 2 answered, 1 dropped");
+        assert_eq!(
+            delivery.to_string(),
+            "3 instructions, 2 answered, 1 dropped"
+        );
         delivery.add_age(Duration::from_millis(120));
-        assert!(delivery.to_string().ends_with("age of the frame: p50 120 ms, p90 120 ms, p99 120 ms"));
+        assert!(delivery
+            .to_string()
+            .ends_with("age of the frame: p50 120 ms, p90 120 ms, p99 120 ms"));
         let json = serde_json::to_value(&delivery).unwrap();
-        assert_eq!((&json["dropped"], &json["overloaded"]), (&1.into(), &0.into()));
+        assert_eq!(
+            (&json["dropped"], &json["overloaded"]),
+            (&1.into(), &0.into())
+        );
         assert!(json.get("ages").is_none());
     }
 }

@@ -62,11 +62,7 @@ impl<'b> Annotator<'b> {
     /// # Errors
     /// [`BagError::Exists`] where the bag is complete already, [`ReplayError::OtherSettings`],
     /// [`BagError`] where a file cannot be read or written.
-    pub fn begin(
-        bag: &'b Bag,
-        out: &Path,
-        options: AnnotateOptions,
-    ) -> Result<Self, ReplayError> {
+    pub fn begin(bag: &'b Bag, out: &Path, options: AnnotateOptions) -> Result<Self, ReplayError> {
         if out.exists() {
             return Err(BagError::Exists {
                 path: out.to_owned(),
@@ -129,7 +125,11 @@ impl<'b> Annotator<'b> {
             };
             let is_result = topic.ros_type == <ReasoningResult<'_> as Message>::ROS_TYPE;
             let finished = match is_result {
-                true => Some(earlier.decode::<ReasoningResult<'_>>(&message)?.instruction_id),
+                true => Some(
+                    earlier
+                        .decode::<ReasoningResult<'_>>(&message)?
+                        .instruction_id,
+                ),
                 false => None,
             };
             let asked = message.publish_time;
@@ -214,10 +214,7 @@ fn beside(out: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn create(
-    part: &Path,
-    options: &AnnotateOptions,
-) -> Result<(BagWriter, Topics), ReplayError> {
+fn create(part: &Path, options: &AnnotateOptions) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
     let name = |topic: &str| format!("{}/{topic}", options.namespace.trim_end_matches('/'));
     // As the node offers them.
@@ -226,8 +223,7 @@ fn create(
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(name("overlay/compressed")).qos(qos()))
     };
     let topics = Topics {
-        result: writer
-            .add_topic(NewTopic::of::<ReasoningResult<'_>>(name("result")).qos(qos()))?,
+        result: writer.add_topic(NewTopic::of::<ReasoningResult<'_>>(name("result")).qos(qos()))?,
         mask: writer.add_topic(NewTopic::of::<Image<'_>>(name("mask")).qos(qos()))?,
         answer: writer.add_topic(NewTopic::of::<StringMessage>(name("answer")).qos(qos()))?,
         overlay: match options.overlay_alpha {
@@ -263,7 +259,12 @@ fn overlay_of(outcome: &Outcome, alpha: f32) -> Option<RgbImage> {
         instruction: outcome.ask.text.clone(),
         answer: answer.text.clone(),
     };
-    Some(draw_overlay(frame.pixels(), &objects, Some(&caption), alpha))
+    Some(draw_overlay(
+        frame.pixels(),
+        &objects,
+        Some(&caption),
+        alpha,
+    ))
 }
 
 /// Both bags' messages in one, in the order of their log times.
@@ -315,13 +316,21 @@ fn settings_json(options: &AnnotateOptions) -> Result<String, ReplayError> {
 fn check_settings(old: &Path, options: &AnnotateOptions) -> Result<(), ReplayError> {
     let text = fs::read_to_string(old.join(SETTINGS)).unwrap_or_default();
     let earlier: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();
-    let differs = |(key, value): (&String, &String)| (options.settings.get(key) != Some(value)).then(|| key.clone());
+    let differs = |(key, value): (&String, &String)| {
+        (options.settings.get(key) != Some(value)).then(|| key.clone())
+    };
     let mut other: Vec<String> = earlier.iter().filter_map(differs).collect();
     // Ended before it could say with what it was begun: then it has no answers either.
     if earlier.is_empty() {
         return Ok(());
     }
-    other.extend(options.settings.keys().filter(|k| !earlier.contains_key(*k)).cloned());
+    other.extend(
+        options
+            .settings
+            .keys()
+            .filter(|k| !earlier.contains_key(*k))
+            .cloned(),
+    );
     match other.is_empty() {
         true => Ok(()),
         false => Err(ReplayError::OtherSettings {
@@ -332,10 +341,12 @@ fn check_settings(old: &Path, options: &AnnotateOptions) -> Result<(), ReplayErr
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayError + '_ {
-    move |source| ReplayError::Bag(BagError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    move |source| {
+        ReplayError::Bag(BagError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), ReplayError> {

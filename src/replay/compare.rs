@@ -38,10 +38,16 @@ pub fn compare(one: &Recorded<'_>, other: &Recorded<'_>) -> Result<Comparison, R
             ("words", a.answer != b.answer),
             ("masks", a.objects != b.objects),
         ];
-        let differs: Vec<&str> = differs.iter().filter(|(_, d)| *d).map(|(w, _)| *w).collect();
+        let differs: Vec<&str> = differs
+            .iter()
+            .filter(|(_, d)| *d)
+            .map(|(w, _)| *w)
+            .collect();
         match differs.is_empty() {
             true => found.equal += 1,
-            false => found.different.push(format!("{id} ({})", differs.join(", "))),
+            false => found
+                .different
+                .push(format!("{id} ({})", differs.join(", "))),
         }
     }
     Ok(found)

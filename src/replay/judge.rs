@@ -82,9 +82,17 @@ impl<'b> Judge<'b> {
     ///
     /// # Errors
     /// A truth that cannot be read or has another size than its frame.
-    pub fn computed(&mut self, shot: Option<&Shot>, outcome: &Outcome) -> Result<&Row, ReplayError> {
+    pub fn computed(
+        &mut self,
+        shot: Option<&Shot>,
+        outcome: &Outcome,
+    ) -> Result<&Row, ReplayError> {
         let stages: Vec<(&str, Duration)> = match &outcome.answer {
-            Ok(answer) => answer.timings.stages().map(|(s, t)| (s.name(), t)).collect(),
+            Ok(answer) => answer
+                .timings
+                .stages()
+                .map(|(s, t)| (s.name(), t))
+                .collect(),
             Err(_) => Vec::new(),
         };
         let latency = Latency {
@@ -133,7 +141,13 @@ impl<'b> Judge<'b> {
             self.delivery.asked += 1;
             self.delivery.other_frame += 1;
             self.count(shot_stamp.unwrap_or_default());
-            return Ok(self.row(&moment.ask, shot, "other_frame", &said.answer, "answered about another frame"));
+            return Ok(self.row(
+                &moment.ask,
+                shot,
+                "other_frame",
+                &said.answer,
+                "answered about another frame",
+            ));
         }
         let size = match shot {
             Some(shot) if !said.objects.is_empty() => {
@@ -146,7 +160,9 @@ impl<'b> Judge<'b> {
             status: said.status,
             error: &said.error,
             answer: &said.answer,
-            mask: said.mask(size.0, size.1).filter(|_| !said.objects.is_empty()),
+            mask: said
+                .mask(size.0, size.1)
+                .filter(|_| !said.objects.is_empty()),
             latency: Latency {
                 total: said.latency,
                 stages: &stages,
@@ -162,7 +178,12 @@ impl<'b> Judge<'b> {
         *about - 1
     }
 
-    fn add(&mut self, ask: &Ask, shot: Option<&Shot>, reply: Reply<'_>) -> Result<&Row, ReplayError> {
+    fn add(
+        &mut self,
+        ask: &Ask,
+        shot: Option<&Shot>,
+        reply: Reply<'_>,
+    ) -> Result<&Row, ReplayError> {
         let stamp = shot.map_or(Stamp::default(), Shot::stamp);
         let nth = self.count(stamp);
         let delivery = &mut self.delivery;

@@ -120,7 +120,10 @@ impl<'b> Recorded<'b> {
             return Ok(None);
         };
         let at = place.at;
-        let wanted = Selection::all().topics([&self.topic]).from(at).until(at + 1);
+        let wanted = Selection::all()
+            .topics([&self.topic])
+            .from(at)
+            .until(at + 1);
         let Some(message) = self.bag.messages(&wanted)?.nth(place.nth) else {
             return Ok(None);
         };
@@ -138,7 +141,10 @@ impl<'b> Recorded<'b> {
             .collect();
         let total = stages.iter().find(|(stage, _)| stage == "total");
         let own = total.map_or(Duration::ZERO, |(_, time)| *time);
-        let heard = self.heard.get(id).filter(|heard| **heard <= message.log_time);
+        let heard = self
+            .heard
+            .get(id)
+            .filter(|heard| **heard <= message.log_time);
         let mut objects = Vec::new();
         for object in &result.objects {
             let roi = Roi {
@@ -150,7 +156,10 @@ impl<'b> Recorded<'b> {
             objects.push((roi, first_channel(&object.mask)?));
         }
         let now = self.clock.at(message.log_time);
-        let age = now.0.checked_sub(stamp.0).and_then(|age| u64::try_from(age).ok());
+        let age = now
+            .0
+            .checked_sub(stamp.0)
+            .and_then(|age| u64::try_from(age).ok());
         Ok(Said {
             status: Status::from_number(result.status),
             error: result.error,
@@ -239,7 +248,9 @@ impl SimClock {
         let after = self.ticks.partition_point(|(at, _)| *at <= log_time);
         let pair = match after {
             0 => self.ticks.get(..2),
-            after if after >= self.ticks.len() => self.ticks.get(self.ticks.len().saturating_sub(2)..),
+            after if after >= self.ticks.len() => {
+                self.ticks.get(self.ticks.len().saturating_sub(2)..)
+            }
             after => self.ticks.get(after - 1..=after),
         };
         match pair {
@@ -269,7 +280,9 @@ mod tests {
         assert_eq!(clock.at(3500), Stamp(60_000));
         assert_eq!(clock.at(500), Stamp(48_000));
         assert_eq!(SimClock { ticks: vec![] }.at(7), Stamp(7));
-        let once = SimClock { ticks: vec![(1, 9)] };
+        let once = SimClock {
+            ticks: vec![(1, 9)],
+        };
         assert_eq!(once.at(7), Stamp(9));
     }
 }

@@ -53,7 +53,10 @@ impl<'b> Truths<'b> {
         let Some(&at) = self.places.get(&stamp).and_then(|places| places.get(nth)) else {
             return Ok(None);
         };
-        let wanted = Selection::all().topics([&self.topic]).from(at).until(at + 1);
+        let wanted = Selection::all()
+            .topics([&self.topic])
+            .from(at)
+            .until(at + 1);
         for message in self.bag.messages(&wanted)? {
             let message = message?;
             let image: Image<'_> = self.bag.decode(&message)?;

@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use super::clock::{time, RosClock};
 use super::convert::{ros_text, SourceImage, Status};
-use crate::frames::Stamp;
 use super::goals::{CancelReply, GoalId, GoalState, Goals, ResultReply};
 use super::instructions::{Ask, Key, Origin, Text};
 use super::publish::send;
 use super::spin::reply;
+use crate::frames::Stamp;
 
 pub type SendGoal = Segment::SendGoal::Service;
 pub type GetResult = Segment::GetResult::Service;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::convert::{Refusal, SourceImage, Status};
 use super::diagnostics::image_trouble;
-use crate::frames::{Held, Nearest, Stamp};
 use super::instructions::Origin;
 use super::shared::Shared;
+use crate::frames::{Held, Nearest, Stamp};
 
 /// A stamped instruction may come before its frame; it waits for the camera this long, or `sync_slop_s` where that is more.
 const CAMERA_LAG: Duration = Duration::from_millis(500);

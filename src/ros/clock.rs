@@ -11,8 +11,8 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
-use crate::frames::Stamp;
 use super::spin::{drain, inlet, Inlet};
+use crate::frames::Stamp;
 
 /// Tells the time on any thread.
 #[derive(Clone, Debug, Default)]

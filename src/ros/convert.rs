@@ -9,9 +9,9 @@ use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
-use crate::frames::Stamp;
 use super::instructions::Ask;
 use crate::engine::{Answer, AnswerStatus, Frame, ObjectMask, RequestError, Timings};
+use crate::frames::Stamp;
 use crate::image::{decode_compressed, EncodingError, RosImage};
 
 /// A camera message. Its pixels are decoded when somebody first asks for them, and once.

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::frames::Stamp;
 use super::instructions::Key;
+use crate::frames::Stamp;
 
 /// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.
 pub const RESULT_KEPT: Duration = Duration::from_secs(10);

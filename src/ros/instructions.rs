@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::cdr::{CdrError, Reader};
 use super::convert::{Refusal, Status};
-use crate::frames::Stamp;
 use super::goals::GoalId;
 use super::param_table::MAX_NEW_TOKENS;
+use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
 
 /// Numbers the questions of this process, from 1.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::convert::SourceImage;
-use crate::frames::{Bounds, FrameStore};
 use super::params::{NodeParams, ParamStore};
+use crate::frames::{Bounds, FrameStore};
 
 /// Names as they are after namespace and remappings, for words that people read.
 #[derive(Clone, Debug)]

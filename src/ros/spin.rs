@@ -20,10 +20,10 @@ use tokio::sync::mpsc::Sender;
 use super::action::{GetResult, SendGoal};
 use super::clock::ClockInlet;
 use super::convert::SourceImage;
-use crate::frames::Arrival;
 use super::instructions::{read_stamped, read_string, Spoken};
 use super::param_services::ParamServices;
 use super::shared::{ImagePublisher, Shared};
+use crate::frames::Arrival;
 
 /// A stream of r2r's, as the spinning thread holds it.
 pub type Inlet<T> = Box<dyn Stream<Item = T> + Unpin + Send>;

@@ -67,7 +67,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Instruction::parse(text)?;
     }
     if !(0.0..=1.0).contains(&args.overlay_alpha) {
-        bail!("--overlay-alpha is {}; accepted: 0 to 1", args.overlay_alpha);
+        bail!(
+            "--overlay-alpha is {}; accepted: 0 to 1",
+            args.overlay_alpha
+        );
     }
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);

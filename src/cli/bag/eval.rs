@@ -9,8 +9,8 @@ use lisa::bag::Bag;
 use lisa::engine::AnswerOptions;
 use lisa::eval::{write_html, Protocol, Run};
 use lisa::replay::{
-    ask, compare, instruction_topic, picture_topic, BagReport, Judge, Questions, Recorded, Row, Timeline,
-    Truths,
+    ask, compare, instruction_topic, picture_topic, BagReport, Judge, Questions, Recorded, Row,
+    Timeline, Truths,
 };
 
 use super::super::model_args::ModelArgs;
@@ -81,8 +81,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let list = |row: &Row| {
         if args.list {
             let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
-            let said = if row.error.is_empty() { &row.answer } else { &row.error };
-            say!("{iou} {} {} | {} | {said}", row.id, row.status, row.instruction);
+            let said = if row.error.is_empty() {
+                &row.answer
+            } else {
+                &row.error
+            };
+            say!(
+                "{iou} {} {} | {} | {said}",
+                row.id,
+                row.status,
+                row.instruction
+            );
         }
     };
     let bar = ProgressBar::new(count);

@@ -11,7 +11,11 @@ use anyhow::{bail, Context};
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
     rest: Vec<OsString>,
 }
 
@@ -31,6 +35,9 @@ pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
 fn program() -> anyhow::Result<Option<PathBuf>> {
     let own = std::env::current_exe()?.canonicalize()?;
     let folder = own.parent().map(PathBuf::from).unwrap_or_default();
-    let places = [folder.join("lisa_bag"), folder.join("../lib/lisa_ros/lisa_bag")];
+    let places = [
+        folder.join("lisa_bag"),
+        folder.join("../lib/lisa_ros/lisa_bag"),
+    ];
     Ok(places.into_iter().find(|place| place.is_file()))
 }

@@ -1,0 +1,122 @@
+//! What can be wrong with a recording.
+
+use std::path::PathBuf;
+
+use crate::bag::{listed, shown, BagError};
+use crate::eval::EvalError;
+use crate::image::EncodingError;
+
+/// Why a bag, or a message of it, gives no picture. Each is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The bag, or a message, cannot be read.
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    /// The topic that was asked for holds something else.
+    #[error(
+        "{} is of type {}; accepted: sensor_msgs/msg/Image, sensor_msgs/msg/CompressedImage (of these the bag has: {})",
+        shown(topic), shown(ros_type), listed(pictures)
+    )]
+    NoPicture {
+        /// The topic.
+        topic: String,
+        /// Its type.
+        ros_type: String,
+        /// The topics that would do.
+        pictures: Vec<String>,
+    },
+    /// None of the topics is a camera's.
+    #[error(
+        "the bag has no topic of camera pictures (sensor_msgs/msg/Image or CompressedImage, with messages, neither depth nor masks); it has: {}",
+        listed(topics)
+    )]
+    NoCamera {
+        /// All topics, with their types.
+        topics: Vec<String>,
+    },
+    /// Several topics could be meant.
+    #[error("the bag has pictures on {} topics, so name one: {}", topics.len(), listed(topics))]
+    SeveralCameras {
+        /// Which.
+        topics: Vec<String>,
+    },
+    /// A message does not hold what its fields say.
+    #[error("{} at {time} ns: {source}", shown(topic))]
+    Pixels {
+        /// Its topic.
+        topic: String,
+        /// Its log time, nanoseconds.
+        time: u64,
+        /// What is wrong and what is accepted.
+        source: EncodingError,
+    },
+    /// A decoder gave up in the worst way there is.
+    #[error(
+        "{} at {time} ns: the image decoder panicked on this message",
+        shown(topic)
+    )]
+    Panicked {
+        /// Its topic.
+        topic: String,
+        /// Its log time, nanoseconds.
+        time: u64,
+    },
+    /// A topic carries something else than what it was named for.
+    #[error(
+        "{} is of type {}; accepted: {accepted}",
+        shown(topic),
+        shown(ros_type)
+    )]
+    WrongType {
+        /// The topic.
+        topic: String,
+        /// Its type.
+        ros_type: String,
+        /// What would do.
+        accepted: String,
+    },
+    /// None or several topics to choose from.
+    #[error(
+        "the bag has {} of {what}: name one with {option}",
+        listed_or_none(found)
+    )]
+    Choose {
+        /// What was looked for.
+        what: &'static str,
+        /// What there is of it.
+        found: Vec<String>,
+        /// Where to name it.
+        option: &'static str,
+    },
+    /// A bag of answers that was begun otherwise.
+    #[error("{} was begun with other settings ({settings}): remove it, or name another --out", .path.display())]
+    OtherSettings {
+        /// The unfinished bag.
+        path: PathBuf,
+        /// Which of them differ.
+        settings: String,
+    },
+    /// A frame that cannot be decoded.
+    #[error("{0}")]
+    Picture(String),
+    /// A mask that cannot be decoded.
+    #[error("a mask cannot be read: {0}")]
+    Mask(EncodingError),
+    /// An overlay that cannot be encoded.
+    #[error("an overlay cannot be written: {0}")]
+    Overlay(::image::ImageError),
+    /// An answer that cannot be scored.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// Settings that cannot be written.
+    #[error("the settings cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// "none", or "several (a, b)".
+fn listed_or_none(found: &[String]) -> String {
+    match found {
+        [] => "none".to_owned(),
+        _ => format!("several ({})", listed(found)),
+    }
+}
