@@ -187,7 +187,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 &candle_core::Device::Cpu,
             )?)
         }
-        Protocol::Generated => {
+        Protocol::Generated | Protocol::Recorded => {
             let engine = common.model.start(false)?;
             let info = engine.status();
             settings.insert("model".into(), format!("{:?}", info.model).into());

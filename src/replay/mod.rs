@@ -30,7 +30,8 @@ pub use asks::{instruction_topic, About, Ask, INSTRUCTION_TYPES};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use images::{
-    picture, picture_topic, picture_topics, raw_image, Picture, PictureTopic, RawPicture,
+    picture, picture_file, picture_topic, picture_topics, raw_image, Picture, PictureFile,
+    PictureTopic, RawPicture,
 };
 pub use judge::{BagReport, Judge, Row};
 pub use recorded::{result_topic, Recorded, Said};

@@ -8,7 +8,7 @@ use image::GrayImage;
 use super::masks::first_channel;
 use super::ReplayError;
 use crate::bag::{
-    Bag, Clock, Image, Instruction, Message, RawMessage, ReasoningResult, Selection, Status,
+    Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, Selection, Status,
 };
 use crate::frames::Stamp;
 use crate::image::{paste_mask, Roi};
