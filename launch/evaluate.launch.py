@@ -6,6 +6,7 @@ package ships. `lisa bag eval BAG --truth-topic T` gives the same masks without 
 """
 
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -91,21 +92,24 @@ def start(context):
     instruction, _ = topic_of(topics, (INSTRUCTION,), given['instruction_topic'], 'with instructions', 'instruction_topic')
     compressed = image_type == COMPRESSED
 
+    # Fast DDS loses most large best-effort images unless its shared memory is larger than they are.
+    profiles = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    environment = {name: str(SHARE / 'config' / 'fastdds.xml') for name in profiles if not set(profiles) & set(os.environ)}
     parameters = [given['params_file'], {
         'use_sim_time': True,
         'image_transport': 'compressed' if compressed else 'raw',
-        # A recording is replayed to be answered, so no frame may be lost on the way where its publisher can help it.
         **{name: given[name] for name in ('model', 'device') if given[name]},
     }]
     node = Node(
         package='lisa_ros', executable='lisa_node', name='lisa', output='screen', parameters=parameters,
         remappings=[('image/compressed' if compressed else 'image', image), ('instruction_stamped', instruction)],
         arguments=['--ros-args', '--log-level', given['log_level']],
+        additional_env=environment,
     )
     recorder = ExecuteProcess(
         cmd=[lisa_bag, 'record', f'/lisa/result={RESULT}', f'{instruction}={INSTRUCTION}', '/clock',
              '--out', str(answers), '--drain', given['drain']],
-        name='record', output='screen',
+        name='record', output='screen', additional_env=environment,
     )
     if given['player'] == 'ros2' or (given['player'] == 'auto' and has_ros2_bag()):
         play = ['ros2', 'bag', 'play', str(bag), '--rate', given['rate'], '--clock', '100', '--delay', '3']
@@ -113,7 +117,7 @@ def start(context):
         # The node and the recorder listen to instructions, the node to images.
         play = [lisa_bag, 'play', str(bag), '--rate', given['rate'], '--clock', '100',
                 '--wait-for', f'{instruction}=2', '--wait-for', f'{image}=1', '--wait', '600']
-    player = ExecuteProcess(cmd=play, name='play', output='screen')
+    player = ExecuteProcess(cmd=play, name='play', output='screen', additional_env=environment)
     truth = ['--truth-topic', given['truth_topic']] if given['truth_topic'] else []
     report = ExecuteProcess(
         cmd=[lisa, 'bag', 'eval', str(bag), '--results', str(answers), '--topic', image, '--instruction-topic', instruction,

@@ -42,7 +42,8 @@ pub struct Said {
     pub objects: Vec<(Roi, GrayImage)>,
     /// From the instruction's arrival to the result's; the node's own total where the instruction was not recorded.
     pub latency: Duration,
-    /// How old the frame was when the result came, on the robot's clock.
+    /// How old the frame was when the result came, on the robot's clock; `None` where it was not recorded live, together with
+    /// the instruction.
     pub frame_age: Option<Duration>,
     pub stages: Vec<(String, Duration)>,
 }
@@ -166,7 +167,7 @@ impl<'b> Recorded<'b> {
             answer: result.answer,
             latency: heard.map_or(own, |heard| Duration::from_nanos(message.log_time - heard)),
             frame_age: age
-                .filter(|_| stamp != Stamp::default())
+                .filter(|_| stamp != Stamp::default() && heard.is_some())
                 .map(Duration::from_nanos),
             stages: stages.into_iter().filter(|(s, _)| s != "total").collect(),
             stamp,

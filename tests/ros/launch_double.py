@@ -89,7 +89,7 @@ class Description:
 
 
 @contextlib.contextmanager
-def _in_place():
+def _in_place(more):
     modules = {
         'launch': {'LaunchDescription': Description},
         'launch.actions': {'DeclareLaunchArgument': Argument, 'OpaqueFunction': lambda function: Function(function),
@@ -99,6 +99,8 @@ def _in_place():
         'launch_ros': {},
         'launch_ros.actions': {'Node': Node},
     }
+    for name, content in more.items():
+        modules[name] = {**modules.get(name, {}), **content}
     before = {name: sys.modules.get(name) for name in modules}
     for name, content in modules.items():
         sys.modules[name] = types.ModuleType(name)
@@ -110,10 +112,10 @@ def _in_place():
             sys.modules.pop(name) if module is None else sys.modules.__setitem__(name, module)
 
 
-def evaluate(path, given: dict):
-    """(nodes, declared arguments) of a launch file with these arguments."""
+def evaluate(path, given: dict, more: dict = {}):
+    """(nodes, declared arguments) of a launch file with these arguments; `more` modules stand beside ours."""
     context, nodes, arguments = dict(given), [], []
-    with _in_place():
+    with _in_place(more):
         description = runpy.run_path(str(path))['generate_launch_description']()
         for action in description.actions:
             action.visit(context, nodes, arguments)
