@@ -11,6 +11,52 @@ use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
 /// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
 
+const CUT: &str = "it ends before its end marker";
+
+/// The accepted picture files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PictureFormat {
+    Png,
+    Jpeg,
+    WebP,
+    Bmp,
+}
+
+impl PictureFormat {
+    const ALL: [Self; 4] = [Self::Png, Self::Jpeg, Self::WebP, Self::Bmp];
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::WebP => "WebP",
+            Self::Bmp => "BMP",
+        }
+    }
+
+    /// How its files end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+            Self::Bmp => "bmp",
+        }
+    }
+}
+
+impl From<PictureFormat> for ImageFormat {
+    fn from(format: PictureFormat) -> Self {
+        match format {
+            PictureFormat::Png => Self::Png,
+            PictureFormat::Jpeg => Self::Jpeg,
+            PictureFormat::WebP => Self::WebP,
+            PictureFormat::Bmp => Self::Bmp,
+        }
+    }
+}
+
 /// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name.
 ///
 /// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,
@@ -36,29 +82,18 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, ImageError> {
 /// # Errors
 /// [`ImageError`], but never [`ImageError::Read`].
 pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    let format = picture_format(name, bytes)?;
     let name = || name.to_owned();
-    if bytes.is_empty() {
-        return Err(ImageError::Empty { name: name() });
-    }
-    let guessed = ::image::guess_format(bytes).ok();
-    let (Some(format), Some(format_name)) = (guessed, guessed.and_then(accepted_name)) else {
-        let found = found(guessed, bytes);
-        return Err(ImageError::Format {
-            name: name(),
-            found,
-        });
-    };
     let corrupt = |reason: String| ImageError::Corrupt {
         name: name(),
-        format: format_name,
+        format: format.name(),
         reason,
     };
-
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(corrupt("it ends before its end marker".to_owned()));
+    if format == PictureFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(corrupt(CUT.to_owned()));
     }
 
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.into());
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC);
     reader.limits(limits);
@@ -75,7 +110,7 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     // A damaged orientation tag is no reason to refuse the pixels.
     let orientation = decoder.orientation().ok();
     let exact = match format {
-        ImageFormat::Jpeg => libjpeg(bytes),
+        PictureFormat::Jpeg => libjpeg(bytes),
         _ => None,
     };
     let mut image = match exact {
@@ -86,6 +121,45 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
         image.apply_orientation(orientation);
     }
     Ok(image.into_rgb8())
+}
+
+/// What kind of picture file the bytes are, by their beginning. `name` is what an error calls them.
+///
+/// # Errors
+/// [`ImageError::Empty`], [`ImageError::Format`].
+pub fn picture_format(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageError> {
+    let name = name.to_owned();
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { name });
+    }
+    let guessed = ::image::guess_format(bytes).ok();
+    let known = |format| guessed == Some(ImageFormat::from(format));
+    let format = PictureFormat::ALL.into_iter().find(|&format| known(format));
+    format.ok_or_else(|| ImageError::Format {
+        name,
+        found: found(guessed, bytes),
+    })
+}
+
+/// As [`picture_format`], and refuses a PNG or JPEG that is cut short. Nothing is decoded.
+///
+/// # Errors
+/// [`ImageError::Empty`], [`ImageError::Format`]; [`ImageError::Corrupt`] for one that is cut.
+pub fn whole_picture(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageError> {
+    let format = picture_format(name, bytes)?;
+    let whole = match format {
+        PictureFormat::Jpeg => jpeg_is_complete(bytes),
+        PictureFormat::Png => png_is_complete(bytes),
+        PictureFormat::WebP | PictureFormat::Bmp => true,
+    };
+    match whole {
+        true => Ok(format),
+        false => Err(ImageError::Corrupt {
+            name: name.to_owned(),
+            format: format.name(),
+            reason: CUT.to_owned(),
+        }),
+    }
 }
 
 /// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
@@ -121,15 +195,17 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     false
 }
 
-/// The accepted formats' names; `None` for every other one.
-fn accepted_name(format: ImageFormat) -> Option<&'static str> {
-    match format {
-        ImageFormat::Png => Some("PNG"),
-        ImageFormat::Jpeg => Some("JPEG"),
-        ImageFormat::WebP => Some("WebP"),
-        ImageFormat::Bmp => Some("BMP"),
-        _ => None,
+/// Whether a PNG reaches its `IEND` chunk, going from chunk to chunk by their lengths.
+fn png_is_complete(bytes: &[u8]) -> bool {
+    // A length, a type, the chunk's bytes and their CRC; before the first one stands the signature.
+    let mut at = 8usize;
+    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at.saturating_add(8)) {
+        if kind == b"IEND" {
+            return true;
+        }
+        at = at.saturating_add(12 + u32::from_be_bytes([a, b, c, d]) as usize);
     }
+    false
 }
 
 /// What a refused file is, as far as its first bytes tell.
@@ -267,6 +343,23 @@ mod tests {
             let error = decode_image("x", &bytes[..keep]).unwrap_err().to_string();
             assert!(error.starts_with("x is a damaged JPEG: "), "{error}");
         }
+    }
+
+    #[test]
+    fn whole_files_are_told_from_cut_ones_without_decoding() {
+        for (format, picture) in [
+            (ImageFormat::Png, PictureFormat::Png),
+            (ImageFormat::Jpeg, PictureFormat::Jpeg),
+        ] {
+            let bytes = encoded(format);
+            assert_eq!(whole_picture("x", &bytes).unwrap(), picture);
+            for keep in [9, bytes.len() / 2, bytes.len() - 13] {
+                let error = whole_picture("x", &bytes[..keep]).unwrap_err().to_string();
+                assert!(error.ends_with("it ends before its end marker"), "{error}");
+            }
+        }
+        let junk = whole_picture("x", b"hello").unwrap_err();
+        assert!(matches!(junk, ImageError::Format { .. }));
     }
 
     #[test]

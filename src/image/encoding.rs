@@ -157,19 +157,9 @@ impl<'a> Rows<'a> {
 impl<'a> RosImage<'a> {
     /// Everything that can be wrong with the fields, found before a byte is touched.
     fn check(&self) -> Result<(Layout, Rows<'a>), EncodingError> {
-        let Self {
-            width,
-            height,
-            step,
-            ..
-        } = *self;
+        let (width, height) = (self.width, self.height);
         let (layout, encoding) = Layout::of(self.encoding)?;
-        if width == 0 || height == 0 {
-            return Err(EncodingError::Empty { width, height });
-        }
-        if !size_is_accepted(width, height) {
-            return Err(EncodingError::TooLarge { width, height });
-        }
+        self.check_size()?;
         match layout {
             Layout::Yuv422(_) | Layout::Nv12 if width % 2 != 0 => {
                 return Err(EncodingError::OddWidth { encoding, width });
@@ -186,7 +176,35 @@ impl<'a> RosImage<'a> {
             }
             _ => {}
         }
-        let row_bytes = u64::from(width) * layout.bytes_per_pixel() as u64;
+        let rows = self.rows(encoding, layout.bytes_per_pixel(), layout.rows(height))?;
+        Ok((layout, rows))
+    }
+
+    pub(super) fn check_size(&self) -> Result<(), EncodingError> {
+        let (width, height) = (self.width, self.height);
+        if width == 0 || height == 0 {
+            return Err(EncodingError::Empty { width, height });
+        }
+        if !size_is_accepted(width, height) {
+            return Err(EncodingError::TooLarge { width, height });
+        }
+        Ok(())
+    }
+
+    /// So many rows of data, without their padding.
+    pub(super) fn rows(
+        &self,
+        encoding: &'static str,
+        bytes_per_pixel: usize,
+        rows: u64,
+    ) -> Result<Rows<'a>, EncodingError> {
+        let Self {
+            width,
+            height,
+            step,
+            ..
+        } = *self;
+        let row_bytes = u64::from(width) * bytes_per_pixel as u64;
         if u64::from(step) < row_bytes {
             return Err(EncodingError::Step {
                 encoding,
@@ -195,19 +213,14 @@ impl<'a> RosImage<'a> {
                 needed: row_bytes,
             });
         }
-        let needed = u64::from(step) * layout.rows(height);
-        match usize::try_from(needed)
-            .ok()
-            .and_then(|n| self.data.get(..n))
-        {
-            Some(data) => Ok((
-                layout,
-                Rows {
-                    data,
-                    step: step as usize,
-                    row_bytes: row_bytes as usize,
-                },
-            )),
+        let needed = u64::from(step) * rows;
+        let data = usize::try_from(needed).ok();
+        match data.and_then(|needed| self.data.get(..needed)) {
+            Some(data) => Ok(Rows {
+                data,
+                step: step as usize,
+                row_bytes: row_bytes as usize,
+            }),
             None => Err(EncodingError::Truncated {
                 encoding,
                 found: self.data.len(),

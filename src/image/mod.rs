@@ -7,7 +7,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `decode`, `compressed` | picture files, also in a message |
+//! | `encode` | picture files of them |
 //! | `encoding`, with `packed`, `yuv`, `bayer` | raw camera messages to RGB |
+//! | `pixels` | the same, gray and depth with all their bits |
 //! | `resample` | antialiased resizing, bit-equal to Pillow's |
 //! | `clip`, `sam`, with `normalise` | what the two encoders read |
 //! | `mask`, with `roi` | logits to masks; box, area, union, overlap |
@@ -17,6 +19,7 @@ mod bayer;
 mod clip;
 mod compressed;
 mod decode;
+mod encode;
 mod encoding;
 mod error;
 #[cfg(test)]
@@ -27,6 +30,7 @@ mod normalise;
 mod overlay;
 mod packed;
 mod paint;
+mod pixels;
 mod resample;
 mod roi;
 mod sam;
@@ -34,11 +38,13 @@ mod yuv;
 
 pub use clip::{ClipFit, ClipFitError, ClipPreprocessor};
 pub use compressed::decode_compressed;
-pub use decode::{decode_image, read_image};
+pub use decode::{decode_image, picture_format, read_image, whole_picture, PictureFormat};
+pub use encode::{encode_jpeg, encode_png, EncodeError};
 pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
 pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
 pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
+pub use pixels::{Gray16Image, Pixels};
 pub use roi::Roi;
 pub use sam::{SamInput, SamPreprocessor};
