@@ -15,6 +15,7 @@
 //! | [`eval`] | metrics, reports |
 //! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
+//! | [`replay`] | a recorded bag's pictures, decoded as the node decodes them |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
@@ -25,6 +26,7 @@ pub mod eval;
 pub mod image;
 pub mod model;
 pub mod nn;
+pub mod replay;
 pub mod text;
 pub mod train;
 pub mod weights;

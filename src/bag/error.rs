@@ -268,8 +268,8 @@ impl BagError {
     }
 }
 
-/// A name from a bag, which may be anything, as a part of one line.
-pub(super) fn shown(name: &str) -> String {
+/// A name from a bag, which may be anything, as a part of one line: no control characters, and of bounded length.
+pub fn shown(name: &str) -> String {
     const MOST: usize = 100;
     let mut shown: String = name
         .chars()
@@ -282,7 +282,8 @@ pub(super) fn shown(name: &str) -> String {
     shown
 }
 
-fn listed(names: &[String]) -> String {
+/// Such names in a row.
+pub(crate) fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }

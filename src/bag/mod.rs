@@ -51,7 +51,8 @@ mod unpack;
 mod writer;
 
 pub use cdr::{ByteOrder, CdrError};
-pub use error::{BagError, McapFault};
+pub(crate) use error::listed;
+pub use error::{shown, BagError, McapFault};
 pub use merge::Messages;
 pub use messages::{
     definition, type_hash, CameraInfo, Clock, CompressedImage, Header, Image, Instruction, Message,

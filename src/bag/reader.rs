@@ -51,6 +51,8 @@ pub struct FileInfo {
     pub bytes: u64,
     /// Log times of its first and last message.
     pub span: Option<(u64, u64)>,
+    /// With what the chunks of an MCAP file are compressed (`zstd`, `lz4`), by its first one.
+    pub chunk_compression: Option<String>,
 }
 
 impl Bag {
@@ -102,6 +104,7 @@ impl Bag {
             storage: file.kind,
             bytes: file.bytes,
             span: file.storage.span(),
+            chunk_compression: file.storage.chunk_compression(),
         };
         self.files.iter().map(info).collect()
     }

@@ -115,6 +115,14 @@ impl StorageFile {
         }
     }
 
+    /// With what the chunks of an MCAP file are compressed, by its first one.
+    pub fn chunk_compression(&self) -> Option<String> {
+        match self {
+            Self::Mcap(file) => file.chunk_compression(),
+            Self::Sqlite(_) => None,
+        }
+    }
+
     /// The messages that are wanted, in log-time order.
     pub fn messages(&self, wanted: Wanted) -> Result<Stored, BagError> {
         Ok(match self {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use self::chunk::Entry;
 use self::index::Index;
-use self::records::{op, Walk, MAGIC};
+use self::records::{op, ChunkHeader, Walk, MAGIC, PREFIX};
 use super::StoredTopic;
 use crate::bag::payload::Backing;
 use crate::bag::place::Place;
@@ -126,6 +126,14 @@ impl McapFile {
 
     pub fn metadata(&self) -> Option<&str> {
         self.index.metadata.as_deref()
+    }
+
+    /// With what its first chunk is compressed.
+    pub fn chunk_compression(&self) -> Option<String> {
+        let chunk = self.index.chunks.first()?;
+        let body = self.file.get(chunk.at.checked_add(PREFIX)?..)?;
+        let header = ChunkHeader::read(body.get(..chunk.len)?).ok()?;
+        (!header.compression.is_empty()).then_some(header.compression)
     }
 
     /// Messages outside of chunks, and where looking for them had to stop.
