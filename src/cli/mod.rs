@@ -10,6 +10,7 @@ macro_rules! say {
     }};
 }
 
+mod bag;
 mod chat;
 mod convert;
 mod eval;
@@ -50,6 +51,7 @@ enum Command {
     Merge(merge::Args),
     World(world::Args),
     Eval(eval::Args),
+    Bag(bag::Args),
 }
 
 /// Parses, runs, and says on one line what went wrong.
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(args),
         Command::World(args) => world::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Bag(args) => bag::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,317 @@
+//! `lisa bag extract`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{bail, Context};
+use indicatif::{ProgressBar, ProgressStyle};
+use lisa::bag::{Bag, BagError, CompressedImage, Header, Image, Note, RawMessage};
+use lisa::image::{encode_jpeg, encode_png, EncodeError, PictureFormat, Pixels};
+use lisa::replay::{
+    picture, picture_file, picture_topic, raw_image, PictureTopic, RawPicture, ReplayError,
+};
+use rayon::iter::{ParallelBridge, ParallelIterator};
+use serde_json::json;
+
+use super::table::{Names, Row, Table};
+use super::times::Window;
+
+/// Write the pictures of a topic to files, and a table of them.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lisa bag extract recording --topic /camera/image_raw --out frames
+  lisa bag extract recording --topic /camera/depth/image --out depth          # 16 bit PNG, millimetres
+  lisa bag extract recording --out frames --format jpeg --every 10 --from 2.5 --until 60
+
+A file is named by its stamp in nanoseconds, or by the time it was recorded where the stamp is zero; DIR/frames.csv has both, and
+the frame_id. Colour becomes 8 bit PNG, mono8 (also masks) gray PNG, mono16 and 16UC1 16 bit PNG, 32FC1 (metres) 16 bit PNG in
+millimetres. A compressed picture keeps its bytes unless --format asks for another kind of file. What cannot be decoded is
+counted and named, and the rest is written.")]
+pub struct Args {
+    /// A bag's folder, or one of its files
+    bag: PathBuf,
+    /// Topic of sensor_msgs/Image or CompressedImage [default: the bag's only camera]
+    #[arg(long)]
+    topic: Option<String>,
+    /// Folder to write to; it is made where it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What to write [default: png of raw pictures, the file itself of compressed ones]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Of JPEGs that are made, 1 (worst) to 100
+    #[arg(long, value_name = "1..100", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Take the first message and then each Nth
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    every: u64,
+    #[command(flatten)]
+    window: Window,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Png,
+    Jpeg,
+}
+
+/// A frame, ready to be written.
+struct Frame<'m> {
+    header: Header,
+    encoding: String,
+    bytes: Cow<'m, [u8]>,
+    extension: &'static str,
+}
+
+/// Why a message gives no frame.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    #[error("at {time} ns: {source}")]
+    Encode { time: u64, source: EncodeError },
+}
+
+/// What happened, gathered from all threads.
+#[derive(Default)]
+struct Outcome {
+    written: u64,
+    encodings: BTreeSet<String>,
+    /// By the message's number, so that they are told in order.
+    faults: Vec<(usize, Fault)>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let bag = Bag::open(&args.bag)?;
+    let topic = picture_topic(&bag, args.topic.as_deref())?;
+    for note in bag.notes() {
+        // That there is nothing at all is the error at the end.
+        if !matches!(note, Note::Empty { .. }) {
+            eprintln!("lisa: {note}");
+        }
+    }
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    let path = args.out.join("frames.csv");
+    let mut outcome = extract(&args, &bag, &topic, &path)?;
+    outcome.faults.sort_by_key(|(number, _)| *number);
+    report(&args, &topic, &path, &outcome)
+}
+
+/// Every message on its own: the bag is read by whichever thread needs the next one, so that as many are in memory as there
+/// are threads.
+fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow::Result<Outcome> {
+    let cannot = |path: &Path| format!("cannot write {}", path.display());
+    let bar = ProgressBar::new(expected(args, bag, topic));
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {eta:>4}") {
+        bar.set_style(style);
+    }
+    let outcome = Mutex::new(Outcome::default());
+    let rows = Mutex::new(Table::create(table).with_context(|| cannot(table))?);
+    let mut names = Names::default();
+    let selection = args.window.selection(bag, &[&topic.name]);
+    bag.messages(&selection)?
+        .step_by(usize::try_from(args.every).unwrap_or(usize::MAX))
+        .take(args.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        }))
+        // Names are given here, in the bag's order, as several frames may have the same stamp.
+        .map(|message| {
+            let message = message?;
+            let name = names.of(stamp(bag, topic, &message)?);
+            Ok::<_, Fault>((message, name))
+        })
+        .enumerate()
+        .par_bridge()
+        .try_for_each(|(number, message): (usize, Result<_, Fault>)| {
+            let written = message.and_then(|(message, name)| {
+                let frame = frame(args, bag, topic, &message)?;
+                let file = format!("{name}.{}", frame.extension);
+                let path = args.out.join(&file);
+                let written = fs::write(&path, &frame.bytes).with_context(|| cannot(&path));
+                Ok(written.map(|()| Row {
+                    file,
+                    stamp: frame.header.stamp.nanoseconds(),
+                    frame_id: frame.header.frame_id,
+                    log_time: message.log_time,
+                    encoding: frame.encoding,
+                }))
+            });
+            let mut outcome = locked(&outcome);
+            let row = match written {
+                Ok(row) => Some(row?),
+                Err(fault) => {
+                    outcome.faults.push((number, fault));
+                    None
+                }
+            };
+            if let Some(row) = &row {
+                outcome.written += 1;
+                outcome.encodings.insert(row.encoding.clone());
+            }
+            drop(outcome);
+            locked(&rows)
+                .put(number, row)
+                .with_context(|| cannot(table))?;
+            bar.inc(1);
+            anyhow::Ok(())
+        })?;
+    bar.finish_and_clear();
+    let rows = rows
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    rows.finish().with_context(|| cannot(table))?;
+    Ok(outcome
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+/// What another thread left behind when it panicked is whole all the same: nothing is half done under the lock.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// How many messages there will be, as far as that is known before they are read.
+fn expected(args: &Args, bag: &Bag, topic: &PictureTopic) -> u64 {
+    let all = bag.topic(&topic.name).map_or(0, |topic| topic.messages);
+    let some = all.div_ceil(args.every);
+    args.limit.map_or(some, |limit| limit.min(some))
+}
+
+/// What a frame is named by. Nothing is decoded: the pixels stay where they are.
+fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i64, BagError> {
+    let header = match topic.compressed {
+        true => bag.decode::<CompressedImage>(message)?.header,
+        false => bag.decode::<Image>(message)?.header,
+    };
+    Ok(match header.stamp.nanoseconds() {
+        // Not set.
+        0 => i64::try_from(message.log_time).unwrap_or(i64::MAX),
+        stamp => stamp,
+    })
+}
+
+fn frame<'m>(
+    args: &Args,
+    bag: &Bag,
+    topic: &PictureTopic,
+    message: &'m RawMessage,
+) -> Result<Frame<'m>, Fault> {
+    if !topic.compressed {
+        let RawPicture {
+            header,
+            encoding,
+            pixels,
+        } = raw_image(bag, message)?;
+        return encoded(args, message, header, encoding, &pixels);
+    }
+    let file = picture_file(bag, message)?;
+    let wanted = args.format.map(|format| match format {
+        Format::Png => PictureFormat::Png,
+        Format::Jpeg => PictureFormat::Jpeg,
+    });
+    if wanted.is_none_or(|wanted| wanted == file.format) {
+        return Ok(Frame {
+            header: file.header,
+            encoding: file.encoding,
+            bytes: file.bytes,
+            extension: file.format.extension(),
+        });
+    }
+    if file.depth {
+        let source = EncodeError::Bits { what: "depth" };
+        let time = message.log_time;
+        return Err(Fault::Encode { time, source });
+    }
+    let pixels = Pixels::Rgb(picture(bag, message)?.pixels);
+    encoded(args, message, file.header, file.encoding, &pixels)
+}
+
+fn encoded(
+    args: &Args,
+    message: &RawMessage,
+    header: Header,
+    encoding: String,
+    pixels: &Pixels,
+) -> Result<Frame<'static>, Fault> {
+    let (bytes, format) = match args.format {
+        Some(Format::Jpeg) => (encode_jpeg(pixels, args.quality), PictureFormat::Jpeg),
+        Some(Format::Png) | None => (encode_png(pixels), PictureFormat::Png),
+    };
+    let time = message.log_time;
+    let bytes = bytes.map_err(|source| Fault::Encode { time, source })?;
+    Ok(Frame {
+        header,
+        encoding,
+        bytes: bytes.into(),
+        extension: format.extension(),
+    })
+}
+
+fn report(
+    args: &Args,
+    topic: &PictureTopic,
+    table: &Path,
+    outcome: &Outcome,
+) -> anyhow::Result<()> {
+    const SHOWN: usize = 5;
+    let failed = outcome.faults.len();
+    for (_, fault) in outcome.faults.iter().take(SHOWN) {
+        eprintln!("lisa: {fault}");
+    }
+    if let Some(more @ 1..) = failed.checked_sub(SHOWN) {
+        eprintln!("lisa: and {more} more");
+    }
+    let name = lisa::bag::shown(&topic.name);
+    if outcome.written == 0 {
+        let bag = args.bag.display();
+        match failed {
+            0 if args.window.is_everything() => bail!("{bag}: holds no messages on {name}"),
+            0 => bail!("{bag}: holds no messages on {name} in that time"),
+            _ => bail!("{bag}: none of {failed} messages on {name} could be extracted"),
+        }
+    }
+    let mut notes = Vec::new();
+    if outcome.encodings.contains("32FC1") {
+        notes.push("32FC1 is metres, the files are millimetres: 0 where nothing was measured or it is beyond 65.535 m");
+    }
+    if args.json {
+        let summary = json!({
+            "topic": topic.name,
+            "frames": outcome.written,
+            "failed": failed,
+            "encodings": outcome.encodings,
+            "out": args.out.display().to_string(),
+            "table": table.display().to_string(),
+            "notes": notes,
+        });
+        say!("{summary}");
+        return Ok(());
+    }
+    let failed = match failed {
+        0 => String::new(),
+        failed => format!(", {failed} could not be extracted"),
+    };
+    say!(
+        "{} frames of {name}{failed}; listed in {}",
+        outcome.written,
+        table.display()
+    );
+    for note in notes {
+        say!("note: {note}");
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `frames.csv`: what was extracted, in the order it was recorded, whichever thread was done first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// A line of the table.
+pub struct Row {
+    /// Its name, within the folder.
+    pub file: String,
+    /// Of the message's header, nanoseconds.
+    pub stamp: i64,
+    /// Of the message's header.
+    pub frame_id: String,
+    /// When it was recorded, nanoseconds.
+    pub log_time: u64,
+    /// The image's encoding, or the compressed image's format.
+    pub encoding: String,
+}
+
+/// The file, and the lines that wait for those before them.
+pub struct Table {
+    out: BufWriter<File>,
+    next: usize,
+    waiting: BTreeMap<usize, Option<Row>>,
+}
+
+impl Table {
+    /// Begins the file.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let mut out = BufWriter::new(File::create(path)?);
+        writeln!(out, "file,stamp_ns,frame_id,log_time_ns,encoding")?;
+        Ok(Self {
+            out,
+            next: 0,
+            waiting: BTreeMap::new(),
+        })
+    }
+
+    /// Line `number`, counted from 0; `None` where there is nothing to say. Every number comes once.
+    pub fn put(&mut self, number: usize, row: Option<Row>) -> io::Result<()> {
+        self.waiting.insert(number, row);
+        while let Some(row) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            if let Some(row) = row {
+                writeln!(
+                    self.out,
+                    "{},{},{},{},{}",
+                    quoted(&row.file),
+                    row.stamp,
+                    quoted(&row.frame_id),
+                    row.log_time,
+                    quoted(&row.encoding)
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is still held back.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A field as RFC 4180 wants it.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    }
+}
+
+/// Gives each frame a name of its own: its stamp, and a number after it where several have the same.
+#[derive(Default)]
+pub struct Names(HashMap<i64, u32>);
+
+impl Names {
+    /// The name without its ending.
+    pub fn of(&mut self, stamp: i64) -> String {
+        let count = self.0.entry(stamp).or_default();
+        *count += 1;
+        match *count {
+            1 => stamp.to_string(),
+            count => format!("{stamp}_{count}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_in_order_and_keep_to_their_fields() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames.csv");
+        let mut table = Table::create(&path).unwrap();
+        let row = |stamp: i64| Row {
+            file: format!("{stamp}.png"),
+            stamp,
+            frame_id: "a \"b\", c".into(),
+            log_time: 7,
+            encoding: "rgb8".into(),
+        };
+        table.put(2, Some(row(2))).unwrap();
+        table.put(0, Some(row(0))).unwrap();
+        table.put(1, None).unwrap();
+        table.finish().unwrap();
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            "file,stamp_ns,frame_id,log_time_ns,encoding\n\
+             0.png,0,\"a \"\"b\"\", c\",7,rgb8\n2.png,2,\"a \"\"b\"\", c\",7,rgb8\n"
+        );
+    }
+
+    #[test]
+    fn names_are_each_given_once() {
+        let mut names = Names::default();
+        let given: Vec<String> = [5, 6, 5, 5].map(|stamp| names.of(stamp)).into();
+        assert_eq!(given, ["5", "6", "5_2", "5_3"]);
+    }
+}

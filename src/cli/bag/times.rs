@@ -1,0 +1,101 @@
+//! Moments of a bag: as people write them, and as they choose them.
+
+use lisa::bag::{Bag, Selection};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Which part of a bag.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Window {
+    /// Begin so many seconds after the bag's first message
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    from: Option<u64>,
+    /// End so many seconds after the bag's first message
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    until: Option<u64>,
+}
+
+impl Window {
+    /// Whether nothing is left out.
+    pub fn is_everything(self) -> bool {
+        self.from.is_none() && self.until.is_none()
+    }
+
+    /// The messages of these topics in it.
+    pub fn selection(self, bag: &Bag, topics: &[&str]) -> Selection {
+        let start = bag.span().map_or(0, |(first, _)| first);
+        let mut selection = Selection::all().topics(topics.iter().copied());
+        if let Some(from) = self.from {
+            selection = selection.from(start.saturating_add(from));
+        }
+        if let Some(until) = self.until {
+            selection = selection.until(start.saturating_add(until));
+        }
+        selection
+    }
+}
+
+/// Seconds as nanoseconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    match seconds {
+        Some(seconds) if (0.0..=1e9).contains(&seconds) => Ok((seconds * SECOND as f64) as u64),
+        _ => Err("accepted: seconds from 0 to 1e9, e.g. 2.5".to_owned()),
+    }
+}
+
+/// Nanoseconds since 1970 as a date, e.g. `2023-11-14 22:13:20.500000000 UTC`.
+pub fn utc(nanoseconds: u64) -> String {
+    let (seconds, fraction) = (nanoseconds / SECOND, nanoseconds % SECOND);
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // Days are counted in eras of 400 years that begin on the first of March, so that the leap day is a year's last one
+    // (H. Hinnant, chrono-compatible low-level date algorithms).
+    let day = day + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + next;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:09} UTC")
+}
+
+/// Nanoseconds as seconds, every digit of them.
+pub fn in_seconds(nanoseconds: u64) -> String {
+    format!("{}.{:09}", nanoseconds / SECOND, nanoseconds % SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_the_calendars() {
+        for (seconds, date) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (951_868_800, "2000-03-01 00:00:00"),
+            (1_700_000_000, "2023-11-14 22:13:20"),
+            (1_735_689_599, "2024-12-31 23:59:59"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+        ] {
+            assert_eq!(utc(seconds * SECOND), format!("{date}.000000000 UTC"));
+        }
+        assert!(utc(u64::MAX).starts_with("2554-07-21 23:34:33.709551615"));
+    }
+
+    #[test]
+    fn seconds_are_checked() {
+        assert_eq!(seconds("2.5"), Ok(2_500_000_000));
+        for text in ["-1", "nan", "inf", "1e10", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}
