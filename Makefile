@@ -24,5 +24,5 @@ lint: build ## format and clippy, with and without the feature ros
 train-mini: build ## train lisa-mini from nothing on TableWorld: some hours on two cores; stops and goes on at any moment
 	@scripts/train_mini.sh
 
-clean: ## remove what was built, not the ROS 2 prefix in .ros/
+clean: ## remove what was built, not what was installed into .ros/ and .rosbags/
 	rm -rf target build install log demo .cache

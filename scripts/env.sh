@@ -3,6 +3,7 @@
 # A ROS 2 that is already sourced and complete is used as it is; otherwise the prefix that scripts/setup_ros.sh makes.
 #   LISA_ROS_PREFIX   where that prefix is (default: .ros in the repository), so that checkouts can share one
 #   LISA_INSTALL      where this package is installed (default: install in the repository)
+#   LISA_BAG_PYTHON   a Python with the package rosbags, for the tests of bags (default: the one of scripts/setup_rosbags.sh)
 #   LISA_ROS=prefix   use our own prefix even if a ROS 2 is sourced
 # After it LISA_ROS_KIND is "sourced" or "prefix", and LISA_ROS_LACKS names what a sourced ROS 2 is missing.
 
@@ -10,6 +11,7 @@ LISA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
 export LISA_ROOT
 export LISA_ROS_PREFIX="${LISA_ROS_PREFIX:-$LISA_ROOT/.ros}"
 export LISA_INSTALL="${LISA_INSTALL:-$LISA_ROOT/install}"
+export LISA_BAG_PYTHON="${LISA_BAG_PYTHON:-$LISA_ROOT/.rosbags/bin/python3}"
 
 # What of the sourced ROS 2 is missing, as names of Debian packages less "ros-<distro>-".
 _lisa_lacks() {

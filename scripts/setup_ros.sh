@@ -29,9 +29,8 @@ if ! command -v "$python" >/dev/null; then
 else
     "$python" -c 'import os, sysconfig; assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null ||
         missing+=(python3-dev)
-    if [ "$LISA_ROS_KIND" = prefix ]; then
-        "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-    else
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    if [ "$LISA_ROS_KIND" != prefix ]; then
         "$python" -c 'import pytest' 2>/dev/null || missing+=(python3-pytest)
         "$python" -c 'import numpy' 2>/dev/null || missing+=(python3-numpy)
     fi

@@ -17,6 +17,9 @@ if [ "$what" = all ] || [ "$what" = lint ]; then
     cargo fmt --check
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
+    # Without it the tests of bags would compare with nothing, and pass.
+    step "rosbags, for the tests of bags"
+    scripts/setup_rosbags.sh
     step "cargo test"
     cargo test --release --locked --features ros
 fi
