@@ -1,6 +1,9 @@
-//! What can be wrong with the pictures of a bag.
+//! What can be wrong with a recording.
+
+use std::path::PathBuf;
 
 use crate::bag::{listed, shown, BagError};
+use crate::eval::EvalError;
 use crate::image::EncodingError;
 
 /// Why a bag, or a message of it, gives no picture. Each is one line.
@@ -58,4 +61,62 @@ pub enum ReplayError {
         /// Its log time, nanoseconds.
         time: u64,
     },
+    /// A topic carries something else than what it was named for.
+    #[error(
+        "{} is of type {}; accepted: {accepted}",
+        shown(topic),
+        shown(ros_type)
+    )]
+    WrongType {
+        /// The topic.
+        topic: String,
+        /// Its type.
+        ros_type: String,
+        /// What would do.
+        accepted: String,
+    },
+    /// None or several topics to choose from.
+    #[error(
+        "{what}: the bag has {}; name one with {option}",
+        listed_or_none(found)
+    )]
+    Choose {
+        /// What was looked for.
+        what: &'static str,
+        /// What there is of it.
+        found: Vec<String>,
+        /// Where to name it.
+        option: &'static str,
+    },
+    /// A bag of answers that was begun otherwise.
+    #[error("{} was begun with other settings ({settings}): remove it, or name another --out", .path.display())]
+    OtherSettings {
+        /// The unfinished bag.
+        path: PathBuf,
+        /// Which of them differ.
+        settings: String,
+    },
+    /// A frame that cannot be decoded.
+    #[error("{0}")]
+    Picture(String),
+    /// A mask that cannot be decoded.
+    #[error("a mask cannot be read: {0}")]
+    Mask(EncodingError),
+    /// An overlay that cannot be encoded.
+    #[error("an overlay cannot be written: {0}")]
+    Overlay(::image::ImageError),
+    /// An answer that cannot be scored.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// Settings that cannot be written.
+    #[error("the settings cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// "none", or "several (a, b)".
+fn listed_or_none(found: &[String]) -> String {
+    match found {
+        [] => "none".to_owned(),
+        _ => format!("several ({})", listed(found)),
+    }
 }

@@ -1,15 +1,39 @@
-//! Recorded bags as the node would see them.
+//! Recorded bags as the node would see them: which frame an instruction is about, what the engine answers to it, and what
+//! that is worth.
 //!
 //! | file | one idea |
 //! |---|---|
 //! | `images.rs` | which topics are pictures; a message becomes pixels, by the decoders the node uses |
+//! | `asks.rs`, `timeline.rs` | instructions; which frame each is about, by the node's own rules |
+//! | `answering.rs` | asking the engine; the answer as the node's messages |
+//! | `annotate.rs` | answers into a bag; what was begun is gone on with |
+//! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
+//! | `compare.rs` | are two sets of answers the same |
+//! | `masks.rs` | masks in messages |
 //! | `error.rs` | what can be wrong, each in one line |
 
+mod annotate;
+mod answering;
+mod asks;
+mod compare;
 mod error;
 mod images;
+mod judge;
+mod masks;
+mod recorded;
+mod timeline;
+mod truth;
 
+pub use annotate::{AnnotateOptions, Annotator};
+pub use answering::{ask, Outcome, Refusal};
+pub use asks::{instruction_topic, About, Ask, INSTRUCTION_TYPES};
+pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use images::{
     picture, picture_file, picture_topic, picture_topics, raw_image, Picture, PictureFile,
     PictureTopic, RawPicture,
 };
+pub use judge::{BagReport, Judge, Row};
+pub use recorded::{result_topic, Recorded, Said};
+pub use timeline::{Moment, Questions, Shot, Timeline};
+pub use truth::{Truth, Truths};

@@ -1,17 +1,24 @@
 //! `lisa bag`.
 
+mod annotate;
+mod eval;
 mod extract;
 mod info;
+mod live;
 mod table;
 mod times;
 
 use clap::Subcommand;
+use lisa::bag::Bag;
 
-/// Recorded topics (rosbag2, in MCAP or SQLite): what is in a bag, and its pictures as files.
+/// Recordings (rosbag2, in MCAP or SQLite): look into them, answer over them, measure on them, play and record them.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   lisa bag info recording
   lisa bag extract recording --topic /camera/image_raw --out frames
+  lisa bag annotate recording --instruction \"Where can I sit?\" --out answers
+  lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
+  lisa bag play recording --clock
 
 A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also compressed as .zstd.
 A damaged one is read as far as it goes, and what is missing is said.")]
@@ -24,11 +31,41 @@ pub struct Args {
 enum Command {
     Info(info::Args),
     Extract(extract::Args),
+    Annotate(annotate::Args),
+    Eval(eval::Args),
+    /// Publish a bag on a ROS 2 graph, as it was recorded
+    Play(live::Args),
+    /// Record topics of a ROS 2 graph into a bag
+    Record(live::Args),
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Info(args) => info::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Annotate(args) => annotate::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Play(args) => live::run("play", args),
+        Command::Record(args) => live::run("record", args),
+    }
+}
+
+/// Says on standard error what was not as it should be with a bag.
+fn say_notes(bag: &Bag) {
+    for note in bag.notes() {
+        eprintln!("lisa: {note}");
+    }
+}
+
+/// Says which messages could not be read.
+fn say_faults((count, first): (u64, &[String])) {
+    for fault in first {
+        eprintln!("lisa: {fault}");
+    }
+    if count > first.len() as u64 {
+        eprintln!(
+            "lisa: and {} more messages that cannot be read",
+            count - first.len() as u64
+        );
     }
 }
