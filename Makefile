@@ -1,7 +1,7 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint train-mini clean
+.PHONY: help setup build demo test lint eval train-mini clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ test: build ## everything that is tested: format, library, golden data, lints, t
 lint: build ## format and clippy, with and without the feature ros
 	@scripts/test.sh lint
 
+eval: build ## measure lisa-mini on the sample recording; writes evaluation/report.html
+	@scripts/eval.sh
+
 train-mini: build ## train lisa-mini from nothing on TableWorld: some hours on two cores; stops and goes on at any moment
 	@scripts/train_mini.sh
 
 clean: ## remove what was built, not what was installed into .ros/ and .rosbags/
-	rm -rf target build install log demo .cache
+	rm -rf target build install log demo evaluation .cache
