@@ -89,7 +89,7 @@ fi
 # r2r binds only what the node speaks, which saves minutes. Its bindings are made anew when this variable changes, but not when
 # a message does, so the last entry, which names no package, is a checksum of our interfaces.
 _lisa_sum=$(cat "$LISA_ROOT"/msg/*.msg "$LISA_ROOT"/action/*.action | cksum | cut -d' ' -f1)
-IDL_PACKAGE_FILTER="lisa_ros;std_msgs;sensor_msgs;geometry_msgs;visualization_msgs;diagnostic_msgs;std_srvs;rosgraph_msgs"
+IDL_PACKAGE_FILTER="lisa_ros;std_msgs;sensor_msgs;geometry_msgs;tf2_msgs;visualization_msgs;diagnostic_msgs;std_srvs;rosgraph_msgs"
 export IDL_PACKAGE_FILTER="$IDL_PACKAGE_FILTER;rcl_interfaces;action_msgs;builtin_interfaces;service_msgs;unique_identifier_msgs;interfaces_$_lisa_sum"
 unset _lisa_sum
 unset -f _lisa_lacks _lisa_prepend
