@@ -15,8 +15,8 @@
 //! | [`eval`] | metrics, reports |
 //! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
-//! | [`replay`] | a recorded bag's pictures, decoded as the node decodes them |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
+//! | [`replay`] | a recorded bag's pictures, decoded as the node decodes them |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod bag;
