@@ -15,7 +15,6 @@
 //! | [`eval`] | metrics, reports |
 //! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
-//! | [`replay`] | a recorded bag's pictures, decoded as the node decodes them |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | [`frames`] | camera frames as they arrive: the newest, and a short memory |
 //! | [`replay`] | recordings: which frame is asked about, answers into a bag, a report |

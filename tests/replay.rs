@@ -104,33 +104,54 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
     let mut annotator = Annotator::begin(&bag, &whole, annotating("a")).unwrap();
     for moment in timeline(&bag) {
-        annotator.write(&ask(&bag, &engine, &options(), moment)).unwrap();
+        annotator
+            .write(&ask(&bag, &engine, &options(), moment))
+            .unwrap();
     }
     annotator.finish().unwrap();
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
     for moment in timeline(&bag).take(2) {
-        annotator.write(&ask(&bag, &engine, &options(), moment)).unwrap();
+        annotator
+            .write(&ask(&bag, &engine, &options(), moment))
+            .unwrap();
     }
     drop(annotator);
-    let other = Annotator::begin(&bag, &pieces, annotating("b")).err().unwrap();
-    assert!(matches!(other, ReplayError::OtherSettings { .. }), "{other}");
+    let other = Annotator::begin(&bag, &pieces, annotating("b"))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(other, ReplayError::OtherSettings { .. }),
+        "{other}"
+    );
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
     assert_eq!(annotator.done(), 2);
-    let left: Vec<Moment> = timeline(&bag).filter(|m| !annotator.is_done(&m.ask)).collect();
+    let left: Vec<Moment> = timeline(&bag)
+        .filter(|m| !annotator.is_done(&m.ask))
+        .collect();
     assert_eq!(left.len(), SCENES - 2);
     for moment in left {
-        annotator.write(&ask(&bag, &engine, &options(), moment)).unwrap();
+        annotator
+            .write(&ask(&bag, &engine, &options(), moment))
+            .unwrap();
     }
     annotator.finish().unwrap();
-    let again = Annotator::begin(&bag, &pieces, annotating("a")).err().unwrap();
+    let again = Annotator::begin(&bag, &pieces, annotating("a"))
+        .err()
+        .unwrap();
     assert!(again.to_string().contains("pieces"), "{again}");
 
     let (whole, pieces) = (Bag::open(&whole).unwrap(), Bag::open(&pieces).unwrap());
-    let (one, other) = (Recorded::open(&whole, None).unwrap(), Recorded::open(&pieces, None).unwrap());
+    let (one, other) = (
+        Recorded::open(&whole, None).unwrap(),
+        Recorded::open(&pieces, None).unwrap(),
+    );
     let found = compare(&one, &other).unwrap();
     assert_eq!((found.compared, found.equal), (SCENES, SCENES), "{found}");
     let names = |bag: &Bag| -> Vec<(String, u64)> {
-        bag.topics().iter().map(|t| (t.name.clone(), t.messages)).collect()
+        bag.topics()
+            .iter()
+            .map(|t| (t.name.clone(), t.messages))
+            .collect()
     };
     assert_eq!(names(&whole), names(&pieces));
 
@@ -158,7 +179,9 @@ fn the_recording_goes_into_the_bag_where_that_is_asked_for() {
     let mut annotator = Annotator::begin(&bag, &out, copying).unwrap();
     let moments: Vec<Moment> = timeline(&bag).collect();
     for moment in moments {
-        annotator.write(&ask(&bag, &engine, &options(), moment)).unwrap();
+        annotator
+            .write(&ask(&bag, &engine, &options(), moment))
+            .unwrap();
     }
     annotator.finish().unwrap();
     assert!(!folder.path().join("out.part").exists());
@@ -181,9 +204,13 @@ fn spoken(folder: &Path, frames: std::ops::Range<u64>, asks: &[(f64, f64)]) -> P
     let path = folder.join("spoken");
     let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
     let images = writer
-        .add_topic(NewTopic::of::<CompressedImage<'_>>("/camera/image_raw/compressed"))
+        .add_topic(NewTopic::of::<CompressedImage<'_>>(
+            "/camera/image_raw/compressed",
+        ))
         .unwrap();
-    let topic = writer.add_topic(NewTopic::of::<Instruction>("/ask")).unwrap();
+    let topic = writer
+        .add_topic(NewTopic::of::<Instruction>("/ask"))
+        .unwrap();
     let nanoseconds = |seconds: f64| (seconds * 1e9) as u64;
     let stamp = |time: u64| Header {
         stamp: Time::from_nanoseconds(time as i64),
@@ -227,13 +254,24 @@ fn an_instruction_is_about_the_frame_that_the_node_would_take() {
     ];
     let bag = Bag::open(spoken(folder.path(), 10..18, &asks)).unwrap();
     let mut found: Vec<(u64, Result<i64, String>)> = timeline(&bag)
-        .map(|m| (m.ask.number, m.shot.map(|shot| shot.stamp().0 / SECOND as i64)))
+        .map(|m| {
+            (
+                m.ask.number,
+                m.shot.map(|shot| shot.stamp().0 / SECOND as i64),
+            )
+        })
         .collect();
     found.sort_by_key(|(number, _)| *number);
-    let stamps: Vec<Option<i64>> = found.iter().map(|(_, s)| s.as_ref().ok().copied()).collect();
+    let stamps: Vec<Option<i64>> = found
+        .iter()
+        .map(|(_, s)| s.as_ref().ok().copied())
+        .collect();
     assert_eq!(stamps, [Some(10), Some(11), Some(12), None, None, None]);
     let why = found[3].1.as_ref().unwrap_err();
-    assert!(why.contains("no frame within 0.1 s of stamp 13.300"), "{why}");
+    assert!(
+        why.contains("no frame within 0.1 s of stamp 13.300"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -268,7 +306,10 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
     judge.unasked(3);
     let (report, _) = judge.finish(run(Protocol::Generated));
     let delivery = report.report.delivery.unwrap();
-    assert_eq!((delivery.asked, delivery.failed, delivery.no_image), (2, 1, 1));
+    assert_eq!(
+        (delivery.asked, delivery.failed, delivery.no_image),
+        (2, 1, 1)
+    );
     assert_eq!(
         delivery.to_string(),
         "2 instructions, 1 without an image, 1 failed, 3 never asked"
@@ -281,7 +322,9 @@ fn topics_are_found_or_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = BagWriter::create(folder.path().join("b"), WriterOptions::default()).unwrap();
     for name in ["/a/instruction", "/b/instruction", "/chatter"] {
-        writer.add_topic(NewTopic::of::<StringMessage>(name)).unwrap();
+        writer
+            .add_topic(NewTopic::of::<StringMessage>(name))
+            .unwrap();
     }
     writer.finish().unwrap();
     let bag = Bag::open(folder.path().join("b")).unwrap();
@@ -290,9 +333,18 @@ fn topics_are_found_or_asked_for() {
         error,
         "a topic with instructions: the bag has several (/a/instruction, /b/instruction); name one with --instruction-topic"
     );
-    assert_eq!(instruction_topic(&bag, Some("/chatter")).unwrap(), "/chatter");
-    let error = Recorded::open(&bag, Some("/chatter")).err().unwrap().to_string();
-    assert!(error.contains("std_msgs/msg/String") && error.contains("ReasoningResult"), "{error}");
+    assert_eq!(
+        instruction_topic(&bag, Some("/chatter")).unwrap(),
+        "/chatter"
+    );
+    let error = Recorded::open(&bag, Some("/chatter"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("std_msgs/msg/String") && error.contains("ReasoningResult"),
+        "{error}"
+    );
     let error = Truths::open(&bag, "/chatter").err().unwrap().to_string();
     assert!(error.contains("accepted: sensor_msgs/msg/Image"), "{error}");
 }

@@ -88,6 +88,28 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// Whether messages are missing that were there once, as far as that can be told.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::MissingFile { .. }
+            | Self::BadFile { .. }
+            | Self::Unpacked { .. }
+            | Self::Truncated { .. }
+            | Self::Damaged { .. } => true,
+            Self::Count {
+                promised, found, ..
+            } => promised > found,
+            Self::NoMetadata { .. }
+            | Self::BadMetadata { .. }
+            | Self::NoFiles { .. }
+            | Self::Unindexed { .. }
+            | Self::Journal { .. }
+            | Self::Empty { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,11 +1,14 @@
 //! What people ask: every way an instruction reaches the node becomes one [`Ask`].
+//!
+//! Instructions are taken as serialized bytes and not as r2r's types, because those turn a string that is not UTF-8 into an
+//! empty one, and a person deserves to hear which of the two it was.
 
 use std::time::Instant;
 
-use super::cdr::{CdrError, Reader};
 use super::convert::{Refusal, Status};
 use super::goals::GoalId;
 use super::param_table::MAX_NEW_TOKENS;
+use crate::bag::cdr::{CdrError, Decoder};
 use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
 
@@ -113,7 +116,7 @@ impl Spoken {
 /// A serialized `std_msgs/String`. Never fails: what cannot be read comes back with its fault.
 pub fn read_string(bytes: &[u8]) -> Spoken {
     let read = || -> Result<Spoken, CdrError> {
-        let text = Text::new(Reader::new(bytes)?.string()?);
+        let text = Text::new(Decoder::new(bytes)?.string_bytes()?);
         Ok(Spoken {
             origin: Origin::Newest,
             id: String::new(),
@@ -127,12 +130,12 @@ pub fn read_string(bytes: &[u8]) -> Spoken {
 /// A serialized `lisa_ros/Instruction`. Never fails: what cannot be read comes back with its fault.
 pub fn read_stamped(bytes: &[u8]) -> Spoken {
     let read = || -> Result<Spoken, CdrError> {
-        let mut r = Reader::new(bytes)?;
-        let stamp = Stamp::new(r.i32()?, r.u32()?);
-        let _frame_id = r.string()?;
-        let id = String::from_utf8_lossy(r.string()?).into_owned();
-        let conversation_id = String::from_utf8_lossy(r.string()?).into_owned();
-        let text = Text::new(r.string()?);
+        let mut cdr = Decoder::new(bytes)?;
+        let stamp = Stamp::new(cdr.i32()?, cdr.u32()?);
+        let _frame_id = cdr.string_bytes()?;
+        let id = String::from_utf8_lossy(cdr.string_bytes()?).into_owned();
+        let conversation_id = String::from_utf8_lossy(cdr.string_bytes()?).into_owned();
+        let text = Text::new(cdr.string_bytes()?);
         let origin = if stamp == Stamp::default() {
             Origin::Newest
         } else {

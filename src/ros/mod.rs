@@ -29,7 +29,6 @@
 //! expire), [`instructions`] (text that is not UTF-8), [`remap`] (names after remapping).
 
 mod action;
-mod cdr;
 mod choice;
 mod clock;
 mod continuous;

@@ -1,12 +1,13 @@
 """The Python package rosbags at the other end of our bags.
 
-    interop.py check FOLDER MSG   read every bag in FOLDER and compare it with what is known
-    interop.py write FOLDER MSG   write the same messages, in every way the package has
-    interop.py time  BAG MSG      how long it takes to open a bag, and to read and decode its images
+    interop.py check MSG FOLDER    read every bag in FOLDER and compare it with what is known
+    interop.py write MSG FOLDER    write the same messages, in every way the package has
+    interop.py time  MSG BAG OUT   how long it takes to open a bag, to read and decode its images, and to write them to OUT
 
 MSG is the folder of this package's message definitions.
 """
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -143,26 +144,44 @@ def write(folder, types):
                     writer.write(connection, TIME + 1_000_000_000, big)
 
 
-def timed(path, types):
-    timed_once(path, types)
-    opened, count, size, read = timed_once(path, types)
-    print(f"    rosbags: open {opened * 1e3:.4f}ms, read {read * 1e3:.3f}ms ({count} images of {size} bytes)")
+def timed(path, types, out):
+    """Prints the seconds that each stage takes, as JSON."""
+    seconds = {}
 
+    def images(reader):
+        wanted = [c for c in reader.connections if c.msgtype == "sensor_msgs/msg/Image"]
+        for connection, stamp, data in reader.messages(wanted):
+            yield stamp, types.deserialize_cdr(data, connection.msgtype)
 
-def timed_once(path, types):
     start = time.perf_counter()
     with Reader(path) as reader:
-        opened = time.perf_counter() - start
-        count = size = 0
-        images = [c for c in reader.connections if c.msgtype == "sensor_msgs/msg/Image"]
+        seconds["open"] = time.perf_counter() - start
         start = time.perf_counter()
-        for connection, _, data in reader.messages(images):
-            size += len(types.deserialize_cdr(data, connection.msgtype).data)
-            count += 1
-        read = time.perf_counter() - start
-    return opened, count, size, read
+        assert sum(len(image.data) for _, image in images(reader)) > 0
+        seconds["read"] = time.perf_counter() - start
+        try:
+            import cv2
+        except ImportError:
+            cv2 = None
+        for name, ending in (("png", "png"), ("jpeg", "jpg")) if cv2 else ():
+            folder = out / name
+            folder.mkdir()
+            start = time.perf_counter()
+            for stamp, image in images(reader):
+                pixels = image.data.reshape(image.height, image.width, 3)
+                # OpenCV's order of colours.
+                pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+                assert cv2.imwrite(str(folder / f"{stamp}.{ending}"), pixels)
+            seconds[name] = time.perf_counter() - start
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            print(f"    rosbags: {size // 1_000_000} MB of {name}", file=sys.stderr)
+    print(json.dumps(seconds))
 
 
 if __name__ == "__main__":
-    command, folder, definitions = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    {"check": check, "write": write, "time": timed}[command](folder, store(definitions))
+    command, definitions, *folders = sys.argv[1], *map(Path, sys.argv[2:])
+    types = store(definitions)
+    if command == "time":
+        timed(folders[0], types, folders[1])
+    else:
+        {"check": check, "write": write}[command](folders[0], types)

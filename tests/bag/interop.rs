@@ -29,18 +29,21 @@ pub fn python() -> Option<String> {
     None
 }
 
-pub fn run(python: &str, command: &str, folder: &Path) {
+/// Runs `interop.py`, and gives what it prints.
+pub fn run(python: &str, command: &str, folder: &Path, more: &[&Path]) -> String {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ran = Command::new(python)
         .arg(package.join("tests/bag/interop.py"))
         .arg(command)
-        .arg(folder)
         .arg(package.join("msg"))
+        .arg(folder)
+        .args(more)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{command}: {said}");
-    print!("{}", String::from_utf8_lossy(&ran.stdout));
+    eprint!("{said}");
+    String::from_utf8(ran.stdout).unwrap()
 }
 
 fn header() -> Header {
@@ -204,7 +207,7 @@ fn rosbags_reads_what_we_write() {
         }
         writer.finish().unwrap();
     }
-    run(&python, "check", folder.path());
+    print!("{}", run(&python, "check", folder.path(), &[]));
 }
 
 fn same<'m, T>(bag: &Bag, message: &'m lisa::bag::RawMessage, known: &T)
@@ -218,7 +221,7 @@ where
 fn we_read_what_rosbags_writes() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    run(&python, "write", folder.path());
+    run(&python, "write", folder.path(), &[]);
     let mut bags = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();

@@ -1,34 +1,43 @@
-//! How long opening and reading a large bag takes, beside the Python package `rosbags`.
+//! How long a large bag takes, beside the Python package `rosbags`: opening it, reading and decoding every image, and writing
+//! them to files.
 //!
 //!     LISA_BAG_PYTHON=... cargo test --release --test bag speed -- --ignored --nocapture
 //!
-//! `LISA_BAG_BYTES` is the size of the bag (1 GB). Both read it twice, and the second time counts: it is then in the
-//! system's cache for both, so that what is compared is the work and not the disk.
+//! `LISA_BAG_BYTES` is the size of the bag (1 GB), `LISA_BAG_ROUNDS` how often each does everything (5). They take turns, and
+//! one turn before the first is not counted: the bag is then in the system's cache for both, so that what is compared is the
+//! work and not the disk. Files are written by them only if that Python has OpenCV.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use lisa::bag::{
-    Bag, BagWriter, ChunkCompression, Compression, Image, NewTopic, Selection, StorageKind,
+    Bag, BagWriter, ChunkCompression, Compression, Image, NewTopic, Selection, StorageKind, Time,
     WriterOptions,
 };
 
 use crate::interop;
 
 const SIZE: (u32, u32) = (640, 480);
+const TOPIC: &str = "/camera/image_raw";
+/// What is timed, as `interop.py` names it.
+const STAGES: [&str; 4] = ["open", "read", "png", "jpeg"];
 
-fn bytes() -> u64 {
-    let given = std::env::var("LISA_BAG_BYTES").ok();
-    given.map_or(1_000_000_000, |bytes| bytes.parse().expect("a number"))
+/// Seconds of each of [`STAGES`]; `None` where it could not be done.
+type Turn = [Option<f64>; 4];
+
+fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(default, |given| given.parse().expect("a number"))
 }
 
 /// Images as a camera's: smooth, with some noise, so that compression has something to do.
 fn write(path: &Path, options: WriterOptions) -> u64 {
     let mut writer = BagWriter::create(path, options).unwrap();
-    let topic = NewTopic::of::<Image>("/camera/image_raw");
+    let topic = NewTopic::of::<Image>(TOPIC);
     let topic = writer.add_topic(topic).unwrap();
     let len = SIZE.0 * SIZE.1 * 3;
-    let count = bytes() / u64::from(len);
+    let count = number("LISA_BAG_BYTES", 1_000_000_000) / u64::from(len);
     let mut noise = 1u32;
     for number in 0..count {
         let pixel = |at: u32| {
@@ -37,7 +46,8 @@ fn write(path: &Path, options: WriterOptions) -> u64 {
             noise ^= noise << 5;
             ((at / 5760) as u8).wrapping_add(noise as u8 & 3)
         };
-        let image = Image {
+        let time = 1_700_000_000_000_000_000 + number * 33_000_000;
+        let mut image = Image {
             height: SIZE.1,
             width: SIZE.0,
             encoding: "rgb8".into(),
@@ -45,16 +55,14 @@ fn write(path: &Path, options: WriterOptions) -> u64 {
             data: (0..len).map(pixel).collect::<Vec<_>>().into(),
             ..Image::default()
         };
-        writer
-            .write_message(topic, number * 33_000_000, &image)
-            .unwrap();
+        image.header.stamp = Time::from_nanoseconds(time as i64);
+        writer.write_message(topic, time, &image).unwrap();
     }
     writer.finish().unwrap();
     count
 }
 
-/// How long opening takes, and reading and decoding every image.
-fn ours(path: &Path, count: u64) -> (Duration, Duration) {
+fn ours(path: &Path, count: u64) -> Turn {
     let start = Instant::now();
     let bag = Bag::open(path).unwrap();
     assert_eq!(bag.message_count(), count);
@@ -73,8 +81,49 @@ fn ours(path: &Path, count: u64) -> (Duration, Duration) {
             .sum::<u64>();
         images += 1;
     }
+    let read = start.elapsed();
     assert!(images == count && sum > 0);
-    (opened, start.elapsed())
+    let extract = |format: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        let done = Command::new(env!("CARGO_BIN_EXE_lisa"))
+            .args(["bag", "extract", "--topic", TOPIC, "--format", format])
+            .arg("--out")
+            .args([out.path(), path])
+            .output()
+            .unwrap();
+        let took = start.elapsed().as_secs_f64();
+        assert!(done.status.success());
+        written(format, "lisa", out.path());
+        Some(took)
+    };
+    [
+        Some(opened.as_secs_f64()),
+        Some(read.as_secs_f64()),
+        extract("png"),
+        extract("jpeg"),
+    ]
+}
+
+fn theirs(python: &str, path: &Path) -> Turn {
+    let out = tempfile::tempdir().unwrap();
+    let said = interop::run(python, "time", path, &[out.path()]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    STAGES.map(|stage| said[stage].as_f64())
+}
+
+/// How large the files became, as speed can be bought with size.
+fn written(format: &str, whose: &str, out: &Path) {
+    let sizes = std::fs::read_dir(out).unwrap();
+    let bytes: u64 = sizes
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    eprintln!("    {whose}: {} MB of {format}", bytes / 1_000_000);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 #[test]
@@ -94,14 +143,28 @@ fn speed_beside_rosbags() {
             ..WriterOptions::default()
         };
         let count = write(&path, options);
-        ours(&path, count);
-        let (opened, read) = ours(&path, count);
-        println!("{name}: {count} images");
-        println!("    lisa:    open {opened:.4?}, read {read:.3?}");
-        let Some(python) = interop::python() else {
-            continue;
+        let python = interop::python();
+        let turn = || {
+            (
+                ours(&path, count),
+                python.as_deref().map(|python| theirs(python, &path)),
+            )
         };
-        interop::run(&python, "time", &path);
+        turn();
+        let turns: Vec<_> = (0..number("LISA_BAG_ROUNDS", 5)).map(|_| turn()).collect();
+        println!("{name}: {count} images, medians of {} turns", turns.len());
+        for (number, stage) in STAGES.into_iter().enumerate() {
+            let ours: Option<Vec<f64>> = turns.iter().map(|turn| turn.0[number]).collect();
+            let theirs: Option<Vec<f64>> = turns.iter().map(|turn| turn.1?[number]).collect();
+            match (ours.map(median), theirs.map(median)) {
+                (Some(ours), Some(theirs)) => println!(
+                    "    {stage}: lisa {ours:.5} s, rosbags {theirs:.5} s, {:.1} times",
+                    theirs / ours
+                ),
+                (Some(ours), None) => println!("    {stage}: lisa {ours:.5} s"),
+                _ => {}
+            }
+        }
         std::fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -103,8 +103,15 @@ impl<'a> Decoder<'a> {
     pub fn string(&mut self) -> Result<&'a str, CdrError> {
         let bytes = self.byte_sequence()?;
         let at = self.at - bytes.len();
-        let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-        std::str::from_utf8(bytes).map_err(|_| CdrError::Utf8 { at })
+        std::str::from_utf8(unterminated(bytes)).map_err(|_| CdrError::Utf8 { at })
+    }
+
+    /// `string`, also one that is not UTF-8, without the NUL that ends it on the wire.
+    ///
+    /// # Errors
+    /// [`CdrError::Short`], [`CdrError::Length`].
+    pub fn string_bytes(&mut self) -> Result<&'a [u8], CdrError> {
+        self.byte_sequence().map(unterminated)
     }
 
     /// Says that the last field has been read.
@@ -144,4 +151,8 @@ impl<'a> Decoder<'a> {
             len: self.bytes.len(),
         }
     }
+}
+
+fn unterminated(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(&[0]).unwrap_or(bytes)
 }

@@ -76,6 +76,8 @@ fn what_is_wrong_is_named() {
     let latin = [0, 1, 0, 0, 2, 0, 0, 0, 0xe9, 0];
     let utf8 = CdrError::Utf8 { at: 8 };
     assert_eq!(Decoder::new(&latin).unwrap().string(), Err(utf8));
+    let bytes = Decoder::new(&latin).unwrap().string_bytes();
+    assert_eq!(bytes, Ok(&[0xe9][..]));
 
     let cdr = Decoder::new(&[0, 1, 0, 0, 2, 0, 0, 0]).unwrap();
     let bool = CdrError::Bool { at: 4, value: 2 };

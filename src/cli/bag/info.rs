@@ -18,14 +18,14 @@ use super::times::{in_seconds, utc};
   lisa bag info recording --json | jq '.topics[] | select(.messages == 0) | .name'
 
 The rate is a topic's mean over the whole bag. Exit codes: 0, also where a part is missing and the notes say so; 1 where
-no message can be read, or --check finds one that cannot.")]
+no message can be read, or --check finds something missing.")]
 pub struct Args {
     /// A folder, or one of its files
     bag: PathBuf,
     /// Print JSON; times are nanoseconds
     #[arg(long)]
     json: bool,
-    /// Read every message, with its checksum
+    /// Read every message, with its checksum; fail where the bag is not whole
     #[arg(long)]
     check: bool,
 }
@@ -108,9 +108,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if report.messages == 0 {
         bail!("{}: holds no messages", args.bag.display());
     }
-    let unread = report.check.map_or(0, |check| check.errors.len());
-    if unread > 0 {
-        bail!("{}: {unread} parts cannot be read", args.bag.display());
+    if let Some(check) = &report.check {
+        let losses = bag.notes().iter().filter(|note| note.is_loss()).count();
+        match losses + check.errors.len() {
+            0 => {}
+            1 => bail!(
+                "{}: it is not whole, for the reason above",
+                args.bag.display()
+            ),
+            n => bail!(
+                "{}: it is not whole, for the {n} reasons above",
+                args.bag.display()
+            ),
+        }
     }
     Ok(())
 }
