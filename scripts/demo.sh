@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, a camera that looks at a table of TableWorld's
-# test split, and somebody who asks.
+# What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, the sample recording as its camera, which looks at
+# a table of TableWorld's test split, and somebody who asks.
 # Ends by itself: 0 if everything was answered and the node ended cleanly.
 #   LISA_MODEL       a model directory to use instead of lisa-mini
-#   LISA_DEMO_SCENE  the scene's seed (36)
+#   LISA_DEMO_SCENE  the scene's seed, one of the recording's: 20 to 43 (36)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/env.sh"
@@ -17,7 +17,14 @@ model=${LISA_MODEL:-models/lisa-mini}
 # Another model or scene may fail to find the remote control, and a scene may have none.
 least=0.5
 [ -z "${LISA_MODEL:-}${LISA_DEMO_SCENE:-}" ] || least=0
+bag=bags/tableworld
+first=20
+last=43
 scene=${LISA_DEMO_SCENE:-36}
+if ! [[ $scene =~ ^[0-9]+$ ]] || [ "$scene" -lt $first ] || [ "$scene" -gt $last ]; then
+    echo "demo: LISA_DEMO_SCENE is '$scene'; $bag has the scenes $first to $last" >&2
+    exit 2
+fi
 rm -rf demo/world
 mkdir -p demo
 target/release/lisa world --split test --seed "$scene" --count 1 --format frames --out demo/world >/dev/null
@@ -30,7 +37,9 @@ trap finish EXIT
 target/release/lisa_node --ros-args -p model:="$model" -p image_transport:=compressed \
     -p max_new_tokens:=64 -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
 node=$!
-python3 "$here/demo_camera.py" --clip $frames --topic camera/image_raw/compressed >demo/camera.log 2>&1 &
+# A scene a second: this one's frame ten times a second, for ever.
+target/release/lisa bag play $bag --topics /camera/image_raw/compressed --start $((scene - first)) --duration 0.1 --loop \
+    >demo/camera.log 2>&1 &
 camera=$!
 
 code=0
