@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(patch_labels(&classes, (1.0, 0.0), (2.0, 2.0), 1), [1]);
         assert_eq!(
             patch_labels(&classes, (0.0, 0.0), (4.0, 2.0), 2),
-            [7, 1, 7, 2]
+            [7, 1, 3, 2]
         );
     }
 }
