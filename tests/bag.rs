@@ -13,5 +13,3 @@ mod interop;
 mod round_trip;
 #[path = "bag/sample.rs"]
 mod sample;
-#[path = "bag/speed.rs"]
-mod speed;

@@ -1,11 +1,13 @@
 //! How long a large bag takes, beside the Python package `rosbags`: opening it, reading and decoding every image, and writing
 //! them to files.
 //!
-//!     LISA_BAG_PYTHON=... cargo test --release --test bag speed -- --ignored --nocapture
+//!     source scripts/env.sh && cargo bench --bench bag
 //!
 //! `LISA_BAG_BYTES` is the size of the bag (1 GB), `LISA_BAG_ROUNDS` how often each does everything (5). They take turns, and
 //! one turn before the first is not counted: the bag is then in the system's cache for both, so that what is compared is the
 //! work and not the disk. Files are written by them only if that Python has OpenCV.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a benchmark that cannot go on says so by panicking
 
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +17,6 @@ use lisa::bag::{
     Bag, BagWriter, ChunkCompression, Compression, Image, NewTopic, Selection, StorageKind, Time,
     WriterOptions,
 };
-
-use crate::interop;
 
 const SIZE: (u32, u32) = (640, 480);
 const TOPIC: &str = "/camera/image_raw";
@@ -107,7 +107,19 @@ fn ours(path: &Path, count: u64) -> Turn {
 
 fn theirs(python: &str, path: &Path) -> Turn {
     let out = tempfile::tempdir().unwrap();
-    let said = interop::run(python, "time", path, &[out.path()]);
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ran = Command::new(python)
+        .arg(package.join("tests/bag/interop.py"))
+        .arg("time")
+        .args([&package.join("msg"), path, out.path()])
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let said = String::from_utf8(ran.stdout).unwrap();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     STAGES.map(|stage| said[stage].as_f64())
 }
@@ -126,10 +138,18 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-#[test]
-#[ignore = "writes a gigabyte, thrice"]
-fn speed_beside_rosbags() {
+/// A Python that has the package, if there is one.
+fn python() -> Option<String> {
+    let python = std::env::var("LISA_BAG_PYTHON").ok()?;
+    let has = Command::new(&python)
+        .args(["-c", "import rosbags"])
+        .output();
+    has.is_ok_and(|has| has.status.success()).then_some(python)
+}
+
+fn main() {
     let folder = tempfile::tempdir().unwrap();
+    let python = python();
     let zstd = Compression::Chunk(ChunkCompression::Zstd);
     for (name, storage, compression) in [
         ("mcap", StorageKind::Mcap, Compression::None),
@@ -143,7 +163,6 @@ fn speed_beside_rosbags() {
             ..WriterOptions::default()
         };
         let count = write(&path, options);
-        let python = interop::python();
         let turn = || {
             (
                 ours(&path, count),
