@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::world::formats::{write_dataset, Format, Options, Order};
+use lisa::world::formats::{
+    write_dataset, CameraMotion, Format, Images, Options, Order, Recording, MAX_FRAMES, RATES,
+};
 use lisa::world::language::QuestionKind;
 use lisa::world::Split;
 
@@ -13,10 +15,20 @@ use lisa::world::Split;
   lisa world --split val --count 200 --out tables --format frames
   lisa world --split train --count 4000 --out tables --format semantic --format refer --format vqa
   lisa world --split train --count 239 --out tables --format reason-seg --seed 100000
-  lisa world --split test --count 30 --out tables --format rosbag --size 640x480
+  lisa world --split test --count 30 --out tables --format rosbag --images jpeg
+  lisa world --split test --count 10 --out tables --format rosbag --camera moving --rate 10
 
-Formats: reason-seg, refer (RefCOCO), semantic (ADE20K), vqa (LLaVA-Instruct), frames (PNG and JSON), rosbag (mcap).
-Several formats share their pictures. The same split and seed give the same scene, always.")]
+Formats: reason-seg, refer (RefCOCO), semantic (ADE20K), vqa (LLaVA-Instruct), frames (PNG and JSON), rosbag (mcap). \
+Several formats share their pictures. The same split and seed give the same scene, always.
+
+A rosbag has these topics:
+  /camera/image_raw     rgb8, or as JPEG with --images jpeg: /camera/image_raw/compressed
+  /camera/camera_info   a rectified pinhole camera
+  /camera/depth/image   16UC1, millimetres, 0 unknown
+  /tf                   table to camera_optical_frame at each frame
+  /instruction_stamped  lisa_ros/Instruction, one a scene, 0.1 s after the scene's middle frame, with its stamp
+  /ground_truth/mask    mono8, 0 and 255, the instruction's stamp; all 0 where the thing asked for is absent
+An instruction's id is SPLIT_SEED_KIND: test_000000036_reasoning.")]
 pub struct Args {
     /// train, val or test: other scenes and other wordings
     #[arg(long, value_parser = split)]
@@ -43,6 +55,46 @@ pub struct Args {
     /// Keep at most so many reason-seg items a scene, chosen evenly among the kinds
     #[arg(long, value_name = "N")]
     questions: Option<usize>,
+    /// JPEG quality of the pictures, 1 to 100
+    #[arg(long, value_name = "Q", default_value_t = Options::default().jpeg_quality, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// raw: sensor_msgs/Image, nothing compressed. jpeg: sensor_msgs/CompressedImage, and the file's chunks with zstd
+    #[arg(long, value_name = "HOW", default_value = "raw", value_parser = images, help_heading = "A rosbag's recording")]
+    images: Images,
+    /// still, or moving: on an arc about the table, through the scene's own view at the middle frame
+    #[arg(long, value_name = "MOTION", default_value = "still", value_parser = motion, help_heading = "A rosbag's recording")]
+    camera: CameraMotion,
+    /// Frames of each scene [default: 1 still, 20 moving]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_FRAMES)), help_heading = "A rosbag's recording")]
+    frames: Option<u32>,
+    /// Frames a second [default: 1 still, 10 moving]
+    #[arg(long, value_name = "HZ", value_parser = rate, help_heading = "A rosbag's recording")]
+    rate: Option<f64>,
+}
+
+impl Args {
+    fn recording(&self) -> Recording {
+        let usual = Recording::new(self.camera);
+        Recording {
+            images: self.images,
+            frames: self.frames.unwrap_or(usual.frames),
+            rate: self.rate.unwrap_or(usual.rate),
+            ..usual
+        }
+    }
+}
+
+fn images(text: &str) -> Result<Images, String> {
+    Images::parse(text).ok_or_else(|| "accepted: raw, jpeg".to_owned())
+}
+
+fn motion(text: &str) -> Result<CameraMotion, String> {
+    CameraMotion::parse(text).ok_or_else(|| "accepted: still, moving".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| RATES.contains(rate));
+    rate.ok_or_else(|| format!("accepted: {} to {}", RATES.start(), RATES.end()))
 }
 
 pub(super) fn split(text: &str) -> Result<Split, String> {
@@ -67,11 +119,15 @@ pub(super) fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut options = Options::default();
+    let mut options = Options {
+        jpeg_quality: args.quality,
+        questions_per_scene: args.questions,
+        recording: args.recording(),
+        ..Options::default()
+    };
     if !args.kinds.is_empty() {
         options.reason_kinds = args.kinds;
     }
-    options.questions_per_scene = args.questions;
     let order = Order {
         formats: &args.format,
         split: args.split,

@@ -23,6 +23,30 @@ pub struct Pose {
     pub rotation: [[f32; 3]; 3],
 }
 
+impl Pose {
+    /// The rotation from the optical to the table's frame, which is how ROS says where a camera is: x, y, z, w, of length 1.
+    pub fn quaternion(&self) -> [f64; 4] {
+        // Row r, column c of the matrix that takes optical directions to the table's.
+        let m = |r: usize, c: usize| f64::from(self.rotation[c][r]);
+        let [xx, yy, zz] = [m(0, 0), m(1, 1), m(2, 2)];
+        let [xy, xz, yz] = [m(1, 0) + m(0, 1), m(0, 2) + m(2, 0), m(2, 1) + m(1, 2)];
+        let [xw, yw, zw] = [m(2, 1) - m(1, 2), m(0, 2) - m(2, 0), m(1, 0) - m(0, 1)];
+        // Each row is the quaternion, times four of its parts; the longest row is the most exact.
+        let rows = [
+            [1.0 + xx - yy - zz, xy, xz, xw],
+            [xy, 1.0 - xx + yy - zz, yz, yw],
+            [xz, yz, 1.0 - xx - yy + zz, zw],
+            [xw, yw, zw, 1.0 + xx + yy + zz],
+        ];
+        let length = |q: &[f64; 4]| q.iter().map(|part| part * part).sum::<f64>().sqrt();
+        let longest = rows
+            .into_iter()
+            .max_by(|a, b| length(a).total_cmp(&length(b)))
+            .unwrap_or([0.0, 0.0, 0.0, 1.0]);
+        longest.map(|part| part / length(&longest))
+    }
+}
+
 /// Pinhole intrinsics in pixels; a pixel's centre lies at whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Intrinsics {
@@ -121,6 +145,54 @@ mod tests {
         assert!((large.fx - 2.0 * small.fx).abs() < 1e-3);
         assert_eq!(large.cx, 319.5);
         assert_eq!(small.cy, 119.5);
+    }
+
+    #[test]
+    fn the_quaternion_turns_as_the_matrix_does() {
+        // Also half turns, where its real part vanishes.
+        let mut poses = vec![
+            [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
+            [[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]],
+            [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]],
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        ];
+        for i in 0..12 {
+            let around = i as f32 * 0.7;
+            let position = [around.sin(), around.cos(), 0.4];
+            let camera = Camera::look_at(position, [0.0, 0.0, 0.1], around, 0.9);
+            poses.push(camera.rotation);
+        }
+        for rotation in poses {
+            let pose = Pose {
+                position: [0.0; 3],
+                rotation,
+            };
+            let [x, y, z, w] = pose.quaternion();
+            assert!((x * x + y * y + z * z + w * w - 1.0).abs() < 1e-12);
+            // The images of the optical axes are the rows.
+            let axes = [
+                [
+                    1.0 - 2.0 * (y * y + z * z),
+                    2.0 * (x * y + z * w),
+                    2.0 * (x * z - y * w),
+                ],
+                [
+                    2.0 * (x * y - z * w),
+                    1.0 - 2.0 * (x * x + z * z),
+                    2.0 * (y * z + x * w),
+                ],
+                [
+                    2.0 * (x * z + y * w),
+                    2.0 * (y * z - x * w),
+                    1.0 - 2.0 * (x * x + y * y),
+                ],
+            ];
+            for (axis, row) in axes.iter().zip(rotation) {
+                for (a, b) in axis.iter().zip(row) {
+                    assert!((a - f64::from(b)).abs() < 1e-6, "{rotation:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum WriteError {
     Size { width: u32, height: u32 },
     #[error("seeds {seed0} to {seed0}+{count}; accepted: seeds below {max}, as files are numbered by them")]
     Seeds { seed0: u64, count: usize, max: u64 },
+    #[error("a recording of {frames} frames a scene, {rate} a second; accepted: 1 to {max} frames, 0.01 to 1000 a second")]
+    Recording { frames: u32, rate: f64, max: u32 },
     #[error("cannot write {}: {source}", .path.display())]
     Write {
         path: PathBuf,

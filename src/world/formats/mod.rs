@@ -34,6 +34,7 @@ mod write;
 pub use contour::{polygons, Polygon};
 pub use error::WriteError;
 pub use rle::Rle;
+pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
 pub use write::{write_dataset, write_scenes, Made, Options, Order, Summary, Told, MAX_SEED};
 
 use std::fmt;
@@ -52,7 +53,7 @@ pub enum Format {
     Vqa,
     /// Colour, depth, instances and the truth about each scene, in plain files.
     Frames,
-    /// What a robot would record: a rosbag2 of one scene a second.
+    /// What a robot would record: a rosbag2 with pictures, depth, camera poses, instructions and the masks that answer them.
     Rosbag,
 }
 

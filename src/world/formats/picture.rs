@@ -1,20 +1,21 @@
 //! Files: a scene's picture, which several layouts want, and what else is written whole.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::{ExtendedColorType, ImageEncoder, ImageError, RgbImage};
 
 use super::WriteError;
 
-/// A scene's JPEG, written where it is first wanted and linked from there.
+/// A scene's JPEG, made once, written where it is first wanted and linked from there.
 pub(super) struct Picture<'a> {
     pixels: &'a RgbImage,
     quality: u8,
+    jpeg: OnceCell<Vec<u8>>,
     first: RefCell<Option<PathBuf>>,
 }
 
@@ -24,8 +25,19 @@ impl<'a> Picture<'a> {
         Self {
             pixels,
             quality,
+            jpeg: OnceCell::new(),
             first: RefCell::new(None),
         }
+    }
+
+    /// The file's bytes.
+    pub fn jpeg(&self) -> Result<&[u8], ImageError> {
+        if let Some(jpeg) = self.jpeg.get() {
+            return Ok(jpeg);
+        }
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, self.quality).encode_image(self.pixels)?;
+        Ok(self.jpeg.get_or_init(|| bytes))
     }
 
     /// Makes the picture be at `path`, whose folder exists.
@@ -37,11 +49,7 @@ impl<'a> Picture<'a> {
                 .or_else(|_| fs::copy(first, path).map(drop))
                 .map_err(WriteError::io(path));
         }
-        let mut bytes = Vec::new();
-        JpegEncoder::new_with_quality(&mut bytes, self.quality)
-            .encode_image(self.pixels)
-            .map_err(WriteError::encode(path))?;
-        write(path, &bytes)?;
+        write(path, self.jpeg().map_err(WriteError::encode(path))?)?;
         *first = Some(path.into());
         Ok(())
     }

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::picture::Picture;
+use super::rosbag::Recording;
 use super::{frames, reason, refer, rosbag, semantic, vqa, Format, WriteError};
 use crate::world::language::{self, Dialogue, QuestionKind};
 use crate::world::{render, Frame, Scene, Split};
@@ -19,7 +20,7 @@ pub const MAX_SEED: u64 = 1_000_000_000;
 /// How often a scene is asked again for other words that name its objects.
 const MORE_EXPRESSIONS: usize = 2;
 
-/// Scenes between two rounds of what must be written in order; bounds what waits in memory.
+/// Frames between two rounds of what must be written in order; bounds what waits in memory.
 const BATCH: usize = 32;
 
 /// What to write: scenes `seed0` to `seed0 + count - 1` of a split, with pictures of `width` by `height` pixels.
@@ -44,6 +45,8 @@ pub struct Options {
     /// At most so many ReasonSeg items of a scene, spread evenly over their kinds; all without it, which is about
     /// forty, each with a name of its own for the picture.
     pub questions_per_scene: Option<usize>,
+    /// What a bag holds of a scene.
+    pub recording: Recording,
 }
 
 impl Default for Options {
@@ -57,6 +60,7 @@ impl Default for Options {
                 QuestionKind::Several,
             ],
             questions_per_scene: None,
+            recording: Recording::default(),
         }
     }
 }
@@ -229,7 +233,11 @@ pub fn write_scenes(
         .collect::<Result<Vec<_>, _>>()?;
     let done = AtomicUsize::new(0);
     let numbers: Vec<u64> = numbers.collect();
-    for batch in numbers.chunks(BATCH) {
+    let frames = match order.formats.contains(&Format::Rosbag) {
+        true => options.recording.frames as usize,
+        false => 1,
+    };
+    for batch in numbers.chunks((BATCH / frames).max(1)) {
         batch.par_iter().try_for_each(|&number| {
             let told = told(number);
             check_frame(number, &told.frame)?;
