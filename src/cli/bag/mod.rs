@@ -13,8 +13,8 @@ use clap::Subcommand;
   lisa bag info recording
   lisa bag extract recording --topic /camera/image_raw --out frames
 
-A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also compressed as .zstd.
-A damaged one is read as far as it goes, and what is missing is said.")]
+A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also
+compressed as .zstd. A damaged one is read as far as it goes, and what is missing is said.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
