@@ -1,6 +1,7 @@
 //! The Python package `rosbags` reads what we write, and we read what it writes.
 //!
-//! `LISA_BAG_PYTHON` names a Python that has the package (`python3`). Without it, nothing is compared, and the test says so.
+//! `LISA_BAG_PYTHON` names a Python that has the package; scripts/env.sh sets it, and scripts/setup_rosbags.sh makes it. Where it
+//! is not set and `python3` lacks the package, nothing is compared, and the test says so.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,13 +19,19 @@ const TIME: u64 = 1_700_000_000_500_000_000;
 
 /// A Python that has the package, if there is one.
 pub fn python() -> Option<String> {
-    let python = std::env::var("LISA_BAG_PYTHON").unwrap_or_else(|_| "python3".into());
+    let named = std::env::var("LISA_BAG_PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".into());
     let has = Command::new(&python)
         .args(["-c", "import rosbags"])
         .output();
     if has.is_ok_and(|has| has.status.success()) {
         return Some(python);
     }
+    // Whoever names one wants to compare: a test that passes without would tell them nothing.
+    assert!(
+        named.is_none(),
+        "LISA_BAG_PYTHON={python} has no package rosbags: run scripts/setup_rosbags.sh"
+    );
     println!("not compared: {python} has no package rosbags; set LISA_BAG_PYTHON");
     None
 }

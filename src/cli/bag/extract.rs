@@ -23,13 +23,14 @@ use super::times::Window;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   lisa bag extract recording --topic /camera/image_raw --out frames
-  lisa bag extract recording --topic /camera/depth/image --out depth          # 16 bit PNG, millimetres
+  lisa bag extract recording --topic /camera/depth/image --out depth
   lisa bag extract recording --out frames --format jpeg --every 10 --from 2.5 --until 60
 
-A file is named by its stamp in nanoseconds, or by the time it was recorded where the stamp is zero; DIR/frames.csv has both, and
-the frame_id. Colour becomes 8 bit PNG, mono8 (also masks) gray PNG, mono16 and 16UC1 16 bit PNG, 32FC1 (metres) 16 bit PNG in
-millimetres. A compressed picture keeps its bytes unless --format asks for another kind of file. What cannot be decoded is
-counted and named, and the rest is written.")]
+A file is named by its stamp in nanoseconds, or by the time it was recorded where the stamp is zero;
+DIR/frames.csv has both, and the frame_id. Colour becomes 8 bit PNG, mono8 (also masks) gray PNG,
+mono16 and 16UC1 (depth) 16 bit PNG, 32FC1 (metres) 16 bit PNG in millimetres. A compressed picture
+keeps its bytes unless --format asks for another kind of file. What cannot be decoded is counted and
+named, and the rest is written.")]
 pub struct Args {
     /// A bag's folder, or one of its files
     bag: PathBuf,

@@ -17,8 +17,8 @@ use super::times::{in_seconds, utc};
   lisa bag info recording/recording_0.mcap --check
   lisa bag info recording --json | jq '.topics[] | select(.messages == 0) | .name'
 
-The rate is a topic's mean over the whole bag. Exit codes: 0, also where a part is missing and the notes say so; 1 where
-no message can be read, or --check finds something missing.")]
+The rate is a topic's mean over the whole bag. Exit codes: 0, also where a part is missing and the
+notes say so; 1 where no message can be read, or --check finds something missing.")]
 pub struct Args {
     /// A folder, or one of its files
     bag: PathBuf,

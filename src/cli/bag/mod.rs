@@ -20,8 +20,8 @@ use lisa::bag::Bag;
   lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
   lisa bag play recording --clock
 
-A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also compressed as .zstd.
-A damaged one is read as far as it goes, and what is missing is said.")]
+A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also
+compressed as .zstd. A damaged one is read as far as it goes, and what is missing is said.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
