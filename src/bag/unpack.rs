@@ -45,7 +45,7 @@ pub(super) fn lz4(packed: &[u8], claimed: Option<u64>) -> Unpacked {
 
 /// How much so many packed bytes may claim to be and get its room at once.
 fn believed(packed: usize) -> u64 {
-    (packed as u64).saturating_mul(RATIO).max(ALWAYS).min(MOST)
+    (packed as u64).saturating_mul(RATIO).clamp(ALWAYS, MOST)
 }
 
 fn nothing(error: &io::Error) -> Unpacked {

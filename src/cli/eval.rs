@@ -10,11 +10,12 @@ use lisa::eval::run::{
     evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, Generated,
     Question, TeacherForced,
 };
-use lisa::eval::{write_html, EvalError, Gallery, Protocol, Run};
+use lisa::eval::{EvalError, Gallery, Protocol, Run};
 use lisa::weights::ModelDir;
 use lisa::world::Split;
 
 use super::model_args::ModelArgs;
+use super::report_args::ReportArgs;
 use super::world::{size, split};
 
 /// Measure a model: overlap with the truth, rates of [SEG], latency.
@@ -84,18 +85,8 @@ struct Common {
     /// Stop after so many questions
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the report as one page with pictures
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Cases shown on the page
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    shown: usize,
-    /// Print every question, its answer and its IoU
-    #[arg(long)]
-    list: bool,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 fn refer_name(text: &str) -> Result<&'static str, String> {
@@ -198,12 +189,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
         bar.set_style(style);
     }
-    let mut gallery = Gallery::new(if common.html.is_some() {
-        common.shown
-    } else {
-        0
-    });
-    let list = common.list;
+    let mut gallery = Gallery::new(common.report.pictures());
+    let list = common.report.list;
     let tally = evaluate(
         questions,
         answerer.as_mut(),
@@ -234,13 +221,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         settings,
     });
     say!("{report}");
-    if let Some(file) = &common.json {
+    if let Some(file) = &common.report.json {
         report.write_json(file)?;
         say!("{}", file.display());
     }
-    if let Some(file) = &common.html {
-        write_html(&report, &gallery, file)?;
-        say!("{}", file.display());
-    }
-    Ok(())
+    common.report.write_html(&report, &gallery)
 }

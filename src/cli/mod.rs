@@ -17,6 +17,7 @@ mod eval;
 mod merge;
 mod model_args;
 mod output;
+mod report_args;
 mod segment;
 mod train;
 mod world;

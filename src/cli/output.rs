@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use image::RgbImage;
 use lisa::engine::{Answer, AnswerStatus, Timings};
-use lisa::image::{draw_overlay, paste_mask, union_masks, Caption, OverlayObject};
+use lisa::image::{paste_mask, union_masks};
 use serde_json::{json, Value};
 
 /// Files of one answer.
@@ -28,22 +28,8 @@ pub fn write_pictures(
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = |suffix: &str| folder.join(format!("{stem}_{suffix}.png"));
-    let objects: Vec<OverlayObject<'_>> = answer
-        .objects
-        .iter()
-        .map(|object| OverlayObject {
-            roi: object.roi,
-            mask: &object.mask,
-            label: &object.label,
-            score: object.score,
-        })
-        .collect();
-    let caption = Caption {
-        instruction: instruction.to_owned(),
-        answer: answer.text.clone(),
-    };
     let overlay = path("overlay");
-    let drawn = draw_overlay(frame, &objects, Some(&caption), 0.5);
+    let drawn = answer.overlay(frame, instruction, 0.5);
     drawn
         .save(&overlay)
         .with_context(|| format!("cannot write {}", overlay.display()))?;

@@ -13,6 +13,7 @@
 mod config;
 mod event;
 mod frame_cache;
+mod overlay;
 mod prefix_cache;
 mod queue;
 mod reasoner;

@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
-use image::RgbImage;
 
 use super::masks::mono8;
 use super::{Ask, Outcome, ReplayError};
@@ -18,7 +17,6 @@ use crate::bag::{
     NewTopic, QosProfile, ReasoningResult, Selection, StorageKind, StringMessage, TopicId,
     WriterOptions,
 };
-use crate::image::{draw_overlay, Caption, OverlayObject};
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +161,8 @@ impl<'b> Annotator<'b> {
         }
         let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
         if let Some((topic, alpha)) = overlay {
-            if let Some(picture) = overlay_of(outcome, alpha) {
+            if let (Ok(answer), Some(frame)) = (&outcome.answer, &outcome.frame) {
+                let picture = answer.overlay(frame.pixels(), &outcome.ask.text, alpha);
                 let mut data = Vec::new();
                 JpegEncoder::new_with_quality(&mut data, OVERLAY_QUALITY)
                     .encode_image(&picture)
@@ -241,30 +240,6 @@ fn writer_options() -> WriterOptions {
         compression: Compression::Chunk(ChunkCompression::Zstd),
         ..WriterOptions::default()
     }
-}
-
-fn overlay_of(outcome: &Outcome, alpha: f32) -> Option<RgbImage> {
-    let (answer, frame) = (outcome.answer.as_ref().ok()?, outcome.frame.as_ref()?);
-    let objects: Vec<_> = answer
-        .objects
-        .iter()
-        .map(|object| OverlayObject {
-            roi: object.roi,
-            mask: &object.mask,
-            label: &object.label,
-            score: object.score,
-        })
-        .collect();
-    let caption = Caption {
-        instruction: outcome.ask.text.clone(),
-        answer: answer.text.clone(),
-    };
-    Some(draw_overlay(
-        frame.pixels(),
-        &objects,
-        Some(&caption),
-        alpha,
-    ))
 }
 
 /// Both bags' messages in one, in the order of their log times.

@@ -2,7 +2,6 @@
 //!
 //! The result goes out last, so that whoever acts on it finds the mask already there.
 
-use image::RgbImage;
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::lisa_ros::msg::{ReasoningResult, TextDelta};
 use r2r::sensor_msgs::msg::Image;
@@ -12,7 +11,7 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use super::convert::{mono8, rgb8, ros_text};
 use super::instructions::Ask;
 use crate::engine::{Answer, AnswerStatus, Frame};
-use crate::image::{draw_overlay, union_masks, Caption, OverlayObject};
+use crate::image::union_masks;
 
 /// The node's publishers. All reliable, depth 10.
 pub struct Outputs {
@@ -77,7 +76,10 @@ impl Outputs {
         if let Some(alpha) = overlay_alpha.filter(|_| watched(&self.overlay)) {
             send(
                 &self.overlay,
-                &rgb8(header, overlay(ask, frame, answer, alpha)),
+                &rgb8(
+                    header,
+                    answer.overlay(frame.pixels(), &ask.text.words, alpha),
+                ),
             );
         }
         send(
@@ -95,24 +97,6 @@ impl Outputs {
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }
-}
-
-fn overlay(ask: &Ask, frame: &Frame, answer: &Answer, alpha: f32) -> RgbImage {
-    let objects: Vec<_> = answer
-        .objects
-        .iter()
-        .map(|o| OverlayObject {
-            roi: o.roi,
-            mask: &o.mask,
-            label: &o.label,
-            score: o.score,
-        })
-        .collect();
-    let caption = Caption {
-        instruction: ask.text.words.clone(),
-        answer: answer.text.clone(),
-    };
-    draw_overlay(frame.pixels(), &objects, Some(&caption), alpha)
 }
 
 fn watched<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {

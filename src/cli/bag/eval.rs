@@ -7,13 +7,14 @@ use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::bag::Bag;
 use lisa::engine::AnswerOptions;
-use lisa::eval::{write_html, Protocol, Run};
+use lisa::eval::{Protocol, Run};
 use lisa::replay::{
     ask, compare, instruction_topic, picture_topic, BagReport, Judge, Questions, Recorded, Row,
     Timeline, Truths,
 };
 
 use super::super::model_args::ModelArgs;
+use super::super::report_args::ReportArgs;
 
 /// Measure on a recording with truth: overlap, latency, and what became of every instruction.
 #[derive(clap::Args)]
@@ -50,18 +51,8 @@ pub struct Args {
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
     #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
     sync_slop_s: f64,
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the report as one page with pictures
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Cases shown on the page
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    shown: usize,
-    /// Print every instruction, what became of it and its IoU
-    #[arg(long)]
-    list: bool,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -74,12 +65,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(topic) => Some(Truths::open(&bag, topic)?),
         None => None,
     };
-    let shown = if args.html.is_some() { args.shown } else { 0 };
-    let judge = Judge::new(&bag, truths, shown);
+    let judge = Judge::new(&bag, truths, args.report.pictures());
     let questions = Questions::Recorded(topic);
     let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
     let list = |row: &Row| {
-        if args.list {
+        if args.report.list {
             let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
             let said = if row.error.is_empty() {
                 &row.answer
@@ -127,14 +117,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ]),
     });
     say!("{}", report.report);
-    if let Some(file) = &args.json {
+    if let Some(file) = &args.report.json {
         write_json(&report, file)?;
         say!("{}", file.display());
     }
-    if let Some(file) = &args.html {
-        write_html(&report.report, &gallery, file)?;
-        say!("{}", file.display());
-    }
+    args.report.write_html(&report.report, &gallery)?;
     if let (Some(results), Some(against)) = (&args.results, &args.against) {
         let (one, other) = (Bag::open(results)?, Bag::open(against)?);
         let one = Recorded::open(&one, args.result_topic.as_deref())?;
