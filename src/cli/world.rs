@@ -26,8 +26,8 @@ A rosbag has these topics:
   /camera/camera_info   a rectified pinhole camera
   /camera/depth/image   16UC1, millimetres, 0 unknown
   /tf                   table to camera_optical_frame at each frame
-  /instruction_stamped  lisa_ros/Instruction, one a scene, 0.1 s after the scene's middle frame, with its stamp
-  /ground_truth/mask    mono8, 0 and 255, the instruction's stamp; all 0 where the thing asked for is absent
+  /instruction_stamped  lisa_ros/Instruction, one a scene, 0.1 s after its frame, the middle one
+  /ground_truth/mask    mono8, 0 or 255, the instruction's stamp; all 0 for what is absent
 An instruction's id is SPLIT_SEED_KIND: test_000000036_reasoning.")]
 pub struct Args {
     /// train, val or test: other scenes and other wordings
