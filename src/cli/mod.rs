@@ -79,9 +79,35 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // `{:#}` puts the chain of causes on the same line.
-            eprintln!("lisa: {error:#}");
+            eprintln!("lisa: {}", one_line(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error with its causes; those that its own words name already are not said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let deep = Err::<(), _>(anyhow::anyhow!("no such file"));
+        let named = deep
+            .context("mug.png: no such file")
+            .context("cannot start");
+        let line = one_line(&named.unwrap_err());
+        assert_eq!(line, "cannot start: mug.png: no such file");
     }
 }

@@ -27,6 +27,10 @@ pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
              `make build` or colcon"
         );
     };
+    // The loader's own words about missing libraries would help nobody.
+    if std::env::var_os("AMENT_PREFIX_PATH").is_none() {
+        bail!("`lisa bag {command}` speaks ROS 2, and none is sourced: source its setup.bash first, or scripts/env.sh");
+    }
     let error = Command::new(&program).arg(command).args(args.rest).exec();
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }
