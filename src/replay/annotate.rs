@@ -68,7 +68,8 @@ impl<'b> Annotator<'b> {
             .into());
         }
         let part = beside(out, "part");
-        let old = beside(out, "old");
+        let (old, gone) = (beside(out, "old"), beside(out, "gone"));
+        remove(&gone)?;
         // An old one is there where its copying was interrupted, and is the whole.
         match (old.exists(), part.exists()) {
             (true, _) => {
@@ -94,7 +95,9 @@ impl<'b> Annotator<'b> {
         };
         if old.exists() {
             annotator.take_over(&old)?;
-            remove(&old)?;
+            // At once out of the way: half of it would be taken for the whole.
+            rename(&old, &gone)?;
+            remove(&gone)?;
         }
         Ok(annotator)
     }

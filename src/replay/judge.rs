@@ -29,7 +29,8 @@ pub struct Row {
     pub instruction: String,
     /// Of the frame it is about, nanoseconds; 0 where there was none.
     pub stamp: i64,
-    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` without a result.
+    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` without a result, `other_frame` for one about
+    /// another frame than the recording has.
     pub status: &'static str,
     pub answer: String,
     /// Why there is no answer.
@@ -242,12 +243,9 @@ impl<'b> Judge<'b> {
             }
         }
         let latency = reply.latency.total.as_secs_f64() * 1e3;
-        self.row(ask, shot, status, reply.answer, "");
-        let row = self.rows.last_mut().map(|row| {
-            (row.iou, row.latency_ms) = (iou, Some(latency));
-            &*row
-        });
-        row.ok_or(ReplayError::Picture("nothing was judged".to_owned()))
+        let row = self.row(ask, shot, status, reply.answer, "");
+        (row.iou, row.latency_ms) = (iou, Some(latency));
+        Ok(row)
     }
 
     fn row(
@@ -257,7 +255,7 @@ impl<'b> Judge<'b> {
         status: &'static str,
         answer: &str,
         error: &str,
-    ) -> &Row {
+    ) -> &mut Row {
         let at = self.rows.len();
         self.rows.push(Row {
             id: ask.id.clone(),
@@ -269,7 +267,7 @@ impl<'b> Judge<'b> {
             iou: None,
             latency_ms: None,
         });
-        &self.rows[at]
+        &mut self.rows[at]
     }
 
     /// Results of instructions that the recording does not have.
