@@ -134,7 +134,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
     for moment in timeline.by_ref() {
         bar.inc(1);
-        if annotator.is_done(&moment.ask) {
+        let known = annotator.is_done(&moment.ask);
+        // A turn of a conversation is asked again: later ones build on it.
+        if known && moment.ask.conversation_id.is_empty() {
             continue;
         }
         if stop.load(Ordering::Relaxed) {
@@ -146,6 +148,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             );
         }
         let outcome = ask(&bag, &engine, &options, moment);
+        if known {
+            continue;
+        }
         match &outcome.answer {
             Ok(answer) => {
                 answered += 1;
