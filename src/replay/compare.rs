@@ -7,7 +7,7 @@ use super::{Recorded, ReplayError};
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// Instructions that have a result in both.
+    /// Instructions that are answered in both.
     pub compared: usize,
     /// Of these: the same frame, status, words and masks.
     pub equal: usize,
@@ -15,6 +15,8 @@ pub struct Comparison {
     pub different: Vec<String>,
     /// Instructions with a result in one of them only.
     pub alone: Vec<String>,
+    /// Those that were refused in one of them: overloaded, without an image, cancelled, failed.
+    pub refused: Vec<String>,
 }
 
 /// Compares the first results of every instruction.
@@ -31,6 +33,10 @@ pub fn compare(one: &Recorded<'_>, other: &Recorded<'_>) -> Result<Comparison, R
             found.alone.push(id.to_owned());
             continue;
         };
+        if !(a.is_answer() && b.is_answer()) {
+            found.refused.push(id.to_owned());
+            continue;
+        }
         found.compared += 1;
         let differs = [
             ("frame", a.stamp != b.stamp),
@@ -58,6 +64,13 @@ impl std::fmt::Display for Comparison {
         write!(f, "{} of {} answers are equal", self.equal, self.compared)?;
         if !self.different.is_empty() {
             write!(f, "; different: {}", self.different.join(", "))?;
+        }
+        if !self.refused.is_empty() {
+            write!(
+                f,
+                "; refused in one of the bags: {}",
+                self.refused.join(", ")
+            )?;
         }
         if !self.alone.is_empty() {
             write!(f, "; in one of the bags only: {}", self.alone.join(", "))?;

@@ -177,6 +177,12 @@ impl<'b> Recorded<'b> {
 }
 
 impl Said {
+    /// Whether the model answered, with masks or without.
+    pub fn is_answer(&self) -> bool {
+        let answers = [Status::Segmented, Status::TextOnly, Status::EmptyMask];
+        self.status.is_some_and(|status| answers.contains(&status))
+    }
+
     /// The union of its masks in a frame of that size; `None` where it names no object.
     pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
         let named = matches!(self.status, Some(Status::Segmented | Status::EmptyMask));

@@ -69,7 +69,7 @@ def test_played_to_the_node_a_bag_gives_the_same_masks(rate, bag, offline, tmp_p
                 '--instruction-topic', INSTRUCTIONS)
     equal = delivery['answered']
     refused = asked - equal
-    assert (f'{equal} of {equal} answers are equal' in said) or refused, said
+    assert f'{equal} of {equal} answers are equal' in said, said
     rows = {row['id']: row for row in expected['instructions']}
     for row in report['instructions']:
         if row['iou'] is not None:

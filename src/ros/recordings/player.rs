@@ -53,6 +53,8 @@ pub struct Played {
 const AHEAD: usize = 32;
 /// The middleware gets this long to hand out the last messages.
 const LAST: Duration = Duration::from_millis(500);
+/// After the last subscriber was found.
+const SETTLE: Duration = Duration::from_millis(500);
 /// The longest sleep between two looks at signals.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -190,6 +192,10 @@ impl Player {
                 }
                 self.node.spin_once(NAP);
             }
+        }
+        // Those that we see may not see us yet, and what is best effort is sent once.
+        if !options.wait_for.is_empty() && stop.get() == 0 {
+            std::thread::sleep(SETTLE);
         }
         Ok(())
     }
