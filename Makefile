@@ -12,7 +12,7 @@ setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ u
 build: setup ## interfaces into install/, lisa and lisa_node into target/release/
 	@scripts/build.sh
 
-demo: build ## ask the node about a shipped clip over a real ROS 2 graph; writes demo/overlay.png
+demo: build ## ask the node about the sample recording over a real ROS 2 graph; writes demo/overlay.png
 	@scripts/demo.sh
 
 test: build ## everything that is tested: format, library, golden data, lints, the node over DDS

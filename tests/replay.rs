@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lisa::bag::{
-    Bag, BagWriter, CompressedImage, Header, Instruction, Message, NewTopic, Selection,
+    Bag, BagWriter, CompressedImage, Header, Image, Instruction, Message, NewTopic, Selection,
     StringMessage, Time, WriterOptions,
 };
+use lisa::data::TruthMask;
 use lisa::engine::{AnswerOptions, Engine, EngineConfig};
 use lisa::eval::{Protocol, Run};
+use lisa::frames::Stamp;
 use lisa::replay::{
     ask, compare, instruction_topic, picture_topic, AnnotateOptions, Annotator, BagReport, Judge,
-    Moment, Questions, Recorded, ReplayError, Timeline, Truths,
+    Moment, Questions, Recorded, ReplayError, Timeline, Truth, Truths,
 };
 use lisa::world::formats::{write_dataset, Format, Options, Order};
 use lisa::world::Split;
@@ -315,6 +317,45 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
         "2 instructions, 1 without an image, 1 failed, 3 never asked"
     );
     assert!(report.instructions.iter().all(|row| !row.error.is_empty()));
+}
+
+#[test]
+fn instructions_about_one_frame_take_its_masks_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("masks");
+    let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+    let topic = writer
+        .add_topic(NewTopic::of::<Image<'_>>("/truth"))
+        .unwrap();
+    // Two of the same moment, then one of another frame.
+    for (stamp, pixels) in [(10, [255, 0]), (10, [0, 255]), (11, [0, 0])] {
+        let mask = Image {
+            header: Header {
+                stamp: Time::from_nanoseconds(stamp),
+                ..Header::default()
+            },
+            height: 1,
+            width: 2,
+            encoding: "mono8".to_owned(),
+            step: 2,
+            data: pixels.to_vec().into(),
+            ..Image::default()
+        };
+        writer.write(topic, 100, &mask.to_cdr()).unwrap();
+    }
+    writer.finish().unwrap();
+    let bag = Bag::open(&path).unwrap();
+    let truths = Truths::open(&bag, "/truth").unwrap();
+    let about = |stamp, nth| truths.about(Stamp(stamp), nth).unwrap();
+    let there = |pixels: [u8; 2]| {
+        Some(Truth::There(TruthMask {
+            width: 2,
+            height: 1,
+            pixels: pixels.to_vec(),
+        }))
+    };
+    assert_eq!([about(10, 0), about(10, 1)], [there([1, 0]), there([0, 1])]);
+    assert_eq!((about(10, 2), about(11, 0)), (None, Some(Truth::Absent)));
 }
 
 #[test]

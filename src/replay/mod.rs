@@ -9,7 +9,7 @@
 //! | `annotate.rs` | answers into a bag; what was begun is gone on with |
 //! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
 //! | `compare.rs` | are two sets of answers the same |
-//! | `masks.rs` | masks in messages |
+//! | `masks.rs`, `place.rs` | masks in messages; a message by its place in the bag |
 //! | `error.rs` | what can be wrong, each in one line |
 
 mod annotate;
@@ -20,6 +20,7 @@ mod error;
 mod images;
 mod judge;
 mod masks;
+mod place;
 mod recorded;
 mod timeline;
 mod truth;

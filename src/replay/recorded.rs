@@ -6,6 +6,7 @@ use std::time::Duration;
 use image::GrayImage;
 
 use super::masks::first_channel;
+use super::place::{Place, Places};
 use super::ReplayError;
 use crate::bag::{
     Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, Selection, Status,
@@ -17,18 +18,11 @@ use crate::image::{paste_mask, Roi};
 pub struct Recorded<'b> {
     bag: &'b Bag,
     topic: String,
-    /// Places of the results, by instruction, in the order they came.
-    results: HashMap<String, Vec<Place>>,
+    /// The place of each instruction's result.
+    results: HashMap<String, Place>,
     /// When instructions were heard, by id.
     heard: HashMap<String, u64>,
     clock: SimClock,
-    count: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    at: u64,
-    nth: usize,
 }
 
 /// A result of the node.
@@ -60,22 +54,18 @@ impl<'b> Recorded<'b> {
             results: HashMap::new(),
             heard: HashMap::new(),
             clock: SimClock::read(bag)?,
-            count: 0,
             topic: topic.clone(),
         };
-        let mut times: HashMap<u64, usize> = HashMap::new();
+        let mut places = Places::default();
         for message in bag.messages(&Selection::all().topics([&topic]))? {
             let message = message?;
+            let place = places.next(message.log_time);
             let result: ReasoningResult<'_> = bag.decode(&message)?;
-            let nth = times.entry(message.log_time).or_default();
-            let place = Place {
-                at: message.log_time,
-                nth: *nth,
-            };
-            *nth += 1;
-            let places = recorded.results.entry(result.instruction_id).or_default();
-            places.push(place);
-            recorded.count += 1;
+            // The first one counts.
+            recorded
+                .results
+                .entry(result.instruction_id)
+                .or_insert(place);
         }
         recorded.hear()?;
         Ok(recorded)
@@ -102,11 +92,6 @@ impl<'b> Recorded<'b> {
         Ok(())
     }
 
-    /// Results there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
     /// Ids that have a result.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.results.keys().map(String::as_str)
@@ -117,18 +102,12 @@ impl<'b> Recorded<'b> {
     /// # Errors
     /// A bag that cannot be read any longer.
     pub fn result(&self, id: &str) -> Result<Option<Said>, ReplayError> {
-        let Some(place) = self.results.get(id).and_then(|places| places.first()) else {
+        let Some(place) = self.results.get(id) else {
             return Ok(None);
         };
-        let at = place.at;
-        let wanted = Selection::all()
-            .topics([&self.topic])
-            .from(at)
-            .until(at + 1);
-        let Some(message) = self.bag.messages(&wanted)?.nth(place.nth) else {
+        let Some(message) = place.message(self.bag, &self.topic)? else {
             return Ok(None);
         };
-        let message = message?;
         self.said(id, &message).map(Some)
     }
 

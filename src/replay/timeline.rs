@@ -128,11 +128,6 @@ impl<'b> Timeline<'b> {
         })
     }
 
-    /// Frames seen so far.
-    pub fn frames(&self) -> u64 {
-        self.frames.received()
-    }
-
     /// Messages that could not be read, and the first of them in words.
     pub fn faults(&self) -> (u64, &[String]) {
         (self.faulty, &self.faults)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::masks::first_channel;
+use super::place::{Place, Places};
 use super::ReplayError;
 use crate::bag::{Bag, Image, Message, Selection};
 use crate::data::TruthMask;
@@ -15,8 +16,8 @@ use crate::frames::Stamp;
 pub struct Truths<'b> {
     bag: &'b Bag,
     topic: String,
-    /// Log times of each stamp's masks, in their order.
-    places: HashMap<Stamp, Vec<u64>>,
+    /// Of each stamp's masks, in their order.
+    places: HashMap<Stamp, Vec<Place>>,
 }
 
 impl<'b> Truths<'b> {
@@ -31,12 +32,14 @@ impl<'b> Truths<'b> {
                 accepted: "sensor_msgs/msg/Image".to_owned(),
             });
         }
-        let mut places: HashMap<Stamp, Vec<u64>> = HashMap::new();
+        let mut places: HashMap<Stamp, Vec<Place>> = HashMap::new();
+        let mut told = Places::default();
         for message in bag.messages(&Selection::all().topics([topic]))? {
             let message = message?;
+            let place = told.next(message.log_time);
             let stamp = bag.decode::<Image<'_>>(&message)?.header.stamp;
             let stamp = Stamp(stamp.nanoseconds());
-            places.entry(stamp).or_default().push(message.log_time);
+            places.entry(stamp).or_default().push(place);
         }
         Ok(Self {
             bag,
@@ -50,32 +53,24 @@ impl<'b> Truths<'b> {
     /// # Errors
     /// A mask that cannot be read.
     pub fn about(&self, stamp: Stamp, nth: usize) -> Result<Option<Truth>, ReplayError> {
-        let Some(&at) = self.places.get(&stamp).and_then(|places| places.get(nth)) else {
+        let Some(place) = self.places.get(&stamp).and_then(|places| places.get(nth)) else {
             return Ok(None);
         };
-        let wanted = Selection::all()
-            .topics([&self.topic])
-            .from(at)
-            .until(at + 1);
-        for message in self.bag.messages(&wanted)? {
-            let message = message?;
-            let image: Image<'_> = self.bag.decode(&message)?;
-            if Stamp(image.header.stamp.nanoseconds()) == stamp {
-                let mask = first_channel(&image)?;
-                let inside = mask.as_raw().iter().map(|v| u8::from(*v > 0));
-                let mask = TruthMask {
-                    width: mask.width(),
-                    height: mask.height(),
-                    pixels: inside.collect(),
-                };
-                let there = mask.pixels.contains(&1);
-                return Ok(Some(match there {
-                    true => Truth::There(mask),
-                    false => Truth::Absent,
-                }));
-            }
-        }
-        Ok(None)
+        let Some(message) = place.message(self.bag, &self.topic)? else {
+            return Ok(None);
+        };
+        let image: Image<'_> = self.bag.decode(&message)?;
+        let mask = first_channel(&image)?;
+        let inside = mask.as_raw().iter().map(|v| u8::from(*v > 0));
+        let mask = TruthMask {
+            width: mask.width(),
+            height: mask.height(),
+            pixels: inside.collect(),
+        };
+        Ok(Some(match mask.pixels.contains(&1) {
+            true => Truth::There(mask),
+            false => Truth::Absent,
+        }))
     }
 }
 

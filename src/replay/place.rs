@@ -1,0 +1,42 @@
+//! Where a message stands in a bag, so that it need not be held.
+
+use std::collections::HashMap;
+
+use super::ReplayError;
+use crate::bag::{Bag, RawMessage, Selection};
+
+/// A message of a topic: its log time, nanoseconds, and which of the topic's messages of that time it is, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    at: u64,
+    nth: usize,
+}
+
+/// Tells the places of a topic's messages, as they come.
+#[derive(Default)]
+pub(super) struct Places {
+    times: HashMap<u64, usize>,
+}
+
+impl Places {
+    /// The place of the topic's next message.
+    pub fn next(&mut self, log_time: u64) -> Place {
+        let seen = self.times.entry(log_time).or_default();
+        *seen += 1;
+        Place {
+            at: log_time,
+            nth: *seen - 1,
+        }
+    }
+}
+
+impl Place {
+    /// The message that stands there; `None` where there is none any longer.
+    pub fn message(self, bag: &Bag, topic: &str) -> Result<Option<RawMessage>, ReplayError> {
+        let wanted = Selection::all()
+            .topics([topic])
+            .from(self.at)
+            .until(self.at + 1);
+        Ok(bag.messages(&wanted)?.nth(self.nth).transpose()?)
+    }
+}
