@@ -10,7 +10,7 @@ use lisa::engine::{
     Answer, AnswerOptions, AnswerStatus, Engine, EngineConfig, Event, Frame, Request, RequestError,
     Stage,
 };
-use support::{golden, Golden, RelativeL2};
+use support::{golden_that, Golden, RelativeL2};
 
 struct Bench {
     _folder: tempfile::TempDir,
@@ -21,10 +21,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let golden = golden()
-            .into_iter()
-            .find(Golden::has_masks)
-            .expect("golden data with a mask");
+        let golden = golden_that("names an object", Golden::has_masks);
         let mut config = EngineConfig::new(golden.convert(folder.path()));
         config.warm_up = false;
         Self {

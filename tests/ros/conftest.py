@@ -57,10 +57,16 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope='session')
 def golden():
-    """The golden folder: its picture, its questions and what the reference answers."""
-    folder = pathlib.Path(os.environ.get('LISA_GOLDEN_DIR', ROOT / 'tests' / 'golden'))
-    folder = folder / 'tiny' if (folder / 'tiny').is_dir() else folder
-    cases = json.loads((folder / 'expected.json').read_text())['cases']
+    """The golden folder: its picture, its questions and what the reference answers.
+
+    Random weights may name an object always or never; the tests need both, so our own folder stands in for one that lacks it.
+    """
+    own = ROOT / 'tests' / 'golden'
+    for folder in (pathlib.Path(os.environ.get('LISA_GOLDEN_DIR', own)), own):
+        folder = folder / 'tiny' if (folder / 'tiny').is_dir() else folder
+        cases = json.loads((folder / 'expected.json').read_text())['cases']
+        if {0, 1} <= {c['n_masks'] for c in cases}:
+            break
     return types.SimpleNamespace(
         folder=folder, picture=pictures.read_png(folder / 'image.png'), cases=cases,
         masked=next(c['instruction'] for c in cases if c['n_masks'] == 1),
@@ -68,9 +74,10 @@ def golden():
 
 
 @pytest.fixture(scope='session')
-def model():
+def model(golden):
     """A model directory made of the golden checkpoint."""
-    made = subprocess.run([ROOT / 'scripts' / 'tiny_model.sh'], stdout=subprocess.PIPE, text=True, check=True)
+    environment = dict(os.environ, LISA_GOLDEN_DIR=str(golden.folder))
+    made = subprocess.run([ROOT / 'scripts' / 'tiny_model.sh'], stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return pathlib.Path(made.stdout.strip())
 
 
