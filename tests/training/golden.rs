@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use lisa::data::{Conversation, Encoder, EndOfTurn, TruthMask, Turn};
-use lisa::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
+use lisa::image::SamPreprocessor;
 use lisa::text::LisaTokenizer;
 use lisa::train::objective::{Example, LossWeights, Losses, Objective, Pass, Reasoning};
 use lisa::train::{
@@ -87,7 +87,8 @@ impl Case {
         assert_eq!(encoded.masks, 1);
 
         let sam = SamPreprocessor::new(config.sam.image_size).preprocess(&image);
-        let clip = ClipPreprocessor::default().preprocess(&image, ClipFit::Crop);
+        let clip = config.clip_preprocess.preprocessor();
+        let clip = clip.preprocess(&image, config.clip_preprocess.fit);
         let tensor = |pixels: ndarray::Array3<f32>| {
             let shape = pixels.dim();
             Tensor::from_vec(pixels.into_raw_vec_and_offset().0, shape, &Device::Cpu).unwrap()
