@@ -13,7 +13,7 @@ import shutil
 import sys
 
 import numpy as np
-from demo_answers import QUESTIONS, Reply, faults, judge, table, true_mask
+from demo_answers import LEAST_IOU, QUESTIONS, Reply, faults, judge, table, true_mask
 from demo_pictures import read_png, write_png
 
 
@@ -73,9 +73,11 @@ def finish(entries: list[dict], folder: pathlib.Path) -> int:
     os.replace(part, folder / 'answers.json')
     print(f'\n{table(entries)}\n')
     right = sum(entry['right'] is True for entry in entries)
-    print(f'demo: {right} of {len(entries)} answers are right: what is there is found with a mask IoU of 0.5 or more, what is not '
-          'is refused')
-    print(f'demo: the pictures named above and answers.json are in {folder}; {folder}/overlay.png is the first question\'s')
+    print(f'demo: {right} of {len(entries)} answers are right: what is there is found with a mask IoU of {LEAST_IOU} or more, what is '
+          'not there is refused')
+    pictures = sum(entry['picture'] is not None for entry in entries)
+    print(f'demo: answers.json and {pictures} pictures are in {folder}/'
+          + ('; overlay.png is the first question\'s' if entries[0]['picture'] else ''))
     found = faults(entries)
     for fault in found:
         print(f'demo: {fault}', file=sys.stderr)
@@ -128,10 +130,10 @@ def main() -> int:
     except ros.NodeEnded:
         why_not = 'the node has ended'
     if why_not:
-        print(f'demo: {why_not}', file=sys.stderr)
-        return 1
-    entries, times = interview(ask, scene, instances, arguments.out)
-    print_times(times)
+        entries = [judge(question, Reply(error=why_not), true_mask(question, scene, instances)) for question in QUESTIONS]
+    else:
+        entries, times = interview(ask, scene, instances, arguments.out)
+        print_times(times)
     return finish(entries, arguments.out)
 
 

@@ -143,7 +143,7 @@ def faults(entries: list[dict]) -> list[str]:
             found.append(f'{name} has no picture, because no overlay came')
     first = entries[0]
     if first['status'] in ANSWERED and not first['right']:
-        why = f'its mask IoU is {first["iou"]:.2f}, {LEAST_IOU} is needed' if first['truth_box'] else 'what it asks for is not there'
+        why = f'its mask IoU is {first["iou"]:.3f}, {LEAST_IOU} is needed' if first['truth_box'] else 'what it asks for is not there'
         found.append(f'"{first["text"]}" was answered wrongly: {first["status"]}, {why}')
     return found
 

@@ -17,9 +17,10 @@ STATUS = {getattr(ReasoningResult, name): name for name in (
 
 # Seconds. A 7B model on a CPU takes minutes for an answer. What belongs to an answer was published before its result.
 FOR_A_RESULT = 900.0
-FOR_THE_REST = 20.0
+FOR_THE_REST = 10.0
 FOR_THE_NODE = 120.0
 FOR_A_FRAME = 60.0
+FOR_AN_OVERLAY = 15.0
 # A greeting that is not answered for so long is said again, so often: nobody may have heard it. Then the node is slow.
 BETWEEN_GREETINGS = 5.0
 LOST_GREETINGS = 2
@@ -67,14 +68,15 @@ class Person(Node):
         return True
 
     def greet(self) -> str:
-        """Greets the node until an answer comes with all that belongs to it; returns why not, or nothing.
+        """Greets the node until an answer comes with all that belongs to it; returns why none comes, or nothing.
 
         From then on nothing is lost: node and camera have found each other, and each topic has reached this side once. Until
-        then a greeting may go unheard, be answered NO_IMAGE, or have an overlay that nobody was there to see.
+        then a greeting may go unheard, be answered NO_IMAGE, or have an overlay that nobody was there to see. An overlay that
+        never comes is left for the questions to find out.
         """
         if not self._until(FOR_THE_NODE, lambda: self._instructions.get_subscription_count() > 0):
             return f'the node does not listen to {self._instructions.topic_name} after {FOR_THE_NODE:.0f} s'
-        count, unheard, reasons, end = 0, 0, set(), None
+        count, unheard, reasons, end, answered = 0, 0, set(), None, None
         while end is None or time.monotonic() < end:
             count += 1
             name = f'hello {count}'
@@ -90,10 +92,10 @@ class Person(Node):
             if STATUS[result.status] not in ANSWERED:
                 reasons.add(f'{STATUS[result.status]}: {result.error}')
                 self._until(0.2, lambda: False)
-            elif self._until(1.0, lambda: self._is_complete(name)):
+                continue
+            answered = answered or time.monotonic()
+            if self._until(1.0, lambda: self._is_complete(name)) or time.monotonic() > answered + FOR_AN_OVERLAY:
                 return ''
-            else:
-                reasons.add('an answer came without its overlay')
         return f'the node has not answered about a frame for {FOR_A_FRAME:.0f} s: ' + '; '.join(sorted(reasons))
 
     def _is_complete(self, name: str) -> bool:

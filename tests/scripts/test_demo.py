@@ -161,7 +161,9 @@ def test_the_truth_is_what_was_asked_for_and_all_of_it():
 
 def test_masks_count_by_pixel_and_lie_in_the_picture():
     corner = Found('', 1.0, (58, 38, 2, 2), np.array([[True, False], [True, True]]))
-    assert found_mask(SHAPE, (corner, corner)).sum() == 3
+    beside = Found('', 1.0, (57, 39, 3, 1), np.array([[True, False, False]]))
+    assert found_mask(SHAPE, (corner, beside, corner)).sum() == 4
+    assert found_mask(SHAPE, (corner, beside)).sum() == 4
     for box, shape in [((59, 0, 2, 1), (1, 2)), ((0, 39, 1, 2), (2, 1)), ((0, 0, 2, 2), (1, 1))]:
         with pytest.raises(ValueError, match='does not lie'):
             found_mask(SHAPE, (Found('cup', 1.0, box, np.ones(shape, bool)),))

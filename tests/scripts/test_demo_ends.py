@@ -91,12 +91,29 @@ class Checkout:
         return {path.name for path in (self.folder / 'demo').glob('*') if path.suffix in ('.png', '.json')}
 
 
+@pytest.fixture
+def make_checkout(tmp_path):
+    """Makes the test's Checkout; what is left of it when the test has failed ends with the test."""
+    made = []
+
+    def make(**parts) -> Checkout:
+        made.append(Checkout(tmp_path, **parts))
+        return made[-1]
+
+    yield make
+    for checkout in made:
+        try:
+            os.killpg(checkout.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def end(process: subprocess.Popen) -> str:
-    return process.communicate(timeout=120)[0]
+    return process.communicate(timeout=60)[0]
 
 
-def test_it_ends_with_zero_and_leaves_only_what_is_new(tmp_path):
-    checkout = Checkout(tmp_path, then='')
+def test_it_ends_with_zero_and_leaves_only_what_is_new(tmp_path, make_checkout):
+    checkout = make_checkout(then='')
     process = checkout.start()
     output = end(process)
     assert process.returncode == 0, output
@@ -112,8 +129,8 @@ def test_it_ends_with_zero_and_leaves_only_what_is_new(tmp_path):
     (SIGINT_NODE.format(code=3), '', 1, 'the node ended with exit code 3'),
     (NODE.format(signals=HEARS_NOTHING), '', 1, 'has not ended within 10 s of SIGINT'),
 ], ids=['conversation', 'node', 'node hangs'])
-def test_it_fails_where_the_conversation_or_the_node_does(tmp_path, node, then, code, says):
-    checkout = Checkout(tmp_path, node=node, then=then)
+def test_it_fails_where_the_conversation_or_the_node_does(make_checkout, node, then, code, says):
+    checkout = make_checkout(node=node, then=then)
     process = checkout.start()
     output = end(process)
     assert process.returncode == code and says in output, output
@@ -122,8 +139,8 @@ def test_it_fails_where_the_conversation_or_the_node_does(tmp_path, node, then, 
 
 
 @pytest.mark.parametrize('scene', ['19', '44', '-1', 'x', '20; echo'])
-def test_a_scene_that_is_not_recorded_is_refused_before_anything_is_taken_away(tmp_path, scene):
-    checkout = Checkout(tmp_path)
+def test_a_scene_that_is_not_recorded_is_refused_before_anything_is_taken_away(make_checkout, scene):
+    checkout = make_checkout()
     process = checkout.start(LISA_DEMO_SCENE=scene)
     assert 'has the scenes 20 to 43' in end(process)
     assert process.returncode == 2
@@ -131,16 +148,16 @@ def test_a_scene_that_is_not_recorded_is_refused_before_anything_is_taken_away(t
     assert checkout.all_gone()
 
 
-def test_a_scene_with_a_zero_in_front_is_a_scene(tmp_path):
-    process = Checkout(tmp_path, then='').start(LISA_DEMO_SCENE='038')
+def test_a_scene_with_a_zero_in_front_is_a_scene(make_checkout):
+    process = make_checkout(then='').start(LISA_DEMO_SCENE='038')
     end(process)
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize('moment', ['world', 'node', 'camera', 'person'])
-def test_stopped_when_a_program_has_just_begun_it_leaves_none_behind(tmp_path, number, code, moment):
-    checkout = Checkout(tmp_path, world='sleep 0.5')
+def test_stopped_when_a_program_has_just_begun_it_leaves_none_behind(tmp_path, make_checkout, number, code, moment):
+    checkout = make_checkout(world='sleep 0.5')
     process = checkout.start()
     checkout.wait_for(moment)
     os.killpg(process.pid, number)
@@ -151,11 +168,11 @@ def test_stopped_when_a_program_has_just_begun_it_leaves_none_behind(tmp_path, n
     assert 'old' not in {path.read_text() for path in (tmp_path / 'demo').glob('*.json')}
 
 
-@pytest.mark.parametrize('tenths', range(12))
-def test_stopped_at_any_moment_it_leaves_none_behind(tmp_path, tenths):
-    checkout = Checkout(tmp_path, node=NODE.format(signals=''))
+@pytest.mark.parametrize('seconds', [i / 20 for i in range(12)])
+def test_stopped_at_any_moment_it_leaves_none_behind(make_checkout, seconds):
+    checkout = make_checkout(node=NODE.format(signals=''))
     process = checkout.start()
-    time.sleep(0.05 * tenths)
+    time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)
     end(process)
@@ -163,8 +180,8 @@ def test_stopped_at_any_moment_it_leaves_none_behind(tmp_path, tenths):
     assert checkout.all_gone()
 
 
-def test_a_node_that_hears_no_signal_is_ended_all_the_same(tmp_path):
-    checkout = Checkout(tmp_path, node=NODE.format(signals=HEARS_NOTHING))
+def test_a_node_that_hears_no_signal_is_ended_all_the_same(make_checkout):
+    checkout = make_checkout(node=NODE.format(signals=HEARS_NOTHING))
     process = checkout.start()
     checkout.wait_for('person')
     os.killpg(process.pid, signal.SIGINT)

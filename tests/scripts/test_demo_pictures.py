@@ -1,4 +1,4 @@
-"""The demo's PNG files: what is written is read again, and every filter of the format is understood."""
+"""The demo's PNG files: what is written is read again, and every filter of the format is understood; and README's picture."""
 
 import pathlib
 import struct
@@ -11,6 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'scripts'))
 
+import readme_picture  # noqa: E402
 from demo_pictures import SIGNATURE, read_png, write_png  # noqa: E402
 
 
@@ -78,6 +79,20 @@ def test_what_is_not_read_is_said(tmp_path):
         write_png(path, noise(2, 2, 4))
 
 
-def test_smooth_pictures_are_written_small(tmp_path):
-    write_png(tmp_path / 'a.png', gradient(200, 300))
-    assert (tmp_path / 'a.png').stat().st_size < 200 * 300 * 3 // 10
+def test_readmes_picture_is_there_and_small():
+    assert '](docs/demo.png)' in (ROOT / 'README.md').read_text()
+    assert (ROOT / 'docs' / 'demo.png').stat().st_size <= readme_picture.MOST
+    assert read_png(ROOT / 'docs' / 'demo.png').ndim == 3
+
+
+def test_readmes_picture_is_the_demos_in_fewer_colours(tmp_path, monkeypatch, capsys):
+    write_png(tmp_path / 'overlay.png', gradient(48, 64))
+    monkeypatch.setattr(sys, 'argv', ['readme_picture.py', str(tmp_path / 'overlay.png'), str(tmp_path / 'demo.png')])
+    assert readme_picture.main() == 0
+    made = read_png(tmp_path / 'demo.png').astype(int)
+    assert abs(made - gradient(48, 64)).max() <= readme_picture.STEP // 2
+    assert len(np.unique(made)) <= 256 // readme_picture.STEP + 1
+    # Noise does not become small; it is said.
+    write_png(tmp_path / 'overlay.png', noise(480, 640, 3))
+    assert readme_picture.main() == 1
+    assert 'README takes 200000 at most' in capsys.readouterr().err
