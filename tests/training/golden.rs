@@ -13,7 +13,7 @@ use lisa::train::{
 };
 use lisa::weights::ModelDir;
 
-use crate::support::{golden, load, relative_l2, Golden, RelativeL2};
+use crate::support::{golden_with, load, relative_l2, Golden, RelativeL2};
 
 const LOSS: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
@@ -183,10 +183,9 @@ fn assert_losses(what: &str, ours: &Losses, reference: &serde_json::Value, toler
 
 #[test]
 fn losses_equal_the_reference() {
-    for golden in golden() {
-        if golden.json["train"].get("loss").is_none() {
-            continue;
-        }
+    let has_losses = |golden: &Golden| golden.json["train"].get("loss").is_some();
+    let test = "training::losses_equal_the_reference";
+    for golden in golden_with(test, "losses", has_losses) {
         let case = Case::new(golden);
         let objective = case.objective();
         let frozen = Parameters::open(&case.model, DType::F32, &Device::Cpu).unwrap();
@@ -199,10 +198,9 @@ fn losses_equal_the_reference() {
 
 #[test]
 fn gradients_and_updates_equal_the_reference() {
-    for golden in golden() {
-        if golden.json.get("lora").is_none() {
-            continue;
-        }
+    let has_gradients = |golden: &Golden| golden.json.get("lora").is_some();
+    let test = "training::gradients_and_updates_equal_the_reference";
+    for golden in golden_with(test, "gradients", has_gradients) {
         let case = Case::new(golden);
         let parameters = case.parameters();
         let lora = &case.golden.json["lora"];
