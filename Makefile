@@ -1,10 +1,10 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint eval train-mini clean
+.PHONY: help setup build demo no-old-demo readme-picture test test-threads lint eval train-mini clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ unless a ROS 2 is sourced
 	@scripts/setup_ros.sh
@@ -12,13 +12,23 @@ setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ u
 build: setup ## interfaces into install/, lisa and lisa_node into target/release/
 	@scripts/build.sh
 
-demo: build ## ask the node about the sample recording over a real ROS 2 graph; writes demo/overlay.png
+demo: no-old-demo build ## ask the node four questions over a real ROS 2 graph; writes a picture of each answer and answers.json into demo/
 	@scripts/demo.sh
 
-test: build ## everything that is tested: format, library, golden data, lints, the node over DDS
+# First of all, so that a build which fails or is stopped leaves no pictures of an earlier run either.
+no-old-demo:
+	@rm -rf demo
+
+readme-picture: demo ## the demo, and its first picture as docs/demo.png, which README shows
+	@source scripts/env.sh && python3 scripts/readme_picture.py demo/overlay.png docs/demo.png
+
+test: ## everything that is tested, part by part, to the end: says first what that is and how long it takes
 	@scripts/test.sh
 
-lint: build ## format and clippy, with and without the feature ros
+test-threads: ## the tests of numbers, with 1, 2 and 3 threads
+	@scripts/test.sh numeric --threads 1,2,3
+
+lint: ## format and clippy, with and without the feature ros
 	@scripts/test.sh lint
 
 eval: build ## measure lisa-mini on the sample recording; writes evaluation/report.html

@@ -1,29 +1,20 @@
-"""The person of the demo: asks the node, prints the answers as they are written and where the time went, saves the overlay."""
+"""The demo's conversation: asks the node four questions, prints the answers as they are written and where the time went, and
+writes into a folder a picture for each question, answers.json, and overlay.png, which is the first question's picture.
+
+Ends with 0 where everything came and the first answer is right, else with 1; `demo_answers` says what right is.
+"""
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
-import struct
+import shutil
 import sys
-import time
-import zlib
 
-import rclpy
-from lisa_ros.msg import Instruction, ReasoningResult, TextDelta
-from rclpy.node import Node
-from sensor_msgs.msg import Image
-
-# What is asked, and what in the scene answers it; nothing where it is not there.
-QUESTIONS = [
-    ('Change the TV channel.', ['remote control']),
-    ('I want to see the small letters. Please output segmentation mask and explain why.', ['glasses']),
-    ('Show me the green tissue box.', ['tissue box']),
-    ('Show me the scissors.', []),
-]
-STATUS = {getattr(ReasoningResult, name): name for name in (
-    'SEGMENTED', 'TEXT_ONLY', 'EMPTY_MASK', 'NO_IMAGE', 'OVERLOADED', 'CANCELLED', 'ERROR')}
-ANSWERED = (ReasoningResult.SEGMENTED, ReasoningResult.TEXT_ONLY, ReasoningResult.EMPTY_MASK)
+import numpy as np
+from demo_answers import LEAST_IOU, QUESTIONS, Reply, faults, judge, table, true_mask
+from demo_pictures import read_png, write_png
 
 
 def visible(text: str) -> str:
@@ -31,145 +22,120 @@ def visible(text: str) -> str:
     return ''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}' for c in text)
 
 
-def png(message: Image) -> bytes:
-    """An rgb8 image as a PNG file."""
-    rows = b''.join(
-        b'\0' + bytes(message.data[y * message.step:y * message.step + message.width * 3]) for y in range(message.height))
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-
-    header = struct.pack('>IIBBBBB', message.width, message.height, 8, 2, 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
+def say(text: str) -> None:
+    print(visible(text), end='', flush=True)
 
 
-class Person(Node):
-    def __init__(self, node_pid: int) -> None:
-        super().__init__('demo_person')
-        self.node_pid = node_pid
-        self.results: dict[str, ReasoningResult] = {}
-        self.overlays: dict[tuple[int, int], Image] = {}
-        self.asked = self.create_publisher(Instruction, 'instruction_stamped', 10)
-        self.create_subscription(ReasoningResult, 'lisa/result', self.on_result, 10)
-        self.create_subscription(TextDelta, 'lisa/answer_delta', self.on_delta, 10)
-        self.create_subscription(Image, 'lisa/overlay', self.on_overlay, 10)
+def clear(folder: pathlib.Path) -> None:
+    """Takes away what an earlier conversation has written, so that nothing of it can be taken for this one's."""
+    for old in (*folder.glob('[0-9]*-*.png'), *folder.glob('*.part'), folder / 'overlay.png', folder / 'answers.json'):
+        old.unlink(missing_ok=True)
 
-    def on_delta(self, message: TextDelta) -> None:
-        if message.instruction_id != 'hello':
-            print(visible(message.delta), end='', flush=True)
 
-    def on_result(self, message: ReasoningResult) -> None:
-        self.results[message.instruction_id] = message
+def interview(ask, scene: dict, instances: np.ndarray, folder: pathlib.Path) -> tuple[list[dict], list[list]]:
+    """Asks all questions; returns their entries for answers.json, and the times of each: (stage, seconds).
 
-    def on_overlay(self, message: Image) -> None:
-        self.overlays[message.header.stamp.sec, message.header.stamp.nanosec] = message
-
-    def until(self, what: str, seconds: float, condition) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            if not os.path.exists(f'/proc/{self.node_pid}/stat') or open(f'/proc/{self.node_pid}/stat').read().split()[2] == 'Z':
-                sys.exit(f'demo: the node ended while waiting for {what}')
-            if time.monotonic() > end:
-                sys.exit(f'demo: no {what} within {seconds:.0f} s')
-            rclpy.spin_once(self, timeout_sec=0.05)
-
-    def wait_for_the_first_frame(self) -> None:
-        """Until camera and node have found each other a question is answered NO_IMAGE, or not heard."""
-        end = time.monotonic() + 60.0
-        while not any(r.status in ANSWERED for r in self.results.values()):
-            if time.monotonic() > end:
-                errors = {r.error for r in self.results.values()}
-                sys.exit(f'demo: the node has not answered about a frame for 60 s: {errors or "it says nothing"}')
-            known = len(self.results)
-            self.asked.publish(Instruction(id='hello', text='Are you there?'))
-            retry = time.monotonic() + 5.0
-            while len(self.results) == known and time.monotonic() < retry:
-                rclpy.spin_once(self, timeout_sec=0.05)
-            time.sleep(0.1)
-            self.results = {k: r for k, r in self.results.items() if r.status in ANSWERED}
-
-    def ask(self, name: str, question: str) -> ReasoningResult:
-        print(f'\n  you   {question}\n  lisa  ', end='', flush=True)
-        self.asked.publish(Instruction(id=name, text=question))
-        self.until('result', 120.0, lambda: name in self.results)
-        # What the node still has to say about this answer: the last words, the overlay.
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
-            rclpy.spin_once(self, timeout_sec=0.05)
-        result = self.results[name]
+    `ask` takes a name and a text, and returns a Reply without a picture, the picture as (height, width, 3) uint8 or None, and
+    the times. Where no result came nothing else is asked: the node would have to answer the question before.
+    """
+    entries, times = [], []
+    silent = False
+    for number, question in enumerate(QUESTIONS, 1):
+        reply, overlay, stages = Reply(error='not asked, because the question before has no result'), None, []
+        truth = true_mask(question, scene, instances)
+        if not silent:
+            print(f'\n  you   {question.text}\n  lisa  ', end='', flush=True)
+            reply, overlay, stages = ask(f'demo {number}', question.text)
+            silent = reply.status is None
+        if overlay is not None:
+            if overlay.shape[:2] != truth.shape:
+                raise ValueError(f'the overlay of "{question.text}" is {overlay.shape[1]}x{overlay.shape[0]}, '
+                                 f'the scene {truth.shape[1]}x{truth.shape[0]}')
+            name = f'{number}-{question.slug()}.png'
+            write_png(folder / name, overlay)
+            reply = dataclasses.replace(reply, picture=name)
+        entries.append(judge(question, reply, truth))
+        times.append(stages)
         objects = ', '.join(
-            f'{o.label!r} {o.roi.width}x{o.roi.height} at {o.roi.x_offset},{o.roi.y_offset} score {o.score:.2f}'
-            for o in result.objects)
-        print(f'\n        {STATUS[result.status]}{": " + objects if objects else ""}{result.error and ": " + result.error}')
-        return result
+            f'{visible(o.label)!r} {o.box[2]}x{o.box[3]} at {o.box[0]},{o.box[1]} score {o.score:.2f}' for o in reply.objects)
+        print('\n        ' + ': '.join(part for part in (reply.status or 'no result', objects, visible(reply.error)) if part))
+    return entries, times
 
 
-def overlap(a: list[int], b: list[int]) -> float:
-    """Intersection over union of two boxes, each x, y, width, height."""
-    width, height = (max(0, min(a[i] + a[i + 2], b[i] + b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
-    both = width * height
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
+def finish(entries: list[dict], folder: pathlib.Path) -> int:
+    """Writes overlay.png and answers.json, prints the table, and returns the exit code."""
+    if entries[0]['picture']:
+        part = folder / 'overlay.png.part'
+        shutil.copyfile(folder / entries[0]['picture'], part)
+        os.replace(part, folder / 'overlay.png')
+    part = folder / 'answers.json.part'
+    part.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+    os.replace(part, folder / 'answers.json')
+    print(f'\n{table(entries)}\n')
+    right = sum(entry['right'] is True for entry in entries)
+    print(f'demo: {right} of {len(entries)} answers are right: what is there is found with a mask IoU of {LEAST_IOU} or more, what is '
+          'not there is refused')
+    pictures = sum(entry['picture'] is not None for entry in entries)
+    print(f'demo: answers.json and {pictures} pictures are in {folder}/'
+          + ('; overlay.png is the first question\'s' if entries[0]['picture'] else ''))
+    found = faults(entries)
+    for fault in found:
+        print(f'demo: {fault}', file=sys.stderr)
+    return 1 if found else 0
 
 
-def compare(result: ReasoningResult, truth: list[dict]) -> float:
-    """Says how well the boxes fit what the scene really holds; returns the worst fit."""
-    worst = 1.0
-    for thing in truth:
-        found = [[o.roi.x_offset, o.roi.y_offset, o.roi.width, o.roi.height] for o in result.objects]
-        best = max((overlap(box, thing['roi']) for box in found), default=0.0)
-        print(f'        the {thing["colour"]} {thing["category"]} is there: box IoU {best:.2f}')
-        worst = min(worst, best)
-    if not truth and not result.objects:
-        print('        rightly: there is none')
-    return worst
-
-
-def table(results: list[ReasoningResult]) -> None:
+def print_times(times: list[list]) -> None:
+    """Milliseconds, stage by stage, of each question."""
     stages = []
-    for result in results:
-        stages += [t.stage for t in result.timings if t.stage not in stages and t.stage != 'total']
-    print('\n  milliseconds, - where a stage was not needed\n  stage           ' + ''.join(f'{f"question {i + 1}":>12}' for i in range(len(results))))
-    for stage in [*stages, 'total']:
-        cells = [next((f'{t.seconds * 1e3:.1f}' for t in r.timings if t.stage == stage), '-') for r in results]
+    for question in times:
+        stages += [stage for stage, _ in question if stage not in stages]
+    last = ('total', 'per token')
+    stages = [stage for stage in stages if stage not in last] + [stage for stage in last if stage in stages]
+    heads = ''.join(f'{f"question {i + 1}":>12}' for i in range(len(times)))
+    print(f'\n  milliseconds, - where a stage was not needed\n  {"stage":<16}{heads}')
+    for stage in stages:
+        cells = [next((f'{seconds * 1e3:.1f}' for name, seconds in question if name == stage), '-') for question in times]
         print(f'  {stage:<16}' + ''.join(f'{cell:>12}' for cell in cells))
-    tokens = [
-        f'{sum(r.token_seconds) / len(r.token_seconds) * 1e3:.1f}' if len(r.token_seconds) else '-' for r in results]
-    print(f'  {"per token":<16}' + ''.join(f'{cell:>12}' for cell in tokens))
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--node-pid', type=int, required=True)
     parser.add_argument('--truth', type=pathlib.Path, required=True, help="the scene's JSON, as `lisa world --format frames` writes it")
-    parser.add_argument('--least', type=float, default=0.0, help='fail where the first box fits worse than that')
-    parser.add_argument('--overlay', type=pathlib.Path, required=True)
+    parser.add_argument('--out', type=pathlib.Path, required=True, help='the folder for pictures and answers.json')
     arguments = parser.parse_args()
+    clear(arguments.out)
+    scene = json.loads(arguments.truth.read_text(encoding='utf-8'))
+    instances = read_png(arguments.truth.with_name(scene['files']['instances']))
 
-    rclpy.init()
-    person = Person(arguments.node_pid)
-    person.until('node', 120.0, lambda: person.asked.get_subscription_count() > 0 and person.count_publishers('lisa/result') > 0)
-    person.wait_for_the_first_frame()
-    objects = json.loads(arguments.truth.read_text())['objects']
-    results, fits = [], []
-    for i, (question, names) in enumerate(QUESTIONS):
-        results.append(person.ask(f'demo {i + 1}', question))
-        fits.append(compare(results[-1], [thing for thing in objects if thing['category'] in names]))
-    table(results)
+    # Only here, so that the rest can be tested without ROS 2.
+    import demo_person as ros
+    import rclpy
+    # A signal ends this program at once, as any other: there is nothing to save.
+    rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    person = ros.Person(arguments.node_pid, say)
 
-    for result in [r for r in results if r.objects] + results:
-        overlay = person.overlays.get((result.header.stamp.sec, result.header.stamp.nanosec))
-        if overlay is not None:
-            arguments.overlay.write_bytes(png(overlay))
-            print(f'\ndemo: what the node saw and marked for "{result.instruction}" is in {arguments.overlay}')
-            break
+    def ask(name: str, text: str) -> tuple[Reply, np.ndarray | None, list]:
+        try:
+            result, overlay = person.ask(name, text)
+        except ros.NodeEnded:
+            return Reply(error='the node has ended'), None, []
+        if result is None:
+            return Reply(error=f'the node has not answered for {ros.FOR_A_RESULT:.0f} s'), None, []
+        reply = Reply(ros.STATUS[result.status], result.answer, result.error, ros.objects_of(result))
+        return reply, None if overlay is None else ros.rgb8(overlay), ros.times_of(result)
+
+    try:
+        why_not = person.greet()
+    except ros.NodeEnded:
+        why_not = 'the node has ended'
+    if why_not:
+        entries = [judge(question, Reply(error=why_not), true_mask(question, scene, instances)) for question in QUESTIONS]
     else:
-        sys.exit('demo: no overlay came')
-    if fits[0] < arguments.least:
-        sys.exit(f'demo: "{QUESTIONS[0][0]}" found something else than the remote control')
-    failed = [r for r in results if r.status not in ANSWERED]
-    if failed:
-        sys.exit(f'demo: not answered: {failed[0].error}')
+        entries, times = interview(ask, scene, instances, arguments.out)
+        print_times(times)
+    return finish(entries, arguments.out)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, the sample recording as its camera, which looks at
-# a table of TableWorld's test split, and somebody who asks.
-# Ends by itself: 0 if everything was answered and the node ended cleanly.
+# a table of TableWorld's test split, and somebody who asks four questions (scripts/demo.py). Makes demo/ anew:
+#   demo/1-….png to 4-….png   what the node published as ~/overlay for each question
+#   demo/overlay.png          the first of them, "Change the TV channel."
+#   demo/answers.json         each question, its answer, and what the scene says about it
+# Ends by itself: 0 if everything came, the first answer is right and the node ended cleanly. The other answers may be wrong.
+# Stopped with Ctrl-C it ends what it has started, and leaves nothing of an earlier run in demo/.
 #   LISA_MODEL       a model directory to use instead of lisa-mini
 #   LISA_DEMO_SCENE  the scene's seed, one of the recording's: 20 to 43 (36)
 set -euo pipefail
@@ -14,9 +18,6 @@ export ROS_DOMAIN_ID=${LISA_DEMO_DOMAIN:-$((40 + RANDOM % 60))}
 if [ "$ROS_DISTRO" = humble ]; then export ROS_LOCALHOST_ONLY=1; else export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; fi
 
 model=${LISA_MODEL:-models/lisa-mini}
-# Another model or scene may fail to find the remote control, and a scene may have none.
-least=0.5
-[ -z "${LISA_MODEL:-}${LISA_DEMO_SCENE:-}" ] || least=0
 bag=bags/tableworld
 first=20
 last=43
@@ -25,14 +26,50 @@ if ! [[ $scene =~ ^[0-9]+$ ]] || [ "$scene" -lt $first ] || [ "$scene" -gt $last
     echo "demo: LISA_DEMO_SCENE is '$scene'; $bag has the scenes $first to $last" >&2
     exit 2
 fi
-rm -rf demo/world
-mkdir -p demo
-target/release/lisa world --split test --seed "$scene" --count 1 --format frames --out demo/world >/dev/null
-frames=demo/world/frames/test
+scene=$((10#$scene)) # 036 is no octal number
 
-node= camera=
-finish() { for pid in $camera $node; do kill -TERM "$pid" 2>/dev/null || true; done; }
-trap finish EXIT
+# The processes that this script has started and that run. They are asked of the shell, not kept in variables: a signal may come
+# between a start and the line that notes its number. A zombie has ended: a shell whose `wait` a signal has interrupted may not
+# hear of ends any more.
+running() {
+    local pid stat
+    for pid in $(jobs -rp); do
+        { stat=$(<"/proc/$pid/stat"); } 2>/dev/null || continue
+        stat=${stat##*) }
+        [ "${stat%% *}" = Z ] || echo "$pid"
+    done
+}
+# Waits until all have ended, for so many tenths of a second at most; returns whether they have.
+all_ended() {
+    local _
+    for _ in $(seq "$1"); do
+        [ -n "$(running)" ] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+end_all() {
+    trap '' INT TERM HUP PIPE
+    local _
+    # More than once: what has been forked and is not yet the program it will be may lose a signal.
+    for _ in 1 2 3 4 5; do
+        kill -TERM $(running) 2>/dev/null || true
+        ! all_ended 10 || break
+    done
+    kill -KILL $(running) 2>/dev/null || true
+    wait
+}
+trap end_all EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 141' PIPE
+trap 'exit 143' TERM
+
+# Nothing of an earlier run may be taken for this one's.
+rm -rf demo
+mkdir demo
+target/release/lisa world --split test --seed "$scene" --count 1 --format frames --out demo/world >demo/world.log
+truth=$(ls demo/world/frames/test/*.json)
 
 target/release/lisa_node --ros-args -p model:="$model" -p image_transport:=compressed \
     -p max_new_tokens:=64 -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
@@ -41,15 +78,21 @@ node=$!
 target/release/lisa bag play $bag --topics /camera/image_raw/compressed --start $((scene - first)) --duration 0.1 --loop \
     >demo/camera.log 2>&1 &
 camera=$!
+# In the background, because the shell hears a signal at once while it waits, and only afterwards while something is in front.
+python3 "$here/demo.py" --node-pid $node --truth "$truth" --out demo &
+person=$!
 
 code=0
-python3 "$here/demo.py" --node-pid $node --truth "$(ls $frames/*.json)" --least $least --overlay demo/overlay.png || code=$?
-
+wait $person || code=$?
 kill -TERM $camera 2>/dev/null || true
+wait $camera || true
 kill -INT $node 2>/dev/null || true
+if ! all_ended 100; then
+    echo "demo: the node has not ended within 10 s of SIGINT; its log is demo/node.log" >&2
+    exit 1
+fi
 node_code=0
 wait $node || node_code=$?
-node=
 if [ $node_code -ne 0 ]; then
     echo "demo: the node ended with exit code $node_code; its last words (all of them in demo/node.log):" >&2
     tail -n 20 demo/node.log >&2

@@ -12,7 +12,7 @@ Examples:
   lisa_node --ros-args -p model:=models/lisa -p mode:=continuous -r __ns:=/left
   ros2 param describe /lisa mode        what each parameter means and accepts
 
-Exit codes: 0 after SIGINT or SIGTERM, 1 where it cannot start or go on.";
+Exit codes: 0 after SIGINT or SIGTERM, which end it within two seconds; 1 where it cannot start or go on.";
 
 fn main() {
     if std::env::args()

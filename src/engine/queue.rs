@@ -10,14 +10,20 @@ pub(super) struct Queue<T> {
 }
 
 struct State<T> {
-    /// Second: whether the entry counts towards the bound.
-    entries: VecDeque<(T, bool)>,
+    /// Second: the place of an entry that counts towards the bound.
+    entries: VecDeque<(T, Option<Place>)>,
+    places: u64,
     counted: usize,
     max: usize,
     closed: bool,
 }
 
+/// Names an entry that counts, for as long as it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u64);
+
 /// Why an entry was not taken.
+#[derive(Debug)]
 pub(super) enum Refused {
     Full { waiting: usize, max: usize },
     Closed,
@@ -28,6 +34,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 entries: VecDeque::new(),
+                places: 0,
                 counted: 0,
                 max: max.max(1),
                 closed: false,
@@ -42,7 +49,7 @@ impl<T> Queue<T> {
     }
 
     /// Appends an entry that counts towards the bound.
-    pub fn push(&self, entry: T) -> Result<(), Refused> {
+    pub fn push(&self, entry: T) -> Result<Place, Refused> {
         let mut state = self.lock();
         if state.closed {
             return Err(Refused::Closed);
@@ -54,16 +61,26 @@ impl<T> Queue<T> {
             });
         }
         state.counted += 1;
-        state.entries.push_back((entry, true));
+        state.places += 1;
+        let place = Place(state.places);
+        state.entries.push_back((entry, Some(place)));
         self.ready.notify_one();
-        Ok(())
+        Ok(place)
+    }
+
+    /// Takes an entry out before its turn, and frees its place; `None` where it no longer waits.
+    pub fn withdraw(&self, place: Place) -> Option<T> {
+        let mut state = self.lock();
+        let at = state.entries.iter().position(|(_, p)| *p == Some(place))?;
+        state.counted -= 1;
+        state.entries.remove(at).map(|(entry, _)| entry)
     }
 
     /// Appends an entry that does not count: a word to the thread, not work.
     pub fn push_control(&self, entry: T) {
         let mut state = self.lock();
         if !state.closed {
-            state.entries.push_back((entry, false));
+            state.entries.push_back((entry, None));
             self.ready.notify_one();
         }
     }
@@ -75,8 +92,8 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some((entry, counts)) = state.entries.pop_front() {
-                state.counted -= usize::from(counts);
+            if let Some((entry, place)) = state.entries.pop_front() {
+                state.counted -= usize::from(place.is_some());
                 return Some(entry);
             }
             state = self
@@ -95,6 +112,10 @@ impl<T> Queue<T> {
         state.entries.drain(..).map(|(entry, _)| entry).collect()
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     pub fn set_max(&self, max: usize) {
         self.lock().max = max.max(1);
     }
@@ -103,5 +124,57 @@ impl<T> Queue<T> {
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();
         (state.counted, state.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places<const N: usize>(queue: &Queue<u32>, entries: [u32; N]) -> [Place; N] {
+        entries.map(|entry| queue.push(entry).unwrap())
+    }
+
+    #[test]
+    fn a_withdrawn_entry_frees_its_place_at_once_and_the_others_keep_their_order() {
+        let queue = Queue::new(3);
+        let [first, second, third] = places(&queue, [1, 2, 3]);
+        assert!(matches!(
+            queue.push(4),
+            Err(Refused::Full { waiting: 3, max: 3 })
+        ));
+        assert_eq!(queue.withdraw(second), Some(2));
+        assert_eq!(queue.load(), (2, 3));
+        let [fourth] = places(&queue, [4]);
+        assert!(matches!(queue.push(5), Err(Refused::Full { .. })));
+        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [1, 3, 4].map(Some));
+        assert_eq!(queue.load(), (0, 3));
+        for gone in [first, second, third, fourth] {
+            assert_eq!(queue.withdraw(gone), None, "it no longer waits");
+        }
+        assert_eq!(queue.load(), (0, 3), "a place is freed once");
+    }
+
+    #[test]
+    fn a_word_to_the_thread_takes_no_place() {
+        let queue = Queue::new(1);
+        queue.push_control(10);
+        let [place] = places(&queue, [1]);
+        queue.push_control(11);
+        assert_eq!(queue.withdraw(place), Some(1));
+        assert_eq!(queue.load(), (0, 1));
+        assert_eq!([queue.pop(), queue.pop()], [10, 11].map(Some));
+    }
+
+    #[test]
+    fn a_closed_queue_hands_out_what_waited_once() {
+        let queue = Queue::new(2);
+        let [first, second] = places(&queue, [1, 2]);
+        assert_eq!(queue.withdraw(first), Some(1));
+        assert_eq!(queue.close(), [2]);
+        assert_eq!(queue.withdraw(second), None);
+        assert_eq!(queue.load(), (0, 2));
+        assert!(matches!(queue.push(3), Err(Refused::Closed)));
+        assert_eq!(queue.pop(), None);
     }
 }

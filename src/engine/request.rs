@@ -1,7 +1,7 @@
 //! What goes into the engine: a frame, an instruction, and how to answer it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use image::RgbImage;
 
@@ -107,9 +107,18 @@ impl Default for AnswerOptions {
     }
 }
 
-/// Asks a running request to stop. Clones ask for the same thing; asking twice is harmless.
-#[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+/// Takes a request back. Clones ask for the same thing; asking twice is harmless.
+///
+/// A request that still waits leaves the engine's queue, and fails, before [`cancel`](Self::cancel) returns. One that is
+/// being answered stops at its next token, or between two layers of an encoder.
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<CancelState>);
+
+#[derive(Default)]
+struct CancelState {
+    cancelled: AtomicBool,
+    withdraw: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
 
 impl CancelToken {
     pub fn new() -> Self {
@@ -117,10 +126,25 @@ impl CancelToken {
     }
 
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancelled.store(true, Ordering::Relaxed);
+        if let Some(withdraw) = self.0.withdraw.get() {
+            withdraw();
+        }
+    }
+
+    /// What else a cancellation does, every time it is asked for; set once, before the token is handed out.
+    pub(super) fn on_cancel(&self, withdraw: impl Fn() + Send + Sync + 'static) {
+        // A second one would be a second engine's, and a token is made for one request.
+        let _ = self.0.withdraw.set(Box::new(withdraw));
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CancelToken({})", self.is_cancelled())
     }
 }

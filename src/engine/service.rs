@@ -76,7 +76,7 @@ pub struct ModelInfo {
 #[derive(Clone, Debug)]
 pub struct EngineStatus {
     pub model: ModelInfo,
-    /// Requests waiting, the one being answered not counted.
+    /// Requests waiting; neither the one being answered nor those taken back.
     pub pending: usize,
     pub max_pending: usize,
     /// True while a request is being answered.
@@ -218,7 +218,8 @@ impl Engine {
         Ok(Ticket { events, cancel })
     }
 
-    /// Hands in a request; `sink` is called for every event, on the model thread: it must not block.
+    /// Hands in a request; `sink` is called for every event, and must not block: it runs on the model thread, or on the one
+    /// that takes back a request that still waits.
     ///
     /// # Errors
     /// As [`submit`](Self::submit); then `sink` is never called.
@@ -236,7 +237,18 @@ impl Engine {
             sink: Box::new(sink),
         };
         match self.queue.push(Message::Answer(Box::new(job))) {
-            Ok(()) => Ok(cancel),
+            Ok(place) => {
+                let (queue, counters) = (Arc::downgrade(&self.queue), Arc::clone(&self.counters));
+                cancel.on_cancel(move || {
+                    // One that no longer waits is being answered, and hears of it from the token, or has ended.
+                    let waiting = queue.upgrade().and_then(|queue| queue.withdraw(place));
+                    if let Some(Message::Answer(mut job)) = waiting {
+                        counters.failed.fetch_add(1, Ordering::Relaxed);
+                        (job.sink)(Event::Failed(RequestError::Cancelled { tokens: 0 }));
+                    }
+                });
+                Ok(cancel)
+            }
             Err(Refused::Full { waiting, max }) => Err(RequestError::Overloaded {
                 pending: waiting,
                 max,
@@ -339,6 +351,10 @@ fn serve(
             Message::Reset(id) => reasoner.reset_conversation(id.as_deref()),
             Message::Answer(mut job) => {
                 *lock(current) = Some(job.cancel.clone());
+                // Whoever closed the queue cancels what is current, and this was not yet when they looked.
+                if queue.is_closed() {
+                    job.cancel.cancel();
+                }
                 counters.busy.store(true, Ordering::Relaxed);
                 let result = answer(reasoner, &mut job);
                 let counter = if result.is_ok() {

@@ -1,5 +1,7 @@
 //! The thread and its queue, with a reasoner that does what the instruction says.
 
+use crossbeam_channel::RecvTimeoutError;
+
 use super::*;
 use crate::engine::{AnswerOptions, AnswerStatus, Frame, Timings};
 
@@ -135,6 +137,69 @@ fn a_request_cancelled_while_it_waits_costs_nothing() {
         waiting.wait(),
         Err(RequestError::Cancelled { tokens: 0 })
     ));
+}
+
+/// The one end of a request that was taken back while it waited, and nothing after it.
+fn taken_back(ticket: &Ticket) {
+    let end = ticket.events.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(
+        matches!(end, Event::Failed(RequestError::Cancelled { tokens: 0 })),
+        "{end:?}"
+    );
+    let after = ticket.events.recv_timeout(Duration::from_secs(10));
+    assert!(
+        matches!(after, Err(RecvTimeoutError::Disconnected)),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn a_cancelled_request_ends_and_frees_its_place_before_its_turn() {
+    let engine = engine(2);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    // Never its turn: what runs is not cancelled before the end of the test.
+    for round in 0..3 {
+        let waiting = ["panic", "panic"].map(|text| engine.submit(request(text)).unwrap());
+        assert_eq!(engine.status().pending, 2);
+        assert!(matches!(
+            engine.submit(request("say")),
+            Err(RequestError::Overloaded { pending: 2, max: 2 })
+        ));
+        for (left, ticket) in [(1, &waiting[1]), (0, &waiting[0])] {
+            ticket.cancel.cancel();
+            ticket.cancel.cancel();
+            assert_eq!(engine.status().pending, left);
+            taken_back(ticket);
+        }
+        let status = engine.status();
+        assert!(
+            status.busy && status.failed == 2 * (round + 1),
+            "{status:?}"
+        );
+    }
+    // A ticket that is dropped takes its request back too.
+    drop(["panic", "panic"].map(|text| engine.submit(request(text)).unwrap()));
+    let last = engine.submit(request("say")).unwrap();
+    running.cancel.cancel();
+    last.wait().unwrap();
+}
+
+#[test]
+fn a_request_that_is_cancelled_as_its_turn_comes_ends_once() {
+    let engine = engine(1);
+    for round in 0..500 {
+        let ticket = engine.submit(request("say")).unwrap();
+        let cancel = ticket.cancel.clone();
+        let other = std::thread::spawn(move || cancel.cancel());
+        let ends = ticket
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Done(_) | Event::Failed(_)))
+            .count();
+        other.join().unwrap();
+        assert_eq!(ends, 1, "round {round}");
+    }
 }
 
 #[test]

@@ -77,6 +77,13 @@ impl ActionServer {
         Some((ask, own.then(|| goal.image.into())))
     }
 
+    /// Rejects a goal: the node is ending, and whoever waited for its result would wait for ever.
+    pub fn reject(&self, request: ServiceRequest<SendGoal>) {
+        let stamp = self.clock.now();
+        let accepted = false;
+        reply(request, Segment::SendGoal::Response { accepted, stamp });
+    }
+
     /// Answers a cancel request; the questions whose keys come back are to be stopped.
     pub fn cancel(&mut self, request: ServiceRequest<CancelGoal::Service>) -> Vec<Key> {
         let info = &request.message.goal_info;

@@ -50,6 +50,8 @@ pub struct Dispatcher {
     running: HashMap<Key, Running>,
     repeat: Repeat,
     asked: u64,
+    /// Why nothing is begun any more, once the node ends.
+    goodbye: Option<Refusal>,
 }
 
 impl Dispatcher {
@@ -74,6 +76,7 @@ impl Dispatcher {
             running: HashMap::new(),
             repeat: Repeat::default(),
             asked: 0,
+            goodbye: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Dispatcher {
         let now = Instant::now();
         match input {
             Input::Spoken(spoken) => self.spoken(spoken, now),
+            Input::Goal(request) if self.goodbye.is_some() => self.endings.action.reject(request),
             Input::Goal(request) => {
                 let key = self.next_key();
                 if let Some((ask, own)) = self.endings.action.accept(request, key, now) {
@@ -110,12 +114,16 @@ impl Dispatcher {
             Input::GoalResult(request) => self.endings.action.result(request),
             Input::Enable(request) => control::enable(&self.shared, request),
             Input::Reset(request) => control::reset(&self.engine, request),
-            Input::ParamsChanged => self
-                .engine
-                .set_max_pending(self.shared.params().max_pending),
             Input::Broken(_) => {}
         }
         self.repeat_if_due(now);
+    }
+
+    /// Parameters may have other values than before.
+    pub fn params_changed(&mut self) {
+        self.engine
+            .set_max_pending(self.shared.params().max_pending);
+        self.repeat_if_due(Instant::now());
     }
 
     /// Does what the engine reports.
@@ -161,9 +169,13 @@ impl Dispatcher {
         self.endings.action.expire(Instant::now());
     }
 
-    /// The node ends: whoever is still open is told.
-    pub fn close(mut self) -> Engine {
+    /// The node ends: whoever is still open is told, and so is whoever stands behind `rest`, which was taken and not yet done.
+    pub fn close(mut self, rest: Vec<Input>) -> Engine {
         let goodbye = Refusal::new(Status::Cancelled, "the node is shutting down");
+        self.goodbye = Some(goodbye.clone());
+        for input in rest {
+            self.input(input);
+        }
         for Waiting { ask, .. } in std::mem::take(&mut self.waiting) {
             self.endings
                 .refused(&ask, &Header::default(), None, &goodbye);
@@ -203,7 +215,8 @@ impl Dispatcher {
 
     /// Every question enters here. `own` is the picture it brought along.
     fn ask(&mut self, ask: Ask, own: Option<SourceImage>, now: Instant) {
-        if let Some(refusal) = self.shared.closed().or_else(|| ask.fault()) {
+        let refusal = self.goodbye.clone().or_else(|| self.shared.closed());
+        if let Some(refusal) = refusal.or_else(|| ask.fault()) {
             return self
                 .endings
                 .refused(&ask, &Header::default(), None, &refusal);
@@ -364,7 +377,7 @@ impl Dispatcher {
 
     fn repeat_due(&self, now: Instant) -> Due {
         let params = self.shared.params();
-        if !params.continuous || !self.shared.enabled() {
+        if !params.continuous || !self.shared.enabled() || self.goodbye.is_some() {
             return Due::Never;
         }
         let newest = self.shared.frames().newest().map(|h| h.number);

@@ -21,7 +21,8 @@
 //! 1. Every instruction gets exactly one `ReasoningResult`, whatever happens to it ([`dispatch`]).
 //! 2. Every output carries the header of the image it was computed from, untouched.
 //! 3. The spinning thread never waits for the model, nor the model for the network.
-//! 4. Topics and the action appear when the model is ready: who sees them may ask. Parameters and diagnostics are there
+//! 4. A signal ends the node within two seconds, and whoever waits for an answer is told ([`shutdown`], [`spin`]).
+//! 5. Topics and the action appear when the model is ready: who sees them may ask. Parameters and diagnostics are there
 //!    from the first second.
 //!
 //! # Where r2r is worked around

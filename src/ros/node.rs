@@ -22,9 +22,6 @@ use super::spin::{Input, Spinner};
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::weights::shipped_model;
 
-/// Inputs on their way to the dispatcher; when it is full the spinning thread waits, and the middleware's own queues hold.
-const INPUTS: usize = 256;
-
 /// The model thread gets this long to notice that the node ends.
 const ENGINE_GRACE: Duration = Duration::from_millis(1200);
 
@@ -68,7 +65,6 @@ struct Parts {
     outputs: Outputs,
     action: ActionServer,
     spinner: Spinner,
-    inputs: mpsc::Receiver<Input>,
 }
 
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
@@ -128,15 +124,13 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     let outputs = Outputs::create(&mut node)?;
     let action = ActionServer::create(&mut node, clock.clone())?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
-    let (sender, inputs) = mpsc::channel(INPUTS);
-    let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared), sender)?;
+    let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared))?;
     Ok(Parts {
         shared,
         clock,
         outputs,
         action,
         spinner,
-        inputs,
     })
 }
 
@@ -211,14 +205,12 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
         clock,
         outputs,
         action,
-        spinner,
-        mut inputs,
+        mut spinner,
     } = parts;
     let (sender, mut events) = mpsc::unbounded_channel();
-    let max_pending = shared.params().max_pending;
-    // It may have been changed while the model was loading.
-    engine.set_max_pending(max_pending);
     let mut dispatcher = Dispatcher::new(Arc::clone(&shared), engine, outputs, action, sender);
+    // They may have been changed while the model was loading.
+    dispatcher.params_changed();
     shared.listen();
     spinner.open();
     let mut second = every_second();
@@ -231,12 +223,13 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
                 break Ok(());
             }
             Some((key, event)) = events.recv() => dispatcher.event(key, event),
-            input = inputs.recv() => match input {
+            input = spinner.recv() => match input {
                 Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
                 Some(input) => dispatcher.input(input),
                 None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
             },
             () = shared.frame_arrived.notified() => dispatcher.look(),
+            () = shared.params_changed.notified() => dispatcher.params_changed(),
             () = until(look_at) => dispatcher.look(),
             _ = second.tick() => {
                 dispatcher.tick();
@@ -245,7 +238,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             }
         }
     };
-    let engine = dispatcher.close();
+    let engine = dispatcher.close(spinner.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         engine.shutdown();

@@ -39,6 +39,8 @@ pub struct Shared {
     listening_since: Mutex<Instant>,
     /// Wakes the dispatcher when a frame has come; several frames may be one wake-up.
     pub frame_arrived: Notify,
+    /// Wakes the dispatcher when parameters have changed; several changes may be one wake-up, as their values are in `params`.
+    pub params_changed: Notify,
 }
 
 impl Shared {
@@ -51,6 +53,7 @@ impl Shared {
             enabled: AtomicBool::new(true),
             listening_since: Mutex::new(Instant::now()),
             frame_arrived: Notify::new(),
+            params_changed: Notify::new(),
         }
     }
 

@@ -1,30 +1,62 @@
 //! SIGINT (Ctrl-C, `ros2 launch`) and SIGTERM (a supervisor) both ask the node to end.
+//!
+//! A thread of its own waits for them, because the main thread may be anywhere when they come: inside the middleware, or
+//! in a log line that nobody reads. The same thread keeps the promise that the node is gone within two seconds, however
+//! the orderly end fares.
 
-use tokio::signal::unix::{signal, Signal, SignalKind};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+use tokio::sync::watch;
+
+/// The orderly end gets this long; then the process ends as it is. Two seconds are promised, and the system needs some of
+/// them to take the process down.
+const ORDERLY: Duration = Duration::from_millis(1700);
 
 /// Completes when the process is asked to end.
 pub struct StopRequest {
-    interrupt: Signal,
-    terminate: Signal,
+    asked: watch::Receiver<Option<&'static str>>,
 }
 
 impl StopRequest {
-    /// From here on the two signals no longer kill the process.
+    /// From here on the two signals no longer kill the process, and the first of them begins its end.
+    ///
+    /// Further ones change nothing. One press of Ctrl-C may well arrive twice, from the terminal and from a launcher that
+    /// passes it on, and must not cost the results that the orderly end still owes.
     ///
     /// # Errors
-    /// The operating system's, where a handler cannot be installed.
+    /// The operating system's, where a handler or a thread cannot be had.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let (ask, asked) = watch::channel(None);
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                let first = signals.forever().next();
+                // Nobody listens any more where the node is ending for a reason of its own.
+                let _ = ask.send(Some(match first {
+                    Some(SIGTERM) => "SIGTERM",
+                    _ => "SIGINT",
+                }));
+                std::thread::sleep(ORDERLY);
+                // Nothing is logged and no destructor runs: whatever holds the main thread up could hold this one up too.
+                low_level::exit(0);
+            })?;
+        Ok(Self { asked })
     }
 
     /// The name of the signal, once it comes.
     pub async fn recv(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+        loop {
+            if let Some(signal) = *self.asked.borrow_and_update() {
+                return signal;
+            }
+            if self.asked.changed().await.is_err() {
+                // The thread is gone, and with it whoever could ask.
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

@@ -3,6 +3,9 @@
 //! After every `spin_once` it empties every stream itself. r2r's streams hold about eleven messages and then lose the
 //! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the shared
 //! slot, parameter services are answered on the spot, all else goes to the dispatcher.
+//!
+//! **Invariant.** This thread waits for the main thread only to hand over an [`Input`], and the main thread waits for this
+//! one only in [`Spinner::stop`], which closes that channel first. So neither ever waits for the other in a circle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{channel, Receiver, Sender};
 
 use super::action::{GetResult, SendGoal};
 use super::clock::ClockInlet;
@@ -58,15 +61,18 @@ pub enum Input {
     GoalResult(ServiceRequest<GetResult>),
     Enable(ServiceRequest<SetBool::Service>),
     Reset(ServiceRequest<Trigger::Service>),
-    ParamsChanged,
     /// The node cannot go on, and why.
     Broken(String),
 }
 
-/// The running thread.
+/// Inputs on their way to the dispatcher; when it is full the spinning thread waits, and the middleware's own queues hold.
+const INPUTS: usize = 256;
+
+/// The running thread, and what it hands over.
 pub struct Spinner {
     thread: JoinHandle<()>,
     flags: Arc<Flags>,
+    inputs: Receiver<Input>,
 }
 
 /// What the main thread asks of the spinning one.
@@ -89,21 +95,32 @@ impl Spinner {
         services: ParamServices,
         clock: Option<ClockInlet>,
         shared: Arc<Shared>,
-        inputs: Sender<Input>,
     ) -> std::io::Result<Self> {
+        Self::run(move |inputs, flags| {
+            let wheel = Wheel {
+                node,
+                services,
+                clock,
+                shared,
+                inputs,
+                flags,
+            };
+            wheel.spin();
+        })
+    }
+
+    fn run(spin: impl FnOnce(Sender<Input>, Arc<Flags>) + Send + 'static) -> std::io::Result<Self> {
         let flags = Arc::<Flags>::default();
-        let wheel = Wheel {
-            node,
-            services,
-            clock,
-            shared,
-            inputs,
-            flags: Arc::clone(&flags),
-        };
+        let (sender, inputs) = channel(INPUTS);
+        let of_the_thread = Arc::clone(&flags);
         let thread = std::thread::Builder::new()
             .name("ros-spin".to_owned())
-            .spawn(move || wheel.spin())?;
-        Ok(Self { thread, flags })
+            .spawn(move || spin(sender, of_the_thread))?;
+        Ok(Self {
+            thread,
+            flags,
+            inputs,
+        })
     }
 
     /// The model is ready: subscribe, and offer the action and the services.
@@ -111,9 +128,22 @@ impl Spinner {
         self.flags.open.store(true, Ordering::Relaxed);
     }
 
-    /// Destroys the node and all its endpoints, and returns when that is done.
-    pub fn stop(self) {
+    /// The next input; `None` when the thread has ended.
+    pub async fn recv(&mut self) -> Option<Input> {
+        self.inputs.recv().await
+    }
+
+    /// Takes nothing more. What had been taken before is returned, as whoever sent it may be owed an answer.
+    pub fn close(&mut self) -> Vec<Input> {
         self.flags.stop.store(true, Ordering::Relaxed);
+        // A thread that waits for a place wakes here, and finds the flag.
+        self.inputs.close();
+        std::iter::from_fn(|| self.inputs.try_recv().ok()).collect()
+    }
+
+    /// Destroys the node and all its endpoints, and returns when that is done.
+    pub fn stop(mut self) {
+        self.close();
         if self.thread.join().is_err() {
             tracing::error!("the spinning thread had panicked");
         }
@@ -140,7 +170,7 @@ impl Wheel {
                 clock.serve();
             }
             if self.services.serve() {
-                self.tell(Input::ParamsChanged);
+                self.shared.params_changed.notify_one();
             }
             match &mut interface {
                 Some(interface) => Interface::take(interface, &self.shared, &self.inputs),
@@ -269,4 +299,54 @@ fn take_frame(shared: &Shared, image: SourceImage) {
         tracing::info!("the camera's time went back to {stamp}; earlier frames will be forgotten");
     }
     shared.frame_arrived.notify_one();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// Long enough for any machine; only a thread that hangs takes it.
+    const HANGS: Duration = Duration::from_secs(60);
+
+    /// Reports when it is done with it.
+    fn returns(work: impl FnOnce() + Send + 'static) -> bool {
+        let (done, ended) = sync_channel(1);
+        std::thread::spawn(move || {
+            work();
+            let _ = done.send(());
+        });
+        ended.recv_timeout(HANGS).is_ok()
+    }
+
+    /// A thread that has filled every place and waits for one more, as while nobody takes anything.
+    fn stuck() -> Spinner {
+        let (full, filled) = sync_channel(1);
+        let spinner = Spinner::run(move |inputs, flags| {
+            while !flags.stop.load(Ordering::Relaxed) {
+                if inputs.capacity() == 0 {
+                    let _ = full.try_send(());
+                }
+                let _ = inputs.blocking_send(Input::Broken(String::new()));
+            }
+        });
+        filled.recv_timeout(HANGS).unwrap();
+        spinner.unwrap()
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_place_ends() {
+        let spinner = stuck();
+        assert!(returns(move || spinner.stop()));
+    }
+
+    #[test]
+    fn what_was_taken_before_the_end_is_handed_out() {
+        let mut spinner = stuck();
+        assert!(returns(move || {
+            assert_eq!(spinner.close().len(), INPUTS);
+            spinner.stop();
+        }));
+    }
 }

@@ -36,6 +36,11 @@ impl Gradients {
         Ok(())
     }
 
+    /// Whether no tensor has a gradient.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.by_name.get(name)
     }

@@ -38,7 +38,8 @@ impl ModelDir {
             return Err(missing("model directory", path));
         }
         for name in ["lisa.json", "model.safetensors", "tokenizer.json"] {
-            if !path.join(name).is_file() {
+            // Anything that can be read will do, a named pipe too.
+            if !path.join(name).metadata().is_ok_and(|m| !m.is_dir()) {
                 return Err(missing("model file", path.join(name)));
             }
         }

@@ -11,9 +11,10 @@ PROGRAM = pathlib.Path(os.environ.get('LISA_NODE', ROOT / 'target' / 'release' /
 
 
 class NodeProcess:
-    """A running lisa_node. `parameters` are given with -p, `arguments` after --ros-args as they are, `extra` is environment."""
+    """A running lisa_node. `parameters` are given with -p, `arguments` after --ros-args as they are, `extra` is environment.
+    What it prints goes into the file `log`, or to the file descriptor `output`."""
 
-    def __init__(self, log: pathlib.Path, domain: int, parameters: dict, arguments: tuple = (), extra: dict = {}):
+    def __init__(self, log: pathlib.Path, domain: int, parameters: dict, arguments: tuple = (), extra: dict = {}, output=None):
         command = [str(PROGRAM), '--ros-args', *arguments]
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -23,7 +24,7 @@ class NodeProcess:
         self.log_file = open(log, 'wb')
         environment = dict(os.environ, ROS_DOMAIN_ID=str(domain), RUST_BACKTRACE='0', **extra)
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, env=environment)
+            command, stdin=subprocess.DEVNULL, stdout=self.log_file if output is None else output, stderr=subprocess.STDOUT, env=environment)
 
     @property
     def pid(self) -> int:
@@ -40,11 +41,16 @@ class NodeProcess:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def end(self, number: int = signal.SIGINT, within: float = 10.0) -> tuple[int, float]:
-        """Sends the signal; exit code and the seconds it took. After `within` the node is killed, and its code is -9."""
+    def end(self, number: int = signal.SIGINT, within: float = 10.0, again: tuple = ()) -> tuple[int, float]:
+        """Sends the signal, then those of `again` in turn while the node lives; exit code and the seconds it took. After `within`
+        the node is killed, and its code is -9."""
         began = time.monotonic()
         if self.running():
             self.process.send_signal(number)
+            for number in again:
+                time.sleep(0.002)
+                # Does nothing where the node has ended already.
+                self.process.send_signal(number)
             try:
                 self.process.wait(within)
             except subprocess.TimeoutExpired:

@@ -29,10 +29,9 @@ def test_a_goal_is_answered_with_feedback(lisa, golden):
     status, result = lisa.outcome(lisa.goal(golden.masked, feedback))
     assert status == GoalStatus.STATUS_SUCCEEDED and result.status == ReasoningResult.SEGMENTED, said(result)
     assert result.instruction == golden.masked and key(result.header) in lisa.shown, said(result)
-    time.sleep(0.3)
+    lisa.wait('all of the feedback', lambda: ''.join(m.text_delta for m in feedback.messages) == result.answer)
     stages = [m.stage for m in feedback.messages]
     assert {'generate', 'decode'} & set(stages), stages
-    assert ''.join(m.text_delta for m in feedback.messages) == result.answer, [m.text_delta for m in feedback.messages]
     tokens = [m.tokens for m in feedback.messages]
     assert tokens == sorted(tokens), tokens
 
@@ -84,6 +83,31 @@ def test_a_goal_is_cancelled_before_its_turn(lisa, golden):
     assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, said(result)
     lisa.future(first.cancel_goal_async(), 'answer to a cancel')
     assert lisa.outcome(first)[0] == GoalStatus.STATUS_CANCELED
+
+
+def test_cancelled_goals_leave_the_queue_at_once(lisa, golden):
+    lisa.set(max_pending=2)
+    feedback = Feedback()
+    first = lisa.goal(golden.text_only, feedback, max_new_tokens=LONG)
+    assert feedback.started.wait(60.0), f'no feedback with tokens\n{lisa.process.log()}'
+    for _ in range(3):
+        waiting = [lisa.goal(golden.text_only, max_new_tokens=LONG) for _ in range(2)]
+        status, result = lisa.outcome(lisa.goal(golden.masked))
+        assert status == GoalStatus.STATUS_ABORTED and result.status == ReasoningResult.OVERLOADED, said(result)
+        for handle in waiting:
+            assert len(lisa.future(handle.cancel_goal_async(), 'answer to a cancel').goals_canceling) == 1
+        for handle in waiting:
+            status, result = lisa.outcome(handle)
+            assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, said(result)
+    # Neither goals nor instructions are refused for the sake of those that were taken back.
+    goal, name = lisa.goal(golden.masked), lisa.send(golden.masked)
+    lisa.future(first.cancel_goal_async(), 'answer to a cancel')
+    assert lisa.outcome(first)[0] == GoalStatus.STATUS_CANCELED, 'it was to be answered all the while'
+    status, result = lisa.outcome(goal)
+    assert status == GoalStatus.STATUS_SUCCEEDED and result.status == ReasoningResult.SEGMENTED, said(result)
+    assert lisa.result(name).status == ReasoningResult.SEGMENTED, said(lisa.result(name))
+    told = [r.instruction_id for r in lisa.results]
+    assert len(set(told)) == len(told), 'an instruction has more than one result'
 
 
 def test_two_goals_at_once_both_get_their_own_answer(lisa, golden):

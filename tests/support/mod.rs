@@ -24,21 +24,13 @@ pub fn skipped(test: &str, reason: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-fn given() -> Option<PathBuf> {
-    std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
-}
-
-fn ours() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
 /// Every golden folder: `LISA_GOLDEN_DIR` or `tests/golden`, itself or its direct children.
 pub fn golden() -> Vec<Golden> {
-    golden_below(given().unwrap_or_else(ours))
+    golden_in(&given().unwrap_or_else(own_golden))
 }
 
-/// The golden folders that have what a test compares with. The repository's own always have some; other data need not,
-/// and then the test is skipped and says so.
+/// The golden folders that have what a test compares with. Our own always have some; other data need not, and then the test is
+/// skipped and says so.
 pub fn golden_with(test: &str, what: &str, has: impl Fn(&Golden) -> bool) -> Vec<Golden> {
     let found: Vec<Golden> = golden().into_iter().filter(has).collect();
     if found.is_empty() {
@@ -53,17 +45,17 @@ pub fn golden_with(test: &str, what: &str, has: impl Fn(&Golden) -> bool) -> Vec
     found
 }
 
-/// A golden folder to work with, where the test is not about the reference: of those given, or else the repository's.
-pub fn golden_like(what: &str, is: impl Fn(&Golden) -> bool) -> Golden {
-    let ours = std::iter::once_with(|| golden_below(ours())).flatten();
-    let mut all = golden().into_iter().chain(ours);
-    all.find(is)
-        .unwrap_or_else(|| panic!("no golden data with {what}"))
+fn given() -> Option<PathBuf> {
+    std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
 }
 
-fn golden_below(root: PathBuf) -> Vec<Golden> {
-    let mut folders = vec![root.clone()];
-    let children = std::fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
+fn own_golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden_in(root: &Path) -> Vec<Golden> {
+    let mut folders = vec![root.to_owned()];
+    let children = std::fs::read_dir(root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
     folders.extend(children.map(|entry| entry.unwrap().path()));
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
@@ -73,6 +65,16 @@ fn golden_below(root: PathBuf) -> Vec<Golden> {
         root.display()
     );
     folders.into_iter().map(Golden::read).collect()
+}
+
+/// Golden data of a certain kind: of `LISA_GOLDEN_DIR` where it has that kind, else our own. For tests that need the kind, not
+/// the numbers.
+pub fn golden_that(is: &str, found: impl Fn(&Golden) -> bool) -> Golden {
+    let mut folders = golden();
+    folders.extend(golden_in(&own_golden()));
+    let mut fitting = folders.into_iter().filter(found);
+    let none = || panic!("no golden data that {is}");
+    fitting.next().unwrap_or_else(none)
 }
 
 impl Golden {
@@ -185,6 +187,67 @@ pub fn relative_l2(ours: &Tensor, reference: &Tensor) -> f64 {
     match reference.iter().map(|b| b * b).sum::<f64>().sqrt() {
         0.0 => difference,
         norm => difference / norm,
+    }
+}
+
+/// ‖t‖, summed in f64.
+pub fn norm(tensor: &Tensor) -> f64 {
+    let values = tensor.to_dtype(DType::F64).unwrap();
+    let sum = values.sqr().unwrap().sum_all().unwrap();
+    sum.to_scalar::<f64>().unwrap().sqrt()
+}
+
+/// How far a gradient may be from another one: a share of its own norm.
+///
+/// A gradient that is zero in exact arithmetic (that of a `k_proj.bias`: softmax does not see a shift) holds nothing but
+/// rounding, which depends on the order of summation and has no scale of its own. What counts as nothing is therefore
+/// told by the norm of all gradients together, and nothing only has to be nothing on both sides.
+pub struct GradientTolerance {
+    pub relative: f64,
+    /// The norm of all gradients together.
+    pub total: f64,
+}
+
+impl GradientTolerance {
+    /// The share of all gradients under which one is rounding: ours stands at 2e-8 of the golden data's, and the smallest
+    /// one that is not zero in exact arithmetic at 1e-5.
+    const NOTHING: f64 = 1e-6;
+
+    /// The norm under which a gradient is rounding.
+    pub fn nothing(&self) -> f64 {
+        Self::NOTHING * self.total
+    }
+
+    pub fn assert(&self, what: &str, ours: &Tensor, reference: &Tensor) {
+        assert!(self.total > 0.0, "there are no gradients to compare with");
+        if norm(reference) > self.nothing() {
+            RelativeL2(self.relative).assert(what, ours, reference);
+        } else {
+            self.assert_nothing(what, norm(ours));
+        }
+    }
+
+    /// Norms alone, where the reference gives no more.
+    pub fn assert_norm(&self, what: &str, ours: f64, reference: f64) {
+        if reference > self.nothing() {
+            let error = (ours - reference).abs() / reference;
+            println!("{what}: norm {ours:.6}, reference {reference:.6}, relative {error:.1e}");
+            assert!(
+                error <= self.relative,
+                "{what}: norm {ours} against {reference}"
+            );
+        } else {
+            self.assert_nothing(what, ours);
+        }
+    }
+
+    fn assert_nothing(&self, what: &str, norm: f64) {
+        let share = norm / self.total;
+        println!("{what}: {share:.1e} of all gradients, zero in exact arithmetic");
+        assert!(
+            norm <= self.nothing(),
+            "{what}: {share:.1e} of all gradients, where the reference has nothing"
+        );
     }
 }
 
