@@ -8,7 +8,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use lisa::weights::{convert, ConvertOptions, ModelDir, Weights, WeightsError};
-use support::{golden_like, Golden};
+use support::{golden_that, Golden};
 
 fn pickled() -> Golden {
     let has_index = |g: &Golden| {
@@ -16,7 +16,7 @@ fn pickled() -> Golden {
             .join("pytorch_model.bin.index.json")
             .is_file()
     };
-    golden_like("pickle shards", has_index)
+    golden_that("is in pickle shards", has_index)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -12,7 +12,7 @@ use lisa::engine::{
 };
 use lisa::image::threshold_logit;
 use lisa::weights::ModelDir;
-use support::{golden_like, Golden, RelativeL2};
+use support::{golden_that, Golden, RelativeL2};
 
 struct Bench {
     _folder: tempfile::TempDir,
@@ -23,7 +23,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let golden = golden_like("a mask", Golden::has_masks);
+        let golden = golden_that("names an object", Golden::has_masks);
         let mut config = EngineConfig::new(golden.convert(folder.path()));
         config.warm_up = false;
         Self {

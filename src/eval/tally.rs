@@ -256,7 +256,9 @@ mod tests {
         let quality = tally.report(run()).overall.quality;
         for (name, found) in [("giou", quality.giou), ("ciou", quality.ciou)] {
             let expected = expected[name].as_f64().unwrap();
-            assert!((found.unwrap() - expected).abs() < 1e-7, "{name} {found:?}");
+            // Of two runs of the reference: see the golden test of `metrics`.
+            let error = (found.unwrap() - expected).abs();
+            assert!(error < 1e-4, "{name} {found:?}, reference {expected}");
         }
     }
 

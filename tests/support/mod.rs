@@ -24,21 +24,13 @@ pub fn skipped(test: &str, reason: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-fn given() -> Option<PathBuf> {
-    std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
-}
-
-fn ours() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
 /// Every golden folder: `LISA_GOLDEN_DIR` or `tests/golden`, itself or its direct children.
 pub fn golden() -> Vec<Golden> {
-    golden_below(given().unwrap_or_else(ours))
+    golden_in(&given().unwrap_or_else(own_golden))
 }
 
-/// The golden folders that have what a test compares with. The repository's own always have some; other data need not,
-/// and then the test is skipped and says so.
+/// The golden folders that have what a test compares with. Our own always have some; other data need not, and then the test is
+/// skipped and says so.
 pub fn golden_with(test: &str, what: &str, has: impl Fn(&Golden) -> bool) -> Vec<Golden> {
     let found: Vec<Golden> = golden().into_iter().filter(has).collect();
     if found.is_empty() {
@@ -53,17 +45,17 @@ pub fn golden_with(test: &str, what: &str, has: impl Fn(&Golden) -> bool) -> Vec
     found
 }
 
-/// A golden folder to work with, where the test is not about the reference: of those given, or else the repository's.
-pub fn golden_like(what: &str, is: impl Fn(&Golden) -> bool) -> Golden {
-    let ours = std::iter::once_with(|| golden_below(ours())).flatten();
-    let mut all = golden().into_iter().chain(ours);
-    all.find(is)
-        .unwrap_or_else(|| panic!("no golden data with {what}"))
+fn given() -> Option<PathBuf> {
+    std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
 }
 
-fn golden_below(root: PathBuf) -> Vec<Golden> {
-    let mut folders = vec![root.clone()];
-    let children = std::fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
+fn own_golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden_in(root: &Path) -> Vec<Golden> {
+    let mut folders = vec![root.to_owned()];
+    let children = std::fs::read_dir(root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
     folders.extend(children.map(|entry| entry.unwrap().path()));
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
