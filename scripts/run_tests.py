@@ -191,7 +191,7 @@ def run_command(command, log, arguments, environment, shown):
             shown.show(line.rstrip('\n'))
         return child.wait(), ''.join(lines)
     except KeyboardInterrupt:
-        # The terminal has interrupted the child as well; a second request is for one that was started otherwise.
+        # The terminal has interrupted the child as well; this is for one that was interrupted otherwise.
         child.send_signal(signal.SIGINT)
         child.wait()
         raise
