@@ -213,14 +213,28 @@ class Client:
         """Sends a goal; its handle once it is accepted."""
         assert self.action.wait_for_server(PATIENCE), f'no action server\n{self.process.log()}'
         goal = Segment.Goal(instruction=text, **fields)
-        handle = self.future(self.action.send_goal_async(goal, feedback_callback=on_feedback), 'answer to a goal')
+        sent = self.sent(lambda: self.action.send_goal_async(goal, feedback_callback=on_feedback))
+        handle = self.future(sent, 'answer to a goal')
         assert handle.accepted, f'the goal {text!r} was rejected\n{self.process.log()}'
         return handle
 
     def outcome(self, handle, seconds: float = PATIENCE):
         """(action status, ReasoningResult) of a goal."""
-        answer = self.future(handle.get_result_async(), 'result of a goal', seconds)
+        answer = self.future(self.result_of(handle), 'result of a goal', seconds)
         return answer.status, answer.result.result
+
+    def result_of(self, handle):
+        """The future of a goal's result."""
+        return self.sent(handle.get_result_async)
+
+    def cancel(self, handle):
+        """Takes a goal back; what the node answers to that."""
+        return self.future(self.sent(handle.cancel_goal_async), 'answer to a cancel')
+
+    def sent(self, send):
+        """What `send` gives, called on the thread that spins. An action client notes a request only after it has sent it: on another
+        thread the response may come in between, and is thrown away as nobody's."""
+        return self.future(self.executor.create_task(send), 'turn of the thread that spins')
 
 
 class Camera:

@@ -34,7 +34,7 @@ def main(role: str, domain: str, png: str, text: str = '') -> None:
         handle = client.goal(
             text, lambda m: begun.set() if m.feedback.tokens >= 2 else None, image=picture,
             max_new_tokens=1200)
-        handle.get_result_async()
+        client.result_of(handle)
         begun.wait()
     elif role == 'listen':
         client.wait('pictures and words', lambda: client.masks and client.overlays and client.deltas and client.answers)

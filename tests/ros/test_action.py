@@ -62,7 +62,7 @@ def test_a_goal_is_cancelled_in_the_middle_of_its_answer(lisa, golden):
     feedback = Feedback()
     handle = lisa.goal(golden.text_only, feedback, max_new_tokens=LONG)
     assert feedback.started.wait(60.0), f'no feedback with tokens\n{lisa.process.log()}'
-    reply = lisa.future(handle.cancel_goal_async(), 'answer to a cancel')
+    reply = lisa.cancel(handle)
     began = time.monotonic()
     assert len(reply.goals_canceling) == 1, reply
     status, result = lisa.outcome(handle)
@@ -78,10 +78,10 @@ def test_a_goal_is_cancelled_before_its_turn(lisa, golden):
     feedback = Feedback()
     first = lisa.goal(golden.text_only, feedback, max_new_tokens=LONG)
     second = lisa.goal(golden.masked)
-    assert len(lisa.future(second.cancel_goal_async(), 'answer to a cancel').goals_canceling) == 1
+    assert len(lisa.cancel(second).goals_canceling) == 1
     status, result = lisa.outcome(second)
     assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, said(result)
-    lisa.future(first.cancel_goal_async(), 'answer to a cancel')
+    lisa.cancel(first)
     assert lisa.outcome(first)[0] == GoalStatus.STATUS_CANCELED
 
 
@@ -95,13 +95,13 @@ def test_cancelled_goals_leave_the_queue_at_once(lisa, golden):
         status, result = lisa.outcome(lisa.goal(golden.masked))
         assert status == GoalStatus.STATUS_ABORTED and result.status == ReasoningResult.OVERLOADED, said(result)
         for handle in waiting:
-            assert len(lisa.future(handle.cancel_goal_async(), 'answer to a cancel').goals_canceling) == 1
+            assert len(lisa.cancel(handle).goals_canceling) == 1
         for handle in waiting:
             status, result = lisa.outcome(handle)
             assert status == GoalStatus.STATUS_CANCELED and result.status == ReasoningResult.CANCELLED, said(result)
     # Neither goals nor instructions are refused for the sake of those that were taken back.
     goal, name = lisa.goal(golden.masked), lisa.send(golden.masked)
-    lisa.future(first.cancel_goal_async(), 'answer to a cancel')
+    lisa.cancel(first)
     assert lisa.outcome(first)[0] == GoalStatus.STATUS_CANCELED, 'it was to be answered all the while'
     status, result = lisa.outcome(goal)
     assert status == GoalStatus.STATUS_SUCCEEDED and result.status == ReasoningResult.SEGMENTED, said(result)
@@ -123,7 +123,7 @@ def test_cancelling_a_finished_goal_changes_nothing(lisa, golden):
     handle = lisa.goal(golden.masked)
     status, result = lisa.outcome(handle)
     assert status == GoalStatus.STATUS_SUCCEEDED, said(result)
-    assert not lisa.future(handle.cancel_goal_async(), 'answer to a cancel').goals_canceling
+    assert not lisa.cancel(handle).goals_canceling
     assert lisa.outcome(handle)[0] == GoalStatus.STATUS_SUCCEEDED, 'the result can be asked for twice'
 
 

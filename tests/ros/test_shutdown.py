@@ -82,7 +82,7 @@ def test_with_a_goal_and_a_queue(start, golden):
     process, lisa = start(max_new_tokens=1500)
     lisa.show(rgb8(golden.picture))
     running, waiting = lisa.goal(golden.text_only), lisa.goal(golden.masked)
-    outcomes = [handle.get_result_async() for handle in (running, waiting)]
+    outcomes = [lisa.result_of(handle) for handle in (running, waiting)]
     names = [lisa.send(golden.masked) for _ in range(4)]
     taken(lisa, len(names))
     ends_well(process)
