@@ -34,6 +34,7 @@ mod pixels;
 mod resample;
 mod roi;
 mod sam;
+mod view;
 mod yuv;
 
 pub use clip::{ClipFit, ClipFitError, ClipPreprocessor};
@@ -48,3 +49,4 @@ pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
 pub use pixels::{Gray16Image, Pixels};
 pub use roi::Roi;
 pub use sam::{SamInput, SamPreprocessor};
+pub use view::ClipView;
