@@ -188,8 +188,9 @@ fn guidance_adds_its_own_loss_and_gradient_also_with_recomputed_layers() {
         dice: 0.0,
         ..attend
     };
-    let plain = guidance.run(WEIGHTS, None, false);
+    let mut owns = Vec::new();
     for recompute in [false, true] {
+        let plain = guidance.run(WEIGHTS, None, recompute);
         let both = guidance.run(attend, Some(HEAD), recompute);
         let only = guidance.run(alone, Some(HEAD), recompute);
         let [looked] = both.looks[..] else {
@@ -226,5 +227,14 @@ fn guidance_adds_its_own_loss_and_gradient_also_with_recomputed_layers() {
         assert!(reached >= 3, "{reached} tensors reached");
         let lora = "model.layers.1.self_attn.q_proj.lora_B.weight";
         assert!(norm(only.gradients.get(lora).unwrap()) > 1e-4);
+        owns.push(only.gradients);
+    }
+    for name in owns[0].names() {
+        let (held, recomputed) = (owns[0].get(name).unwrap(), owns[1].get(name).unwrap());
+        let error = norm(&(held - recomputed).unwrap());
+        assert!(
+            error <= GRADIENT / 10.0 * norm(held) + 1e-9,
+            "{name}: {error:.2e} from the gradient without checkpoints"
+        );
     }
 }
