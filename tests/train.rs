@@ -349,6 +349,10 @@ fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
         .iter()
         .all(|r| r.attended.is_none() && !r.losses.contains_key("attend")));
 
+    // The curve has four more panels, two in a row.
+    let height = |run: &Path| image::open(run.join("loss.png")).unwrap().height();
+    assert_eq!(height(&out), 3 * height(&unweighted_out));
+
     let merged = |run: &Path, name: &str| {
         let options = MergeOptions {
             checkpoint: run.join(LAST),

@@ -235,7 +235,7 @@ mod tests {
         let squashed = grid(size, ClipFit::Squash, false);
         // On four tokens, most of it on the second row's third.
         let small = mask(size, [30, 7, 36, 12]);
-        assert_eq!(columns(&squashed, &[small.clone()]), [2 + 4 + 2]);
+        assert_eq!(columns(&squashed, std::slice::from_ref(&small)), [8]);
         // Of an answer's two masks each has its own.
         let large = mask(size, [0, 16, 32, 32]);
         assert_eq!(columns(&squashed, &[small, large]), [8, 10, 11, 14, 15]);
