@@ -37,7 +37,7 @@ mod vqa;
 mod tests;
 
 pub use coco::{Counts, Rle, Segmentation};
-pub use encode::{Encoded, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
+pub use encode::{Encoded, EncodedAnswer, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
 pub use error::DataError;
 pub use loader::Loader;
 pub use mixture::{GroupSpec, Mixture, MixtureOptions};

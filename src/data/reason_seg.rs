@@ -53,6 +53,9 @@ struct Shape {
 struct HistoryTurn {
     question: String,
     answer: String,
+    /// Whether the answer says that what was asked for is not there.
+    #[serde(default)]
+    absent: bool,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +205,7 @@ fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
         .map(|turn| Turn {
             question: turn.question.clone(),
             answer: turn.answer.clone(),
+            absent: turn.absent,
         })
         .collect()
 }
@@ -330,7 +334,11 @@ impl ReasonSegDataset {
                     Answer::Text => (text.clone(), outputs.to_owned(), false),
                 };
                 let mut turns = turns(&annotation.history);
-                turns.push(Turn { question, answer });
+                turns.push(Turn {
+                    question,
+                    answer,
+                    absent: refusal,
+                });
                 Conversation {
                     turns,
                     masks: masked.then(|| mask.clone()).into_iter().collect(),

@@ -24,10 +24,24 @@ pub struct Conversation {
 }
 
 /// A question without the image's markup, and its answer without the end of the turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     pub question: String,
     pub answer: String,
+    /// The answer is a refusal: what is asked for is not in the picture. Where the reader of the dataset knows so; an
+    /// answer without a mask is none by itself.
+    pub absent: bool,
+}
+
+impl Turn {
+    /// A question and what is answered, which is no refusal.
+    pub fn new(question: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self {
+            question: question.into(),
+            answer: answer.into(),
+            absent: false,
+        }
+    }
 }
 
 /// A mask of the whole image: 0 background, 1 object, [`IGNORED`](TruthMask::IGNORED) neither.

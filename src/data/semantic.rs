@@ -178,10 +178,10 @@ impl Dataset for SemanticDataset {
             .map(|i| {
                 let (class, name) = (present[i] as u16, &self.classes[present[i]]);
                 Conversation {
-                    turns: vec![Turn {
-                        question: fill(&SHORT_QUESTIONS, &name.to_lowercase(), rng),
-                        answer: fill(&ANSWERS, "", rng),
-                    }],
+                    turns: vec![Turn::new(
+                        fill(&SHORT_QUESTIONS, &name.to_lowercase(), rng),
+                        fill(&ANSWERS, "", rng),
+                    )],
                     masks: vec![TruthMask {
                         width: map.width,
                         height: map.height,

@@ -338,6 +338,8 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
         );
         assert_eq!(said.masks.len(), usize::from(seg));
         assert_eq!(turn.question == "what holds tea?", !seg);
+        // An answer in words about what is there is no refusal.
+        assert!(!turn.absent);
         seen[match (seg, why) {
             (true, false) => 0,
             (true, true) => 1,
@@ -361,7 +363,10 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
 
 #[test]
 fn what_is_not_there_is_refused_in_words() {
-    let tree = reason(r#"{"text":["the hammer"],"is_sentence":false,"shapes":[]}"#);
+    let tree = reason(
+        r#"{"text":["the hammer"],"is_sentence":false,"shapes":[],"history":[
+            {"question":"a saw?","answer":"None.","absent":true},{"question":"why?","answer":"So."}]}"#,
+    );
     for seed in 0..20 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let said = tree
@@ -369,8 +374,11 @@ fn what_is_not_there_is_refused_in_words() {
             .unwrap()
             .sample(0, &mut rng)
             .unwrap();
-        assert_eq!(said.conversations[0].turns[0].answer, "Because.");
+        let turns = &said.conversations[0].turns;
+        assert_eq!(turns[2].answer, "Because.");
         assert!(said.conversations[0].masks.is_empty());
+        let absent: Vec<bool> = turns.iter().map(|turn| turn.absent).collect();
+        assert_eq!(absent, [true, false, true]);
     }
 }
 

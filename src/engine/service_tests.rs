@@ -39,6 +39,7 @@ impl Reasoner for Puppet {
             truncated: false,
             notes: vec![],
             timings: Timings::default(),
+            attention: None,
             trace: None,
         })
     }

@@ -228,10 +228,7 @@ mod tests {
     fn page(count: usize, bytes: usize, text: &str) -> String {
         let truth = truth(2, 1, &[1, 0]);
         let predicted = mask(2, 1, &[255, 255]);
-        let history = [Turn {
-            question: text.to_owned(),
-            answer: text.to_owned(),
-        }];
+        let history = [Turn::new(text, text)];
         let (mut tally, mut gallery) = (Tally::default(), Gallery::new(30));
         for i in 0..count {
             let name = format!("{text} {i}");

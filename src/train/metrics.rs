@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::Losses;
+use super::batch::BatchOutcome;
+use super::objective::Looked;
 use super::TrainError;
 
 /// A line of the metrics file.
@@ -26,6 +27,17 @@ pub struct Record {
     pub giou: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ciou: Option<f64>,
+    /// Mean attention of the guided head on its targets, in 0..=1; absent where no answer was guided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attended: Option<f64>,
+    /// Share of guided answers whose likeliest first word is a right one: of all, of those about what is there, and of
+    /// those about what is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence_present: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence_absent: Option<f64>,
     /// Learning rate, and norm of the gradients before clipping.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr: Option<f64>,
@@ -37,14 +49,25 @@ pub struct Record {
 }
 
 impl Record {
-    /// Puts losses and overlaps of a step's images together.
-    pub fn new(step: u64, split: &str, losses: Losses, overlaps: &[(f64, f64)]) -> Self {
+    /// Puts together what a step's images gave.
+    pub fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
+        let BatchOutcome {
+            losses,
+            overlaps,
+            looks,
+            ..
+        } = outcome;
         let giou = overlaps.iter().map(|(both, either)| match either {
             0.0 => 1.0,
             _ => both / (either + 1e-5),
         });
         let sum = |f: fn(&(f64, f64)) -> f64| overlaps.iter().map(f).sum::<f64>();
         let some = !overlaps.is_empty();
+        let right = |which: fn(&Looked) -> bool| {
+            mean(looks.iter().filter(|l| which(l)), |l| {
+                f64::from(u8::from(l.right))
+            })
+        };
         Self {
             step,
             split: split.to_owned(),
@@ -52,9 +75,22 @@ impl Record {
             losses: losses.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             giou: some.then(|| giou.sum::<f64>() / overlaps.len() as f64),
             ciou: some.then(|| sum(|o| o.0) / (sum(|o| o.1) + 1e-5)),
+            attended: mean(looks.iter(), |l| l.mass),
+            presence: right(|_| true),
+            presence_present: right(|l| !l.absent),
+            presence_absent: right(|l| l.absent),
             ..Self::default()
         }
     }
+}
+
+/// `None` of nothing.
+fn mean<'a>(
+    looks: impl Iterator<Item = &'a Looked>,
+    value: impl Fn(&Looked) -> f64,
+) -> Option<f64> {
+    let values: Vec<f64> = looks.map(value).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The open file.

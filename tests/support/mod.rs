@@ -20,12 +20,13 @@ pub struct Golden {
 pub fn golden() -> Vec<Golden> {
     match std::env::var_os("LISA_GOLDEN_DIR") {
         Some(dir) => golden_in(Path::new(&dir)),
-        None => golden_in(&own_golden()),
+        None => own_golden(),
     }
 }
 
-fn own_golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+/// The folders of `tests/golden`, for tests whose expectations were computed from these models alone.
+pub fn own_golden() -> Vec<Golden> {
+    golden_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"))
 }
 
 fn golden_in(root: &Path) -> Vec<Golden> {
@@ -46,7 +47,7 @@ fn golden_in(root: &Path) -> Vec<Golden> {
 /// the numbers.
 pub fn golden_that(is: &str, found: impl Fn(&Golden) -> bool) -> Golden {
     let mut folders = golden();
-    folders.extend(golden_in(&own_golden()));
+    folders.extend(own_golden());
     let mut fitting = folders.into_iter().filter(found);
     let none = || panic!("no golden data that {is}");
     fitting.next().unwrap_or_else(none)

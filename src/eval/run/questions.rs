@@ -145,10 +145,7 @@ pub fn world_questions(
                     history: dialogue
                         .turns
                         .into_iter()
-                        .map(|turn| Turn {
-                            question: turn.question,
-                            answer: turn.answer,
-                        })
+                        .map(|turn| Turn::new(turn.question, turn.answer))
                         .collect(),
                     instruction: last.question,
                     answer: last.answer,

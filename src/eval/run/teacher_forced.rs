@@ -97,10 +97,7 @@ impl Answerer for TeacherForced {
         };
         let seen = self.see(question)?;
         let mut turns = question.history.clone();
-        turns.push(Turn {
-            question: question.instruction.clone(),
-            answer: answer.clone(),
-        });
+        turns.push(Turn::new(question.instruction.clone(), answer.clone()));
         let encoded = self.encoder.encode(&Conversation {
             turns,
             masks: Vec::new(),

@@ -3,6 +3,7 @@
 //! [`Reasoning`] is the paper's: the language model answers, the hidden state behind `[SEG]` becomes a mask.
 //! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
 
+mod attention;
 mod example;
 mod features;
 mod grounding;
@@ -11,6 +12,7 @@ mod phrase;
 mod reasoning;
 mod vision;
 
+pub use attention::{attention_losses, Guided, Looked};
 pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
@@ -39,6 +41,9 @@ pub struct LossWeights {
     /// Cross-entropy of every patch's class, told from the projected feature by the language model's own word vectors;
     /// 0 in the reference, whose projector has learned that before.
     pub ground: f64,
+    /// −log of the guided head's attention on what is asked for; 0 in the reference, which lets attention find its own
+    /// way.
+    pub attend: f64,
 }
 
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
@@ -47,6 +52,8 @@ pub struct Counts {
     pub tokens: usize,
     pub masks: usize,
     pub patches: usize,
+    /// Answers with something to look at.
+    pub guided: usize,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -54,6 +61,7 @@ impl std::ops::AddAssign for Counts {
         self.tokens += other.tokens;
         self.masks += other.masks;
         self.patches += other.patches;
+        self.guided += other.guided;
     }
 }
 
@@ -67,6 +75,8 @@ pub struct Outcome {
     pub gradients: Gradients,
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
+    /// One for each guided answer, where attention is guided.
+    pub looks: Vec<Looked>,
 }
 
 /// How an image is to be run.

@@ -126,6 +126,7 @@ impl Objective for Vision {
             tokens: 0,
             masks: example.masks.len(),
             patches: example.patches.as_ref().map_or(0, |p| p.sam.len()),
+            guided: 0,
         }
     }
 
@@ -175,6 +176,7 @@ impl Objective for Vision {
             losses: terms.losses,
             gradients,
             overlaps: found,
+            looks: Vec::new(),
         })
     }
 }
