@@ -383,6 +383,27 @@ fn what_is_not_there_is_refused_in_words() {
 }
 
 #[test]
+fn a_reason_is_asked_for_as_often_where_nothing_is_there() {
+    let asked_why = |json: &str| {
+        let data = reason(json);
+        let data = data.open("ReasonSeg|train").unwrap();
+        let mut rng = rng();
+        let asks = |_: &usize| {
+            let said = data.sample(0, &mut rng).unwrap().conversations.remove(0);
+            said.turns[0].question.contains("segmentation mask and")
+        };
+        (0..1000).filter(asks).count()
+    };
+    let shape = r#"{"label":"target","points":[[1,1],[3,1],[3,2],[1,2]]}"#;
+    let there = format!(r#"{{"text":["what holds tea?"],"is_sentence":true,"shapes":[{shape}]}}"#);
+    let absent = r#"{"text":["what holds tea?"],"is_sentence":true,"shapes":[]}"#;
+    let own = r#"{"text":["tea"],"is_sentence":false,"shapes":[],"question":"Any tea?"}"#;
+    assert!((400..500).contains(&asked_why(&there)));
+    assert!((400..500).contains(&asked_why(absent)));
+    assert_eq!(asked_why(own), 0);
+}
+
+#[test]
 fn dialogues_about_one_picture_come_together() {
     let talk = |image: &str, question: &str| {
         format!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::image::GrayImage;
 
-use super::{EvalError, Overlap};
+use super::{Closer, EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
 
 /// One question about one image, and its answer.
@@ -33,6 +33,7 @@ pub struct Case<'a> {
     pub expected: usize,
     /// Of an explanation: does it name the right object? `None` where no name was asked for.
     pub names_right: Option<bool>,
+    pub closer: Closer<'a>,
     pub latency: Latency<'a>,
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
+use super::looking::{self, LOOKING_DEFINITIONS};
 use super::report::{duration, share, Report, Scores, Table, LEGEND};
 use super::{EvalError, HISTOGRAM_BINS};
 
@@ -76,13 +77,31 @@ fn tiles(all: &Scores) -> String {
 }
 
 fn table(report: &Report) -> String {
-    let table = Table::of(report);
+    let mut out = format!(
+        "<h2>Scores</h2>\n{}<p class=\"note\">{LEGEND}.</p>\n",
+        rows(&Table::of(report))
+    );
+    if let Some(note) = report.without_absent() {
+        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
+    }
+    let table = Table::looking(report);
+    if !table.rows.is_empty() {
+        out.push_str(&rows(&table));
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", looking::LEGEND);
+    }
+    if let Some(near) = report.overall.quality.looking.near_misses() {
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&near));
+    }
+    out + &stages(&report.overall)
+}
+
+fn rows(table: &Table) -> String {
     let heads = table.heads.iter();
     let heads: String = heads
         .map(|h| format!("<th scope=\"col\">{h}</th>"))
         .collect();
     let mut out = format!(
-        "<h2>Scores</h2>\n<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
+        "<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
     );
     for (i, (kind, cells)) in table.rows.iter().enumerate() {
         let class = if i == 0 { " class=\"all\"" } else { "" };
@@ -93,14 +112,7 @@ fn table(report: &Report) -> String {
         let kind = escape(kind);
         let _ = writeln!(out, "<tr{class}><th scope=\"row\">{kind}</th>{cells}</tr>");
     }
-    let _ = writeln!(
-        out,
-        "</tbody></table></div>\n<p class=\"note\">{LEGEND}.</p>"
-    );
-    if let Some(note) = report.without_absent() {
-        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
-    }
-    out + &stages(&report.overall)
+    out + "</tbody></table></div>\n"
 }
 
 fn stages(all: &Scores) -> String {
@@ -144,7 +156,7 @@ fn settings(report: &Report) -> String {
         out.push_str("<details open><summary>Settings</summary>");
         out.push_str(&list(settings.collect()));
     }
-    let defined = super::DEFINITIONS.iter();
+    let defined = super::DEFINITIONS.iter().chain(&LOOKING_DEFINITIONS);
     let defined = defined.map(|(name, is)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(is)));
     out.push_str("<details><summary>What the numbers are</summary>");
     out.push_str(&list(defined.collect()));

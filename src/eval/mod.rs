@@ -9,6 +9,7 @@
 //! | `metrics` | intersection and union of a mask with the truth |
 //! | `case` | one question, what was answered, what is true |
 //! | `tally`, `report` | cases to scores; their definitions |
+//! | `looking` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays |
 //! | `html`, with `cards` and `report.css` | the page |
@@ -19,6 +20,7 @@ mod delivery;
 mod error;
 mod gallery;
 mod html;
+mod looking;
 mod metrics;
 mod picture;
 mod report;
@@ -32,6 +34,9 @@ pub use delivery::Delivery;
 pub use error::EvalError;
 pub use gallery::Gallery;
 pub use html::{render_html, write_html};
+pub use looking::{
+    BySize, Closer, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL,
+};
 pub use metrics::Overlap;
 pub use report::{
     LatencyMs, Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS,

@@ -68,6 +68,7 @@ pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
         emitted: 0,
         expected: 0,
         names_right: None,
+        closer: Default::default(),
         latency: Latency {
             total: Duration::from_millis(100),
             stages: &[],

@@ -232,6 +232,7 @@ impl<'b> Judge<'b> {
                     emitted: reply.answer.matches("[SEG]").count(),
                     expected: usize::from(truth.is_some()),
                     names_right: None,
+                    closer: Default::default(),
                     latency: reply.latency,
                 };
                 let verdict = self.tally.add(&case)?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use image::GrayImage;
 
-use super::{Case, EvalError, Gallery, Latency, Tally, Verdict};
+use super::{Case, Closer, EvalError, Gallery, Latency, Tally, Verdict};
 
 /// What a model made of a question.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +57,10 @@ pub fn evaluate(
             emitted: reply.emitted,
             expected: question.expected,
             names_right: question.names_right(&reply.answer),
+            closer: Closer {
+                near_miss: question.near_miss,
+                rivals: &question.rivals,
+            },
             latency: Latency {
                 total: reply.total,
                 stages: &reply.stages,

@@ -324,3 +324,57 @@ fn a_scene_gives_as_many_reason_seg_items_as_wanted_of_all_kinds() {
     let expected: Vec<String> = (0..3).map(|i| format!("{:09}_{i}.jpg", 7)).collect();
     assert_eq!(pictures[7], serde_json::json!(expected));
 }
+
+#[test]
+fn half_of_balanced_items_have_no_mask_and_say_so() {
+    let out = tempfile::tempdir().unwrap();
+    let order = order(&[Format::ReasonSeg], Split::Train, 0, 30);
+    let options = Options {
+        balanced: true,
+        reason_kinds: QuestionKind::ALL.into(),
+        ..Options::default()
+    };
+    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    let root = out.path().join("reason_seg/ReasonSeg");
+    let said = json(root.join("explanatory/train.json"));
+    let said: BTreeMap<&str, &str> = said.as_array().unwrap().iter().map(said_of).collect();
+    let (mut absent, mut unasked, mut refused_before) = (0, 0, 0);
+    let mut names: Vec<_> = contents(&root.join("train")).into_keys().collect();
+    names.retain(|name| name.extension().is_some_and(|e| e == "json"));
+    for name in &names {
+        let item = json(root.join("train").join(name));
+        let jpg = name.with_extension("jpg");
+        let outputs = said.get(jpg.to_str().unwrap());
+        let turns = item["history"].as_array().cloned().unwrap_or_default();
+        if !item["shapes"].as_array().unwrap().is_empty() {
+            assert!(
+                turns.iter().all(|turn| turn.get("absent").is_none()),
+                "{item}"
+            );
+            continue;
+        }
+        let outputs = *outputs.unwrap();
+        assert!(
+            outputs.starts_with("There ") && !outputs.contains("[SEG]"),
+            "{outputs}"
+        );
+        absent += 1;
+        unasked += usize::from(item.get("question").is_none());
+        for turn in &turns {
+            assert_eq!(
+                (&turn["absent"], turn["answer"].as_str()),
+                (&true.into(), Some(outputs))
+            );
+            refused_before += 1;
+        }
+    }
+    assert_eq!(names.len(), summary.made[0].items);
+    assert!(names.len() >= 30 * 6, "{}", names.len());
+    assert_eq!(2 * absent, names.len());
+    assert!(unasked > 0 && refused_before > 0);
+}
+
+fn said_of(explanation: &Value) -> (&str, &str) {
+    let text = |name: &str| explanation[name].as_str().unwrap();
+    (text("image"), text("outputs"))
+}
