@@ -108,6 +108,7 @@ impl Case {
             phrases: vec![Vec::new()],
             named: false,
             patches: None,
+            attributes: None,
             guided: Vec::new(),
         };
         Self {
