@@ -72,6 +72,11 @@ pub trait Dataset: Send + Sync {
         &[]
     }
 
+    /// Names of the attributes (colours, say) of its attribute maps; none where it has no such maps.
+    fn attributes(&self) -> &[String] {
+        &[]
+    }
+
     /// One item: `index` below [`len`](Dataset::len).
     ///
     /// # Errors

@@ -201,6 +201,7 @@ impl Dataset for PartsDataset {
             image: picture.path.clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

@@ -279,6 +279,7 @@ impl Dataset for ReasonSegDataset {
             image: self.items[picture[0]].clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

@@ -217,6 +217,7 @@ impl Dataset for ReferDataset {
             image: picture.path.clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

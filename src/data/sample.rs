@@ -11,6 +11,8 @@ pub struct Sample {
     pub conversations: Vec<Conversation>,
     /// Per-pixel classes, where the dataset has them as a picture.
     pub classes: Option<ClassMap>,
+    /// Per-pixel attributes, of the dataset's [`attributes`](super::Dataset::attributes), where it has them.
+    pub attributes: Option<ClassMap>,
 }
 
 /// Turns of question and answer about one image.
@@ -58,12 +60,12 @@ impl TruthMask {
     pub const IGNORED: u8 = 255;
 }
 
-/// The class of every pixel; [`IGNORED`](ClassMap::IGNORED) where there is none.
+/// The class, or the attribute, of every pixel; [`IGNORED`](ClassMap::IGNORED) where there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassMap {
     pub width: u32,
     pub height: u32,
-    /// Row by row, indices into the dataset's class names.
+    /// Row by row, indices into the dataset's names of them.
     pub pixels: Vec<u16>,
 }
 

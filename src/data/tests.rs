@@ -182,6 +182,19 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.file(label, "no picture");
     assert!(tree.refused("ade20k").contains(label));
 
+    // Attributes are an extension, in the same form.
+    tree.grey(label, &[1, 2, 0, 255]);
+    assert_eq!(tree.sample("ade20k").unwrap().attributes, None);
+    tree.file("ade20k/attributes.json", r#"["red","blue"]"#);
+    let attributes = "ade20k/attributes/training/a.png";
+    assert!(tree.refused("ade20k").contains(attributes));
+    tree.grey(attributes, &[2, 1, 0, 0]);
+    let sample = tree.sample("ade20k").unwrap();
+    assert_eq!(sample.attributes.unwrap().pixels, [1, 0, none, none]);
+    assert_eq!(sample.classes.unwrap().pixels, [0, 1, none, none]);
+    tree.grey(attributes, &[3, 1, 0, 0]);
+    assert!(tree.refused("ade20k").contains("class 3, and ade20k has 2"));
+
     let config = r#"{"labels":[{"readable":"Bird"},{"readable":"Ego Vehicle"}]}"#;
     tree.file("mapillary/config_v2.0.json", config);
     let label = "mapillary/training/v2.0/labels/a.png";

@@ -80,6 +80,7 @@ impl Dataset for VqaDataset {
             image: self.images.join(&self.items[picture[0]].image),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

@@ -184,6 +184,7 @@ fn open_objective(
             let dims = VisionDims {
                 vocab: model.llama.vocab_size,
                 classes: data.classes().len(),
+                attributes: data.attributes().len(),
             };
             let objective = Vision::new(model, weights, dims, parameters, config.run.seed)?;
             if let Some(path) = &config.objective.teacher {

@@ -109,6 +109,7 @@ impl Case {
             phrases: vec![Vec::new()],
             named: false,
             patches: None,
+            attributes: None,
             guided: Vec::new(),
         };
         Self {

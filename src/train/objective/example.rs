@@ -36,11 +36,13 @@ pub struct Example {
     pub named: bool,
     /// Class of each cell of SAM's grid and of each patch of the tower, where the dataset has a class map.
     pub patches: Option<PatchTruth>,
+    /// The same for their attributes.
+    pub attributes: Option<PatchTruth>,
     /// What the answers should look at, where attention is guided.
     pub guided: Vec<Guided>,
 }
 
-/// Class indices; [`ClassMap::IGNORED`] where a patch has none.
+/// Indices of classes or of attributes; [`ClassMap::IGNORED`] where a patch has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchTruth {
     /// Row by row over SAM's grid.
@@ -129,7 +131,7 @@ impl Preparation {
             }
             encoded.push(ids);
         }
-        let mut classes = sample.classes;
+        let (mut classes, mut attributes) = (sample.classes, sample.attributes);
         if self.augment {
             brighten(&mut image, rng);
             let flip: bool = rng.random();
@@ -138,8 +140,8 @@ impl Preparation {
                 for mask in &mut masks {
                     mirror(&mut mask.pixels, width);
                 }
-                if let Some(classes) = &mut classes {
-                    mirror(&mut classes.pixels, width);
+                for map in classes.iter_mut().chain(&mut attributes) {
+                    mirror(&mut map.pixels, width);
                 }
             }
         }
@@ -148,6 +150,7 @@ impl Preparation {
             .clip
             .preprocess(&image, self.config.clip_preprocess.fit);
         let patches = classes.map(|classes| self.patches(&classes, sam.resized));
+        let attributes = attributes.map(|map| self.patches(&map, sam.resized));
         let sequence = PackedSequence::new(
             &encoded,
             self.config.clip.num_features(),
@@ -168,6 +171,7 @@ impl Preparation {
                 .collect(),
             named: sample.source != "reason_seg",
             patches,
+            attributes,
         })
     }
 

@@ -9,6 +9,7 @@ mod features;
 mod grounding;
 mod patches;
 mod phrase;
+mod probe;
 mod reasoning;
 mod vision;
 
@@ -17,6 +18,7 @@ pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
 pub use phrase::PhraseEncoder;
+pub use probe::Probed;
 pub use reasoning::Reasoning;
 pub use vision::{Vision, VisionDims};
 
@@ -32,7 +34,7 @@ pub struct LossWeights {
     pub ce: f64,
     pub bce: f64,
     pub dice: f64,
-    /// Cross-entropy of every patch's class ([`Vision`]).
+    /// Cross-entropy of every patch's class and attribute ([`Vision`]).
     pub patch: f64,
     /// Squared error of the mask decoder's own estimate of its IoU; 0 in the reference, which never trains it.
     pub iou: f64,
@@ -77,6 +79,8 @@ pub struct Outcome {
     pub overlaps: Vec<(f64, f64)>,
     /// One for each guided answer, where attention is guided.
     pub looks: Vec<Looked>,
+    /// How often the heads of [`Vision`] were right.
+    pub probed: Vec<Probed>,
 }
 
 /// How an image is to be run.

@@ -374,6 +374,7 @@ impl Objective for Reasoning {
             gradients,
             overlaps: measured.overlaps,
             looks: measured.looks,
+            probed: Vec::new(),
         })
     }
 }
@@ -433,6 +434,7 @@ impl Reasoning {
             gradients,
             overlaps: measured.overlaps,
             looks: measured.looks,
+            probed: Vec::new(),
         })
     }
 }

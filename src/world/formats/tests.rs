@@ -149,21 +149,31 @@ fn expressions_lead_through_refs_and_annotations_to_masks() {
 }
 
 #[test]
-fn classes_are_one_more_than_their_place_in_the_list() {
+fn classes_and_colours_are_one_more_than_their_place_in_the_list() {
     let out = tempfile::tempdir().unwrap();
     write(out.path(), &order(&[Format::Semantic], Split::Train, 0, 1));
     let root = out.path().join("ade20k");
-    let names = json(root.join("classes.json"));
-    let classes = image::open(root.join("annotations/training/000000000.png")).unwrap();
-    let image::DynamicImage::ImageLuma8(classes) = classes else {
-        panic!("{:?}", classes.color());
-    };
-    for (id, &class) in told(0).frame.instances.iter().zip(classes.as_raw()) {
-        let name = ["", "mug", "bowl", "lemon"][usize::from(*id)];
-        match class {
-            0 => assert_eq!(name, ""),
-            class => assert_eq!(names[usize::from(class) - 1], name),
+    let colours = told(0).scene.objects.clone();
+    let colours = std::iter::once("").chain(colours.iter().map(|o| o.colour.name()));
+    for (kind, list, names) in [
+        ("annotations", "classes", vec!["", "mug", "bowl", "lemon"]),
+        ("attributes", "attributes", colours.collect()),
+    ] {
+        let listed = json(root.join(format!("{list}.json")));
+        let picture = image::open(root.join(format!("{kind}/training/000000000.png"))).unwrap();
+        let image::DynamicImage::ImageLuma8(picture) = picture else {
+            panic!("{kind}: {:?}", picture.color());
+        };
+        let mut seen = BTreeSet::new();
+        for (id, &value) in told(0).frame.instances.iter().zip(picture.as_raw()) {
+            let name = names[usize::from(*id)];
+            match value {
+                0 => assert_eq!(name, ""),
+                value => assert_eq!(listed[usize::from(value) - 1], name),
+            }
+            seen.insert(name);
         }
+        assert!(seen.len() > 2, "{kind}: {seen:?}");
     }
     assert!(root.join("images/training/000000000.jpg").is_file());
 }
