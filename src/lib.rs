@@ -36,3 +36,6 @@ pub mod world;
 
 #[cfg(feature = "ros")]
 pub mod ros;
+
+#[cfg(test)]
+mod testing;

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use lisa::engine::{
-    Answer, AnswerOptions, AnswerStatus, Engine, EngineConfig, Event, Frame, Request, RequestError,
-    Stage,
+    Answer, AnswerOptions, AnswerStatus, CancelToken, Engine, EngineConfig, Event, Frame, Request,
+    RequestError, Stage,
 };
+use lisa::image::threshold_logit;
 use lisa::model::Lisa;
 use lisa::weights::{GuidedHead, LisaConfig, ModelDir};
-use support::{golden_that, Golden, RelativeL2};
+use support::{golden_like, Golden, RelativeL2};
 
 struct Bench {
     _folder: tempfile::TempDir,
@@ -25,7 +26,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let golden = golden_that("names an object", Golden::has_masks);
+        let golden = golden_like("a mask", Golden::has_masks);
         let mut config = EngineConfig::new(golden.convert(folder.path()));
         config.warm_up = false;
         Self {
@@ -123,6 +124,9 @@ fn a_conversation_over_the_cache_equals_the_same_prompt_from_nothing() {
         "history is part of the prompt: {lengths:?}"
     );
 
+    let logits = |a: &Answer| a.trace.as_ref().unwrap()["mask_logits"].clone();
+    assert!(logits(&turns[0]).dim(0).unwrap() > 0, "a mask to compare");
+
     // A question of another conversation in between makes the cache start over; the answers may not notice.
     let other = bench.start();
     for turn in &turns {
@@ -131,7 +135,6 @@ fn a_conversation_over_the_cache_equals_the_same_prompt_from_nothing() {
         ask(&other, stranger);
         let again = ask(&other, bench.request(&frame, Some("a")));
         assert_eq!(output_ids(&again), output_ids(turn));
-        let logits = |a: &Answer| a.trace.as_ref().unwrap()["mask_logits"].clone();
         if logits(turn).dim(0).unwrap() > 0 {
             RelativeL2(1e-3).assert("mask_logits", &logits(&again), &logits(turn));
         }
@@ -160,22 +163,53 @@ fn a_prompt_beyond_the_context_drops_turns_then_refuses() {
     let bench = Bench::new();
     let engine = bench.start();
     let frame = Frame::new(bench.golden.image());
-    let long = "remote ".repeat(580);
-    let mut notes = String::new();
-    for _ in 0..3 {
-        let mut request = bench.request(&frame, Some("a"));
-        request.instruction = long[..4000].to_owned();
-        match engine.submit(request).unwrap().wait() {
-            Ok(answer) => notes += &answer.notes.join("; "),
-            // A vocabulary in which one such question alone is too long.
-            Err(RequestError::PromptTooLong { needed, context }) => {
-                assert!(needed > context);
-                notes += "were dropped";
-            }
-            Err(other) => panic!("{other}"),
-        }
-    }
-    assert!(notes.contains("were dropped"), "{notes:?}");
+    let dir = ModelDir::open(&bench.config.model).unwrap();
+    let context = dir.config.llama.max_position_embeddings;
+    let count = |text: &str| dir.tokenizer.encode_text(text).len();
+    let request = |text: String, conversation| {
+        let mut request = bench.request(&frame, Some(conversation));
+        request.instruction = text;
+        request
+    };
+
+    // Too long by itself: in some vocabulary a word is a token, in another one a letter is.
+    let candidates = ["q ", "qzxj", "\u{e9}"].map(|word| word.repeat(4096 / word.len()));
+    let longest = candidates
+        .into_iter()
+        .max_by_key(|text| count(text))
+        .unwrap();
+    let longest = longest.trim().to_owned();
+    let length = count(&longest);
+    let refused = engine.submit(request(longest, "a")).unwrap().wait();
+    let Err(RequestError::PromptTooLong {
+        needed,
+        context: of,
+    }) = refused
+    else {
+        panic!("{length} tokens were taken by a model of {context}");
+    };
+    assert_eq!(of, context);
+    assert!(needed > context && needed > length, "{needed} of {length}");
+
+    // One such question fits, two do not: the first leaves.
+    let free = context - (needed - length);
+    let words = (1..).take_while(|n| count(&"q ".repeat(*n)) <= free * 6 / 10);
+    let fitting = "q ".repeat(words.last().unwrap()).trim().to_owned();
+    assert!(count(&fitting) * 2 > free, "{} of {free}", count(&fitting));
+    let first = ask(&engine, request(fitting.clone(), "a"));
+    assert_eq!(first.notes, Vec::<String>::new());
+    let second = ask(&engine, request(fitting, "a"));
+    let notes = second.notes.join("; ");
+    assert!(
+        notes.contains("the 1 oldest turns of conversation \"a\" were dropped"),
+        "{notes:?}"
+    );
+    let prompt = |answer: &Answer| -> Vec<i64> {
+        answer.trace.as_ref().unwrap()["input_ids"]
+            .to_vec1()
+            .unwrap()
+    };
+    assert_eq!(prompt(&second), prompt(&first));
     ask(&engine, bench.request(&frame, Some("b")));
 }
 
@@ -189,20 +223,27 @@ fn a_cancel_ends_an_answer_and_spoils_nothing() {
         let frame = Frame::new(bench.golden.image());
         let mut request = bench.request(&frame, Some("a"));
         request.options.max_new_tokens = 500;
-        let ticket = engine.submit(request).unwrap();
-        for event in ticket.events.iter() {
-            match event {
-                Event::Stage(stage) if stage == stop_at => ticket.cancel.cancel(),
-                Event::Failed(error) => {
-                    assert!(
-                        matches!(error, RequestError::Cancelled { .. }),
-                        "{stop_at:?}: {error}"
-                    );
-                    break;
-                }
-                Event::Done(_) => panic!("{stop_at:?}: the answer went on to its end"),
-                _ => {}
+        // Cancelled on the model's thread, while it says that it begins: not sooner or later on a slower machine.
+        let (hand_over, token) = std::sync::mpsc::channel::<CancelToken>();
+        let (told, after) = std::sync::mpsc::channel();
+        let mut cancelled = false;
+        let sink = move |event| {
+            if cancelled {
+                told.send(event).unwrap();
+            } else if matches!(event, Event::Stage(stage) if stage == stop_at) {
+                token.recv().unwrap().cancel();
+                cancelled = true;
             }
+        };
+        let token = engine.submit_to(request, sink).unwrap();
+        hand_over.send(token).unwrap();
+        // It ends in that very stage: nothing more is heard of it.
+        match after.recv() {
+            Ok(Event::Failed(RequestError::Cancelled { .. })) => {}
+            Ok(Event::Failed(error)) => panic!("{stop_at:?}: {error}"),
+            Ok(Event::Stage(stage)) => panic!("{stop_at:?}: it went on with {stage:?}"),
+            Ok(_) => panic!("{stop_at:?}: it went on answering"),
+            Err(_) => panic!("{stop_at:?} did not begin"),
         }
         // Neither the frame's half-made features nor the taken-back turn are remembered.
         let after = ask(&engine, bench.request(&frame, Some("a")));
@@ -246,16 +287,32 @@ fn options_are_obeyed() {
     let bench = Bench::new();
     let engine = bench.start();
     let frame = Frame::new(bench.golden.image());
-    let area = |threshold: f32| {
-        let mut request = bench.request(&frame, None);
-        request.options.mask_threshold = threshold;
-        ask(&engine, request).objects.first().map_or(0, |o| o.area)
+    let logits = |answer: &Answer, object: usize| -> Vec<f32> {
+        let masks = &answer.trace.as_ref().unwrap()["mask_logits"];
+        let mask = masks.get(object).unwrap().flatten_all().unwrap();
+        mask.to_vec1().unwrap()
     };
-    let (low, middle, high) = (area(0.3), area(0.5), area(0.7));
-    assert!(low > middle && middle > high, "{low} {middle} {high}");
+    // Thresholds in the midst of this model's logits, whatever they are.
+    let mut sorted = logits(&ask(&engine, bench.request(&frame, None)), 0);
+    sorted.sort_by(f32::total_cmp);
+    let areas = [0.25, 0.5, 0.75].map(|share| {
+        let logit = sorted[(sorted.len() as f64 * share) as usize];
+        let mut request = bench.request(&frame, None);
+        request.options.mask_threshold = 1.0 / (1.0 + (-logit).exp());
+        let least = threshold_logit(request.options.mask_threshold).unwrap();
+        let answer = ask(&engine, request);
+        for object in &answer.objects {
+            let above = logits(&answer, object.index)
+                .into_iter()
+                .filter(|l| *l > least);
+            assert_eq!(object.area, above.count(), "over {least}");
+        }
+        answer.objects[0].area
+    });
+    assert!(areas[0] > areas[1] && areas[1] > areas[2], "{areas:?}");
 
     let mut request = bench.request(&frame, None);
-    request.options.min_mask_area = middle + 1;
+    request.options.min_mask_area = sorted.len() + 1;
     assert_eq!(ask(&engine, request).status, AnswerStatus::EmptyMask);
 
     let sampled = |seed: u64| {

@@ -16,7 +16,7 @@ use lisa::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
 use lisa::model::{sam, Lisa};
 use lisa::text::IMAGE_TOKEN_INDEX;
 use lisa::weights::ModelDir;
-use support::{binary, golden, load, Golden, MinIou, RelativeL2};
+use support::{binary, golden, golden_with, load, Golden, MinIou, RelativeL2};
 
 const FEATURES: RelativeL2 = RelativeL2(1e-4);
 /// Stored in half precision.
@@ -39,7 +39,9 @@ fn segmenting_equals_the_reference() {
         let frame = Frame::new(golden.image());
         let tokenizer = ModelDir::open(&model).unwrap().tokenizer;
 
-        for (i, case) in golden.json["cases"].as_array().unwrap().iter().enumerate() {
+        let cases = golden.json["cases"].as_array().unwrap();
+        assert!(!cases.is_empty());
+        for (i, case) in cases.iter().enumerate() {
             let name = |what: &str| format!("case{i}.{what}");
             let (input_ids, output_ids) = (
                 golden.ids(&name("input_ids")),
@@ -87,6 +89,7 @@ fn segmenting_equals_the_reference() {
 
             let reference = golden.tensor(&name("mask_logits"));
             let masks = case["n_masks"].as_u64().unwrap() as usize;
+            assert_eq!(reference.dim(0).unwrap(), masks, "{}", name("n_masks"));
             assert_eq!(
                 trace["mask_logits"].dims(),
                 reference.dims(),
@@ -168,7 +171,9 @@ fn token_ids_equal_the_reference() {
             u64::from(dir.config.tokens.seg),
             golden.json["seg_token_id"].as_u64().unwrap()
         );
-        for case in golden.json["tokenizer"].as_array().unwrap() {
+        let cases = golden.json["tokenizer"].as_array().unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
             let text = case["text"].as_str().unwrap();
             let expected: Vec<i64> = serde_json::from_value(case["ids"].clone()).unwrap();
             assert_eq!(dir.tokenizer.encode_reference(text), expected, "{text:?}");
@@ -276,22 +281,27 @@ fn evaluating_reason_seg_equals_the_reference() {
     use lisa::eval::run::{evaluate, reason_seg_questions, TeacherForced};
     use lisa::eval::{Gallery, Protocol, Run};
 
-    for golden in golden() {
-        let reason_seg = &golden.json["reason_seg"];
+    // Some golden data has the pictures without the polygons; where there are some, all have to be there.
+    let has_polygons = |golden: &Golden| {
         let val = golden.folder.join("reason_seg/ReasonSeg/val");
+        std::fs::read_dir(val).unwrap().any(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|e| e == "json")
+        })
+    };
+    let test = "evaluating_reason_seg_equals_the_reference";
+    for golden in golden_with(test, "the polygons of ReasonSeg", has_polygons) {
+        let reason_seg = &golden.json["reason_seg"];
         let items = reason_seg["items"].as_array().unwrap();
-        if !items.iter().all(|i| {
-            val.join(format!("{}.json", i["name"].as_str().unwrap()))
-                .is_file()
-        }) {
-            continue;
-        }
         let folder = tempfile::tempdir().unwrap();
         let model = ModelDir::open(golden.convert(folder.path())).unwrap();
         let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
         let questions = reason_seg_questions(&golden.folder, "val", usize::MAX).unwrap();
         let mut gallery = Gallery::new(0);
-        let tally = evaluate(questions, &mut teacher, &mut gallery, |_, _, _| ()).unwrap();
+        let tally = evaluate(questions, &mut teacher, &mut gallery, |_, _| ()).unwrap();
         let report = tally.report(Run {
             model: "golden".to_owned(),
             protocol: Protocol::TeacherForced,
@@ -311,6 +321,68 @@ fn evaluating_reason_seg_equals_the_reference() {
             );
         }
     }
+}
+
+/// Told its answer, a model cannot refuse, leave `[SEG]` out, name the wrong thing or take long: none of it is scored.
+#[test]
+fn a_given_answer_earns_the_mask_s_scores_and_no_others() {
+    use lisa::eval::run::{evaluate, world_questions, Question, TeacherForced};
+    use lisa::eval::{Gallery, Protocol, Run};
+    use lisa::world::Split;
+
+    let golden = golden().swap_remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let model = ModelDir::open(golden.convert(folder.path())).unwrap();
+    let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
+    let mut questions: Vec<Question> = world_questions(Split::Test, 0..4, (160, 120))
+        .map(Result::unwrap)
+        .filter(|question| ["absent", "explanatory"].contains(&question.kind.as_str()))
+        .collect();
+    questions.sort_by(|a, b| a.kind.cmp(&b.kind));
+    questions.dedup_by(|a, b| a.kind == b.kind);
+    let kinds: Vec<&str> = questions.iter().map(|q| q.kind.as_str()).collect();
+    assert_eq!(kinds, ["absent", "explanatory"]);
+    assert!(questions[0].truth.is_none() && !questions[1].names.is_empty());
+
+    let (mut asked, mut not_asked) = (Vec::new(), Vec::new());
+    let mut gallery = Gallery::new(3);
+    let questions = questions.into_iter().map(Ok);
+    let tally = evaluate(
+        questions,
+        &mut teacher,
+        &mut gallery,
+        |question, answered| match answered {
+            Some((reply, _)) => asked.push((question.kind.clone(), reply.emitted)),
+            None => not_asked.push(question.kind.clone()),
+        },
+    )
+    .unwrap();
+    assert_eq!(asked, [("explanatory".to_owned(), None)]);
+    assert_eq!(not_asked, ["absent"]);
+    let report = tally.report(Run {
+        model: "golden".to_owned(),
+        protocol: Protocol::TeacherForced,
+        dataset: "world".to_owned(),
+        split: "test".to_owned(),
+        seed: Some(0),
+        settings: Default::default(),
+    });
+    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+    for name in [
+        "seg_rate",
+        "refusal_rate",
+        "false_refusal_rate",
+        "explanation_rate",
+        "latency_ms",
+    ] {
+        assert!(json[name].is_null(), "{name}: {}", json[name]);
+        assert!(
+            json["not_measured"][name].is_string(),
+            "{name} without a reason"
+        );
+    }
+    assert!(json["giou"].is_f64() && json["kinds"]["absent"]["giou"].is_null());
+    assert_eq!((&json["count"], &json["absent"]), (&2.into(), &1.into()));
 }
 
 /// The model, told what to say: the reference's way of validating.

@@ -149,6 +149,13 @@ fn it_is_what_lisa_world_makes_today() {
     let (before, now) = pair(MASKS);
     let before: Image = shipped.decode(&before).unwrap();
     let now: Image = today.decode(&now).unwrap();
+    assert_eq!((before.width, before.height), (now.width, now.height));
+    assert_eq!(before.data.len(), now.data.len());
+    let set = before.data.iter().filter(|value| **value > 0).count();
+    assert!(
+        set > 100,
+        "a scene with something to compare, not {set} pixels"
+    );
     let differ = before
         .data
         .iter()
@@ -163,6 +170,7 @@ fn it_is_what_lisa_world_makes_today() {
     if before.data != now.data {
         let pixels = |jpeg: &[u8]| image::load_from_memory(jpeg).unwrap().to_rgb8().into_raw();
         let (before, now) = (pixels(&before.data), pixels(&now.data));
+        assert_eq!(before.len(), now.len());
         let sum: u64 = before
             .iter()
             .zip(&now)

@@ -80,7 +80,8 @@ enum On {
 struct Common {
     #[command(flatten)]
     model: ModelArgs,
-    /// The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's
+    /// The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's. What the model would have
+    /// said is then not measured: refusals, [SEG] written, names, latency
     #[arg(long)]
     teacher_forced: bool,
     /// Stop after so many questions
@@ -196,8 +197,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         questions,
         answerer.as_mut(),
         &mut gallery,
-        |question, reply, verdict| {
+        |question, answered| {
             bar.inc(1);
+            let Some((reply, verdict)) = answered else {
+                if list {
+                    bar.suspend(|| {
+                        say!(
+                            "-    {} | {} | not asked",
+                            question.name,
+                            question.instruction
+                        );
+                    });
+                }
+                return;
+            };
             bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
             if list {
                 bar.suspend(|| {

@@ -565,9 +565,11 @@ fn a_mixture_without_groups_or_with_nothing_to_ask_for_is_refused() {
             .collect();
         Mixture::open(tree.root(), &groups, MixtureOptions::default(), 1)
     };
-    assert!(open(None).is_err());
+    let refused = |rate| open(rate).err().unwrap().to_string();
+    assert!(refused(None).contains("group"), "{}", refused(None));
     for rate in [0.0, -1.0, f64::NAN] {
-        assert!(open(Some(rate)).is_err(), "{rate}");
+        let said = refused(Some(rate));
+        assert!(said.contains("rate") && said.contains("accepted"), "{said}");
     }
     let nothing = open(Some(1.0)).unwrap().sample(0).unwrap_err().to_string();
     assert!(

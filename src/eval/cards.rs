@@ -85,7 +85,7 @@ fn card(case: &Shown, kind: usize) -> String {
     };
     let score = match (case.absent, case.emitted) {
         (false, _) => format!("IoU {iou:.3}"),
-        (true, 0) => "refused, rightly".to_owned(),
+        (true, Some(0)) => "refused, rightly".to_owned(),
         (true, _) => "should have refused".to_owned(),
     };
     let picture = &case.picture;
@@ -118,16 +118,20 @@ fn card(case: &Shown, kind: usize) -> String {
         out,
         "<p class=\"ask\" dir=\"auto\">{instruction}</p>\n<p dir=\"auto\">{}</p>\n<p class=\"meta\">{}",
         marked(&case.answer),
-        duration(case.latency_ms)
+        if case.emitted.is_some() {
+            duration(case.latency_ms)
+        } else {
+            "answer given".to_owned()
+        }
     );
     let overlap = case.verdict.overlap;
     if !case.absent {
         let _ = write!(out, " · {} of {} px", overlap.intersection, overlap.union);
-        if case.emitted == 0 {
+        if case.emitted == Some(0) {
             out.push_str(" · no [SEG]");
         }
     }
-    match case.names_right {
+    match case.names_right.filter(|_| case.emitted.is_some()) {
         Some(true) => out.push_str(" · names the right object"),
         Some(false) => out.push_str(" · names another object"),
         None => {}

@@ -26,12 +26,13 @@ pub struct Case<'a> {
     pub truth: Option<&'a TruthMask>,
     /// Union of the answer's masks, a full frame in which every value but 0 is object; `None` where it has none.
     pub predicted: Option<&'a GrayImage>,
-    /// Number of `[SEG]` the model wrote. Under the teacher-forced protocol: how many of the answer's `[SEG]` it gave
-    /// the highest logit.
-    pub emitted: usize,
+    /// Number of `[SEG]` the model wrote. `None` where the answer was given to it: then only the mask is the model's, and
+    /// nothing else about the answer is measured.
+    pub emitted: Option<usize>,
     /// Number of `[SEG]` in the true answer; with a target, 0 is read as 1.
     pub expected: usize,
-    /// Of an explanation: does it name the right object? `None` where no name was asked for.
+    /// Of an explanation: does it name the right object? `None` where no name was asked for. Means nothing of an answer
+    /// that was given.
     pub names_right: Option<bool>,
     pub closer: Closer<'a>,
     pub latency: Latency<'a>,
@@ -74,7 +75,7 @@ impl Case<'_> {
         let pixels = self.predicted.map_or(0, |mask| {
             mask.as_raw().iter().filter(|v| **v > 0).count() as u64
         });
-        let refused = self.emitted == 0;
+        let refused = self.emitted == Some(0);
         Ok(Verdict {
             overlap: Overlap {
                 intersection: 0,

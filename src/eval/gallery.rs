@@ -33,7 +33,8 @@ pub(super) struct Shown {
     pub instruction: String,
     pub answer: String,
     pub absent: bool,
-    pub emitted: usize,
+    /// `None` where the answer was given to the model.
+    pub emitted: Option<usize>,
     pub verdict: Verdict,
     pub names_right: Option<bool>,
     pub latency_ms: f64,

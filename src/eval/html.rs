@@ -60,19 +60,28 @@ fn tiles(all: &Scores) -> String {
     let q = &all.quality;
     let latency = all.timing.latency_ms;
     let tiles = [
-        ("gIoU", share(q.giou)),
-        ("cIoU", share(q.ciou)),
-        ("precision at 0.5", share(q.precision_at_50)),
-        ("[SEG] where due", share(q.seg_rate)),
+        ("gIoU", "giou", share(q.giou)),
+        ("cIoU", "ciou", share(q.ciou)),
+        (
+            "precision at 0.5",
+            "precision_at_50",
+            share(q.precision_at_50),
+        ),
+        ("[SEG] where due", "seg_rate", share(q.seg_rate)),
         (
             "median latency",
+            "latency_ms",
             latency.map_or("-".to_owned(), |l| duration(l.p50)),
         ),
-        ("questions", q.count.to_string()),
+        ("questions", "count", q.count.to_string()),
     ];
+    // The table says why the others are missing.
+    let measured = tiles
+        .into_iter()
+        .filter(|(_, score, _)| !all.not_measured.contains_key(score));
     let tile =
-        |(name, value)| format!("<div class=\"tile\"><b>{value}</b><span>{name}</span></div>\n");
-    let tiles: String = tiles.into_iter().map(tile).collect();
+        |(name, _, value)| format!("<div class=\"tile\"><b>{value}</b><span>{name}</span></div>\n");
+    let tiles: String = measured.map(tile).collect();
     format!("<section class=\"tiles\">\n{tiles}</section>\n")
 }
 
@@ -81,6 +90,9 @@ fn table(report: &Report) -> String {
         "<h2>Scores</h2>\n{}<p class=\"note\">{LEGEND}.</p>\n",
         rows(&Table::of(report))
     );
+    for note in Table::of(report).notes() {
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
+    }
     if let Some(note) = report.without_absent() {
         let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
     }
@@ -107,7 +119,10 @@ fn rows(table: &Table) -> String {
         let class = if i == 0 { " class=\"all\"" } else { "" };
         let cells: String = cells
             .iter()
-            .map(|cell| format!("<td>{cell}</td>"))
+            .map(|cell| match cell {
+                Ok(cell) => format!("<td>{cell}</td>"),
+                Err(reason) => format!("<td title=\"{}\"></td>", escape(reason)),
+            })
             .collect();
         let kind = escape(kind);
         let _ = writeln!(out, "<tr{class}><th scope=\"row\">{kind}</th>{cells}</tr>");
@@ -171,7 +186,8 @@ fn plots(report: &Report) -> String {
     } else {
         usize::MAX
     };
-    for (kind, scores) in report.rows().take(several) {
+    let measured = |(_, scores): &(&str, &Scores)| !scores.not_measured.contains_key("giou");
+    for (kind, scores) in report.rows().take(several).filter(measured) {
         let q = &scores.quality;
         let plot = histogram(&q.iou_histogram);
         let giou = share(q.giou);
@@ -248,7 +264,7 @@ mod tests {
             (case.instruction, case.answer, case.history) = (text, text, &history);
             if i % 2 == 0 {
                 (case.truth, case.predicted) = (Some(&truth), Some(&predicted));
-                (case.emitted, case.expected) = (1, 1);
+                (case.emitted, case.expected) = (Some(1), 1);
             }
             let verdict = tally.add(&case).unwrap();
             let picture = || {
@@ -313,6 +329,45 @@ mod tests {
             page.matches("src=\"data:image/jpeg;base64,").count()
         );
         assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_an_empty_cell_with_its_reason() {
+        let (truth, half) = (truth(2, 1, &[1, 1]), mask(2, 1, &[255, 0]));
+        let (mut tally, mut gallery) = (Tally::default(), Gallery::new(3));
+        let mut given = case("a", "short");
+        (given.truth, given.predicted, given.emitted) = (Some(&truth), Some(&half), None);
+        given.names_right = Some(false);
+        let verdict = tally.add(&given).unwrap();
+        let picture = || {
+            Ok(Picture {
+                jpeg: vec![1],
+                width: 2,
+                height: 1,
+            })
+        };
+        gallery.offer_with(&given, &verdict, picture).unwrap();
+        tally.pass_over("absent");
+        let page = render_html(&tally.report(run()), &gallery);
+        // refused; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99
+        assert_eq!(
+            page.matches("<td title=\"questions about absent").count(),
+            8
+        );
+        // Of all and of short: SEG, missed, named, p50, p90, p99
+        assert_eq!(page.matches("<td title=\"the answer was given").count(), 12);
+        let note = "<p class=\"note\">not measured: SEG, missed, named, p50, p90, p99: the answer was given";
+        assert!(page.contains(note), "{page}");
+        assert!(page.contains("<p class=\"note\">not measured: refused, gIoU"));
+        for unearned in [
+            "<span>[SEG] where due</span>",
+            "<span>median latency</span>",
+        ] {
+            assert!(!page.contains(unearned), "{unearned}");
+        }
+        assert!(page.contains("<span>gIoU</span>") && page.contains("answer given"));
+        assert!(!page.contains("names another object") && !page.contains("rightly"));
+        assert!(page.contains("<figcaption>short") && !page.contains("<figcaption>absent"));
     }
 
     #[test]

@@ -182,15 +182,20 @@ impl Part {
 impl LookingTally {
     /// `singled_out`: see [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>, verdict: &Verdict, singled_out: Option<bool>) {
-        let silent = case.emitted == 0;
+        // An answer that was given says nothing of presence; its mask is the model's all the same.
+        let silent = case.emitted.map(|written| written == 0);
         let Some(truth) = case.truth else {
-            self.absent.add(silent);
-            if let Some(sort) = case.closer.near_miss {
-                self.near.entry(sort.to_owned()).or_default().add(silent);
+            if let Some(silent) = silent {
+                self.absent.add(silent);
+                if let Some(sort) = case.closer.near_miss {
+                    self.near.entry(sort.to_owned()).or_default().add(silent);
+                }
             }
             return;
         };
-        self.present.add(!silent);
+        if let Some(silent) = silent {
+            self.present.add(!silent);
+        }
         if let Some(right) = singled_out {
             self.singled_out.add(right);
             let candidates = case.closer.rivals.len() + 1;
@@ -255,13 +260,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_that_was_given_says_nothing_of_presence() {
+        let there = truth(2, 1, &[1, 0]);
+        let mut mug = case("a", "explicit");
+        (mug.truth, mug.emitted, mug.expected) = (Some(&there), None, 1);
+        let mut spoon = case("b", "absent");
+        spoon.emitted = None;
+        let mut tally = Tally::default();
+        for case in [&mug, &spoon] {
+            tally.add(case).unwrap();
+        }
+        let looking = tally.report(run()).overall.quality.looking;
+        assert_eq!(looking.presence_accuracy, None);
+        assert_eq!(looking.giou_by_size.large.count, 1);
+    }
+
+    #[test]
     fn presence_is_half_what_is_found_and_half_what_is_refused() {
         let there = truth(2, 1, &[1, 0]);
         let mut tally = Tally::default();
         // Three there, of which one is refused; one absent, refused.
         for emitted in [1, 1, 0] {
             let mut mug = case("a", "explicit");
-            (mug.truth, mug.emitted, mug.expected) = (Some(&there), emitted, 1);
+            (mug.truth, mug.emitted, mug.expected) = (Some(&there), Some(emitted), 1);
             tally.add(&mug).unwrap();
         }
         let only_there = tally.report(run()).overall.quality.looking;
@@ -279,7 +300,7 @@ mod tests {
         tally.add(&case("plain", "absent")).unwrap();
         for (sort, emitted) in [("colour", 1), ("colour", 0), ("place", 1), ("place", 1)] {
             let mut near = case("near", "near-miss");
-            (near.closer.near_miss, near.emitted) = (Some(sort), emitted);
+            (near.closer.near_miss, near.emitted) = (Some(sort), Some(emitted));
             tally.add(&near).unwrap();
         }
         let report = tally.report(run());
@@ -307,7 +328,7 @@ mod tests {
         let decided = |pixels: [u8; 6], rivals| {
             let predicted = mask(6, 1, &pixels);
             let mut mug = case("a", "explicit");
-            (mug.truth, mug.predicted, mug.emitted) = (Some(&right), Some(&predicted), 1);
+            (mug.truth, mug.predicted, mug.emitted) = (Some(&right), Some(&predicted), Some(1));
             mug.closer.rivals = rivals;
             mug.singled_out().unwrap()
         };
@@ -325,7 +346,7 @@ mod tests {
         for (predicted, others) in [(Some(&exact), &rivals[..]), (None, &rivals[..1])] {
             let mut mug = case("a", "explicit");
             (mug.truth, mug.predicted) = (Some(&right), predicted);
-            mug.emitted = usize::from(predicted.is_some());
+            mug.emitted = Some(usize::from(predicted.is_some()));
             mug.closer.rivals = others;
             tally.add(&mug).unwrap();
         }
@@ -357,7 +378,7 @@ mod tests {
             let predicted = mask(100, 10, &object);
             let mut mug = case("a", "explicit");
             (mug.truth, mug.predicted) = (Some(&there), found.then_some(&predicted));
-            mug.emitted = usize::from(found);
+            mug.emitted = Some(usize::from(found));
             tally.add(&mug).unwrap();
         }
         tally.add(&case("b", "absent")).unwrap();
@@ -375,7 +396,7 @@ mod tests {
         let exact = mask(2, 1, &[1, 0]);
         let mut tally = Tally::default();
         let mut mug = case("a", "which-of-several");
-        (mug.truth, mug.predicted, mug.emitted) = (Some(&there), Some(&exact), 1);
+        (mug.truth, mug.predicted, mug.emitted) = (Some(&there), Some(&exact), Some(1));
         mug.closer.rivals = &rivals;
         tally.add(&mug).unwrap();
         let mut near = case("b", "near-miss");

@@ -13,7 +13,7 @@ use super::{Delivery, EvalError};
 pub const HISTOGRAM_BINS: usize = 10;
 
 /// What each number of a report is, in the words every report carries.
-pub const DEFINITIONS: [(&str, &str); 9] = [
+pub const DEFINITIONS: [(&str, &str); 10] = [
     (
         "giou",
         "mean over questions of I / (U + 1e-5), 1 where the union is empty; pixels labelled 255 are left out; a missing mask counts as an empty one. Overall: questions with a target only. Per kind: a question about an absent object counts 1 if answered without [SEG], else 0",
@@ -28,7 +28,7 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
     ),
     (
         "seg_rate",
-        "share of the [SEG] due that were written; in a teacher-forced run, that had the highest logit",
+        "share of the [SEG] due that were written",
     ),
     (
         "refusal_rate",
@@ -49,6 +49,10 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
     (
         "latency_ms",
         "from the question to the end of the answer, in milliseconds; percentiles by nearest rank",
+    ),
+    (
+        "not_measured",
+        "the scores that are null because this way of asking cannot tell them, each with its reason; a null that is not listed is a share of nothing",
     ),
 ];
 
@@ -88,7 +92,7 @@ pub struct Run {
 }
 
 /// Numbers that depend on the answers alone, not on the machine nor on the cases' order. `None` (JSON `null`) is a
-/// share of nothing. See [`DEFINITIONS`].
+/// share of nothing, or not measured: [`Scores::not_measured`] tells. See [`DEFINITIONS`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
     pub giou: Option<f64>,
@@ -121,7 +125,7 @@ pub struct LatencyMs {
 /// How long the answers took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Whole answers; `None` without a question.
+    /// Whole answers that the model wrote; `None` without one.
     pub latency_ms: Option<LatencyMs>,
     /// Parts of them, over the questions that had the part.
     pub stages_ms: BTreeMap<String, LatencyMs>,
@@ -134,6 +138,8 @@ pub struct Scores {
     pub quality: Quality,
     #[serde(flatten)]
     pub timing: Timing,
+    /// Scores that have no value because the protocol cannot measure them, by their names in JSON, with the reason.
+    pub not_measured: BTreeMap<&'static str, &'static str>,
 }
 
 /// The result of a run. In JSON the overall scores and the run's fields stand at the top; [`Display`](fmt::Display)
@@ -214,51 +220,103 @@ pub(super) fn duration(ms: f64) -> String {
     }
 }
 
-/// Heads of a table's columns after the kind.
-const COLUMNS: [&str; 11] = [
-    "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "named", "p50", "p90", "p99",
+/// Heads of a table's columns after the kind, and the scores below them.
+const COLUMNS: [(&str, &str); 11] = [
+    ("n", "count"),
+    ("gIoU", "giou"),
+    ("cIoU", "ciou"),
+    ("P@0.5", "precision_at_50"),
+    ("SEG", "seg_rate"),
+    ("refused", "refusal_rate"),
+    ("missed", "false_refusal_rate"),
+    ("named", "explanation_rate"),
+    ("p50", "latency_ms"),
+    ("p90", "latency_ms"),
+    ("p99", "latency_ms"),
 ];
 
 /// What the shorter heads stand for.
 pub(super) const LEGEND: &str = "SEG: [SEG] written where due; refused: absent objects answered \
      without [SEG]; missed: present ones answered without; named: explanations that name the right object";
 
-/// The report's numbers as text. Columns without a number are left out.
+/// A number as text, "-" for a share of nothing, or why there is none.
+pub(super) type Cell = Result<String, &'static str>;
+
+/// The report's numbers as text. Columns in which every kind has a share of nothing are left out; those that were not
+/// measured stay, with empty cells.
 pub(super) struct Table<'a> {
     pub heads: Vec<&'static str>,
     /// A kind and its cells, one for each head.
-    pub rows: Vec<(&'a str, Vec<String>)>,
+    pub rows: Vec<(&'a str, Vec<Cell>)>,
 }
 
 impl<'a> Table<'a> {
     pub fn of(report: &'a Report) -> Self {
-        Self::with(report, COLUMNS, cells)
+        Self::with(report, COLUMNS.map(|(head, _)| head), cells)
     }
 
     /// Whether the model looks: rows without a number are left out too.
     pub fn looking(report: &'a Report) -> Self {
-        let mut table = Self::with(report, looking::HEADS, |s| s.quality.looking.cells());
+        let mut table = Self::with(report, looking::HEADS, |s| {
+            s.quality.looking.cells().map(Ok)
+        });
         table
             .rows
-            .retain(|(_, cells)| cells.iter().any(|c| c != "-"));
+            .retain(|(_, cells)| cells.iter().any(|c| c.as_deref() != Ok("-")));
         table
     }
 
     fn with<const N: usize>(
         report: &'a Report,
         heads: [&'static str; N],
-        cells: fn(&Scores) -> [String; N],
+        cells: fn(&Scores) -> [Cell; N],
     ) -> Self {
         let all: Vec<_> = report.rows().map(|(kind, s)| (kind, cells(s))).collect();
-        let filled = |column: &usize| all.iter().any(|(_, cells)| cells[*column] != "-");
+        let nothing = |cell: &Cell| cell.as_deref() == Ok("-");
+        let filled = |column: &usize| all.iter().any(|(_, cells)| !nothing(&cells[*column]));
         let columns: Vec<usize> = (0..N).filter(filled).collect();
-        let row = |(kind, cells): &(&'a str, [String; N])| {
+        let row = |(kind, cells): &(&'a str, [Cell; N])| {
             (*kind, columns.iter().map(|c| cells[*c].clone()).collect())
         };
         Self {
             heads: columns.iter().map(|c| heads[*c]).collect(),
             rows: all.iter().map(row).collect(),
         }
+    }
+
+    /// A line for each reason of empty cells: the columns that have no number at all, then the others, of their kinds.
+    pub fn notes(&self) -> Vec<String> {
+        #[derive(Default)]
+        struct Empty<'a> {
+            columns: Vec<&'static str>,
+            kinds: BTreeMap<&'a str, Vec<&'static str>>,
+        }
+        let mut reasons: BTreeMap<&str, Empty> = BTreeMap::new();
+        for (column, head) in self.heads.iter().enumerate() {
+            let cells = || {
+                self.rows
+                    .iter()
+                    .map(|(kind, cells)| (*kind, &cells[column]))
+            };
+            let measured = cells().any(|(_, cell)| cell.as_ref().is_ok_and(|text| text != "-"));
+            let mut empty = cells().filter_map(|(kind, cell)| Some((kind, *cell.as_ref().err()?)));
+            if measured {
+                for (kind, reason) in empty {
+                    let kinds = &mut reasons.entry(reason).or_default().kinds;
+                    kinds.entry(kind).or_default().push(head);
+                }
+            } else if let Some((_, reason)) = empty.next() {
+                reasons.entry(reason).or_default().columns.push(head);
+            }
+        }
+        let line = |(reason, empty): (&str, Empty)| {
+            let columns = empty.columns.iter().map(|head| (*head).to_owned());
+            let kinds = empty.kinds.iter();
+            let kinds = kinds.map(|(kind, heads)| format!("{} of {kind}", heads.join(", ")));
+            let all: Vec<String> = columns.chain(kinds).collect();
+            format!("not measured: {}: {reason}", all.join(", "))
+        };
+        reasons.into_iter().map(line).collect()
     }
 }
 
@@ -274,6 +332,7 @@ impl fmt::Display for Table<'_> {
         for (kind, cells) in &self.rows {
             write!(f, "{kind:first$}")?;
             for cell in cells {
+                let cell = cell.as_deref().unwrap_or_default();
                 write!(f, "  {cell:>8}")?;
             }
             writeln!(f)?;
@@ -282,13 +341,13 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-fn cells(scores: &Scores) -> [String; COLUMNS.len()] {
+fn cells(scores: &Scores) -> [Cell; COLUMNS.len()] {
     let q = &scores.quality;
     let time = |of: fn(&LatencyMs) -> f64| match &scores.timing.latency_ms {
         Some(latency) => duration(of(latency)),
         None => "-".to_owned(),
     };
-    [
+    let values = [
         q.count.to_string(),
         share(q.giou),
         share(q.ciou),
@@ -300,7 +359,17 @@ fn cells(scores: &Scores) -> [String; COLUMNS.len()] {
         time(|l| l.p50),
         time(|l| l.p90),
         time(|l| l.p99),
-    ]
+    ];
+    let mut columns = COLUMNS.iter();
+    values.map(|value| {
+        match columns
+            .next()
+            .and_then(|(_, name)| scores.not_measured.get(name))
+        {
+            Some(reason) => Err(*reason),
+            None => Ok(value),
+        }
+    })
 }
 
 impl fmt::Display for Report {
@@ -315,8 +384,12 @@ impl fmt::Display for Report {
             Some(seed) => writeln!(f, ", seed {seed}")?,
             None => writeln!(f)?,
         }
-        write!(f, "{}", Table::of(self))?;
+        let table = Table::of(self);
+        write!(f, "{table}")?;
         writeln!(f, "{LEGEND}")?;
+        for note in table.notes() {
+            writeln!(f, "{note}")?;
+        }
         if let Some(note) = self.without_absent() {
             writeln!(f, "{note}")?;
         }
@@ -346,7 +419,7 @@ mod tests {
         let mut tally = Tally::default();
         let mut mug = case("a", "short");
         (mug.truth, mug.predicted) = (Some(&truth), Some(&half));
-        (mug.emitted, mug.expected, mug.names_right) = (1, 1, Some(true));
+        (mug.emitted, mug.expected, mug.names_right) = (Some(1), 1, Some(true));
         tally.add(&mug).unwrap();
         tally.add(&case("b", "absent")).unwrap();
         tally.report(run())
@@ -383,7 +456,7 @@ mod tests {
             table.lines().next().unwrap(),
             "reason_seg val, generated, tiny, seed 7"
         );
-        assert_eq!(rows[1], COLUMNS);
+        assert_eq!(rows[1], COLUMNS.map(|(head, _)| head));
         assert_eq!(rows[2][..4], ["all", "2", "0.500", "0.500"]);
         assert_eq!(rows[3][..4], ["absent", "1", "1.000", "-"]);
         assert_eq!(rows[4][..4], ["short", "1", "0.500", "0.500"]);
@@ -417,5 +490,86 @@ mod tests {
         let heads = Table::of(&report).heads;
         assert_eq!(heads[..4], ["n", "gIoU", "P@0.5", "refused"]);
         assert_eq!(heads[4..], ["p50", "p90", "p99"]);
+    }
+
+    /// A mask of an answer that was given, and a question that could not be asked.
+    fn given() -> Report {
+        let truth = truth(2, 1, &[1, 1]);
+        let half = mask(2, 1, &[255, 0]);
+        let mut tally = Tally::default();
+        let mut mug = case("a", "short");
+        (mug.truth, mug.predicted, mug.emitted) = (Some(&truth), Some(&half), None);
+        tally.add(&mug).unwrap();
+        tally.pass_over("absent");
+        tally.report(Run {
+            protocol: Protocol::TeacherForced,
+            ..run()
+        })
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null_with_its_reason_in_json() {
+        let json: serde_json::Value = serde_json::from_str(&given().to_json().unwrap()).unwrap();
+        assert!((json["giou"].as_f64().unwrap() - 0.5).abs() < 1e-5);
+        for name in [
+            "seg_rate",
+            "refusal_rate",
+            "false_refusal_rate",
+            "latency_ms",
+        ] {
+            assert!(json[name].is_null(), "{name}");
+            assert!(json["not_measured"][name].is_string(), "{name}");
+        }
+        // No explanation was asked for: a share of nothing.
+        assert!(json["explanation_rate"].is_null());
+        assert!(json["not_measured"].get("explanation_rate").is_none());
+        let absent = &json["kinds"]["absent"];
+        for name in ["giou", "precision_at_50", "refusal_rate"] {
+            assert!(absent[name].is_null(), "{name}");
+            let reason = absent["not_measured"][name].as_str().unwrap();
+            assert!(reason.contains("not asked"), "{reason}");
+        }
+        assert_eq!(absent["count"], 1);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_an_empty_cell_with_its_reason_below() {
+        let table = given().to_string();
+        let lines: Vec<&str> = table.lines().collect();
+        let heads: Vec<&str> = lines[1].split_whitespace().collect();
+        let expected = [
+            "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "p50", "p90", "p99",
+        ];
+        assert_eq!(heads, expected);
+        let cells = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cells(lines[2]), ["all", "2", "0.500", "0.500", "1.000"]);
+        assert_eq!(cells(lines[3]), ["absent", "1", "-", "-"]);
+        assert_eq!(
+            cells(lines[4]),
+            ["short", "1", "0.500", "0.500", "1.000", "-"]
+        );
+        let width = lines[1].chars().count();
+        assert!(
+            lines[2..5].iter().all(|l| l.chars().count() == width),
+            "{table}"
+        );
+        let notes: Vec<&&str> = lines
+            .iter()
+            .filter(|l| l.starts_with("not measured: "))
+            .collect();
+        assert_eq!(notes.len(), 2, "{table}");
+        let note = |start: &str| notes.iter().any(|n| n.starts_with(start));
+        assert!(
+            note("not measured: refused, gIoU, cIoU, P@0.5 of absent: questions"),
+            "{table}"
+        );
+        assert!(
+            note("not measured: SEG, missed, p50, p90, p99: the answer was given"),
+            "{table}"
+        );
     }
 }

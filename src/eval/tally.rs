@@ -9,6 +9,12 @@ use super::{
     HISTOGRAM_BINS, LOOKING_DEFINITIONS,
 };
 
+/// Why a score of a given answer is not known.
+const GIVEN: &str = "the answer was given to the model, which wrote none";
+/// Why a score of a question that was passed over is not known.
+const NOT_ASKED: &str =
+    "questions about absent objects were not asked, as there is no answer with [SEG] to give";
+
 /// Scores cases as they come. Keeps a few numbers of each, no pixels.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -28,6 +34,11 @@ struct Bucket {
     explanations: usize,
     explanations_right: usize,
     looking: LookingTally,
+    /// Answers about objects that are there, given to the model, and explanations among them.
+    given: usize,
+    explanations_given: usize,
+    /// Questions about absent objects that could not be asked.
+    not_asked: usize,
     /// Kept one by one: a sum of rounded numbers would depend on their order.
     ious: Vec<f64>,
     at_least_half: usize,
@@ -54,9 +65,19 @@ impl Tally {
         Ok(verdict)
     }
 
-    /// Cases so far.
+    /// Counts a question about an absent object that could not be asked: it has no answer with `[SEG]` to give. It earns no
+    /// score, good or bad.
+    pub fn pass_over(&mut self, kind: &str) {
+        let kind = self.kinds.entry(kind.to_owned()).or_default();
+        for bucket in [&mut self.overall, kind] {
+            bucket.absent += 1;
+            bucket.not_asked += 1;
+        }
+    }
+
+    /// Questions so far.
     pub fn count(&self) -> usize {
-        self.overall.totals.len()
+        self.overall.targets + self.overall.absent
     }
 
     /// The scores of all cases so far.
@@ -76,26 +97,41 @@ impl Tally {
 impl Bucket {
     /// `counts`: in gIoU and precision.
     fn add(&mut self, case: &Case<'_>, counts: bool, verdict: &Verdict) {
-        let silent = usize::from(case.emitted == 0);
         if case.truth.is_some() {
-            let due = case.expected.max(1);
             self.targets += 1;
-            self.falsely_refused += silent;
-            self.seg_due += due;
-            self.seg_written += case.emitted.min(due);
             self.intersection += verdict.overlap.intersection;
             self.union += verdict.overlap.union;
         } else {
             self.absent += 1;
+        }
+        if counts {
+            self.ious.push(verdict.iou);
+            self.at_least_half += usize::from(verdict.at_least_half);
+        }
+        match case.emitted {
+            Some(emitted) => self.add_written(case, emitted),
+            None if case.truth.is_some() => {
+                self.given += 1;
+                self.explanations_given += usize::from(case.names_right.is_some());
+            }
+            None => self.not_asked += 1,
+        }
+    }
+
+    /// What is known of an answer that the model wrote itself.
+    fn add_written(&mut self, case: &Case<'_>, emitted: usize) {
+        let silent = usize::from(emitted == 0);
+        if case.truth.is_some() {
+            let due = case.expected.max(1);
+            self.falsely_refused += silent;
+            self.seg_due += due;
+            self.seg_written += emitted.min(due);
+        } else {
             self.refused += silent;
         }
         if let Some(right) = case.names_right {
             self.explanations += 1;
             self.explanations_right += usize::from(right);
-        }
-        if counts {
-            self.ious.push(verdict.iou);
-            self.at_least_half += usize::from(verdict.at_least_half);
         }
         self.totals.push(case.latency.total);
         let mut stages = BTreeMap::<&str, Duration>::new();
@@ -122,15 +158,15 @@ impl Bucket {
         let giou = ious.iter().sum::<f64>() / ious.len() as f64;
         let stages = self.stages.iter();
         let stages = stages.filter_map(|(stage, times)| Some((stage.clone(), latency(times)?)));
-        Scores {
+        let mut scores = Scores {
             quality: Quality {
                 giou: (!ious.is_empty()).then_some(giou),
                 ciou: (self.union > 0)
                     .then(|| self.intersection as f64 / (self.union as f64 + 1e-10)),
                 precision_at_50: share(self.at_least_half, ious.len()),
                 seg_rate: share(self.seg_written, self.seg_due),
-                refusal_rate: share(self.refused, self.absent),
-                false_refusal_rate: share(self.falsely_refused, self.targets),
+                refusal_rate: share(self.refused, self.absent - self.not_asked),
+                false_refusal_rate: share(self.falsely_refused, self.targets - self.given),
                 explanation_rate: share(self.explanations_right, self.explanations),
                 count: self.targets + self.absent,
                 targets: self.targets,
@@ -142,7 +178,52 @@ impl Bucket {
                 latency_ms: latency(&self.totals),
                 stages_ms: stages.collect(),
             },
-        }
+            not_measured: BTreeMap::new(),
+        };
+        scores.not_measured = self.not_measured(&scores);
+        scores
+    }
+
+    /// The scores without a value that would have one had the model answered by itself, and why they have none.
+    fn not_measured(&self, scores: &Scores) -> BTreeMap<&'static str, &'static str> {
+        let Scores {
+            quality, timing, ..
+        } = scores;
+        let (given, not_asked) = (self.given > 0, self.not_asked > 0);
+        let only_not_asked = not_asked && self.not_asked == self.targets + self.absent;
+        let explained = self.explanations_given > 0;
+        let all = [
+            ("giou", quality.giou.is_none() && only_not_asked, NOT_ASKED),
+            ("ciou", quality.ciou.is_none() && only_not_asked, NOT_ASKED),
+            (
+                "precision_at_50",
+                quality.precision_at_50.is_none() && only_not_asked,
+                NOT_ASKED,
+            ),
+            ("seg_rate", quality.seg_rate.is_none() && given, GIVEN),
+            (
+                "refusal_rate",
+                quality.refusal_rate.is_none() && not_asked,
+                NOT_ASKED,
+            ),
+            (
+                "false_refusal_rate",
+                quality.false_refusal_rate.is_none() && given,
+                GIVEN,
+            ),
+            (
+                "explanation_rate",
+                quality.explanation_rate.is_none() && explained,
+                GIVEN,
+            ),
+            (
+                "latency_ms",
+                timing.latency_ms.is_none() && (given || not_asked),
+                if given { GIVEN } else { NOT_ASKED },
+            ),
+        ];
+        let missing = all.into_iter().filter(|(_, missing, _)| *missing);
+        missing.map(|(name, _, why)| (name, why)).collect()
     }
 }
 
@@ -175,7 +256,7 @@ mod tests {
             let (predicted, truth) = golden(&name);
             let mut case = case(&name, "short");
             (case.truth, case.predicted) = (Some(&truth), Some(&predicted));
-            (case.emitted, case.expected) = (1, 1);
+            (case.emitted, case.expected) = (Some(1), 1);
             tally.add(&case).unwrap();
         }
         let expected = golden_scores();
@@ -204,7 +285,7 @@ mod tests {
             let mut case = case(&names[i], ["short", "long", "absent"][i % 3]);
             if i % 3 < 2 {
                 (case.truth, case.predicted) = (Some(&truth), Some(&predicted[i * 7 % 10]));
-                (case.emitted, case.expected) = (1, 1);
+                (case.emitted, case.expected) = (Some(1), 1);
             }
             case.latency.total = Duration::from_millis(i as u64);
             tally.add(&case).unwrap();
@@ -249,7 +330,7 @@ mod tests {
         (missing.truth, missing.expected) = (Some(&truth), 2);
         assert_eq!(tally.add(&missing).unwrap().iou, 0.0);
         let mut one_of_two = missing;
-        (one_of_two.predicted, one_of_two.emitted) = (Some(&exact), 1);
+        (one_of_two.predicted, one_of_two.emitted) = (Some(&exact), Some(1));
         tally.add(&one_of_two).unwrap();
         let quality = tally.report(run()).overall.quality;
         assert!((quality.giou.unwrap() - 0.5).abs() < 1e-5);
@@ -268,7 +349,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.add(&case("a", "absent")).unwrap();
         let mut wrong = case("b", "absent");
-        (wrong.emitted, wrong.predicted) = (1, Some(&somewhere));
+        (wrong.emitted, wrong.predicted) = (Some(1), Some(&somewhere));
         assert_eq!(tally.add(&wrong).unwrap().iou, 0.0);
         wrong.predicted = Some(&nowhere);
         assert_eq!(tally.add(&wrong).unwrap().iou, 0.0);
@@ -284,6 +365,88 @@ mod tests {
         assert_eq!(kind.giou, Some(1.0 / 3.0));
         assert_eq!(kind.precision_at_50, Some(1.0 / 3.0));
         assert_eq!(kind.ciou, None);
+    }
+
+    /// Two answers that were given, one of them an explanation, and two questions that could not be asked.
+    fn given() -> Report {
+        let truth = truth(2, 1, &[1, 1]);
+        let half = mask(2, 1, &[255, 0]);
+        let mut tally = Tally::default();
+        let mut short = case("a", "short");
+        (short.truth, short.predicted) = (Some(&truth), Some(&half));
+        (short.emitted, short.expected) = (None, 2);
+        tally.add(&short).unwrap();
+        let mut why = case("b", "why");
+        (why.truth, why.predicted, why.emitted) = (Some(&truth), Some(&half), None);
+        why.names_right = Some(false);
+        tally.add(&why).unwrap();
+        tally.pass_over("absent");
+        tally.pass_over("absent");
+        assert_eq!(tally.count(), 4);
+        tally.report(run())
+    }
+
+    #[test]
+    fn an_answer_that_was_given_earns_its_mask_s_scores_and_no_others() {
+        let report = given();
+        let all = &report.overall;
+        let quality = &all.quality;
+        assert_eq!((quality.count, quality.targets, quality.absent), (4, 2, 2));
+        assert!((quality.giou.unwrap() - 0.5).abs() < 1e-5);
+        assert!((quality.ciou.unwrap() - 0.5).abs() < 1e-5);
+        assert_eq!(quality.precision_at_50, Some(1.0));
+        assert_eq!(quality.iou_histogram.iter().sum::<usize>(), 2);
+        // Neither praise for what the model could not do wrong, nor blame for what it could not do right.
+        assert_eq!((quality.seg_rate, quality.refusal_rate), (None, None));
+        assert_eq!(
+            (quality.false_refusal_rate, quality.explanation_rate),
+            (None, None)
+        );
+        assert_eq!(all.timing.latency_ms, None);
+        assert!(all.timing.stages_ms.is_empty());
+        let reasons = [
+            ("explanation_rate", GIVEN),
+            ("false_refusal_rate", GIVEN),
+            ("latency_ms", GIVEN),
+            ("refusal_rate", NOT_ASKED),
+            ("seg_rate", GIVEN),
+        ];
+        assert_eq!(all.not_measured, BTreeMap::from(reasons));
+    }
+
+    #[test]
+    fn a_kind_that_could_not_be_asked_has_no_score_at_all() {
+        let report = given();
+        let absent = &report.kinds["absent"];
+        let quality = &absent.quality;
+        assert_eq!((quality.count, quality.absent), (2, 2));
+        assert_eq!(
+            (quality.giou, quality.ciou, quality.precision_at_50),
+            (None, None, None)
+        );
+        assert_eq!(quality.refusal_rate, None);
+        assert_eq!(quality.iou_histogram, [0; HISTOGRAM_BINS]);
+        let names = [
+            "ciou",
+            "giou",
+            "latency_ms",
+            "precision_at_50",
+            "refusal_rate",
+        ];
+        let reasons = names.map(|name| (name, NOT_ASKED));
+        assert_eq!(absent.not_measured, BTreeMap::from(reasons));
+        // A kind without absent objects and without explanations lacks neither.
+        let short: Vec<_> = report.kinds["short"].not_measured.keys().copied().collect();
+        assert_eq!(short, ["false_refusal_rate", "latency_ms", "seg_rate"]);
+    }
+
+    #[test]
+    fn an_answer_the_model_wrote_lacks_nothing() {
+        let mut tally = Tally::default();
+        tally.add(&case("a", "absent")).unwrap();
+        let report = tally.report(run());
+        assert!(report.overall.not_measured.is_empty());
+        assert!(report.kinds["absent"].not_measured.is_empty());
     }
 
     #[test]

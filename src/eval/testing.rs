@@ -1,19 +1,12 @@
 //! What the tests of this folder share.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ::image::GrayImage;
 
 use super::{Case, Latency, Protocol, Run};
 use crate::data::TruthMask;
-
-fn golden_dir() -> PathBuf {
-    match std::env::var_os("LISA_GOLDEN_DIR") {
-        Some(dir) => dir.into(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny"),
-    }
-}
+use crate::testing::golden_dir;
 
 /// The reference's own evaluation of the golden ReasonSeg split.
 pub(super) fn golden_scores() -> serde_json::Value {
@@ -25,6 +18,7 @@ pub(super) fn golden_scores() -> serde_json::Value {
 /// Name and numbers of each image of it.
 pub(super) fn golden_items() -> Vec<(String, serde_json::Value)> {
     let items = golden_scores()["items"].as_array().unwrap().clone();
+    assert!(!items.is_empty());
     let named = |item: serde_json::Value| (item["name"].as_str().unwrap().to_owned(), item);
     items.into_iter().map(named).collect()
 }
@@ -65,7 +59,7 @@ pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
         answer: "There is none.",
         truth: None,
         predicted: None,
-        emitted: 0,
+        emitted: Some(0),
         expected: 0,
         names_right: None,
         closer: Default::default(),

@@ -195,10 +195,12 @@ impl Cut {
 mod tests {
     use super::super::golden;
     use super::*;
+    use crate::testing::{child_with, golden_dir};
     use ::image::Rgb;
 
     fn config() -> ClipPreprocessor {
-        let file = std::fs::read(golden::dir().join("clip-tiny/preprocessor_config.json")).unwrap();
+        let name = "preprocessor_config.json";
+        let file = std::fs::read(child_with(&golden_dir(), name).join(name)).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&file).unwrap();
         let three = |key: &str| serde_json::from_value(json[key].clone()).unwrap();
         ClipPreprocessor {

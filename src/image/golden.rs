@@ -1,23 +1,16 @@
 //! What the reference computes, for the tests of this folder.
 
-use std::path::PathBuf;
-
 use ::image::RgbImage;
 
-pub(super) fn dir() -> PathBuf {
-    match std::env::var_os("LISA_GOLDEN_DIR") {
-        Some(dir) => dir.into(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny"),
-    }
-}
+use crate::testing::golden_dir;
 
 pub(super) fn image() -> RgbImage {
-    super::read_image(dir().join("image.png")).unwrap()
+    super::read_image(golden_dir().join("image.png")).unwrap()
 }
 
 /// Shape and values of a float tensor of `expected.safetensors`.
 pub(super) fn tensor(name: &str) -> (Vec<usize>, Vec<f32>) {
-    let bytes = std::fs::read(dir().join("expected.safetensors")).unwrap();
+    let bytes = std::fs::read(golden_dir().join("expected.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), safetensors::Dtype::F32);

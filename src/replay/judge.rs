@@ -229,7 +229,7 @@ impl<'b> Judge<'b> {
                     answer: reply.answer,
                     truth,
                     predicted: reply.mask.as_ref(),
-                    emitted: reply.answer.matches("[SEG]").count(),
+                    emitted: Some(reply.answer.matches("[SEG]").count()),
                     expected: usize::from(truth.is_some()),
                     names_right: None,
                     closer: Default::default(),

@@ -5,26 +5,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::{tokenizer_json_from_checkpoint, LisaTokenizer};
-
-/// The folder that holds `expected.json`: `LISA_GOLDEN_DIR` or its `tiny/`, or the copy in the repository.
-pub fn dir() -> PathBuf {
-    let given = std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from);
-    let dir =
-        given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden"));
-    match dir.join("expected.json").is_file() {
-        true => dir,
-        false => dir.join("tiny"),
-    }
-}
+use crate::testing::{child_with, golden_dir};
 
 /// The one folder beside `expected.json` that has a tokenizer.
 pub fn checkpoint() -> PathBuf {
-    let mut entries = std::fs::read_dir(dir())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .find(|path| path.join("tokenizer.model").is_file())
-        .unwrap()
+    child_with(&golden_dir(), "tokenizer.model")
 }
 
 /// The golden tokenizer, converted once.
@@ -36,13 +21,19 @@ pub fn tokenizer() -> &'static LisaTokenizer {
     })
 }
 
+/// `expected.json`, whose lists are not empty: tests go through them.
 pub fn expected() -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(dir().join("expected.json")).unwrap()).unwrap()
+    let text = std::fs::read(golden_dir().join("expected.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    for list in ["cases", "tokenizer"] {
+        assert!(!json[list].as_array().unwrap().is_empty(), "{list}");
+    }
+    json
 }
 
 /// The i64 tensors of a golden file whose name ends in `_ids`.
 pub fn ids(file: &str) -> HashMap<String, Vec<i64>> {
-    let bytes = std::fs::read(dir().join(file)).unwrap();
+    let bytes = std::fs::read(golden_dir().join(file)).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let ids = tensors.iter().filter(|(name, _)| name.ends_with("_ids"));
     ids.map(|(name, view)| {

@@ -112,7 +112,13 @@ mod tests {
                 max: 4096
             })
         );
-        assert!(Instruction::parse(&"x".repeat(1 << 20)).is_err());
+        assert_eq!(
+            Instruction::parse(&"x".repeat(1 << 20)),
+            Err(InstructionError::TooLong {
+                bytes: 1 << 20,
+                max: 4096
+            })
+        );
     }
 
     #[test]

@@ -18,8 +18,6 @@ mod vocabulary;
 
 #[cfg(test)]
 mod golden;
-#[cfg(test)]
-pub(crate) use golden::dir as golden_dir;
 
 pub use checkpoint::{added_tokens, tokenizer_json_from_checkpoint, tokenizer_json_with_added};
 pub use error::TextError;

@@ -249,15 +249,17 @@ mod tests {
     fn ignored_pixels_do_not_count() {
         let targets = targets();
         let logits = random((2, 20, 30));
-        let loss = |offset: f64| {
-            let ignored = (targets.valid.reshape((2, 20, 30)).unwrap() - 1.0).unwrap();
-            let moved = (&logits + (ignored * offset).unwrap()).unwrap();
+        let valid = targets.valid.reshape((2, 20, 30)).unwrap();
+        let ignored = (&valid - 1.0).unwrap();
+        let loss = |which: &Tensor, offset: f64| {
+            let moved = (&logits + (which * offset).unwrap()).unwrap();
             mask_losses(&moved, &targets)
                 .unwrap()
                 .to_vec2::<f32>()
                 .unwrap()
         };
-        assert_eq!(loss(0.0), loss(50.0));
+        assert_eq!(loss(&ignored, 0.0), loss(&ignored, 50.0));
+        assert_ne!(loss(&valid, 0.0), loss(&valid, 0.5), "the others do");
     }
 
     #[test]

@@ -121,6 +121,7 @@ mod tests {
             let scene = Scene::sample(Split::Val, seed);
             let frame = render(&scene, 320, 240);
             let k = scene.camera.intrinsics(320, 240);
+            assert!(frame.instances.iter().any(|&instance| instance > 0));
             for (at, (&instance, &depth)) in frame.instances.iter().zip(&frame.depth).enumerate() {
                 if instance == 0 {
                     continue;

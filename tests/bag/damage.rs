@@ -177,19 +177,33 @@ fn a_cut_database_gives_what_its_pages_hold() {
 fn a_cut_compressed_file_is_unpacked_as_far_as_it_goes() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["mcap_file", "sqlite_file"] {
-        let (file, _) = sample(folder.path(), name);
+        let (file, messages) = sample(folder.path(), name);
         let whole = fs::read(&file).unwrap();
         fs::write(&file, &whole[..whole.len() - 10]).unwrap();
-        match Bag::open(&file) {
-            Ok(bag) => {
-                assert!(bag
-                    .notes()
-                    .iter()
-                    .any(|note| matches!(note, Note::Unpacked { .. })));
-                lines(&bag);
-            }
-            Err(error) => one_line(&error.to_string()),
-        }
+        let bag = Bag::open(&file).unwrap();
+        let unpacked = |note: &Note| matches!(note, Note::Unpacked { .. });
+        assert!(
+            bag.notes().iter().any(unpacked),
+            "{name}: {:?}",
+            bag.notes()
+        );
+        lines(&bag);
+        let (read, _) = sample::read(&bag, &Selection::all());
+        // zstd gives its blocks of 128 KiB as they end, and the sample has more than one.
+        assert!(
+            read.len() > 100 && read.len() < messages.len(),
+            "{name}: {}",
+            read.len()
+        );
+        assert!(
+            read.iter().all(|message| messages.contains(message)),
+            "{name}"
+        );
+        // Not even one block.
+        fs::write(&file, &whole[..100]).unwrap();
+        let error = Bag::open(&file).err().unwrap();
+        one_line(&error.to_string());
+        assert!(error.to_string().contains(name), "{error}");
     }
 }
 

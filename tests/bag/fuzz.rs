@@ -1,9 +1,8 @@
-//! Damage at random, for `LISA_FUZZ_SECONDS` (5): the reader may refuse, it may not panic, and its errors are one line.
+//! Damage at random, the same on every machine: the reader may refuse, it may not panic, and its errors are one line.
 //!
-//! `LISA_FUZZ_SEED` repeats a run.
+//! `LISA_FUZZ_SEED` chooses other damage, `LISA_FUZZ_TIMES` (1) more of it.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use lisa::bag::{
     Bag, CameraInfo, CompressedImage, Image, Instruction, Message, Metadata, ReasoningResult,
@@ -25,8 +24,31 @@ fn rng(default_seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-fn until(share: u32) -> Instant {
-    Instant::now() + Duration::from_secs(setting("LISA_FUZZ_SECONDS", 5)) / share
+/// What is damaged so many times by default.
+fn times(default: u64) -> std::ops::Range<u64> {
+    0..default * setting("LISA_FUZZ_TIMES", 1)
+}
+
+/// How often something damaged was still read, and how often it was refused. Damage that never does the one or the other
+/// tests nothing.
+#[derive(Debug, Default)]
+struct Ends {
+    read: u64,
+    refused: u64,
+}
+
+impl Ends {
+    fn add<T, E>(&mut self, end: &Result<T, E>) {
+        match end {
+            Ok(_) => self.read += 1,
+            Err(_) => self.refused += 1,
+        }
+    }
+
+    fn both(&self) {
+        println!("{self:?}");
+        assert!(self.read > 0 && self.refused > 0, "{self:?}");
+    }
 }
 
 /// Flips, overwrites, cuts, repeats and inserts, a few times.
@@ -61,22 +83,25 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// Reads everything there is.
-fn read(path: &std::path::Path) {
+/// Reads everything there is, and notes how that ends: the opening, and every message.
+fn read(path: &std::path::Path, bags: &mut Ends, messages: &mut Ends) {
     let said = |line: String| assert!(!line.contains('\n') && line.len() < 2000, "{line}");
-    let bag = match Bag::open(path) {
+    let bag = Bag::open(path);
+    bags.add(&bag);
+    let bag = match bag {
         Ok(bag) => bag,
         Err(error) => return said(error.to_string()),
     };
     for note in bag.notes() {
         said(note.to_string());
     }
-    let messages = match bag.messages(&Selection::all()) {
-        Ok(messages) => messages,
+    let all = match bag.messages(&Selection::all()) {
+        Ok(all) => all,
         Err(error) => return said(error.to_string()),
     };
     // A damaged index may lead to the same message again and again, never without end.
-    for message in messages.take(100_000) {
+    for message in all.take(100_000) {
+        messages.add(&message);
         match message {
             Ok(message) => {
                 let _ = bag.decode::<Image>(&message);
@@ -99,21 +124,20 @@ fn damaged_files_are_read_or_refused() {
         files.push((fs::read(&file).unwrap(), file));
     }
     let mut rng = rng(1);
-    let end = until(2);
-    let mut runs = 0;
-    while Instant::now() < end {
+    let (mut bags, mut read_or_not) = (Ends::default(), Ends::default());
+    for run in times(1000) {
         let (whole, path) = &files[rng.random_range(0..files.len())];
         let mut bytes = whole.clone();
         damage(&mut bytes, &mut rng);
         // Another file each time: the last one may still be mapped.
         let name = path.file_name().unwrap().to_str().unwrap();
-        let damaged = folder.path().join(format!("{runs}_{name}"));
+        let damaged = folder.path().join(format!("{run}_{name}"));
         fs::write(&damaged, bytes).unwrap();
-        read(&damaged);
+        read(&damaged, &mut bags, &mut read_or_not);
         fs::remove_file(&damaged).unwrap();
-        runs += 1;
     }
-    println!("{runs} damaged files");
+    bags.both();
+    read_or_not.both();
 }
 
 #[test]
@@ -136,17 +160,18 @@ fn damaged_messages_are_decoded_or_refused() {
         Instruction::default().to_cdr(),
     ];
     let mut rng = rng(2);
-    let end = until(4);
-    while Instant::now() < end {
+    let mut ends = Ends::default();
+    for _ in times(50_000) {
         let mut bytes = whole[rng.random_range(0..whole.len())].clone();
         damage(&mut bytes, &mut rng);
-        let _ = Image::from_cdr(&bytes);
-        let _ = CompressedImage::from_cdr(&bytes);
-        let _ = CameraInfo::from_cdr(&bytes);
-        let _ = ReasoningResult::from_cdr(&bytes);
-        let _ = TFMessage::from_cdr(&bytes);
-        let _ = Instruction::from_cdr(&bytes);
+        ends.add(&Image::from_cdr(&bytes));
+        ends.add(&CompressedImage::from_cdr(&bytes));
+        ends.add(&CameraInfo::from_cdr(&bytes));
+        ends.add(&ReasoningResult::from_cdr(&bytes));
+        ends.add(&TFMessage::from_cdr(&bytes));
+        ends.add(&Instruction::from_cdr(&bytes));
     }
+    ends.both();
 }
 
 #[test]
@@ -156,13 +181,16 @@ fn damaged_metadata_is_read_or_refused() {
     let path = sample::write(folder.path(), "bag", options, &sample::messages());
     let whole = fs::read(path.join("metadata.yaml")).unwrap();
     let mut rng = rng(3);
-    let end = until(4);
-    while Instant::now() < end {
+    let mut ends = Ends::default();
+    for _ in times(1000) {
         let mut bytes = whole.clone();
         damage(&mut bytes, &mut rng);
         let text = String::from_utf8_lossy(&bytes);
-        if let Err(error) = Metadata::parse(&text, std::path::Path::new("m")) {
+        let read = Metadata::parse(&text, std::path::Path::new("m"));
+        ends.add(&read);
+        if let Err(error) = read {
             assert!(!error.to_string().contains('\n'), "{error}");
         }
     }
+    ends.both();
 }

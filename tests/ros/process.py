@@ -34,6 +34,10 @@ class NodeProcess:
         text = self.log_path.read_text(errors='replace').splitlines()
         return '\n'.join(['--- ' + ' '.join(self.command)[:300], *text[-lines:]])
 
+    def said(self) -> str:
+        """What the node itself has said, without the command line that `log` begins with."""
+        return self.log_path.read_text(errors='replace')
+
     def running(self) -> bool:
         return self.process.poll() is None
 
@@ -68,7 +72,7 @@ class NodeProcess:
         for line in open(f'/proc/{self.pid}/status'):
             if line.startswith('VmRSS:'):
                 return int(line.split()[1]) * 1024
-        return 0
+        raise AssertionError(f'no VmRSS in /proc/{self.pid}/status: is the node still running?')
 
     def cpu(self) -> float:
         """Seconds of processor time so far, all threads."""

@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-from client import plain
 from process import ROOT
 from rcl_interfaces.msg import ParameterType
 
@@ -51,6 +50,7 @@ def test_the_defaults_are_the_documented_ones(lisa, model):
 
 @pytest.mark.parametrize('name', RUN_TIME)
 def test_a_parameter_changes_at_run_time(lisa, name):
+    assert lisa.get(name) != [RUN_TIME[name]], 'nothing would change'
     [result] = lisa.set(**{name: RUN_TIME[name]})
     assert result.successful, f'{name}: {result.reason}'
     assert lisa.get(name) == [pytest.approx(RUN_TIME[name])]
@@ -98,7 +98,7 @@ def test_a_parameter_file_is_read(start, golden, tmp_path):
 
 def test_names_follow_the_namespace(start, golden):
     _, lisa = start(namespace='/front')
-    assert plain is not None and lisa.get('mode') == ['on_instruction']
+    assert lisa.root == '/front/lisa' and lisa.get('mode') == ['on_instruction']
 
 
 @pytest.mark.parametrize('name, value', [
@@ -108,6 +108,6 @@ def test_names_follow_the_namespace(start, golden):
 def test_a_node_started_with_a_wrong_value_ends_with_the_reason(start, name, value):
     process = start(client=False, **{name: value})
     code = process.wait(30.0)
-    log = process.log()
-    assert code not in (0, -6, -11, 101), f'exit code {code}\n{log}'
-    assert name in log and 'panicked' not in log, log
+    said = process.said()
+    assert code not in (0, -6, -11, 101), f'exit code {code}\n{said}'
+    assert name in said and 'accepted' in said and 'panicked' not in said, said

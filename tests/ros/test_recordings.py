@@ -3,7 +3,6 @@ recorder."""
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -71,9 +70,10 @@ def test_played_to_the_node_a_bag_gives_the_same_masks(rate, bag, offline, tmp_p
     refused = asked - equal
     assert f'{equal} of {equal} answers are equal' in said, said
     rows = {row['id']: row for row in expected['instructions']}
-    for row in report['instructions']:
-        if row['iou'] is not None:
-            assert row['iou'] == rows[row['id']]['iou'] and row['answer'] == rows[row['id']]['answer'], row
+    scored = [row for row in report['instructions'] if row['iou'] is not None]
+    assert len(scored) == delivery['answered'] - delivery['without_truth'] and scored
+    for row in scored:
+        assert row['iou'] == rows[row['id']]['iou'] and row['answer'] == rows[row['id']]['answer'], row
     if refused == 0:
         assert (report['giou'], report['ciou']) == (expected['giou'], expected['ciou'])
     assert '<html' in (out / 'report.html').read_text()
@@ -142,7 +142,9 @@ def test_what_is_played_is_recorded_byte_for_byte_at_its_own_pace(bag, tmp_path)
     assert 0 < count(copy, '/camera/camera_info') <= count(bag, '/camera/camera_info')
     assert count(copy, '/clock') > 10
     [recorded] = [t for t in copy['topics'] if t['name'] == INSTRUCTIONS]
-    assert abs(copy['duration_ns'] * 1e-9 - seconds / 8) < 5.0
+    # Its own pace, eight times as fast: sooner is not possible, and later is a slow machine's.
+    took = copy['duration_ns'] * 1e-9
+    assert 0.8 * seconds / 8 < took < seconds / 8 + 10.0, f'{took:.2f} s for {seconds:.2f} s at 8'
     assert recorded['type'] == 'lisa_ros/msg/Instruction'
 
 
@@ -167,11 +169,12 @@ def test_ctrl_c_ends_a_loop_and_a_recording(tmp_path):
     (('play', BAG, '--topics', '/nothing'), '/nothing'),
     (('play', BAG, '--start', '1000'), 'has no message to play after 1000 s'),
     (('play', BAG, '--wait-for', INSTRUCTIONS, '--wait', '0.5'), f'nobody listens to {INSTRUCTIONS} after 0.5 s (0 of 1)'),
-    (('record', 'result', '--out', '/tmp/never'), 'a name from the root on, as /result'),
-    (('record', '/x=no_such/msg/Type', '--out', '/tmp/lisa_never'), 'no_such/msg/Type'),
+    (('record', 'result', '--out', 'OUT'), 'a name from the root on, as /result'),
+    (('record', '/x=no_such/msg/Type', '--out', 'OUT'), 'no_such/msg/Type'),
 ])
-def test_what_cannot_be_done_is_said_in_a_line(arguments, said):
-    pathlib.Path('/tmp/lisa_never').exists() and subprocess.run(['rm', '-r', '/tmp/lisa_never'], check=True)
-    process = start(free_domain(), *arguments)
+def test_what_cannot_be_done_is_said_in_a_line(arguments, said, tmp_path):
+    out = tmp_path / 'never'
+    process = start(free_domain(), *(out if argument == 'OUT' else argument for argument in arguments))
     code, output = finish(process)
     assert code != 0 and said in output and 'panicked' not in output, output
+    assert not out.exists(), f'{out} was begun'

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test target uses its part
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -16,22 +17,58 @@ pub struct Golden {
     pub tensors: HashMap<String, Tensor>,
 }
 
+/// Says that a test has compared nothing, where the summary of `make test` finds it: past the harness, which shows what a
+/// test prints only where it fails.
+pub fn skipped(test: &str, reason: &str) {
+    let line = format!("\nSKIPPED: {test}: {reason}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+fn given() -> Option<PathBuf> {
+    std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
+}
+
+fn ours() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
 /// Every golden folder: `LISA_GOLDEN_DIR` or `tests/golden`, itself or its direct children.
 pub fn golden() -> Vec<Golden> {
-    match std::env::var_os("LISA_GOLDEN_DIR") {
-        Some(dir) => golden_in(Path::new(&dir)),
-        None => own_golden(),
+    golden_below(given().unwrap_or_else(ours))
+}
+
+/// The golden folders that have what a test compares with. The repository's own always have some; other data need not,
+/// and then the test is skipped and says so.
+pub fn golden_with(test: &str, what: &str, has: impl Fn(&Golden) -> bool) -> Vec<Golden> {
+    let found: Vec<Golden> = golden().into_iter().filter(has).collect();
+    if found.is_empty() {
+        match given() {
+            None => panic!("{test}: no golden data in tests/golden has {what}"),
+            Some(dir) => skipped(
+                test,
+                &format!("no golden data in {} has {what}", dir.display()),
+            ),
+        }
     }
+    found
+}
+
+/// A golden folder to work with, where the test is not about the reference: of those given, or else the repository's.
+pub fn golden_like(what: &str, is: impl Fn(&Golden) -> bool) -> Golden {
+    let ours = std::iter::once_with(|| golden_below(ours())).flatten();
+    let mut all = golden().into_iter().chain(ours);
+    all.find(is)
+        .unwrap_or_else(|| panic!("no golden data with {what}"))
 }
 
 /// The folders of `tests/golden`, for tests whose expectations were computed from these models alone.
 pub fn own_golden() -> Vec<Golden> {
-    golden_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"))
+    golden_below(ours())
 }
 
-fn golden_in(root: &Path) -> Vec<Golden> {
-    let mut folders = vec![root.to_owned()];
-    let children = std::fs::read_dir(root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
+fn golden_below(root: PathBuf) -> Vec<Golden> {
+    let mut folders = vec![root.clone()];
+    let children = std::fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
     folders.extend(children.map(|entry| entry.unwrap().path()));
     folders.retain(|folder| folder.join("expected.json").is_file());
     folders.sort();
@@ -133,6 +170,7 @@ pub struct RelativeL2(pub f64);
 impl RelativeL2 {
     pub fn assert(&self, what: &str, ours: &Tensor, reference: &Tensor) {
         assert_eq!(ours.dims(), reference.dims(), "{what}: shape");
+        assert!(reference.elem_count() > 0, "{what}: nothing to compare");
         let error = relative_l2(ours, reference);
         println!(
             "{what}: relative error {error:.2e}, tolerance {:.0e}",
@@ -234,6 +272,7 @@ impl MinIou {
     /// Any two of the same length.
     pub fn assert(&self, what: &str, ours: &[bool], reference: &[bool]) {
         assert_eq!(ours.len(), reference.len(), "{what}: size");
+        assert!(!reference.is_empty(), "{what}: nothing to compare");
         let both = |f: fn(bool, bool) -> bool| {
             ours.iter()
                 .zip(reference)

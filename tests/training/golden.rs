@@ -13,7 +13,7 @@ use lisa::train::{
 };
 use lisa::weights::ModelDir;
 
-use crate::support::{golden, load, norm, Golden, GradientTolerance};
+use crate::support::{golden_with, load, norm, Golden, GradientTolerance};
 
 const LOSS: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
@@ -161,14 +161,6 @@ impl Case {
     }
 }
 
-/// The golden folders whose `expected.json` has that part with a loss: a set of data may have been computed without training.
-fn golden_with(part: &str) -> Vec<Golden> {
-    let mut found = golden();
-    found.retain(|golden| golden.json[part].get("loss").is_some());
-    assert!(!found.is_empty(), "no golden folder has {part}.loss");
-    found
-}
-
 pub fn close(what: &str, ours: f64, reference: f64, tolerance: f64) {
     let error = (ours - reference).abs() / reference.abs().max(1e-12);
     println!("{what}: {ours:.6}, reference {reference:.6}, relative {error:.1e}");
@@ -199,7 +191,9 @@ fn assert_losses(what: &str, ours: &Losses, reference: &serde_json::Value, toler
 
 #[test]
 fn losses_equal_the_reference() {
-    for golden in golden_with("train") {
+    let has_losses = |golden: &Golden| golden.json["train"].get("loss").is_some();
+    let test = "training::losses_equal_the_reference";
+    for golden in golden_with(test, "losses", has_losses) {
         let case = Case::new(golden);
         let objective = case.objective();
         let frozen = Parameters::open(&case.model, DType::F32, &Device::Cpu).unwrap();
@@ -212,7 +206,9 @@ fn losses_equal_the_reference() {
 
 #[test]
 fn gradients_and_updates_equal_the_reference() {
-    for golden in golden_with("lora") {
+    let has_gradients = |golden: &Golden| golden.json.get("lora").is_some();
+    let test = "training::gradients_and_updates_equal_the_reference";
+    for golden in golden_with(test, "gradients", has_gradients) {
         let case = Case::new(golden);
         let parameters = case.parameters();
         let lora = &case.golden.json["lora"];

@@ -43,7 +43,7 @@ impl Generated {
 }
 
 impl Answerer for Generated {
-    fn answer(&mut self, question: &Question) -> Result<Reply, EvalError> {
+    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError> {
         let conversation = (!question.history.is_empty()).then_some(question.name.as_str());
         for turn in &question.history {
             self.ask(question, &turn.question, conversation)?;
@@ -58,9 +58,9 @@ impl Answerer for Generated {
             .iter()
             .map(|object| (object.roi, &object.mask));
         let predicted = (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
-        Ok(Reply {
+        Ok(Some(Reply {
             predicted,
-            emitted: answer.text.matches("[SEG]").count(),
+            emitted: Some(answer.text.matches("[SEG]").count()),
             total,
             stages: answer
                 .timings
@@ -68,6 +68,6 @@ impl Answerer for Generated {
                 .map(|(s, d)| (s.name(), d))
                 .collect(),
             answer: answer.text,
-        })
+        }))
     }
 }

@@ -17,35 +17,42 @@ use image::GrayImage;
 use super::{Case, Closer, EvalError, Gallery, Latency, Tally, Verdict};
 
 /// What a model made of a question.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Reply {
     pub answer: String,
     /// Union of the masks, full frame, 0 or 255; `None` without any.
     pub predicted: Option<GrayImage>,
-    /// `[SEG]` written.
-    pub emitted: usize,
+    /// `[SEG]` written; `None` where the answer was given to the model, see [`Case::emitted`].
+    pub emitted: Option<usize>,
     pub total: Duration,
     pub stages: Vec<(&'static str, Duration)>,
 }
 
 /// Somebody who answers questions.
 pub trait Answerer {
+    /// `None` where the question, of an absent object, cannot be asked this way.
+    ///
     /// # Errors
     /// [`EvalError::Answer`], with the question's name.
-    fn answer(&mut self, question: &Question) -> Result<Reply, EvalError>;
+    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError>;
 }
 
-/// Asks every question and scores the reply; `done` hears the verdicts. A question that has no answer ends the run.
+/// Asks every question and scores the reply; `done` hears the verdicts, and `None` of a question that could not be asked.
+/// An error ends the run.
 pub fn evaluate(
     questions: impl Iterator<Item = Result<Question, EvalError>>,
     answerer: &mut dyn Answerer,
     gallery: &mut Gallery,
-    mut done: impl FnMut(&Question, &Reply, &Verdict),
+    mut done: impl FnMut(&Question, Option<(&Reply, &Verdict)>),
 ) -> Result<Tally, EvalError> {
     let mut tally = Tally::default();
     for question in questions {
         let question = question?;
-        let reply = answerer.answer(&question)?;
+        let Some(reply) = answerer.answer(&question)? else {
+            tally.pass_over(&question.kind);
+            done(&question, None);
+            continue;
+        };
         let case = Case {
             name: &question.name,
             kind: &question.kind,
@@ -68,7 +75,7 @@ pub fn evaluate(
         };
         let verdict = tally.add(&case)?;
         gallery.offer(&case, &verdict, question.frame.pixels())?;
-        done(&question, &reply, &verdict);
+        done(&question, Some((&reply, &verdict)));
     }
     Ok(tally)
 }

@@ -1,4 +1,7 @@
 //! The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's.
+//!
+//! So there is nothing to learn here of what the model would say: whether it writes `[SEG]`, refuses, or names the right
+//! object, and how long it takes. A question about an absent object has no such answer, and is not asked.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -89,12 +92,12 @@ impl TeacherForced {
 }
 
 impl Answerer for TeacherForced {
-    fn answer(&mut self, question: &Question) -> Result<Reply, EvalError> {
+    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError> {
         let started = Instant::now();
-        let answer = match question.truth {
-            Some(_) => "[SEG].".to_owned(),
-            None => return Ok(Reply::default()), // nothing to force
-        };
+        if question.truth.is_none() {
+            return Ok(None);
+        }
+        let answer = "[SEG].".to_owned();
         let seen = self.see(question)?;
         let mut turns = question.history.clone();
         turns.push(Turn::new(question.instruction.clone(), answer.clone()));
@@ -119,12 +122,6 @@ impl Answerer for TeacherForced {
             });
         };
         let hidden = hidden.narrow(0, row, 1)?.contiguous()?;
-        let best = self
-            .lisa
-            .llama
-            .logits(&hidden)?
-            .argmax(1)?
-            .to_vec1::<u32>()?;
         let decoded = self.lisa.masks(&seen.embedding, &hidden)?;
         let (width, height) = (question.frame.width(), question.frame.height());
         let logits = sam::mask_logits_at(
@@ -141,12 +138,12 @@ impl Answerer for TeacherForced {
             })?;
         let mut frame = image::GrayImage::new(width, height);
         crate::image::paste_mask(&mut frame, mask.roi(), mask.pixels());
-        Ok(Reply {
+        Ok(Some(Reply {
             answer,
             predicted: Some(frame),
-            emitted: usize::from(best == [self.config.tokens.seg]),
+            emitted: None,
             total: started.elapsed(),
             stages: Vec::new(),
-        })
+        }))
     }
 }

@@ -9,7 +9,8 @@ use r2r::{Node, QosProfile};
 use super::qos::asked;
 use super::{node, RecordingError, StopCount};
 use crate::bag::{
-    BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId, WriterOptions,
+    definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId,
+    WriterOptions,
 };
 use crate::ros::spin::{drain, inlet, Inlet};
 
@@ -55,6 +56,12 @@ struct Recorder {
 /// # Errors
 /// [`RecordingError`]: a bag that exists or cannot be written, a type that is not built in.
 pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, RecordingError> {
+    // Before there is a bag, which would stand in the way of the next try.
+    let mut types = options.topics.iter().filter_map(|t| t.ros_type.as_ref());
+    if let Some(unknown) = types.find(|ros_type| definition(ros_type).is_none()) {
+        let ros_type = unknown.clone();
+        return Err(BagError::Definition { ros_type }.into());
+    }
     let writer = BagWriter::create(
         &options.out,
         WriterOptions {

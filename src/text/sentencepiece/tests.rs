@@ -202,6 +202,7 @@ fn added_tokens_follow_the_vocabulary() {
 fn the_tokenizers_crate_alone_gives_the_golden_ids() {
     let json = super::super::tokenizer_json_from_checkpoint(&golden::checkpoint()).unwrap();
     let tokenizer = tokenizers::Tokenizer::from_bytes(json).unwrap();
+    let mut compared = 0;
     for sample in golden::expected()["tokenizer"].as_array().unwrap() {
         let text = sample["text"].as_str().unwrap();
         // The golden data takes </s> as words; a tokenizer.json takes it as the token.
@@ -212,6 +213,8 @@ fn the_tokenizers_crate_alone_gives_the_golden_ids() {
                 ids,
                 "{text:?}"
             );
+            compared += 1;
         }
     }
+    assert!(compared > 0);
 }
