@@ -54,6 +54,7 @@ impl LisaReasoner {
             },
             dtype: dtype.as_str().into(),
             parameters: dir.parameters,
+            guided_head: dir.config.guided_head,
         };
         Ok(Self {
             vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
