@@ -6,6 +6,7 @@ use ::image::GrayImage;
 
 use super::{Closer, EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
+use crate::engine::Attention;
 
 /// One question about one image, and its answer.
 ///
@@ -35,6 +36,9 @@ pub struct Case<'a> {
     /// that was given.
     pub names_right: Option<bool>,
     pub closer: Closer<'a>,
+    /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
+    /// asked.
+    pub attention: Option<&'a Attention>,
     pub latency: Latency<'a>,
 }
 

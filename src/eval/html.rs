@@ -26,7 +26,7 @@ pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(),
 /// The page: scores, a table of the kinds, histograms of IoU, and the gallery's cases.
 ///
 /// Everything a model or a file said is escaped, and the page allows no script and loads nothing. A case takes
-/// 160 kB of it at most, mostly half of that.
+/// 160 kB of it at most, mostly half of that, and a third more where it is known where the model looked.
 pub fn render_html(report: &Report, gallery: &Gallery) -> String {
     let selection = gallery.selection();
     let run = &report.run;
@@ -247,7 +247,7 @@ pub(super) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::picture::{Picture, MOST_BYTES};
-    use super::super::testing::{case, mask, run, truth};
+    use super::super::testing::{attention, case, mask, run, truth};
     use super::super::Tally;
     use super::*;
     use crate::data::Turn;
@@ -272,7 +272,8 @@ mod tests {
                     jpeg: vec![i as u8; bytes],
                     width: 2,
                     height: 1,
-                })
+                }
+                .into())
             };
             gallery.offer_with(&case, &verdict, picture).unwrap();
         }
@@ -344,7 +345,8 @@ mod tests {
                 jpeg: vec![1],
                 width: 2,
                 height: 1,
-            })
+            }
+            .into())
         };
         gallery.offer_with(&given, &verdict, picture).unwrap();
         tally.pass_over("absent");
@@ -368,6 +370,38 @@ mod tests {
         assert!(page.contains("<span>gIoU</span>") && page.contains("answer given"));
         assert!(!page.contains("names another object") && !page.contains("rightly"));
         assert!(page.contains("<figcaption>short") && !page.contains("<figcaption>absent"));
+    }
+
+    #[test]
+    fn where_the_model_looked_is_beside_the_mask() {
+        let image = ::image::RgbImage::new(8, 8);
+        let there = truth(8, 8, &[1; 64]);
+        let looked = attention((8, 8), [0.25, 0.25, 0.125, 0.125], 0.125);
+        let pages = [None, Some(&looked)].map(|looked| {
+            let (mut tally, mut gallery) = (Tally::default(), Gallery::new(3));
+            for truth in [Some(&there), None] {
+                let mut mug = case(if truth.is_some() { "a" } else { "b" }, "explicit");
+                (mug.truth, mug.attention) = (truth, looked);
+                let verdict = tally.add(&mug).unwrap();
+                gallery.offer(&mug, &verdict, &image).unwrap();
+            }
+            render_html(&tally.report(run()), &gallery)
+        });
+        let [without, with] = &pages;
+        assert_eq!(without.matches("<article").count(), 2);
+        assert_eq!(without.matches("<img").count(), 2);
+        assert_eq!(with.matches("<img").count(), 4);
+        assert_eq!(with.matches("alt=\"where the model looked\"").count(), 2);
+        assert!(with.contains("0.75 of the attention on it"));
+        assert!(with.contains("0.12 of the attention on &lt;s&gt;"));
+        let said = [
+            "<th scope=\"col\">attended</th>",
+            "where the model looked before it answered</span>",
+            "of the attention on",
+        ];
+        for said in said {
+            assert!(with.contains(said) && !without.contains(said), "{said}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const SMALL: f64 = 0.01;
 pub const LARGE: f64 = 0.03;
 
 /// What each number of [`Looking`] is, in the words every report carries.
-pub const LOOKING_DEFINITIONS: [(&str, &str); 7] = [
+pub const LOOKING_DEFINITIONS: [(&str, &str); 9] = [
     (
         "presence_accuracy",
         "mean of two shares: of the questions with a target, those answered with [SEG]; of those about an absent object, those answered without. 0.5 is chance, and null without questions of both sorts",
@@ -41,6 +41,11 @@ pub const LOOKING_DEFINITIONS: [(&str, &str); 7] = [
         "which_of_several_count",
         "questions that single out one of several objects of a class",
     ),
+    (
+        "attended",
+        "mean attention of the model's guided head on its target, 0 to 1, at the row that predicts the answer's first word. The target is that of training: the image tokens that the true mask covers by 0.3, or else its best one; of an absent object <s>. Questions whose mask the vision tower does not see are not among them. null of a model without a guided head (guided_head in its lisa.json) and of answers that were given",
+    ),
+    ("attended_count", "questions that attended is the mean of"),
     (
         "giou_by_size",
         "giou of the questions with a target by the true mask's share of the picture: small below 0.01, large from 0.03 on, middle between (at 640x480: 3072 and 9216 pixels)",
@@ -108,17 +113,20 @@ pub struct Looking {
     pub which_of_several: Option<f64>,
     pub which_of_several_chance: Option<f64>,
     pub which_of_several_count: usize,
+    pub attended: Option<f64>,
+    pub attended_count: usize,
     pub giou_by_size: BySize,
 }
 
 /// Heads of the table's columns.
-pub(super) const HEADS: [&str; 7] = [
-    "presence", "near", "which", "chance", "small", "middle", "large",
+pub(super) const HEADS: [&str; 8] = [
+    "presence", "near", "which", "chance", "attended", "small", "middle", "large",
 ];
 
 /// What they stand for.
 pub(super) const LEGEND: &str = "presence: mean of present ones answered with [SEG] and absent ones answered without; \
      near: near misses answered without; which: of several of a class the right one, and chance for it; \
+     attended: the guided head's attention on what was asked for, or on <s> where that is absent; \
      small, middle, large: gIoU by the true mask's share of the picture, below 1 %, to 3 %, above";
 
 impl Looking {
@@ -130,6 +138,7 @@ impl Looking {
             self.near_miss_refusal_rate,
             self.which_of_several,
             self.which_of_several_chance,
+            self.attended,
             size.small.giou,
             size.middle.giou,
             size.large.giou,
@@ -157,6 +166,7 @@ pub(super) struct LookingTally {
     singled_out: Part,
     /// How many questions singled out one of so many.
     candidates: BTreeMap<usize, usize>,
+    attended: Vec<f64>,
     /// Small, middle, large. Kept one by one, as a sum of rounded numbers would depend on their order.
     ious: [Vec<f64>; 3],
 }
@@ -182,6 +192,7 @@ impl Part {
 impl LookingTally {
     /// `singled_out`: see [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>, verdict: &Verdict, singled_out: Option<bool>) {
+        self.attended.extend(case.attended());
         // An answer that was given says nothing of presence; its mask is the model's all the same.
         let silent = case.emitted.map(|written| written == 0);
         let Some(truth) = case.truth else {
@@ -234,6 +245,8 @@ impl LookingTally {
             which_of_several_chance: (self.singled_out.all > 0)
                 .then(|| chance / self.singled_out.all as f64),
             which_of_several_count: self.singled_out.all,
+            attended: mean(&self.attended),
+            attended_count: self.attended.len(),
             giou_by_size: BySize {
                 small: size_score(small),
                 middle: size_score(middle),
@@ -244,18 +257,22 @@ impl LookingTally {
 }
 
 fn size_score(ious: &[f64]) -> SizeScore {
-    let mut sorted = ious.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let count = sorted.len();
     SizeScore {
-        count,
-        giou: (count > 0).then(|| sorted.iter().sum::<f64>() / count as f64),
+        count: ious.len(),
+        giou: mean(ious),
     }
+}
+
+/// The same in whatever order the values came; `None` of none.
+fn mean(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (!sorted.is_empty()).then(|| sorted.iter().sum::<f64>() / sorted.len() as f64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{case, mask, run, truth};
+    use super::super::testing::{attention, case, mask, run, truth};
     use super::super::{render_html, Gallery, Tally};
     use super::*;
 
@@ -387,6 +404,32 @@ mod tests {
         assert_eq!(counts, [1, 2, 1]);
         let close = |score: SizeScore, giou: f64| (score.giou.unwrap() - giou).abs() < 1e-5;
         assert!(close(size.small, 0.0) && close(size.middle, 0.5) && close(size.large, 1.0));
+    }
+
+    #[test]
+    fn attention_on_the_target_is_the_mean_of_the_questions_that_have_one() {
+        let there = truth(2, 2, &[1, 0, 0, 0]);
+        let unseen = truth(2, 2, &[0; 4]);
+        let looked = attention((2, 2), [0.5, 0.0, 0.0, 0.0], 0.25);
+        let mut tally = Tally::default();
+        for (truth, attention) in [
+            (Some(&there), Some(&looked)),
+            (None, Some(&looked)),
+            (Some(&unseen), Some(&looked)),
+            (Some(&there), None),
+        ] {
+            let mut mug = case("a", "explicit");
+            (mug.truth, mug.attention) = (truth, attention);
+            tally.add(&mug).unwrap();
+        }
+        let report = tally.report(run());
+        let looking = &report.overall.quality.looking;
+        assert_eq!((looking.attended, looking.attended_count), (Some(0.375), 2));
+        let text = report.to_string();
+        assert!(
+            text.contains("attended") && text.contains("0.375"),
+            "{text}"
+        );
     }
 
     #[test]

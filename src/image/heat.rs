@@ -6,7 +6,7 @@ use super::paint::mix;
 use super::ClipView;
 
 /// Dark blue, magenta, orange, pale yellow: lightness rises all the way, so that it reads without colours too.
-const RAMP: [[u8; 3]; 4] = [[0, 0, 40], [140, 30, 130], [250, 130, 40], [255, 250, 180]];
+pub const RAMP: [[u8; 3]; 4] = [[0, 0, 40], [140, 30, 130], [250, 130, 40], [255, 250, 180]];
 
 /// Draws weights on a copy of the picture, which keeps its size: the more, the brighter, between the cells' centres
 /// in between.

@@ -109,6 +109,9 @@ pub enum ObjectiveKind {
     Vision,
 }
 
+/// Share of an image token that a mask covers where it is to be looked at, unless a configuration says otherwise.
+pub const ATTEND_SHARE: f64 = 0.3;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
@@ -144,7 +147,7 @@ impl Default for ObjectiveConfig {
             attend: 0.0,
             attend_layer: None,
             attend_head: None,
-            attend_share: 0.3,
+            attend_share: ATTEND_SHARE,
             teacher: None,
         }
     }

@@ -39,7 +39,7 @@ pub use batch::{BatchOutcome, Workers};
 pub use checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
 pub use config::{
     DataConfig, GroupConfig, LoraConfig, ModelConfig, ObjectiveConfig, ObjectiveKind,
-    OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig,
+    OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig, ATTEND_SHARE,
 };
 pub use curve::draw_curve;
 pub use ema::Ema;

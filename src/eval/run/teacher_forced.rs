@@ -142,6 +142,7 @@ impl Answerer for TeacherForced {
             answer,
             predicted: Some(frame),
             emitted: None,
+            attention: None,
             total: started.elapsed(),
             stages: Vec::new(),
         }))

@@ -45,7 +45,8 @@ pub struct Looked {
 }
 
 /// Where a sequence's image tokens lie on the picture.
-pub(super) struct TokenGrid {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenGrid {
     pub view: ClipView,
     /// Patches along a side.
     pub side: usize,
@@ -75,6 +76,15 @@ impl TokenGrid {
         best.filter(|i| shares[*i] > 0.0).into_iter().collect()
     }
 
+    /// The patches that an answer about these masks should look at, by their numbers from 0, row by row; none where the
+    /// tower sees nothing of them.
+    pub fn targets(&self, masks: &[TruthMask]) -> Vec<usize> {
+        let mut patches: Vec<usize> = masks.iter().flat_map(|m| self.patches(m)).collect();
+        patches.sort_unstable();
+        patches.dedup();
+        patches
+    }
+
     /// What every answer should look at. Answers about masks that the tower does not see, and those that neither have
     /// a mask nor refuse, are left out.
     ///
@@ -95,10 +105,8 @@ impl TokenGrid {
                 return vec![SINK];
             }
             let own = masks.get(own.clone()).unwrap_or_default();
-            let mut patches: Vec<usize> = own.iter().flat_map(|m| self.patches(m)).collect();
-            patches.sort_unstable();
-            patches.dedup();
-            patches.into_iter().map(|p| first + p as u32).collect()
+            let patches = self.targets(own).into_iter();
+            patches.map(|p| first + p as u32).collect()
         };
         sequence
             .answers

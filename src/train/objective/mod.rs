@@ -13,7 +13,7 @@ mod probe;
 mod reasoning;
 mod vision;
 
-pub use attention::{attention_losses, Guided, Looked};
+pub use attention::{attention_losses, Guided, Looked, TokenGrid};
 pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
