@@ -289,6 +289,17 @@ impl Default for SamPreprocess {
 }
 
 impl LisaConfig {
+    /// The head that says where the model looks; `path` is where this configuration was read.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoGuidedHead`].
+    pub fn needs_guided_head(&self, path: &Path) -> Result<GuidedHead, WeightsError> {
+        self.guided_head.ok_or_else(|| WeightsError::NoGuidedHead {
+            path: path.to_owned(),
+            model: self.name.clone(),
+        })
+    }
+
     /// Reads and checks `lisa.json`.
     ///
     /// # Errors
