@@ -108,7 +108,7 @@ fn segment_writes_where_the_model_looked() {
     let frame = image::open(bench.image()).unwrap().to_rgb8();
     let drawn = image::open(&file).unwrap().to_rgb8();
     assert_eq!(drawn.dimensions(), frame.dimensions());
-    assert_ne!(drawn, frame);
+    assert!(drawn != frame, "nothing is drawn");
     let json: Value = serde_json::from_slice(&done.stdout).unwrap();
     let said = &json["attention"];
     assert_eq!(said["picture"].as_str(), file.to_str());
