@@ -88,7 +88,8 @@ def start(context):
         raise ValueError(described.stderr.strip() or f'{bag} cannot be read')
     topics = json.loads(described.stdout)['topics']
     image, image_type = topic_of(
-        topics, (IMAGE, COMPRESSED), given['image_topic'], 'with images', 'image_topic', ('depth', 'mask', 'truth', 'overlay'))
+        topics, (IMAGE, COMPRESSED), given['image_topic'], 'with images', 'image_topic', 
+        ('depth', 'mask', 'truth', 'overlay', 'attention'))
     instruction, _ = topic_of(topics, (INSTRUCTION,), given['instruction_topic'], 'with instructions', 'instruction_topic')
     compressed = image_type == COMPRESSED
 

@@ -81,6 +81,7 @@ def start(context):
             remappings=[
                 ('/camera/image_raw', camera),
                 ('/lisa/overlay', f'{root}/lisa/overlay'),
+                ('/lisa/attention', f'{root}/lisa/attention'),
                 ('/lisa/markers', f'{root}/lisa/markers'),
             ],
             parameters=[{'use_sim_time': overrides.get('use_sim_time', False)}],

@@ -62,7 +62,8 @@ PARTS = (
         cargo_test('--lib', '--bins'), cargo_test('--doc', may_be_empty=True))),
     Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion', 2, (
         cargo_test(*targets('golden', 'convert')),)),
-    Part('engine', 'queue, sessions, caches, cancellation', 1, (cargo_test(*targets('engine')),)),
+    Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
+        cargo_test(*targets('engine', 'looking_cli')),)),
     Part('training', 'training end to end, on threads, killed and resumed', 2, (cargo_test(*targets('train')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),

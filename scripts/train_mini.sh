@@ -4,6 +4,7 @@
 #   runs/mini/data       16000 scenes: classes, expressions, explicit questions, visual question answering
 #   runs/mini/reason239  239 reasoning pairs
 #   runs/mini/reason     12000 scenes with every kind of question
+# Where questions ask for a mask, half of them ask for what is not there, in the same words (--balance).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
@@ -27,14 +28,14 @@ stage() {
     "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32
 }
 
-named="--format reason-seg --kinds explicit,absent"
+named="--format reason-seg --kinds explicit,absent --balance"
 asked="reasoning,world-knowledge,explanatory,several,multi-turn,absent"
-world data train --count 16000 $named --questions 4 --format semantic --format refer --format vqa
-world data val --count 200 $named --questions 2
+world data train --count 16000 $named --questions 12 --format semantic --format refer --format vqa
+world data val --count 200 $named --questions 4
 # Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
-world reason train --count 12000 --seed 20000 --format reason-seg --kinds "explicit,$asked" --questions 7 \
+world reason train --count 12000 --seed 20000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
     --format semantic --format refer --format vqa
-world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --questions 7
+world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --balance --questions 8
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
 
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"

@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use candle_core::{DType, Device, Tensor};
 use lisa::engine::{
     Answer, AnswerOptions, AnswerStatus, CancelToken, Engine, EngineConfig, Event, Frame, Request,
     RequestError, Stage,
 };
 use lisa::image::threshold_logit;
-use lisa::weights::ModelDir;
+use lisa::model::Lisa;
+use lisa::weights::{GuidedHead, LisaConfig, ModelDir};
 use support::{golden_that, Golden, RelativeL2};
 
 struct Bench {
@@ -426,4 +429,78 @@ fn a_model_directory_that_cannot_be_used_says_why() {
         std::fs::write(f.join("lisa.json"), "{").unwrap()
     });
     assert!(error.contains("lisa.json"), "{error}");
+}
+
+/// Attention of the head over a whole prompt at once, by a model of its own.
+fn attention_of(bench: &Bench, head: GuidedHead, trace: &BTreeMap<String, Tensor>) -> Vec<f32> {
+    let dir = ModelDir::open(&bench.config.model).unwrap();
+    let weights = dir.weights(DType::F32, &Device::Cpu).unwrap();
+    let lisa = Lisa::load(&weights, &dir.config).unwrap();
+    let ids = trace["input_ids"].to_vec1::<i64>().unwrap();
+    let image = ids.iter().position(|id| *id < 0).unwrap();
+    let embed = |ids: &[i64]| {
+        let ids: Vec<u32> = ids.iter().map(|id| *id as u32).collect();
+        lisa.llama.embed(&ids, &Device::Cpu).unwrap()
+    };
+    let (before, after) = (embed(&ids[..image]), embed(&ids[image + 1..]));
+    let prompt = Tensor::cat(&[&before, &trace["projected"], &after], 0).unwrap();
+    let last = prompt.dim(0).unwrap() as u32 - 1;
+    let look = lisa.llama.look(head, &[last]).unwrap();
+    let (_, scores) = lisa
+        .llama
+        .forward_looking(&prompt.unsqueeze(0).unwrap(), None, Some(&look), &|| false)
+        .unwrap();
+    let scores = scores.unwrap().to_vec2::<f32>().unwrap().remove(0);
+    let max = scores.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f32 = scores.iter().map(|s| (s - max).exp()).sum();
+    scores.iter().map(|s| (s - max).exp() / sum).collect()
+}
+
+#[test]
+fn where_the_guided_head_looked_is_told_to_who_asks() {
+    let mut bench = Bench::new();
+    bench.config.dtype = "f32".parse().unwrap();
+    let asking = |frame: &Frame, instruction: &str| {
+        let mut request = bench.request(frame, None);
+        request.options.attention = true;
+        if !instruction.is_empty() {
+            request.instruction = instruction.to_owned();
+        }
+        request
+    };
+    let frame = Frame::new(bench.golden.image());
+    let engine = bench.start();
+    let without = ask(&engine, asking(&frame, ""));
+    assert_eq!(without.attention, None, "the model has no guided head");
+    drop(engine);
+
+    let head = GuidedHead { layer: 1, head: 2 };
+    let path = bench.config.model.join("lisa.json");
+    let mut config = LisaConfig::read(&path).unwrap();
+    config.guided_head = Some(head);
+    std::fs::write(&path, serde_json::to_string(&config).unwrap()).unwrap();
+    let engine = bench.start();
+    assert_eq!(ask(&engine, bench.request(&frame, None)).attention, None);
+    // The prompt is all in the cache by now, less its last position.
+    let again = ask(&engine, asking(&frame, ""));
+    assert_eq!(again.text, without.text);
+    let other = ask(&engine, asking(&frame, "what is this?"));
+    for answer in [&again, &other] {
+        let found = answer.attention.as_ref().unwrap();
+        let grid = config.clip.grid();
+        assert_eq!((found.grid, found.weights.len()), (grid, grid * grid));
+        let trace = answer.trace.as_ref().unwrap();
+        let ids = trace["input_ids"].to_vec1::<i64>().unwrap();
+        let image = ids.iter().position(|id| *id < 0).unwrap() + config.clip.first_patch();
+        let want = attention_of(&bench, head, trace);
+        assert!((found.sink - want[0]).abs() < 1e-4);
+        for (a, b) in found.weights.iter().zip(&want[image..]) {
+            assert!((a - b).abs() < 1e-4 * (1.0 + b), "{a} {b}");
+        }
+        let on_words = 1.0 - found.sink - found.on_image();
+        assert!(found.on_image() > 0.0 && on_words > 0.0);
+        let drawn = found.draw(frame.pixels(), 0.6);
+        assert_eq!(drawn.dimensions(), frame.pixels().dimensions());
+    }
+    assert_ne!(again.attention, other.attention);
 }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
+#[path = "training/attention.rs"]
+mod attention;
 mod support;
 #[path = "training/golden.rs"]
 mod training;

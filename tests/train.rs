@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use lisa::model::Lisa;
 use lisa::train::{merge, read_metrics, Ended, MergeOptions, Record, TrainConfig, Trainer, LAST};
+use lisa::weights::GuidedHead;
 use lisa::weights::ModelDir;
 use lisa::world::formats::{write_dataset, Format, Options, Order};
+use lisa::world::language::QuestionKind;
 use lisa::world::Split;
 use support::GradientTolerance;
 
@@ -28,6 +30,24 @@ fn scenes(folder: &Path, count: usize) {
         height: 120,
     };
     write_dataset(&order, folder, &Options::default(), &|_| ()).unwrap();
+}
+
+/// The same in the layout of ReasonSeg, where half of the questions ask for what is not there.
+fn questions(folder: &Path, count: usize) {
+    let order = Order {
+        formats: &[Format::ReasonSeg],
+        split: Split::Train,
+        seed0: 0,
+        count,
+        width: 160,
+        height: 120,
+    };
+    let options = Options {
+        reason_kinds: vec![QuestionKind::Explicit, QuestionKind::Absent],
+        questions_per_scene: Some(4),
+        ..Options::default()
+    };
+    write_dataset(&order, folder, &options, &|_| ()).unwrap();
 }
 
 /// lisa-mini with everything smaller.
@@ -272,6 +292,115 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
     );
 }
 
+const GUIDED: &str = "groups = [{ datasets = 'ReasonSeg|train' }]
+    validation = [{ datasets = 'ReasonSeg|train' }]
+    samples_per_image = 4
+    [trainable]
+    full = ['model.layers', 'embed_tokens', 'lm_head', 'mm_projector', 'text_hidden_fcs', 'mask_decoder']
+    [optimizer]
+    lr = 3e-3
+    warmup = 5
+    decay = 'constant'
+    [run]
+    batch_size = 2
+    accumulation = 1
+    validation_images = 2
+    save_every = 1000
+    cached_images = 4
+";
+
+#[test]
+fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
+    let folder = tempfile::tempdir().unwrap();
+    questions(&folder.path().join("data"), 4);
+    let run = |name: &str, objective: &str, rest: &str| {
+        let out = folder.path().join(name);
+        let text = format!(
+            "{}{rest}\nout = '{}'\n[objective]\n{objective}",
+            config(folder.path(), GUIDED),
+            out.display()
+        );
+        let mut trainer = Trainer::new(TrainConfig::parse(&text).unwrap(), false).unwrap();
+        trainer.run(&never(), |_| ()).unwrap();
+        (numbers(&read_metrics(&out).unwrap()), out)
+    };
+    let head = "attend_layer = 1\nattend_head = 2\n";
+    let guided = format!("attend = 1.0\n{head}");
+    let (records, out) = run("guided", &guided, "steps = 60\nvalidate_every = 30");
+    let train: Vec<&Record> = records.iter().filter(|r| r.split == "train").collect();
+    let attended = |records: &[&Record]| {
+        let mass: Vec<f64> = records.iter().filter_map(|r| r.attended).collect();
+        assert_eq!(mass.len(), records.len());
+        mass.iter().sum::<f64>() / mass.len() as f64
+    };
+    let (before, after) = (attended(&train[..5]), attended(&train[55..]));
+    println!("attention on what is asked for: {before:.3}, later {after:.3}");
+    assert!(after > 2.0 * before && after > 0.3, "{before} then {after}");
+    for record in &records {
+        assert!(record.losses["attend"] > 0.0);
+        let presence = record.presence.unwrap();
+        assert!((0.0..=1.0).contains(&presence));
+    }
+    let last = records.last().unwrap();
+    assert_eq!(last.split, "validation");
+    assert!(last.presence_present.is_some() && last.presence_absent.is_some());
+
+    // Recomputing the layers changes nothing but the order of sums; threads do not even that.
+    let short = "steps = 2\nvalidate_every = 2";
+    let (once, _) = run("once", &guided, short);
+    let (again, _) = run(
+        "again",
+        &guided,
+        &format!("{short}\nworkers = 1\nloaders = 1"),
+    );
+    assert_eq!(once, again);
+    let recomputed = format!("{short}\ncheckpoint_activations = true");
+    let (recomputed, _) = run("recomputed", &guided, &recomputed);
+    for (a, b) in once.iter().zip(&recomputed) {
+        let error = (a.losses["attend"] - b.losses["attend"]).abs();
+        assert!(error < 1e-3 * a.losses["attend"], "{a:?} {b:?}");
+    }
+    // Named and not weighted, the head is as good as not named.
+    let (plain, _) = run("plain", "", short);
+    let (unweighted, unweighted_out) = run("unweighted", head, short);
+    assert_eq!(plain, unweighted);
+    assert!(plain
+        .iter()
+        .all(|r| r.attended.is_none() && !r.losses.contains_key("attend")));
+
+    // The curve has four more panels, two in a row.
+    let height = |run: &Path| image::open(run.join("loss.png")).unwrap().height();
+    assert_eq!(height(&out), 3 * height(&unweighted_out));
+
+    let merged = |run: &Path, name: &str| {
+        let options = MergeOptions {
+            checkpoint: run.join(LAST),
+            model: None,
+            out: folder.path().join(name),
+            dtype: None,
+            name: None,
+        };
+        merge(&options).unwrap();
+        ModelDir::open(&options.out).unwrap().config.guided_head
+    };
+    assert_eq!(merged(&out, "with"), Some(GuidedHead { layer: 1, head: 2 }));
+    assert_eq!(merged(&unweighted_out, "without"), None);
+
+    // The model knows its head from then on.
+    let further = |name: &str, objective: &str| {
+        let text = format!(
+            "[model]\ndir = '{}'\n[data]\nroot = '{}'\n{GUIDED}steps = 1\nout = '{}'\n[objective]\nattend = 1.0\n{objective}",
+            folder.path().join("with").display(),
+            folder.path().join("data").display(),
+            folder.path().join(name).display()
+        );
+        Trainer::new(TrainConfig::parse(&text).unwrap(), false).map(|_| ())
+    };
+    further("further", "").unwrap();
+    let other = further("other", "attend_layer = 1\nattend_head = 0\n").unwrap_err();
+    assert!(other.to_string().contains("layer 1, head 2"), "{other}");
+}
+
 #[test]
 fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
     use lisa::train::objective::{Counts, Losses, Objective, Pass, Preparation, Reasoning};
@@ -435,4 +564,14 @@ fn what_is_wrong_is_said_in_one_line() {
         words.contains("imagenet") && words.contains("refcoco"),
         "{words}"
     );
+    // Before the data, which is not even there.
+    let words = ask(&format!(
+        "[data]\nroot = 'nowhere'\ngroups = [{{ datasets = 'ade20k' }}]\n[model]\ninit = '{}'\n[trainable]\nfull = ['x']\n[objective]\nattend = 1.0\nattend_layer = 7\nattend_head = 0",
+        tiny(folder.path())
+    ));
+    assert!(
+        words.contains("attend_layer is 7") && words.contains("0 to 1"),
+        "{words}"
+    );
+    assert_eq!(words.trim().lines().count(), 1, "{words}");
 }

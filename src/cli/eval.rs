@@ -56,7 +56,8 @@ enum On {
         #[command(flatten)]
         common: Common,
     },
-    /// TableWorld, made on the fly: at most one question of each kind a scene
+    /// TableWorld, made on the fly: of each scene at most one question of each kind, one by place, one for one of
+    /// several things of a class, and a near miss of each sort
     World {
         /// train, val or test
         #[arg(long, value_parser = split)]
@@ -146,8 +147,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         } => {
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions = world_questions(split, seed0..seed0 + count, size).take(limit);
-            // About seven a scene; the bar is corrected as it goes.
-            let total = (count as usize * 7).min(limit);
+            // About twelve a scene; the bar is corrected as it goes.
+            let total = (count as usize * 12).min(limit);
             let name = split.name().to_owned();
             (
                 Box::new(questions),

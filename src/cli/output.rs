@@ -15,6 +15,8 @@ pub struct Files {
     pub mask: Option<PathBuf>,
     /// One per object, full frame.
     pub objects: Vec<PathBuf>,
+    /// Where the model looked; absent where nobody asked.
+    pub attention: Option<PathBuf>,
 }
 
 /// Writes `STEM_overlay.png`, `STEM_mask.png` and `STEM_mask_N.png`.
@@ -39,6 +41,7 @@ pub fn write_pictures(
         overlay,
         mask: None,
         objects: Vec::new(),
+        attention: None,
     };
     if answer.status != AnswerStatus::TextOnly {
         let mask = path("mask");
@@ -95,6 +98,11 @@ pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) 
         "objects": objects,
         "mask": files.mask,
         "overlay": files.overlay,
+        "attention": answer.attention.as_ref().map(|attention| json!({
+            "on_image": attention.on_image(),
+            "on_s": attention.sink,
+            "picture": files.attention,
+        })),
         "tokens": answer.tokens,
         "truncated": answer.truncated,
         "notes": answer.notes,

@@ -5,17 +5,23 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
+use image::RgbImage;
 use lisa::engine::{Answer, Engine, Event, Frame, Request};
 use lisa::image::read_image;
 use lisa::text::Instruction;
+use lisa::weights::LisaConfig;
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, to_json, write_pictures};
+
+/// How much of the picture the heat of `--attention` covers.
+const HEAT: f32 = 0.6;
 
 /// Answer one instruction about one or more pictures: overlay, masks and text.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   lisa segment --model models/lisa-7b --image kitchen.jpg --instruction \"Where can I wash my hands?\"
+  lisa segment --model models/kitchen --image mug.png --instruction \"Where is the mug?\" --attention looked.png
   lisa segment --model models/lisa-7b --image *.png --instruction \"the food with high vitamin C\" --out masks --json
 
 Writes NAME_overlay.png, NAME_mask.png (all objects) and NAME_mask_0.png, … (one each) into the --out folder.")]
@@ -36,16 +42,24 @@ pub struct Args {
     /// Print one JSON object a picture, a line each
     #[arg(long)]
     json: bool,
+    /// Write where the model looked before it answered, as heat over the picture. The model needs a guided head
+    #[arg(long, value_name = "FILE.png")]
+    attention: Option<PathBuf>,
     /// Write input_ids, output_ids, clip_features, sam_embedding and mask_logits, for comparison with a reference
     #[arg(long, value_name = "FILE.safetensors")]
     dump: Option<PathBuf>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    if args.dump.is_some() && args.image.len() > 1 {
-        bail!("--dump takes one --image, {} were given", args.image.len());
-    }
     // Cheap mistakes first: they should not wait for the model.
+    for (name, file) in [("--dump", &args.dump), ("--attention", &args.attention)] {
+        if file.is_some() && args.image.len() > 1 {
+            bail!("{name} takes one --image, {} were given", args.image.len());
+        }
+    }
+    if let Some(file) = &args.attention {
+        check_attention(file, &args.model.path()?)?;
+    }
     Instruction::parse(&args.instruction)?;
     let frames = args
         .image
@@ -59,7 +73,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             say!("{}:", path.display());
         }
         let answer = ask(&engine, &args, frame)?;
-        let files = write_pictures(&args.out, &stem, frame.pixels(), &args.instruction, &answer)?;
+        let mut files =
+            write_pictures(&args.out, &stem, frame.pixels(), &args.instruction, &answer)?;
+        if let Some(file) = &args.attention {
+            write_attention(file, frame.pixels(), &answer)?;
+            files.attention = Some(file.clone());
+        }
         if let Some(dump) = &args.dump {
             write_dump(dump, &answer)?;
         }
@@ -80,6 +99,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     object.area
                 );
             }
+            if let (Some(file), Some(attention)) = (&files.attention, &answer.attention) {
+                say!(
+                    "attention: {:.2} on the picture, {:.2} on <s>: {}",
+                    attention.on_image(),
+                    attention.sink,
+                    file.display()
+                );
+            }
             say!(
                 "{}: {}",
                 status_name(answer.status),
@@ -88,6 +115,25 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the file can be written as a picture, and the model in the directory says where it looks.
+fn check_attention(file: &Path, model: &Path) -> anyhow::Result<()> {
+    if !file
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("png"))
+    {
+        bail!(
+            "--attention is {}; accepted: a name that ends in .png",
+            file.display()
+        );
+    }
+    let config = model.join("lisa.json");
+    LisaConfig::read(&config)?.needs_guided_head(&config)?;
+    let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// File stems, told apart where two pictures share one.
@@ -115,6 +161,7 @@ fn stems(paths: &[PathBuf]) -> Vec<String> {
 fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
     let mut options = args.model.options(args.sampling.seed);
     options.trace = args.dump.is_some();
+    options.attention = args.attention.is_some();
     let ticket = engine.submit(Request {
         instruction: args.instruction.clone(),
         frame: frame.clone(),
@@ -141,6 +188,17 @@ fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
         }
     }
     bail!("the engine ended without an answer")
+}
+
+fn write_attention(file: &Path, frame: &RgbImage, answer: &Answer) -> anyhow::Result<()> {
+    let attention = answer
+        .attention
+        .as_ref()
+        .context("the answer does not say where the model looked")?;
+    let drawn = attention.draw(frame, HEAT);
+    drawn
+        .save(file)
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn write_dump(path: &Path, answer: &Answer) -> anyhow::Result<()> {

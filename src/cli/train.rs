@@ -168,5 +168,8 @@ fn describe(record: &Record) -> String {
     if let Some(giou) = record.giou {
         line += &format!(", gIoU {giou:.3}");
     }
+    if let (Some(attended), Some(presence)) = (record.attended, record.presence) {
+        line += &format!(", attended {attended:.3}, presence {presence:.3}");
+    }
     line
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::world::formats::{
     write_dataset, CameraMotion, Format, Images, Options, Order, Recording, MAX_FRAMES, RATES,
@@ -15,6 +16,7 @@ use lisa::world::Split;
   lisa world --split val --count 200 --out tables --format frames
   lisa world --split train --count 4000 --out tables --format semantic --format refer --format vqa
   lisa world --split train --count 239 --out tables --format reason-seg --seed 100000
+  lisa world --split train --count 4000 --out tables --format reason-seg --balance --questions 12
   lisa world --split test --count 30 --out tables --format rosbag --images jpeg
   lisa world --split test --count 10 --out tables --format rosbag --camera moving --rate 10
 
@@ -52,6 +54,10 @@ pub struct Args {
     /// multi-turn, several, absent, explicit
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<QuestionKind>,
+    /// Half of a scene's reason-seg items ask for what is not there, in the words in which the other half asks for what
+    /// is, and half of those are near misses: another colour, class or place. 12 items a scene without --questions
+    #[arg(long)]
+    balance: bool,
     /// Keep at most so many reason-seg items a scene, chosen evenly among the kinds
     #[arg(long, value_name = "N")]
     questions: Option<usize>,
@@ -122,11 +128,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut options = Options {
         jpeg_quality: args.quality,
         questions_per_scene: args.questions,
+        balanced: args.balance,
         recording: args.recording(),
         ..Options::default()
     };
+    if args.balance {
+        options.reason_kinds = QuestionKind::ALL.into();
+    }
     if !args.kinds.is_empty() {
         options.reason_kinds = args.kinds;
+    }
+    if args.balance && !options.reason_kinds.contains(&QuestionKind::Absent) {
+        bail!("--balance asks for what is not there: its --kinds have to include absent");
     }
     let order = Order {
         formats: &args.format,

@@ -1,5 +1,6 @@
 //! A conversation as ids and labels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Conversation, DataError};
@@ -33,6 +34,19 @@ pub struct Encoded {
     pub prefix_len: usize,
     /// `[SEG]` among the labels; masks beyond it belong to an answer that was cut off.
     pub masks: usize,
+    /// One for each turn whose answer was not cut off whole.
+    pub answers: Vec<EncodedAnswer>,
+}
+
+/// Where an answer stands in a conversation's ids, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedAnswer {
+    /// Place of its first id.
+    pub first: usize,
+    /// The conversation's masks that its `[SEG]` ask for, as far as they were not cut off.
+    pub masks: Range<usize>,
+    /// See [`Turn::absent`](super::Turn::absent).
+    pub absent: bool,
 }
 
 /// Encodes conversations for one model.
@@ -116,6 +130,13 @@ impl Encoder {
                     .tokenizer
                     .encode_answer(&format!("{}</s>", turn.answer)),
             };
+            let segs = answer.iter().filter(|id| **id == self.seg).count();
+            encoded.answers.push(EncodedAnswer {
+                first: encoded.ids.len(),
+                masks: encoded.masks..encoded.masks + segs,
+                absent: turn.absent,
+            });
+            encoded.masks += segs;
             encoded.ids.extend(&answer);
             encoded.labels.extend(&answer);
         }
@@ -123,6 +144,11 @@ impl Encoder {
         encoded.labels.truncate(self.longest);
         encoded.prefix_len = encoded.prefix_len.min(encoded.ids.len());
         encoded.masks = encoded.labels.iter().filter(|l| **l == self.seg).count();
+        let (end, masks) = (encoded.ids.len(), encoded.masks);
+        encoded.answers.retain(|answer| answer.first < end);
+        for answer in &mut encoded.answers {
+            answer.masks = answer.masks.start.min(masks)..answer.masks.end.min(masks);
+        }
         Ok(encoded)
     }
 }
@@ -167,10 +193,9 @@ mod tests {
     }
 
     fn talk(turns: &[(&str, &str)]) -> Conversation {
-        let turns = turns.iter().map(|(question, answer)| Turn {
-            question: (*question).to_owned(),
-            answer: (*answer).to_owned(),
-        });
+        let turns = turns
+            .iter()
+            .map(|(question, answer)| Turn::new(*question, *answer));
         Conversation {
             turns: turns.collect(),
             masks: Vec::new(),
@@ -251,6 +276,30 @@ mod tests {
             ]))
             .unwrap();
         assert_eq!((cut.ids.len(), cut.labels.len(), cut.masks), (257, 257, 1));
+        let masks: Vec<Range<usize>> = cut.answers.iter().map(|a| a.masks.clone()).collect();
+        assert_eq!(masks, [0..1, 1..1]);
+    }
+
+    #[test]
+    fn every_answer_knows_its_first_word_its_masks_and_whether_it_refuses() {
+        let encoder = encoder();
+        let mut talk = talk(&[
+            ("what is here?", "Mugs."),
+            ("both?", "It is [SEG], and [SEG]."),
+            ("a pot?", "There is none."),
+            ("one mug?", "[SEG]."),
+        ]);
+        talk.turns[2].absent = true;
+        let encoded = encoder.encode(&talk).unwrap();
+        let masks: Vec<Range<usize>> = encoded.answers.iter().map(|a| a.masks.clone()).collect();
+        assert_eq!(masks, [0..0, 0..2, 2..2, 2..3]);
+        let absent: Vec<bool> = encoded.answers.iter().map(|a| a.absent).collect();
+        assert_eq!(absent, [false, false, true, false]);
+        for (answer, turn) in encoded.answers.iter().zip(&talk.turns) {
+            let first = encoder.tokenizer().encode_answer(&turn.answer)[0];
+            assert_eq!(encoded.labels[answer.first], first);
+            assert_eq!(encoded.labels[answer.first - 1], IGNORED_LABEL);
+        }
     }
 
     #[test]

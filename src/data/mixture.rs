@@ -104,6 +104,14 @@ impl Mixture {
             .unwrap_or(&[])
     }
 
+    /// Attributes of the first dataset that has attribute maps; none where there is no such dataset.
+    pub fn attributes(&self) -> &[String] {
+        self.datasets()
+            .map(|d| d.attributes())
+            .find(|names| !names.is_empty())
+            .unwrap_or(&[])
+    }
+
     /// Random numbers that belong to an index, for what is done with its sample.
     pub fn rng(&self, index: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);

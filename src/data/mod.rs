@@ -37,7 +37,7 @@ mod vqa;
 mod tests;
 
 pub use coco::{Counts, Rle, Segmentation};
-pub use encode::{Encoded, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
+pub use encode::{Encoded, EncodedAnswer, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
 pub use error::DataError;
 pub use loader::Loader;
 pub use mixture::{GroupSpec, Mixture, MixtureOptions};
@@ -69,6 +69,11 @@ pub trait Dataset: Send + Sync {
 
     /// Names of the classes of its class maps; none where it has no such maps.
     fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    /// Names of the attributes (colours, say) of its attribute maps; none where it has no such maps.
+    fn attributes(&self) -> &[String] {
         &[]
     }
 

@@ -187,10 +187,10 @@ impl Dataset for PartsDataset {
                         broken(&self.path)(format!("annotation {}: {reason}", annotation.id))
                     })?;
                 Ok(Conversation {
-                    turns: vec![Turn {
-                        question: fill(&SHORT_QUESTIONS, &phrase.to_lowercase(), rng),
-                        answer: fill(&ANSWERS, "", rng),
-                    }],
+                    turns: vec![Turn::new(
+                        fill(&SHORT_QUESTIONS, &phrase.to_lowercase(), rng),
+                        fill(&ANSWERS, "", rng),
+                    )],
                     masks: vec![mask],
                     phrases: vec![phrase],
                 })
@@ -201,6 +201,7 @@ impl Dataset for PartsDataset {
             image: picture.path.clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

@@ -19,7 +19,8 @@ const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the
 ///
 /// Three extensions for data of one's own. `pictures/SPLIT.json` lists which items show the same picture: training
 /// takes their questions in one pass. An item without shapes whose explanation holds no `[SEG]` is a refusal: the
-/// explanation is the answer, and there is no mask. An item's `history` lists earlier turns of the conversation, and
+/// explanation is the answer, and there is no mask; unless it has a `question`, it is asked as often for a reason as
+/// explained items are, so that asking for one does not tell that something is there. An item's `history` lists earlier turns of the conversation, and
 /// its `question` is what is asked, word for word, instead of LISA's template half of the time.
 pub struct ReasonSegDataset {
     name: String,
@@ -53,6 +54,9 @@ struct Shape {
 struct HistoryTurn {
     question: String,
     answer: String,
+    /// Whether the answer says that what was asked for is not there.
+    #[serde(default)]
+    absent: bool,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +206,7 @@ fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
         .map(|turn| Turn {
             question: turn.question.clone(),
             answer: turn.answer.clone(),
+            absent: turn.absent,
         })
         .collect()
 }
@@ -274,6 +279,7 @@ impl Dataset for ReasonSegDataset {
             image: self.items[picture[0]].clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 
@@ -320,7 +326,13 @@ impl ReasonSegDataset {
                 };
                 let seg = fill(&ANSWERS, "", rng);
                 let outputs = explanation.map_or("", String::as_str);
+                let own = annotation.question.is_some();
                 let (question, answer, masked) = match answer {
+                    Answer::SegAndText if refusal && !own => {
+                        let why = fill(&EXPLANATORY_QUESTIONS, "", rng);
+                        (format!("{text} {why}"), outputs.to_owned(), false)
+                    }
+                    Answer::Text if refusal && !own => (text.clone(), outputs.to_owned(), false),
                     _ if refusal => (plain, outputs.to_owned(), false),
                     Answer::Seg => (plain, seg, true),
                     Answer::SegAndText => {
@@ -330,7 +342,11 @@ impl ReasonSegDataset {
                     Answer::Text => (text.clone(), outputs.to_owned(), false),
                 };
                 let mut turns = turns(&annotation.history);
-                turns.push(Turn { question, answer });
+                turns.push(Turn {
+                    question,
+                    answer,
+                    absent: refusal,
+                });
                 Conversation {
                     turns,
                     masks: masked.then(|| mask.clone()).into_iter().collect(),

@@ -203,10 +203,10 @@ impl Dataset for ReferDataset {
             .map(|i| {
                 let (expression, mask) = &picture.expressions[i];
                 Ok(Conversation {
-                    turns: vec![Turn {
-                        question: fill(&SHORT_QUESTIONS, &expression.to_lowercase(), rng),
-                        answer: fill(&ANSWERS, "", rng),
-                    }],
+                    turns: vec![Turn::new(
+                        fill(&SHORT_QUESTIONS, &expression.to_lowercase(), rng),
+                        fill(&ANSWERS, "", rng),
+                    )],
                     masks: vec![self.mask(picture, *mask)?],
                     phrases: vec![expression.clone()],
                 })
@@ -217,6 +217,7 @@ impl Dataset for ReferDataset {
             image: picture.path.clone(),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 

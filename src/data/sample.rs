@@ -11,6 +11,8 @@ pub struct Sample {
     pub conversations: Vec<Conversation>,
     /// Per-pixel classes, where the dataset has them as a picture.
     pub classes: Option<ClassMap>,
+    /// Per-pixel attributes, of the dataset's [`attributes`](super::Dataset::attributes), where it has them.
+    pub attributes: Option<ClassMap>,
 }
 
 /// Turns of question and answer about one image.
@@ -24,10 +26,24 @@ pub struct Conversation {
 }
 
 /// A question without the image's markup, and its answer without the end of the turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     pub question: String,
     pub answer: String,
+    /// The answer is a refusal: what is asked for is not in the picture. Where the reader of the dataset knows so; an
+    /// answer without a mask is none by itself.
+    pub absent: bool,
+}
+
+impl Turn {
+    /// A question and what is answered, which is no refusal.
+    pub fn new(question: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self {
+            question: question.into(),
+            answer: answer.into(),
+            absent: false,
+        }
+    }
 }
 
 /// A mask of the whole image: 0 background, 1 object, [`IGNORED`](TruthMask::IGNORED) neither.
@@ -44,12 +60,12 @@ impl TruthMask {
     pub const IGNORED: u8 = 255;
 }
 
-/// The class of every pixel; [`IGNORED`](ClassMap::IGNORED) where there is none.
+/// The class, or the attribute, of every pixel; [`IGNORED`](ClassMap::IGNORED) where there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassMap {
     pub width: u32,
     pub height: u32,
-    /// Row by row, indices into the dataset's class names.
+    /// Row by row, indices into the dataset's names of them.
     pub pixels: Vec<u16>,
 }
 

@@ -27,12 +27,15 @@ pub struct SemanticDataset {
     classes: Vec<String>,
     /// (image, classes)
     items: Vec<(PathBuf, PathBuf)>,
+    /// Where pictures of attributes are, and the names of these; an extension of ADE20K's layout.
+    attributes: Option<(PathBuf, Vec<String>)>,
     samples_per_image: usize,
 }
 
 impl SemanticDataset {
     /// `ade20k/images/training/*.jpg`, `ade20k/annotations/training/*.png`. Where `ade20k/classes.json` lists other
-    /// names than ADE20K's 150, those are the classes: so one's own data is read.
+    /// names than ADE20K's 150, those are the classes: so one's own data is read. Where `ade20k/attributes.json` lists names
+    /// (of colours, say), `ade20k/attributes/training/*.png` has every pixel's attribute as the annotations have its class.
     pub fn ade20k(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let folder = root.join("ade20k");
         let own = folder.join("classes.json");
@@ -54,7 +57,13 @@ impl SemanticDataset {
                 (image, label)
             })
             .collect();
+        let names = folder.join("attributes.json");
+        let attributes = match names.exists() {
+            true => Some((folder.join("attributes/training"), read_json(&names)?)),
+            false => None,
+        };
         Ok(Self {
+            attributes,
             name: "ade20k",
             labels: Labels::Ade20k,
             classes,
@@ -72,6 +81,7 @@ impl SemanticDataset {
         )?;
         let images = root.join("coco/train2017");
         Ok(Self {
+            attributes: None,
             name: "cocostuff",
             labels: Labels::CocoStuff,
             classes: class_names::coco_stuff(),
@@ -102,6 +112,7 @@ impl SemanticDataset {
             "mapillary/training/v2.0/labels/*.png with mapillary/training/images/*.jpg",
         )?;
         Ok(Self {
+            attributes: None,
             name: "mapillary",
             labels: Labels::Mapillary,
             classes: config
@@ -114,17 +125,17 @@ impl SemanticDataset {
         })
     }
 
-    /// The class map with the dataset's own numbering undone.
-    fn class_map(&self, path: &Path) -> Result<ClassMap, DataError> {
+    /// The map of what is named so, with the dataset's own numbering undone.
+    fn class_map(&self, path: &Path, names: &[String]) -> Result<ClassMap, DataError> {
         let mut map = read_classes(path)?;
-        let known = self.classes.len();
+        let known = names.len();
         for pixel in &mut map.pixels {
             let class = match self.labels {
                 Labels::Ade20k if *pixel == 0 || *pixel == 255 => None,
                 Labels::Ade20k => Some(*pixel - 1),
                 _ if *pixel == 255 => None,
                 Labels::CocoStuff => {
-                    let name = self.classes.get(usize::from(*pixel));
+                    let name = names.get(usize::from(*pixel));
                     (!name.is_some_and(|n| n.contains('-'))).then_some(*pixel)
                 }
                 Labels::Mapillary => Some(*pixel),
@@ -164,9 +175,30 @@ impl Dataset for SemanticDataset {
         &self.classes
     }
 
+    fn attributes(&self) -> &[String] {
+        match &self.attributes {
+            Some((_, names)) => names,
+            None => &[],
+        }
+    }
+
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
         let (image, label) = &self.items[index];
-        let map = self.class_map(label)?;
+        let map = self.class_map(label, &self.classes)?;
+        let attributes = match &self.attributes {
+            Some((folder, names)) => {
+                let path = folder.join(label.file_name().unwrap_or_default());
+                let attributes = self.class_map(&path, names)?;
+                if (attributes.width, attributes.height) != (map.width, map.height) {
+                    return Err(broken(&path)(format!(
+                        "it is {}×{}, and the picture of classes {}×{}",
+                        attributes.width, attributes.height, map.width, map.height
+                    )));
+                }
+                Some(attributes)
+            }
+            None => None,
+        };
         let mut present = vec![false; self.classes.len()];
         for class in map.pixels.iter().filter(|c| **c != ClassMap::IGNORED) {
             present[usize::from(*class)] = true;
@@ -178,10 +210,10 @@ impl Dataset for SemanticDataset {
             .map(|i| {
                 let (class, name) = (present[i] as u16, &self.classes[present[i]]);
                 Conversation {
-                    turns: vec![Turn {
-                        question: fill(&SHORT_QUESTIONS, &name.to_lowercase(), rng),
-                        answer: fill(&ANSWERS, "", rng),
-                    }],
+                    turns: vec![Turn::new(
+                        fill(&SHORT_QUESTIONS, &name.to_lowercase(), rng),
+                        fill(&ANSWERS, "", rng),
+                    )],
                     masks: vec![TruthMask {
                         width: map.width,
                         height: map.height,
@@ -196,6 +228,7 @@ impl Dataset for SemanticDataset {
             image: image.clone(),
             conversations,
             classes: Some(map),
+            attributes,
         })
     }
 

@@ -182,6 +182,19 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.file(label, "no picture");
     assert!(tree.refused("ade20k").contains(label));
 
+    // Attributes are an extension, in the same form.
+    tree.grey(label, &[1, 2, 0, 255]);
+    assert_eq!(tree.sample("ade20k").unwrap().attributes, None);
+    tree.file("ade20k/attributes.json", r#"["red","blue"]"#);
+    let attributes = "ade20k/attributes/training/a.png";
+    assert!(tree.refused("ade20k").contains(attributes));
+    tree.grey(attributes, &[2, 1, 0, 0]);
+    let sample = tree.sample("ade20k").unwrap();
+    assert_eq!(sample.attributes.unwrap().pixels, [1, 0, none, none]);
+    assert_eq!(sample.classes.unwrap().pixels, [0, 1, none, none]);
+    tree.grey(attributes, &[3, 1, 0, 0]);
+    assert!(tree.refused("ade20k").contains("class 3, and ade20k has 2"));
+
     let config = r#"{"labels":[{"readable":"Bird"},{"readable":"Ego Vehicle"}]}"#;
     tree.file("mapillary/config_v2.0.json", config);
     let label = "mapillary/training/v2.0/labels/a.png";
@@ -338,6 +351,8 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
         );
         assert_eq!(said.masks.len(), usize::from(seg));
         assert_eq!(turn.question == "what holds tea?", !seg);
+        // An answer in words about what is there is no refusal.
+        assert!(!turn.absent);
         seen[match (seg, why) {
             (true, false) => 0,
             (true, true) => 1,
@@ -361,7 +376,10 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
 
 #[test]
 fn what_is_not_there_is_refused_in_words() {
-    let tree = reason(r#"{"text":["the hammer"],"is_sentence":false,"shapes":[]}"#);
+    let tree = reason(
+        r#"{"text":["the hammer"],"is_sentence":false,"shapes":[],"history":[
+            {"question":"a saw?","answer":"None.","absent":true},{"question":"why?","answer":"So."}]}"#,
+    );
     for seed in 0..20 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let said = tree
@@ -369,9 +387,33 @@ fn what_is_not_there_is_refused_in_words() {
             .unwrap()
             .sample(0, &mut rng)
             .unwrap();
-        assert_eq!(said.conversations[0].turns[0].answer, "Because.");
+        let turns = &said.conversations[0].turns;
+        assert_eq!(turns[2].answer, "Because.");
         assert!(said.conversations[0].masks.is_empty());
+        let absent: Vec<bool> = turns.iter().map(|turn| turn.absent).collect();
+        assert_eq!(absent, [true, false, true]);
     }
+}
+
+#[test]
+fn a_reason_is_asked_for_as_often_where_nothing_is_there() {
+    let asked_why = |json: &str| {
+        let data = reason(json);
+        let data = data.open("ReasonSeg|train").unwrap();
+        let mut rng = rng();
+        let asks = |_: &usize| {
+            let said = data.sample(0, &mut rng).unwrap().conversations.remove(0);
+            said.turns[0].question.contains("segmentation mask and")
+        };
+        (0..1000).filter(asks).count()
+    };
+    let shape = r#"{"label":"target","points":[[1,1],[3,1],[3,2],[1,2]]}"#;
+    let there = format!(r#"{{"text":["what holds tea?"],"is_sentence":true,"shapes":[{shape}]}}"#);
+    let absent = r#"{"text":["what holds tea?"],"is_sentence":true,"shapes":[]}"#;
+    let own = r#"{"text":["tea"],"is_sentence":false,"shapes":[],"question":"Any tea?"}"#;
+    assert!((400..500).contains(&asked_why(&there)));
+    assert!((400..500).contains(&asked_why(absent)));
+    assert_eq!(asked_why(own), 0);
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Dataset for VqaDataset {
             image: self.images.join(&self.items[picture[0]].image),
             conversations,
             classes: None,
+            attributes: None,
         })
     }
 
@@ -118,10 +119,7 @@ impl VqaDataset {
             if question.is_empty() {
                 return Err(wrong("has an empty question"));
             }
-            turns.push(Turn {
-                question,
-                answer: answer.value.trim().to_owned(),
-            });
+            turns.push(Turn::new(question, answer.value.trim()));
         }
         if turns.is_empty() {
             return Err(wrong("has no question"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use candle_core::Tensor;
 use image::GrayImage;
 
+use super::Attention;
 use crate::image::Roi;
 
 /// Progress of one request, in the order it happens.
@@ -115,6 +116,9 @@ pub struct Answer {
     /// Things the person should know: "the 2 oldest turns of this conversation were dropped …".
     pub notes: Vec<String>,
     pub timings: Timings,
+    /// Where the model looked before its first word, where [`AnswerOptions::attention`](super::AnswerOptions::attention)
+    /// asked for it and the model has a guided head.
+    pub attention: Option<Attention>,
     /// Intermediate tensors under the golden names, where [`AnswerOptions::trace`](super::AnswerOptions::trace) asked for them.
     pub trace: Option<BTreeMap<String, Tensor>>,
 }

@@ -10,6 +10,7 @@
 //!
 //! **Invariant:** no async runtime and no ROS here; callers bring their own.
 
+mod attention;
 mod config;
 mod event;
 mod frame_cache;
@@ -24,6 +25,7 @@ mod session;
 mod vision;
 mod work;
 
+pub use attention::Attention;
 pub use config::{DTypeSpec, DeviceSpec, EngineConfig, EngineError, SpecError};
 pub use event::{Answer, AnswerStatus, Event, ObjectMask, RequestError, Stage, Timings};
 pub use reasoner::LisaReasoner;

@@ -9,6 +9,7 @@ use super::FrameId;
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
+use crate::weights::GuidedHead;
 
 /// What stands at one position of the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,14 @@ pub(super) enum Cell {
         fit: ClipFit,
         row: u32,
     },
+}
+
+/// What the last position of a prompt gave.
+pub(super) struct Prefilled {
+    /// `(1, hidden)`.
+    pub hidden: Tensor,
+    /// `(1, prompt)`, before the softmax, where they were asked for.
+    pub scores: Option<Tensor>,
 }
 
 /// One sequence of cells and its keys and values.
@@ -52,24 +61,31 @@ impl PrefixCache {
         equal.min(prompt.len().saturating_sub(1))
     }
 
-    /// Makes the cache hold `prompt` and returns the last position's hidden state, `(1, hidden)`, and how many
-    /// positions were already there.
+    /// Makes the cache hold `prompt`. `look` asks for a head's scores at the last position.
     pub fn prefill(
         &mut self,
         llama: &Llama,
         prompt: &[Cell],
         image_tokens: &Tensor,
-        device: &Device,
+        look: Option<GuidedHead>,
         stop: Stop<'_>,
-    ) -> Result<(Tensor, usize), ModelError> {
+    ) -> Result<Prefilled, ModelError> {
         let shared = self.shared(prompt);
         self.cells.truncate(shared);
         self.cache.truncate(shared);
         let rest = &prompt[shared..];
-        let embeddings = embed(llama, rest, image_tokens, device)?.unsqueeze(0)?;
-        let hidden = llama.forward(&embeddings, Some(&mut self.cache), stop)?;
+        let last = rest.len() - 1;
+        let look = look
+            .map(|head| llama.look(head, &[last as u32]))
+            .transpose()?;
+        let embeddings = embed(llama, rest, image_tokens)?.unsqueeze(0)?;
+        let cache = Some(&mut self.cache);
+        let (hidden, scores) = llama.forward_looking(&embeddings, cache, look.as_ref(), stop)?;
         self.cells.extend_from_slice(rest);
-        Ok((hidden.narrow(1, rest.len() - 1, 1)?.squeeze(0)?, shared))
+        Ok(Prefilled {
+            hidden: hidden.narrow(1, last, 1)?.squeeze(0)?,
+            scores,
+        })
     }
 
     /// Appends one token; returns its hidden state, `(1, hidden)`.
@@ -89,7 +105,8 @@ impl PrefixCache {
 
 /// # Shapes
 /// → `(cells, hidden)`.
-fn embed(llama: &Llama, cells: &[Cell], image_tokens: &Tensor, device: &Device) -> Result<Tensor> {
+fn embed(llama: &Llama, cells: &[Cell], image_tokens: &Tensor) -> Result<Tensor> {
+    let device = image_tokens.device();
     let mut parts = Vec::new();
     let mut at = 0;
     while at < cells.len() {

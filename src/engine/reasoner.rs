@@ -12,10 +12,10 @@ use super::session::{Sessions, Turn};
 use super::vision::Vision;
 use super::work::{failed, label, Work};
 use super::{
-    Answer, AnswerOptions, AnswerStatus, EngineConfig, EngineError, Event, Frame, ObjectMask,
-    Request, RequestError, Stage,
+    Answer, AnswerOptions, AnswerStatus, Attention, EngineConfig, EngineError, Event, Frame,
+    ObjectMask, Request, RequestError, Stage,
 };
-use crate::image::{threshold_logit, Mask};
+use crate::image::{threshold_logit, ClipFit, ClipView, Mask};
 use crate::model::{sam, Lisa, ModelError};
 use crate::text::{
     Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX,
@@ -54,6 +54,7 @@ impl LisaReasoner {
             },
             dtype: dtype.as_str().into(),
             parameters: dir.parameters,
+            guided_head: dir.config.guided_head,
         };
         Ok(Self {
             vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
@@ -146,10 +147,21 @@ impl LisaReasoner {
         Err(RequestError::PromptTooLong { needed, context })
     }
 
+    fn fit(&self, request: &Request) -> ClipFit {
+        let own = self.config.clip_preprocess.fit;
+        request.options.clip_fit.unwrap_or(own)
+    }
+
+    /// Where the vision tower looks on the request's frame.
+    fn view(&self, request: &Request) -> ClipView {
+        let clip = self.config.clip_preprocess.preprocessor();
+        let size = (request.frame.width(), request.frame.height());
+        ClipView::new(&clip, size, self.fit(request))
+    }
+
     fn cells(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<Cell> {
         let frame = request.frame.id();
-        let own = self.config.clip_preprocess.fit;
-        let fit = request.options.clip_fit.unwrap_or(own);
+        let fit = self.fit(request);
         let image = |row| Cell::Image { frame, fit, row };
         prompt
             .iter()
@@ -172,10 +184,18 @@ impl LisaReasoner {
         let cancel = reply.cancel.clone();
         let stop = || cancel.is_cancelled();
         reply.send(Event::Stage(Stage::Prefill));
-        let (mut hidden, _) = work.time(Stage::Prefill, || {
+        let look = self.config.guided_head.filter(|_| options.attention);
+        let prefilled = work.time(Stage::Prefill, || {
             let prefix = &mut self.prefix;
-            prefix.prefill(&self.lisa.llama, prompt, image_tokens, &self.device, &stop)
+            prefix.prefill(&self.lisa.llama, prompt, image_tokens, look, &stop)
         })?;
+        let mut hidden = prefilled.hidden;
+        let mut generated = Generated::default();
+        if let Some(scores) = &prefilled.scores {
+            let view = self.view(work.request);
+            generated.attention =
+                Attention::read(scores, prompt, &self.config.clip, view).map_err(failed)?;
+        }
 
         let room = self
             .config
@@ -188,7 +208,6 @@ impl LisaReasoner {
         // Shared with the stream: `self` is busy with the model meanwhile.
         let tokenizer = Arc::clone(&self.tokenizer);
         let mut stream = TokenStream::new(&tokenizer);
-        let mut generated = Generated::default();
         reply.send(Event::Stage(Stage::Generate));
         loop {
             if cancel.is_cancelled() {
@@ -403,6 +422,7 @@ impl Reasoner for LisaReasoner {
             truncated: generated.truncated,
             notes,
             timings,
+            attention: generated.attention,
             trace: work.trace,
         })
     }
@@ -429,4 +449,5 @@ struct Generated {
     seg_count: usize,
     objects: Vec<ObjectMask>,
     truncated: bool,
+    attention: Option<Attention>,
 }

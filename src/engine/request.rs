@@ -89,6 +89,9 @@ pub struct AnswerOptions {
     /// How a frame that is not square is fitted to the vision tower's square input; `None` (the default) as the model
     /// was trained.
     pub clip_fit: Option<ClipFit>,
+    /// Say in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, where it has a
+    /// guided head. Costs next to nothing; default false.
+    pub attention: bool,
     /// Keep the intermediate tensors in [`Answer::trace`](super::Answer::trace), for comparison with a reference.
     pub trace: bool,
 }
@@ -102,6 +105,7 @@ impl Default for AnswerOptions {
             mask_threshold: 0.5,
             min_mask_area: 1,
             clip_fit: None,
+            attention: false,
             trace: false,
         }
     }

@@ -15,6 +15,7 @@ use super::{
     Stage,
 };
 use crate::text::Instruction;
+use crate::weights::GuidedHead;
 
 /// What the engine's thread drives. [`LisaReasoner`] is the one that ships.
 pub trait Reasoner {
@@ -70,6 +71,8 @@ pub struct ModelInfo {
     /// "f32", "f16" or "bf16".
     pub dtype: String,
     pub parameters: u64,
+    /// The head that says where the model looks; `None` where training guided none.
+    pub guided_head: Option<GuidedHead>,
 }
 
 /// What the engine is and has, for diagnostics.

@@ -39,6 +39,7 @@ impl Reasoner for Puppet {
             truncated: false,
             notes: vec![],
             timings: Timings::default(),
+            attention: None,
             trace: None,
         })
     }
@@ -68,6 +69,7 @@ fn engine(max_pending: usize) -> Engine {
             device: "cpu".into(),
             dtype: "f32".into(),
             parameters: 0,
+            guided_head: None,
         };
         Ok((puppet, info))
     })

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::gallery::{Selection, Shown};
 use super::html::escape;
-use super::picture::{PREDICTED, TRUE};
+use super::picture::{Picture, PREDICTED, TRUE};
 use super::report::{duration, Report};
+use crate::image::HEAT_RAMP;
 
 /// Choosing a kind hides the other kinds' cases, by style alone.
 pub(super) fn filter_rules(report: &Report) -> String {
@@ -53,11 +54,20 @@ pub(super) fn cases(report: &Report, selection: &Selection) -> String {
         let _ = writeln!(out, "{picks}\n<div class=\"chips\">{chips}</div>");
     }
     let css = |[r, g, b]: [u8; 3]| format!("rgb({r},{g},{b})");
+    let mut shown = groups.iter().flat_map(|(_, cases)| cases.iter());
+    let looks = shown.any(|case| case.pictures.attention.is_some());
+    let attention = match looks {
+        true => format!(
+            "<span><i style=\"width:42px;background:linear-gradient(90deg,{})\"></i>where the model looked before it answered</span>",
+            HEAT_RAMP.map(css).join(",")
+        ),
+        false => String::new(),
+    };
     let _ = writeln!(
         out,
         "<div class=\"cases\">\n<p class=\"legend\"><span><i style=\"background:{}\"></i>predicted</span>\
          <span><i style=\"border:3px solid {};outline:1px solid #000\"></i>true</span>\
-         <span><i style=\"background:repeating-linear-gradient(135deg,#000 0 2px,#999 2px 5px)\"></i>ignored</span></p>",
+         <span><i style=\"background:repeating-linear-gradient(135deg,#000 0 2px,#999 2px 5px)\"></i>ignored</span>{attention}</p>",
         css(PREDICTED),
         css(TRUE)
     );
@@ -65,7 +75,11 @@ pub(super) fn cases(report: &Report, selection: &Selection) -> String {
         if cases.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "<h3>{name}</h3>\n<div class=\"grid\">");
+        let _ = writeln!(
+            out,
+            "<h3>{name}</h3>\n<div class=\"grid{}\">",
+            if looks { " looks" } else { "" }
+        );
         for case in cases {
             let kind = report.kinds.keys().position(|kind| *kind == case.kind);
             out.push_str(&card(case, kind.map_or(0, |i| i + 1)));
@@ -88,14 +102,15 @@ fn card(case: &Shown, kind: usize) -> String {
         (true, Some(0)) => "refused, rightly".to_owned(),
         (true, _) => "should have refused".to_owned(),
     };
-    let picture = &case.picture;
     let instruction = escape(&case.instruction);
+    let attention = case.pictures.attention.as_ref();
+    let attention = attention.map_or(String::new(), |picture| {
+        image(picture, "where the model looked")
+    });
     let mut out = format!(
-        "<article class=\"card k{kind}\"><img src=\"data:image/jpeg;base64,{}\" width=\"{}\" height=\"{}\" loading=\"lazy\" alt=\"{instruction}\">\n\
+        "<article class=\"card k{kind}\"><div class=\"views\">{}{attention}</div>\n\
          <div class=\"text\"><div class=\"row\"><span class=\"kind\">{} · {}</span><span class=\"iou {level}\">{score}</span></div>\n",
-        base64::encode(&picture.jpeg),
-        picture.width,
-        picture.height,
+        image(&case.pictures.masks, &instruction),
         escape(&case.kind),
         escape(&case.name),
     );
@@ -136,7 +151,21 @@ fn card(case: &Shown, kind: usize) -> String {
         Some(false) => out.push_str(" · names another object"),
         None => {}
     }
+    if let Some(attended) = case.attended {
+        let on = if case.absent { "&lt;s&gt;" } else { "it" };
+        let _ = write!(out, " · {attended:.2} of the attention on {on}");
+    }
     out + "</p></div></article>\n"
+}
+
+/// `alt` is escaped.
+fn image(picture: &Picture, alt: &str) -> String {
+    format!(
+        "<img src=\"data:image/jpeg;base64,{}\" width=\"{}\" height=\"{}\" loading=\"lazy\" alt=\"{alt}\">",
+        base64::encode(&picture.jpeg),
+        picture.width,
+        picture.height
+    )
 }
 
 /// Escaped, with each `[SEG]` made visible.

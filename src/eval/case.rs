@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ::image::GrayImage;
 
-use super::{EvalError, Overlap};
+use super::{Closer, EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
+use crate::engine::Attention;
 
 /// One question about one image, and its answer.
 ///
@@ -34,6 +35,10 @@ pub struct Case<'a> {
     /// Of an explanation: does it name the right object? `None` where no name was asked for. Means nothing of an answer
     /// that was given.
     pub names_right: Option<bool>,
+    pub closer: Closer<'a>,
+    /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
+    /// asked.
+    pub attention: Option<&'a Attention>,
     pub latency: Latency<'a>,
 }
 

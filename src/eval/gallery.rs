@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::image::RgbImage;
 
-use super::picture::{draw, Picture};
+use super::picture::{draw, Pictures};
 use super::{Case, EvalError, Verdict};
 use crate::data::Turn;
 
@@ -16,7 +16,7 @@ const SLACK: usize = 16;
 /// Keeps the cases to show, as small pictures, while all cases go by.
 ///
 /// Memory is bounded by the number of kinds, not of cases: three times the cases shown and a few more, each a JPEG
-/// file of some ten kilobytes. Best and worst are exact. The median ones are exact for as many cases as are kept,
+/// file of some ten kilobytes, or two where it is known where the model looked. Best and worst are exact. The median ones are exact for as many cases as are kept,
 /// and for cases in no particular order lie at the median or beside it; sorted input shifts them.
 #[derive(Clone, Debug)]
 pub struct Gallery {
@@ -38,7 +38,9 @@ pub(super) struct Shown {
     pub verdict: Verdict,
     pub names_right: Option<bool>,
     pub latency_ms: f64,
-    pub picture: Picture,
+    /// See [`Case::attended`].
+    pub attended: Option<f64>,
+    pub pictures: Pictures,
 }
 
 /// Cases of all kinds in the order they are shown.
@@ -85,12 +87,12 @@ impl Gallery {
         self.offer_with(case, verdict, || draw(case, image))
     }
 
-    /// [`offer`](Self::offer) with the picture made by `draw`, which is called only where it is kept.
+    /// [`offer`](Self::offer) with the pictures made by `draw`, which is called only where they are kept.
     pub(super) fn offer_with(
         &mut self,
         case: &Case<'_>,
         verdict: &Verdict,
-        draw: impl FnOnce() -> Result<Picture, EvalError>,
+        draw: impl FnOnce() -> Result<Pictures, EvalError>,
     ) -> Result<(), EvalError> {
         if self.shown == 0 {
             return Ok(());
@@ -113,7 +115,8 @@ impl Gallery {
             verdict: *verdict,
             names_right: case.names_right,
             latency_ms: case.latency.total.as_secs_f64() * 1e3,
-            picture: draw()?,
+            attended: case.attended(),
+            pictures: draw()?,
         });
         shelf.keep(shown, most);
         Ok(())
@@ -229,6 +232,7 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::picture::Picture;
     use super::super::testing::case;
     use super::super::Overlap;
     use super::*;
@@ -251,12 +255,13 @@ mod tests {
         gallery
     }
 
-    fn blank() -> Result<Picture, EvalError> {
+    fn blank() -> Result<Pictures, EvalError> {
         Ok(Picture {
             jpeg: Vec::new(),
             width: 1,
             height: 1,
-        })
+        }
+        .into())
     }
 
     fn places(shown: &[Arc<Shown>]) -> Vec<usize> {

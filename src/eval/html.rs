@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
+use super::looking::{self, LOOKING_DEFINITIONS};
 use super::report::{duration, share, Report, Scores, Table, LEGEND};
 use super::{EvalError, HISTOGRAM_BINS};
 
@@ -25,7 +26,7 @@ pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(),
 /// The page: scores, a table of the kinds, histograms of IoU, and the gallery's cases.
 ///
 /// Everything a model or a file said is escaped, and the page allows no script and loads nothing. A case takes
-/// 160 kB of it at most, mostly half of that.
+/// 160 kB of it at most, mostly half of that, and a third more where it is known where the model looked.
 pub fn render_html(report: &Report, gallery: &Gallery) -> String {
     let selection = gallery.selection();
     let run = &report.run;
@@ -85,13 +86,34 @@ fn tiles(all: &Scores) -> String {
 }
 
 fn table(report: &Report) -> String {
-    let table = Table::of(report);
+    let mut out = format!(
+        "<h2>Scores</h2>\n{}<p class=\"note\">{LEGEND}.</p>\n",
+        rows(&Table::of(report))
+    );
+    for note in Table::of(report).notes() {
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
+    }
+    if let Some(note) = report.without_absent() {
+        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
+    }
+    let table = Table::looking(report);
+    if !table.rows.is_empty() {
+        out.push_str(&rows(&table));
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", looking::LEGEND);
+    }
+    if let Some(near) = report.overall.quality.looking.near_misses() {
+        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&near));
+    }
+    out + &stages(&report.overall)
+}
+
+fn rows(table: &Table) -> String {
     let heads = table.heads.iter();
     let heads: String = heads
         .map(|h| format!("<th scope=\"col\">{h}</th>"))
         .collect();
     let mut out = format!(
-        "<h2>Scores</h2>\n<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
+        "<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
     );
     for (i, (kind, cells)) in table.rows.iter().enumerate() {
         let class = if i == 0 { " class=\"all\"" } else { "" };
@@ -105,17 +127,7 @@ fn table(report: &Report) -> String {
         let kind = escape(kind);
         let _ = writeln!(out, "<tr{class}><th scope=\"row\">{kind}</th>{cells}</tr>");
     }
-    let _ = writeln!(
-        out,
-        "</tbody></table></div>\n<p class=\"note\">{LEGEND}.</p>"
-    );
-    for note in table.notes() {
-        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
-    }
-    if let Some(note) = report.without_absent() {
-        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
-    }
-    out + &stages(&report.overall)
+    out + "</tbody></table></div>\n"
 }
 
 fn stages(all: &Scores) -> String {
@@ -159,7 +171,7 @@ fn settings(report: &Report) -> String {
         out.push_str("<details open><summary>Settings</summary>");
         out.push_str(&list(settings.collect()));
     }
-    let defined = super::DEFINITIONS.iter();
+    let defined = super::DEFINITIONS.iter().chain(&LOOKING_DEFINITIONS);
     let defined = defined.map(|(name, is)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(is)));
     out.push_str("<details><summary>What the numbers are</summary>");
     out.push_str(&list(defined.collect()));
@@ -235,7 +247,7 @@ pub(super) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::picture::{Picture, MOST_BYTES};
-    use super::super::testing::{case, mask, run, truth};
+    use super::super::testing::{attention, case, mask, run, truth};
     use super::super::Tally;
     use super::*;
     use crate::data::Turn;
@@ -244,10 +256,7 @@ mod tests {
     fn page(count: usize, bytes: usize, text: &str) -> String {
         let truth = truth(2, 1, &[1, 0]);
         let predicted = mask(2, 1, &[255, 255]);
-        let history = [Turn {
-            question: text.to_owned(),
-            answer: text.to_owned(),
-        }];
+        let history = [Turn::new(text, text)];
         let (mut tally, mut gallery) = (Tally::default(), Gallery::new(30));
         for i in 0..count {
             let name = format!("{text} {i}");
@@ -263,7 +272,8 @@ mod tests {
                     jpeg: vec![i as u8; bytes],
                     width: 2,
                     height: 1,
-                })
+                }
+                .into())
             };
             gallery.offer_with(&case, &verdict, picture).unwrap();
         }
@@ -335,7 +345,8 @@ mod tests {
                 jpeg: vec![1],
                 width: 2,
                 height: 1,
-            })
+            }
+            .into())
         };
         gallery.offer_with(&given, &verdict, picture).unwrap();
         tally.pass_over("absent");
@@ -359,6 +370,38 @@ mod tests {
         assert!(page.contains("<span>gIoU</span>") && page.contains("answer given"));
         assert!(!page.contains("names another object") && !page.contains("rightly"));
         assert!(page.contains("<figcaption>short") && !page.contains("<figcaption>absent"));
+    }
+
+    #[test]
+    fn where_the_model_looked_is_beside_the_mask() {
+        let image = ::image::RgbImage::new(8, 8);
+        let there = truth(8, 8, &[1; 64]);
+        let looked = attention((8, 8), [0.25, 0.25, 0.125, 0.125], 0.125);
+        let pages = [None, Some(&looked)].map(|looked| {
+            let (mut tally, mut gallery) = (Tally::default(), Gallery::new(3));
+            for truth in [Some(&there), None] {
+                let mut mug = case(if truth.is_some() { "a" } else { "b" }, "explicit");
+                (mug.truth, mug.attention) = (truth, looked);
+                let verdict = tally.add(&mug).unwrap();
+                gallery.offer(&mug, &verdict, &image).unwrap();
+            }
+            render_html(&tally.report(run()), &gallery)
+        });
+        let [without, with] = &pages;
+        assert_eq!(without.matches("<article").count(), 2);
+        assert_eq!(without.matches("<img").count(), 2);
+        assert_eq!(with.matches("<img").count(), 4);
+        assert_eq!(with.matches("alt=\"where the model looked\"").count(), 2);
+        assert!(with.contains("0.75 of the attention on it"));
+        assert!(with.contains("0.12 of the attention on &lt;s&gt;"));
+        let said = [
+            "<th scope=\"col\">attended</th>",
+            "where the model looked before it answered</span>",
+            "of the attention on",
+        ];
+        for said in said {
+            assert!(with.contains(said) && !without.contains(said), "{said}");
+        }
     }
 
     #[test]

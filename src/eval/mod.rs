@@ -2,23 +2,27 @@
 //!
 //! A runner asks the model and hands every question in as a [`Case`]; [`Tally`] scores it, [`Gallery`] keeps the
 //! best, the median and the worst ones as pictures. What comes out is a [`Report`] (JSON, and a table for the
-//! terminal) and one HTML page. Only `run` names the model.
+//! terminal) and one HTML page. Only `run` asks the model.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `metrics` | intersection and union of a mask with the truth |
 //! | `case` | one question, what was answered, what is true |
 //! | `tally`, `report` | cases to scores; their definitions |
+//! | `attended` | the guided head's attention on what was asked for |
+//! | `looking` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
-//! | `gallery`, `picture` | which cases are shown, and their overlays |
+//! | `gallery`, `picture` | which cases are shown, and their overlays and attention |
 //! | `html`, with `cards` and `report.css` | the page |
 
+mod attended;
 mod cards;
 mod case;
 mod delivery;
 mod error;
 mod gallery;
 mod html;
+mod looking;
 mod metrics;
 mod picture;
 mod report;
@@ -32,6 +36,9 @@ pub use delivery::Delivery;
 pub use error::EvalError;
 pub use gallery::Gallery;
 pub use html::{render_html, write_html};
+pub use looking::{
+    BySize, Closer, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL,
+};
 pub use metrics::Overlap;
 pub use report::{
     LatencyMs, Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS,

@@ -1,4 +1,4 @@
-//! A case as a small picture: the prediction tinted, the truth outlined.
+//! A case as small pictures: the prediction tinted; where the model looked; the truth outlined in both.
 
 use ::image::codecs::jpeg::JpegEncoder;
 use ::image::imageops::{resize, FilterType};
@@ -6,6 +6,7 @@ use ::image::{Rgb, RgbImage};
 
 use super::{Case, EvalError};
 use crate::data::TruthMask;
+use crate::engine::Attention;
 
 /// Longer side of a picture in pixels: larger images are reduced to it.
 const LONGEST: u32 = 640;
@@ -15,6 +16,10 @@ const SHORTEST: u32 = 320;
 const QUALITIES: [u8; 4] = [80, 60, 40, 20];
 /// Thirty pictures of this size in base64 are five megabytes.
 pub(super) const MOST_BYTES: usize = 120_000;
+/// Attention has the tower's few tokens to show, and needs fewer pixels and bytes than a mask's edge.
+const MOST_BYTES_OF_ATTENTION: usize = MOST_BYTES / 3;
+/// How much of the picture the heat covers.
+const HEAT: f32 = 0.6;
 
 /// Rare in photographs, and told apart by brightness too.
 pub(super) const PREDICTED: [u8; 3] = [225, 20, 150];
@@ -28,12 +33,29 @@ pub(super) struct Picture {
     pub height: u32,
 }
 
-/// Draws prediction and truth over the image, reduced.
+/// What is shown of a case.
+#[derive(Clone, Debug)]
+pub(super) struct Pictures {
+    pub masks: Picture,
+    /// Where the model looked, where that is known.
+    pub attention: Option<Picture>,
+}
+
+impl From<Picture> for Pictures {
+    fn from(masks: Picture) -> Self {
+        Self {
+            masks,
+            attention: None,
+        }
+    }
+}
+
+/// Draws prediction and truth over the image, and beside it attention and truth; reduced.
 ///
 /// # Errors
 /// [`EvalError::ImageSize`] where a mask has another size than the image, [`EvalError::Picture`] where an image
 /// without pixels cannot be encoded.
-pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Picture, EvalError> {
+pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Pictures, EvalError> {
     let size = image.dimensions();
     let masks = [
         case.truth.map(|truth| (truth.width, truth.height)),
@@ -46,17 +68,27 @@ pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Picture, EvalErr
             mask,
         });
     }
-    let picture = paint(case, image);
+    let attention = case.attention.map(|attention| {
+        let picture = paint_attention(case, attention, image);
+        encode(case, &picture, MOST_BYTES_OF_ATTENTION)
+    });
+    Ok(Pictures {
+        masks: encode(case, &paint(case, image), MOST_BYTES)?,
+        attention: attention.transpose()?,
+    })
+}
+
+fn encode(case: &Case<'_>, picture: &RgbImage, most: usize) -> Result<Picture, EvalError> {
     let mut jpeg = Vec::new();
     for quality in QUALITIES {
         jpeg.clear();
         JpegEncoder::new_with_quality(&mut jpeg, quality)
-            .encode_image(&picture)
+            .encode_image(picture)
             .map_err(|source| EvalError::Picture {
                 case: case.name.to_owned(),
                 source,
             })?;
-        if jpeg.len() <= MOST_BYTES {
+        if jpeg.len() <= most {
             break;
         }
     }
@@ -69,8 +101,7 @@ pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Picture, EvalErr
 
 /// Masks have the image's size.
 fn paint(case: &Case<'_>, image: &RgbImage) -> RgbImage {
-    let mut out = fit(image);
-    let (width, height) = out.dimensions();
+    let mut out = fit(image, LONGEST);
     if let Some(mask) = case.predicted {
         let predicted = Grid::new(image, &out, mask.as_raw(), |v| v > 0);
         for (x, y, pixel) in out.enumerate_pixels_mut() {
@@ -80,11 +111,25 @@ fn paint(case: &Case<'_>, image: &RgbImage) -> RgbImage {
             }
         }
     }
+    outline(case, image, &mut out);
+    out
+}
+
+/// The truth has the image's size.
+fn paint_attention(case: &Case<'_>, attention: &Attention, image: &RgbImage) -> RgbImage {
+    let mut out = fit(&attention.draw(image, HEAT), SHORTEST);
+    outline(case, image, &mut out);
+    out
+}
+
+/// Outlines the truth on `out`, which is the image reduced or enlarged.
+fn outline(case: &Case<'_>, image: &RgbImage, out: &mut RgbImage) {
     let Some(truth) = case.truth else {
-        return out;
+        return;
     };
-    let ignored = Grid::new(image, &out, &truth.pixels, |v| v == TruthMask::IGNORED);
-    let inside = Grid::new(image, &out, &truth.pixels, |v| v == 1);
+    let (width, height) = out.dimensions();
+    let ignored = Grid::new(image, out, &truth.pixels, |v| v == TruthMask::IGNORED);
+    let inside = Grid::new(image, out, &truth.pixels, |v| v == 1);
     for y in 0..height {
         for x in 0..width {
             let pixel = out.get_pixel_mut(x, y);
@@ -99,12 +144,12 @@ fn paint(case: &Case<'_>, image: &RgbImage) -> RgbImage {
             }
         }
     }
-    out
 }
 
-fn fit(image: &RgbImage) -> RgbImage {
+/// With its longer side from [`SHORTEST`] to `longest`.
+fn fit(image: &RgbImage, longest: u32) -> RgbImage {
     let longer = image.width().max(image.height());
-    let side = longer.clamp(SHORTEST, LONGEST);
+    let side = longer.clamp(SHORTEST, longest);
     if longer == side || longer == 0 {
         return image.clone();
     }
@@ -166,7 +211,7 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::case;
+    use super::super::testing::{attention, case};
     use super::*;
     use ::image::{GrayImage, Luma};
 
@@ -201,6 +246,27 @@ mod tests {
     }
 
     #[test]
+    fn where_the_model_looked_is_bright_and_the_truth_outlined() {
+        let image = RgbImage::from_pixel(400, 400, Rgb([100; 3]));
+        let (_, truth) = square(400, 250, 350);
+        let looked = attention((400, 400), [0.0, 0.0, 0.9, 0.0], 0.1);
+        let mut case = case("a", "short");
+        (case.truth, case.attention) = (Some(&truth), Some(&looked));
+        let out = paint_attention(&case, &looked, &image);
+        assert_eq!(out.dimensions(), (320, 320));
+        let light = |x, y| {
+            out.get_pixel(x, y)
+                .0
+                .iter()
+                .map(|v| u32::from(*v))
+                .sum::<u32>()
+        };
+        // Lower left is hot, upper right is cold.
+        assert!(light(60, 260) > 300 + 100 && light(260, 60) < 300 - 100);
+        assert_eq!(*out.get_pixel(201, 240), Rgb(TRUE));
+    }
+
+    #[test]
     fn a_single_pixel_of_a_large_image_stays_visible() {
         let image = RgbImage::new(900, 900);
         let (_, truth) = square(900, 451, 452);
@@ -222,7 +288,12 @@ mod tests {
             };
             let mut case = case("a", "short");
             case.truth = Some(&truth);
-            let picture = draw(&case, &image).unwrap();
+            let looked = attention((width, height), [0.1, 0.2, 0.3, 0.4], 0.0);
+            case.attention = Some(&looked);
+            let pictures = draw(&case, &image).unwrap();
+            let heat = pictures.attention.unwrap();
+            assert_eq!(heat.width.max(heat.height), SHORTEST);
+            let picture = pictures.masks;
             let longer = picture.width.max(picture.height);
             assert!((SHORTEST..=LONGEST).contains(&longer), "{width}x{height}");
         }
@@ -240,8 +311,16 @@ mod tests {
         let image = RgbImage::from_fn(LONGEST, LONGEST * 3 / 4, |_, _| {
             Rgb([noise(), noise(), noise()])
         });
-        let picture = draw(&case("a", "short"), &image).unwrap();
-        assert!(picture.jpeg.len() <= MOST_BYTES, "{}", picture.jpeg.len());
+        let looked = attention((LONGEST, LONGEST * 3 / 4), [0.0; 4], 0.0);
+        let mut case = case("a", "short");
+        assert!(draw(&case, &image).unwrap().attention.is_none());
+        case.attention = Some(&looked);
+        let pictures = draw(&case, &image).unwrap();
+        let bytes = [&pictures.masks, &pictures.attention.unwrap()].map(|p| p.jpeg.len());
+        assert!(
+            bytes[0] <= MOST_BYTES && bytes[1] <= MOST_BYTES_OF_ATTENTION,
+            "{bytes:?}"
+        );
     }
 
     #[test]

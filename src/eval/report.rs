@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::looking::{self, Looking};
 use super::{Delivery, EvalError};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
@@ -108,6 +109,8 @@ pub struct Quality {
     /// Of these, about an absent one.
     pub absent: usize,
     pub iou_histogram: [usize; HISTOGRAM_BINS],
+    #[serde(flatten)]
+    pub looking: Looking,
 }
 
 /// Milliseconds; percentiles by nearest rank.
@@ -249,15 +252,34 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub fn of(report: &'a Report) -> Self {
+        Self::with(report, COLUMNS.map(|(head, _)| head), cells)
+    }
+
+    /// Whether the model looks: rows without a number are left out too.
+    pub fn looking(report: &'a Report) -> Self {
+        let mut table = Self::with(report, looking::HEADS, |s| {
+            s.quality.looking.cells().map(Ok)
+        });
+        table
+            .rows
+            .retain(|(_, cells)| cells.iter().any(|c| c.as_deref() != Ok("-")));
+        table
+    }
+
+    fn with<const N: usize>(
+        report: &'a Report,
+        heads: [&'static str; N],
+        cells: fn(&Scores) -> [Cell; N],
+    ) -> Self {
         let all: Vec<_> = report.rows().map(|(kind, s)| (kind, cells(s))).collect();
         let nothing = |cell: &Cell| cell.as_deref() == Ok("-");
         let filled = |column: &usize| all.iter().any(|(_, cells)| !nothing(&cells[*column]));
-        let columns: Vec<usize> = (0..COLUMNS.len()).filter(filled).collect();
-        let row = |(kind, cells): &(&'a str, [Cell; COLUMNS.len()])| {
+        let columns: Vec<usize> = (0..N).filter(filled).collect();
+        let row = |(kind, cells): &(&'a str, [Cell; N])| {
             (*kind, columns.iter().map(|c| cells[*c].clone()).collect())
         };
         Self {
-            heads: columns.iter().map(|c| COLUMNS[*c].0).collect(),
+            heads: columns.iter().map(|c| heads[*c]).collect(),
             rows: all.iter().map(row).collect(),
         }
     }
@@ -295,6 +317,27 @@ impl<'a> Table<'a> {
             format!("not measured: {}: {reason}", all.join(", "))
         };
         reasons.into_iter().map(line).collect()
+    }
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.rows.iter().map(|(kind, _)| kind.chars().count());
+        let first = names.max().unwrap_or(0);
+        write!(f, "{:first$}", "")?;
+        for head in &self.heads {
+            write!(f, "  {head:>8}")?;
+        }
+        writeln!(f)?;
+        for (kind, cells) in &self.rows {
+            write!(f, "{kind:first$}")?;
+            for cell in cells {
+                let cell = cell.as_deref().unwrap_or_default();
+                write!(f, "  {cell:>8}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
     }
 }
 
@@ -342,27 +385,20 @@ impl fmt::Display for Report {
             None => writeln!(f)?,
         }
         let table = Table::of(self);
-        let names = table.rows.iter().map(|(kind, _)| kind.chars().count());
-        let first = names.max().unwrap_or(0);
-        write!(f, "{:first$}", "")?;
-        for head in &table.heads {
-            write!(f, "  {head:>7}")?;
-        }
-        writeln!(f)?;
-        for (kind, cells) in &table.rows {
-            write!(f, "{kind:first$}")?;
-            for cell in cells {
-                let cell = cell.as_deref().unwrap_or_default();
-                write!(f, "  {cell:>7}")?;
-            }
-            writeln!(f)?;
-        }
+        write!(f, "{table}")?;
         writeln!(f, "{LEGEND}")?;
         for note in table.notes() {
             writeln!(f, "{note}")?;
         }
         if let Some(note) = self.without_absent() {
             writeln!(f, "{note}")?;
+        }
+        let table = Table::looking(self);
+        if !table.rows.is_empty() {
+            writeln!(f, "{table}{}", looking::LEGEND)?;
+        }
+        if let Some(near) = self.overall.quality.looking.near_misses() {
+            writeln!(f, "{near}")?;
         }
         match &self.delivery {
             Some(delivery) => writeln!(f, "{delivery}"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::looking::LookingTally;
 use super::{
     Case, EvalError, LatencyMs, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS,
-    HISTOGRAM_BINS,
+    HISTOGRAM_BINS, LOOKING_DEFINITIONS,
 };
 
 /// Why a score of a given answer is not known.
@@ -32,6 +33,7 @@ struct Bucket {
     seg_written: usize,
     explanations: usize,
     explanations_right: usize,
+    looking: LookingTally,
     /// Answers about objects that are there, given to the model, and explanations among them.
     given: usize,
     explanations_given: usize,
@@ -50,12 +52,16 @@ impl Tally {
     /// Scores one more case, and says how. A case that is refused leaves the tally as it was.
     ///
     /// # Errors
-    /// Those of [`Case::verdict`].
+    /// Those of [`Case::verdict`] and [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>) -> Result<Verdict, EvalError> {
         let verdict = case.verdict()?;
+        let singled_out = case.singled_out()?;
         self.overall.add(case, case.truth.is_some(), &verdict);
         let kind = self.kinds.entry(case.kind.to_owned()).or_default();
         kind.add(case, true, &verdict);
+        for bucket in [&mut self.overall, kind] {
+            bucket.looking.add(case, &verdict, singled_out);
+        }
         Ok(verdict)
     }
 
@@ -83,7 +89,7 @@ impl Tally {
             kinds: kinds.collect(),
             run,
             delivery: None,
-            definitions: DEFINITIONS.into(),
+            definitions: DEFINITIONS.into_iter().chain(LOOKING_DEFINITIONS).collect(),
         }
     }
 }
@@ -166,6 +172,7 @@ impl Bucket {
                 targets: self.targets,
                 absent: self.absent,
                 iou_histogram,
+                looking: self.looking.scores(),
             },
             timing: Timing {
                 latency_ms: latency(&self.totals),

@@ -6,6 +6,8 @@ use ::image::GrayImage;
 
 use super::{Case, Latency, Protocol, Run};
 use crate::data::TruthMask;
+use crate::engine::Attention;
+use crate::image::ClipView;
 use crate::testing::golden_dir;
 
 /// The reference's own evaluation of the golden ReasonSeg split.
@@ -62,9 +64,26 @@ pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
         emitted: Some(0),
         expected: 0,
         names_right: None,
+        closer: Default::default(),
+        attention: None,
         latency: Latency {
             total: Duration::from_millis(100),
             stages: &[],
+        },
+    }
+}
+
+/// Of 2 × 2 tokens over the whole of a picture.
+pub(super) fn attention((width, height): (u32, u32), weights: [f32; 4], sink: f32) -> Attention {
+    Attention {
+        grid: 2,
+        weights: weights.to_vec(),
+        sink,
+        view: ClipView {
+            left: 0.0,
+            top: 0.0,
+            width: f64::from(width),
+            height: f64::from(height),
         },
     }
 }

@@ -131,6 +131,35 @@ impl ClipPreprocessor {
         out
     }
 
+    /// Where the square input begins on a picture, and how far it reaches: horizontally, then vertically, in pixels
+    /// of the picture. [`ClipView`](super::ClipView) is made of it.
+    pub(super) fn seen(
+        &self,
+        width: usize,
+        height: usize,
+        fit: ClipFit,
+    ) -> ((f64, f64), (f64, f64)) {
+        let (width, height) = (width.max(1), height.max(1));
+        match fit {
+            ClipFit::Crop => {
+                let resized = self.resized(width, height);
+                let axis = |length: usize, resized: usize| {
+                    let cut = Cut::centre(resized, self.crop);
+                    let scale = length as f64 / resized.max(1) as f64;
+                    let start = cut.skip as f64 - cut.pad as f64;
+                    (start * scale, self.crop as f64 * scale)
+                };
+                (axis(width, resized.0), axis(height, resized.1))
+            }
+            ClipFit::Pad => {
+                let side = width.max(height);
+                let axis = |length: usize| (-(((side - length) / 2) as f64), side as f64);
+                (axis(width), axis(height))
+            }
+            ClipFit::Squash => ((0.0, width as f64), (0.0, height as f64)),
+        }
+    }
+
     /// Width and height with the short side at `size`; the long side is rounded down.
     fn resized(&self, width: usize, height: usize) -> (usize, usize) {
         // The product is exact and the quotient rounded once, as in the reference.

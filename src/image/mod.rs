@@ -14,6 +14,7 @@
 //! | `clip`, `sam`, with `normalise` | what the two encoders read |
 //! | `mask`, with `roi` | logits to masks; box, area, union, overlap |
 //! | `overlay`, with `paint`, `lettering` | the explained picture |
+//! | `view`, `heat` | where the vision tower's patches lie on the picture; where a model looked |
 
 mod bayer;
 mod clip;
@@ -24,6 +25,7 @@ mod encoding;
 mod error;
 #[cfg(test)]
 mod golden;
+mod heat;
 mod lettering;
 mod mask;
 mod normalise;
@@ -34,6 +36,7 @@ mod pixels;
 mod resample;
 mod roi;
 mod sam;
+mod view;
 mod yuv;
 
 pub use clip::{ClipFit, ClipFitError, ClipPreprocessor};
@@ -42,9 +45,11 @@ pub use decode::{decode_image, picture_format, read_image, whole_picture, Pictur
 pub use encode::{encode_jpeg, encode_png, EncodeError};
 pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
 pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
+pub use heat::{draw_heat, RAMP as HEAT_RAMP};
 pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};
 pub use pixels::{Gray16Image, Pixels};
 pub use roi::Roi;
 pub use sam::{SamInput, SamPreprocessor};
+pub use view::ClipView;

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{attend_masked, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
-use crate::weights::{LlamaConfig, Weights, WeightsError};
+use crate::weights::{GuidedHead, LlamaConfig, Weights, WeightsError};
 
 /// The language model F.
 pub struct Llama {
@@ -44,6 +44,13 @@ impl LlamaCache {
 pub struct Sequence {
     rotation: Rotation,
     mask: Tensor,
+}
+
+/// Asks one head whom some rows look at: for its scores, beside what the layers give anyway.
+#[derive(Clone, Debug)]
+pub struct Look {
+    of: GuidedHead,
+    rows: Tensor,
 }
 
 struct DecoderLayer {
@@ -113,14 +120,29 @@ impl Llama {
     pub fn forward(
         &self,
         embeddings: &Tensor,
-        mut cache: Option<&mut LlamaCache>,
+        cache: Option<&mut LlamaCache>,
         stop: Stop<'_>,
     ) -> Result<Tensor, ModelError> {
+        Ok(self.forward_looking(embeddings, cache, None, stop)?.0)
+    }
+
+    /// [`forward`](Self::forward), and the scores that `look` asks for.
+    ///
+    /// # Shapes
+    /// Scores `(rows, keys)`, f32, before the mask and the softmax; keys are those in the cache and the new ones.
+    pub fn forward_looking(
+        &self,
+        embeddings: &Tensor,
+        mut cache: Option<&mut LlamaCache>,
+        look: Option<&Look>,
+        stop: Stop<'_>,
+    ) -> Result<(Tensor, Option<Tensor>), ModelError> {
         let start = cache.as_ref().map_or(0, |c| c.len());
         let (_, new, _) = embeddings.dims3()?;
         let mask = causal_mask(new, start, embeddings.dtype(), embeddings.device())?;
         let rotation = self.rope.at(start, new)?;
         let mut x = embeddings.clone();
+        let mut scores = None;
         for (i, layer) in self.layers.iter().enumerate() {
             if let Err(stopped) = check(stop) {
                 // Layers above would lack what layers below have already taken in.
@@ -130,9 +152,12 @@ impl Llama {
                 return Err(stopped);
             }
             let kv = cache.as_mut().map(|c| &mut c.layers[i]);
-            x = layer.forward(&x, &rotation, mask.as_ref(), kv)?;
+            let look = look.filter(|look| look.of.layer == i);
+            let found;
+            (x, found) = layer.forward(&x, &rotation, mask.as_ref(), kv, look)?;
+            scores = scores.or(found);
         }
-        Ok(self.norm.forward(&x)?)
+        Ok((self.norm.forward(&x)?, scores))
     }
 
     /// The frame of a sequence that stands alone: whose positions its rows have, and who may look at whom.
@@ -146,6 +171,25 @@ impl Llama {
         })
     }
 
+    /// Asks `of` whom some rows look at.
+    ///
+    /// # Shapes
+    /// `rows` of the positions that are computed, from 0.
+    ///
+    /// # Errors
+    /// A head that the model does not have.
+    pub fn look(&self, of: GuidedHead, rows: &[u32]) -> Result<Look> {
+        let heads = self.layers.get(of.layer).map_or(0, |layer| layer.heads);
+        if of.head >= heads {
+            candle_core::bail!("there is no head {} in layer {}", of.head, of.layer);
+        }
+        let device = self.embed_tokens.device();
+        Ok(Look {
+            of,
+            rows: Tensor::from_slice(rows, rows.len(), device)?,
+        })
+    }
+
     pub fn num_layers(&self) -> usize {
         self.layers.len()
     }
@@ -155,7 +199,23 @@ impl Llama {
     /// # Shapes
     /// `(1, rows, hidden)` → the same.
     pub fn layer(&self, index: usize, x: &Tensor, sequence: &Sequence) -> Result<Tensor> {
-        self.layers[index].forward(x, &sequence.rotation, Some(&sequence.mask), None)
+        Ok(self.layer_looking(index, x, sequence, None)?.0)
+    }
+
+    /// [`layer`](Self::layer), and the scores that `look` asks for, where it asks this layer.
+    ///
+    /// # Shapes
+    /// Scores `(rows of look, rows)`, f32, before the mask and the softmax; gradients flow through them too.
+    pub fn layer_looking(
+        &self,
+        index: usize,
+        x: &Tensor,
+        sequence: &Sequence,
+        look: Option<&Look>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let look = look.filter(|look| look.of.layer == index);
+        let (rotation, mask) = (&sequence.rotation, Some(&sequence.mask));
+        self.layers[index].forward(x, rotation, mask, None, look)
     }
 
     /// The norm after the last layer.
@@ -167,6 +227,16 @@ impl Llama {
     /// `(n, hidden)` → `(n, vocab)`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.lm_head.forward(hidden)
+    }
+}
+
+impl Sequence {
+    /// 0 where the rows of `look` may look, −∞ where not.
+    ///
+    /// # Shapes
+    /// `(rows of look, rows)`, f32.
+    pub fn visible(&self, look: &Look) -> Result<Tensor> {
+        self.mask.index_select(&look.rows, 0)?.to_dtype(DType::F32)
     }
 }
 
@@ -223,15 +293,17 @@ impl DecoderLayer {
         rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
-    ) -> Result<Tensor> {
-        let y = self.attention(&self.input_layernorm.forward(x)?, rotation, mask, cache)?;
+        look: Option<&Look>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let y = self.input_layernorm.forward(x)?;
+        let (y, scores) = self.attention(&y, rotation, mask, cache, look)?;
         let x = (x + y)?;
         let y = self.post_attention_layernorm.forward(&x)?;
         let gate = self.gate_proj.forward(&y)?.silu()?;
         let y = self
             .down_proj
             .forward(&(gate * self.up_proj.forward(&y)?)?)?;
-        x + y
+        Ok(((x + y)?, scores))
     }
 
     fn attention(
@@ -240,7 +312,8 @@ impl DecoderLayer {
         rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
-    ) -> Result<Tensor> {
+        look: Option<&Look>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let (batch, new, _) = x.dims3()?;
         let split = |t: Tensor, heads: usize| -> Result<Tensor> {
             t.reshape((batch, new, heads, self.head_dim))?
@@ -257,6 +330,10 @@ impl DecoderLayer {
         // Query heads that share a key head lie next to each other: fold them into rows, so that keys and
         // values are never repeated.
         let group = self.heads / self.kv_heads;
+        let scores = match look {
+            Some(look) => Some(self.scores(&q, &k, look)?),
+            None => None,
+        };
         let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
         // (new, total) → (group·new, total): the same for every head of a group.
         let mask = match mask {
@@ -266,10 +343,20 @@ impl DecoderLayer {
         let scale = (self.head_dim as f64).powf(-0.5);
         let y = attend_masked(&q, &k, &v, scale, mask.as_ref())?; // (batch, kv_heads, group·new, head_dim)
         let y = y.reshape((batch, self.heads, new, self.head_dim))?;
-        self.o_proj.forward(&y.transpose(1, 2)?.reshape((
-            batch,
-            new,
-            self.heads * self.head_dim,
-        ))?)
+        let y = y.transpose(1, 2)?;
+        let y = y.reshape((batch, new, self.heads * self.head_dim))?;
+        Ok((self.o_proj.forward(&y)?, scores))
+    }
+
+    /// Scaled products of one head's queries with its keys, for some rows of a batch of one.
+    ///
+    /// # Shapes
+    /// `q` `(1, heads, new, d)`, `k` `(1, kv_heads, total, d)` → `(rows, total)`, f32.
+    fn scores(&self, q: &Tensor, k: &Tensor, look: &Look) -> Result<Tensor> {
+        let head = look.of.head;
+        let q = q.get(0)?.get(head)?.index_select(&look.rows, 0)?;
+        let k = k.get(0)?.get(head * self.kv_heads / self.heads)?;
+        let (q, k) = (q.to_dtype(DType::F32)?, k.to_dtype(DType::F32)?);
+        q.matmul(&k.t()?)? * (self.head_dim as f64).powf(-0.5)
     }
 }

@@ -22,7 +22,7 @@ mod text_hidden_fcs;
 
 pub use clip::ClipVisionTower;
 pub use lisa::Lisa;
-pub use llama::{Llama, LlamaCache, Sequence};
+pub use llama::{Llama, LlamaCache, Look, Sequence};
 pub use projector::MmProjector;
 pub use stop::{ModelError, Stop};
 pub use text_hidden_fcs::TextHiddenFcs;

@@ -107,6 +107,10 @@ impl Embedding {
         })
     }
 
+    pub fn device(&self) -> &candle_core::Device {
+        self.table.device()
+    }
+
     /// # Shapes
     /// ids `(n)`, u32 → `(n, dim)`.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {

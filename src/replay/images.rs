@@ -77,7 +77,7 @@ pub fn picture_topics(bag: &Bag) -> Vec<PictureTopic> {
 
 /// The topic of that name, or the bag's only camera.
 ///
-/// Without a name, depth, masks and overlays are left out, by their encoding or their name, and so are topics without
+/// Without a name, depth, masks and the pictures made of the camera's are left out, by their encoding or their name, and so are topics without
 /// messages; of a camera that was recorded both raw and compressed, the raw topic is taken.
 ///
 /// # Errors
@@ -226,7 +226,7 @@ fn is_compressed(bag: &Bag, message: &RawMessage) -> Result<bool, ReplayError> {
 
 /// Whether the pictures of a topic are what a camera sees, by its name and its first message.
 fn is_camera(bag: &Bag, picture: &PictureTopic) -> Result<bool, ReplayError> {
-    const OTHERS: [&str; 3] = ["depth", "mask", "overlay"];
+    const OTHERS: [&str; 4] = ["depth", "mask", "overlay", "attention"];
     let name = picture.name.to_ascii_lowercase();
     if OTHERS.iter().any(|other| name.contains(other)) {
         return Ok(false);

@@ -75,6 +75,7 @@ fn the_only_camera_is_found_among_what_looks_like_one() {
         raw(writer, "/camera/range", &image("32FC1", 4, &[0; 8]));
         raw(writer, "/ground_truth/mask", &image("mono8", 1, &[0; 2]));
         raw(writer, "/lisa/overlay", &rgb());
+        raw(writer, "/lisa/attention", &rgb());
         add::<Image>(writer, "/camera/silent");
         raw(writer, "/camera/image", &rgb());
         compressed(writer, "/camera/image/compressed", &png());
@@ -84,7 +85,7 @@ fn the_only_camera_is_found_among_what_looks_like_one() {
     assert!(!camera.compressed);
     let mask = picture_topic(&bag, Some("/ground_truth/mask")).unwrap();
     assert_eq!(mask.name, "/ground_truth/mask");
-    assert_eq!(picture_topics(&bag).len(), 7);
+    assert_eq!(picture_topics(&bag).len(), 8);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::timeline::{Moment, Shot};
 use super::truth::{Truth, Truths};
 use super::{Ask, Outcome, ReplayError};
 use crate::bag::{Bag, Status};
+use crate::engine::Attention;
 use crate::eval::{Case, Delivery, Gallery, Latency, Report, Run, Tally};
 use crate::frames::Stamp;
 
@@ -61,6 +62,7 @@ struct Reply<'a> {
     error: &'a str,
     answer: &'a str,
     mask: Option<GrayImage>,
+    attention: Option<&'a Attention>,
     latency: Latency<'a>,
 }
 
@@ -106,6 +108,7 @@ impl<'b> Judge<'b> {
                 error: "",
                 answer: &answer.text,
                 mask: outcome.mask(),
+                attention: answer.attention.as_ref(),
                 latency,
             },
             Err(refusal) => Reply {
@@ -113,6 +116,7 @@ impl<'b> Judge<'b> {
                 error: &refusal.why,
                 answer: "",
                 mask: None,
+                attention: None,
                 latency,
             },
         };
@@ -164,6 +168,7 @@ impl<'b> Judge<'b> {
             mask: said
                 .mask(size.0, size.1)
                 .filter(|_| !said.objects.is_empty()),
+            attention: None, // a result does not say it
             latency: Latency {
                 total: said.latency,
                 stages: &stages,
@@ -232,6 +237,8 @@ impl<'b> Judge<'b> {
                     emitted: Some(reply.answer.matches("[SEG]").count()),
                     expected: usize::from(truth.is_some()),
                     names_right: None,
+                    closer: Default::default(),
+                    attention: reply.attention,
                     latency: reply.latency,
                 };
                 let verdict = self.tally.add(&case)?;

@@ -134,6 +134,13 @@ pub fn running(shared: &Shared, clock: &RosClock, dispatcher: &Dispatcher) -> Di
     report.value("dtype", &engine.model.dtype);
     report.value("memory", memory());
     report.value(
+        "guided head",
+        match engine.model.guided_head {
+            Some(head) => format!("layer {}, head {}", head.layer, head.head),
+            None => format!("none: nothing is published on {}", shared.names.attention),
+        },
+    );
+    report.value(
         "mode",
         if params.continuous {
             "continuous"

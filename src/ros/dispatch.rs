@@ -290,9 +290,8 @@ impl Dispatcher {
     }
 
     fn request(&self, ask: &Ask, frame: &Frame, params: &NodeParams) -> Request {
-        let mut options = params.answer.clone();
-        options.max_new_tokens = ask.max_new_tokens.unwrap_or(options.max_new_tokens);
-        options.seed = ask.key.0;
+        let watched = self.endings.outputs.attention_watched();
+        let options = params.answering(ask.max_new_tokens, ask.key.0, watched);
         Request {
             instruction: ask.text.words.clone(),
             frame: frame.clone(),

@@ -32,8 +32,7 @@ impl Endings {
     ) {
         let (now, status) = (Instant::now(), Status::from(answer.status));
         self.outputs.delta(ask, header, "", answer.tokens, true);
-        let alpha = params.publish_overlay.then_some(params.overlay_alpha);
-        self.outputs.answer(ask, header, frame, answer, alpha);
+        self.outputs.answer(ask, header, frame, answer, params);
         let result = convert::answered(ask, header, answer);
         self.outputs.result(&result);
         if let Origin::Goal(id) = ask.origin {

@@ -166,6 +166,7 @@ fn names(node: &Node, params: &NodeParams) -> Result<Names, NodeError> {
         }),
         instruction: remaps.resolve("instruction"),
         enable: remaps.resolve("~/enable"),
+        attention: remaps.resolve("~/attention"),
     })
 }
 
@@ -215,6 +216,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     spinner.open();
     let mut second = every_second();
     let mut silence = Silence::default();
+    let mut unguided = Unguided::default();
     let end = loop {
         let look_at = dispatcher.next_look().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -235,6 +237,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
                 dispatcher.tick();
                 dispatcher.endings().outputs.diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
                 silence.look(&shared);
+                unguided.look(&shared, &dispatcher);
             }
         }
     };
@@ -261,6 +264,28 @@ async fn until(moment: Option<tokio::time::Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Says in the log, once for whoever comes, that nothing will be published on `~/attention`.
+#[derive(Default)]
+struct Unguided {
+    said: bool,
+}
+
+impl Unguided {
+    fn look(&mut self, shared: &Shared, dispatcher: &Dispatcher) {
+        let watched = dispatcher.endings().outputs.attention_watched();
+        let model = dispatcher.engine().status().model;
+        let in_vain = watched && model.guided_head.is_none();
+        if in_vain && !self.said {
+            tracing::warn!(
+                "somebody subscribes to {}, where nothing is published: the model {} has no guided head to say where it looks; train it with objective.attend",
+                shared.names.attention,
+                model.model
+            );
+        }
+        self.said = in_vain;
     }
 }
 

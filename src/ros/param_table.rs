@@ -123,7 +123,7 @@ impl ParamSpec {
 pub const MAX_NEW_TOKENS: usize = 2048;
 
 /// Every parameter of the node, in the order `ros2 param list` is read best.
-pub const PARAMS: [ParamSpec; 17] = [
+pub const PARAMS: [ParamSpec; 18] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -192,7 +192,18 @@ pub const PARAMS: [ParamSpec; 17] = [
         "A stamped instruction takes the frame nearest its stamp, at most this many seconds away.",
     ),
     ParamSpec::new("publish_overlay", Default::Bool(true), Accepts::Flag, "Draw ~/overlay while someone subscribes to it."),
-    ParamSpec::new("overlay_alpha", Default::Float(0.5), Accepts::Float { min: 0.0, max: 1.0 }, "Opacity of the masks in ~/overlay."),
+    ParamSpec::new(
+        "publish_attention",
+        Default::Bool(true),
+        Accepts::Flag,
+        "Draw ~/attention while someone subscribes to it, of a model with a guided head.",
+    ),
+    ParamSpec::new(
+        "overlay_alpha",
+        Default::Float(0.5),
+        Accepts::Float { min: 0.0, max: 1.0 },
+        "Opacity of the masks in ~/overlay and of the heat in ~/attention.",
+    ),
     ParamSpec::new(
         "clip_fit",
         Default::Text("model"),

@@ -138,6 +138,7 @@ impl ParamStore {
             max_pending: self.int("max_pending") as usize,
             sync_slop_s: self.float("sync_slop_s"),
             publish_overlay: self.flag("publish_overlay"),
+            publish_attention: self.flag("publish_attention"),
             overlay_alpha: self.float("overlay_alpha") as f32,
             use_sim_time: self.flag("use_sim_time"),
         }
@@ -188,8 +189,27 @@ pub struct NodeParams {
     pub max_pending: usize,
     pub sync_slop_s: f64,
     pub publish_overlay: bool,
+    pub publish_attention: bool,
     pub overlay_alpha: f32,
     pub use_sim_time: bool,
+}
+
+impl NodeParams {
+    /// How one question is answered. `watched`: somebody subscribes to `~/attention`; otherwise the engine is not asked
+    /// where it looked.
+    pub fn answering(
+        &self,
+        max_new_tokens: Option<usize>,
+        seed: u64,
+        watched: bool,
+    ) -> AnswerOptions {
+        AnswerOptions {
+            max_new_tokens: max_new_tokens.unwrap_or(self.answer.max_new_tokens),
+            seed,
+            attention: self.publish_attention && watched,
+            ..self.answer.clone()
+        }
+    }
 }
 
 fn index_of(name: &str) -> Option<usize> {
@@ -248,6 +268,22 @@ mod tests {
         assert_eq!(params.answer.clip_fit, None);
         assert_eq!(params.max_rate_hz, 2.0);
         assert!(!params.continuous && !params.compressed && !params.reliable);
+    }
+
+    #[test]
+    fn attention_is_computed_only_for_somebody_who_listens() {
+        let mut store = ParamStore::default();
+        let asks = |store: &ParamStore, watched| {
+            let options = store.params().answering(None, 7, watched);
+            assert_eq!((options.max_new_tokens, options.seed), (128, 7));
+            options.attention
+        };
+        assert!(asks(&store, true));
+        assert!(!asks(&store, false));
+        store.set("publish_attention", Value::Bool(false)).unwrap();
+        assert!(!asks(&store, true));
+        let own = store.params().answering(Some(3), 0, false);
+        assert_eq!(own.max_new_tokens, 3);
     }
 
     #[test]

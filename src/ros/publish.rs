@@ -10,7 +10,8 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 
 use super::convert::{mono8, rgb8, ros_text};
 use super::instructions::Ask;
-use crate::engine::{Answer, AnswerStatus, Frame};
+use super::params::NodeParams;
+use crate::engine::{Answer, AnswerStatus, Attention, Frame};
 use crate::image::union_masks;
 
 /// The node's publishers. All reliable, depth 10.
@@ -20,6 +21,7 @@ pub struct Outputs {
     answer: Publisher<RosString>,
     delta: Publisher<TextDelta>,
     overlay: Publisher<Image>,
+    attention: Publisher<Image>,
     diagnostics: Publisher<DiagnosticArray>,
 }
 
@@ -34,6 +36,7 @@ impl Outputs {
             answer: node.create_publisher("~/answer", qos.clone())?,
             delta: node.create_publisher("~/answer_delta", qos.clone())?,
             overlay: node.create_publisher("~/overlay", qos.clone())?,
+            attention: node.create_publisher("~/attention", qos.clone())?,
             diagnostics: node.create_publisher("/diagnostics", qos)?,
         })
     }
@@ -51,14 +54,14 @@ impl Outputs {
         send(&self.delta, &delta);
     }
 
-    /// The masks and the words of an answer; `overlay_alpha` where the overlay is wanted.
+    /// The masks and the words of an answer, and the pictures that somebody watches.
     pub fn answer(
         &self,
         ask: &Ask,
         header: &Header,
         frame: &Frame,
         answer: &Answer,
-        overlay_alpha: Option<f32>,
+        params: &NodeParams,
     ) {
         let (width, height) = (frame.width(), frame.height());
         match answer.status {
@@ -73,14 +76,17 @@ impl Outputs {
             }
             AnswerStatus::TextOnly => {}
         }
-        if let Some(alpha) = overlay_alpha.filter(|_| watched(&self.overlay)) {
-            send(
-                &self.overlay,
-                &rgb8(
-                    header,
-                    answer.overlay(frame.pixels(), &ask.text.words, alpha),
-                ),
-            );
+        let (pixels, alpha) = (frame.pixels(), params.overlay_alpha);
+        if params.publish_overlay && watched(&self.overlay) {
+            let drawn = answer.overlay(pixels, &ask.text.words, alpha);
+            send(&self.overlay, &rgb8(header, drawn));
+        }
+        // It is known where somebody watched when the question was asked, and that somebody may have gone since.
+        let attention = answer.attention.as_ref();
+        let wanted = |_: &&Attention| params.publish_attention && self.attention_watched();
+        if let Some(attention) = attention.filter(wanted) {
+            let drawn = attention.draw(pixels, alpha);
+            send(&self.attention, &rgb8(header, drawn));
         }
         send(
             &self.answer,
@@ -88,6 +94,11 @@ impl Outputs {
                 data: ros_text(&answer.text),
             },
         );
+    }
+
+    /// Somebody subscribes to `~/attention`.
+    pub fn attention_watched(&self) -> bool {
+        watched(&self.attention)
     }
 
     pub fn result(&self, result: &ReasoningResult) {

@@ -18,6 +18,7 @@ pub struct Names {
     pub image: String,
     pub instruction: String,
     pub enable: String,
+    pub attention: String,
 }
 
 /// A publisher somebody else has on our image topic.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use super::objective::{Counts, Example, Losses, Objective, Outcome, Pass};
+use super::objective::{Counts, Example, Looked, Losses, Objective, Outcome, Pass, Probed};
 use super::{Gradients, Parameters, TrainError};
 
 /// What the images of a step gave together.
@@ -12,6 +12,8 @@ pub struct BatchOutcome {
     pub losses: Losses,
     pub gradients: Gradients,
     pub overlaps: Vec<(f64, f64)>,
+    pub looks: Vec<Looked>,
+    pub probed: Vec<Probed>,
 }
 
 /// Worker threads, each with a thread pool of its own: an image is computed by one thread, so that its numbers do not
@@ -100,6 +102,8 @@ impl OrderedSum {
                 }
                 sum.total.gradients.add(outcome.gradients)?;
                 sum.total.overlaps.extend(outcome.overlaps);
+                sum.total.looks.extend(outcome.looks);
+                sum.total.probed.extend(outcome.probed);
                 sum.done += 1;
             }
             Ok(())

@@ -109,6 +109,9 @@ pub enum ObjectiveKind {
     Vision,
 }
 
+/// Share of an image token that a mask covers where it is to be looked at, unless a configuration says otherwise.
+pub const ATTEND_SHARE: f64 = 0.3;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
@@ -120,6 +123,12 @@ pub struct ObjectiveConfig {
     pub iou: f64,
     pub align: f64,
     pub ground: f64,
+    pub attend: f64,
+    /// The head that is guided, where the model's `lisa.json` does not say it.
+    pub attend_layer: Option<usize>,
+    pub attend_head: Option<usize>,
+    /// Share of an image token that a mask covers where it is to be looked at.
+    pub attend_share: f64,
     /// Checkpoint of a vision run, for `align`.
     pub teacher: Option<PathBuf>,
 }
@@ -135,6 +144,10 @@ impl Default for ObjectiveConfig {
             iou: 0.0,
             align: 0.0,
             ground: 0.0,
+            attend: 0.0,
+            attend_layer: None,
+            attend_head: None,
+            attend_share: ATTEND_SHARE,
             teacher: None,
         }
     }
@@ -150,6 +163,7 @@ impl ObjectiveConfig {
             iou: self.iou,
             align: self.align,
             ground: self.ground,
+            attend: self.attend,
         }
     }
 }
@@ -308,6 +322,13 @@ impl TrainConfig {
         if self.objective.align > 0.0 && self.objective.teacher.is_none() {
             return Err("objective.align is set, and objective.teacher is not; accepted: a checkpoint of a vision run".into());
         }
+        let objective = &self.objective;
+        if objective.attend > 0.0 && objective.kind == ObjectiveKind::Vision {
+            return Err("objective.attend is set, and objective.kind is vision, which asks no language model; accepted: kind reasoning, or attend 0".into());
+        }
+        if objective.attend_layer.is_some() != objective.attend_head.is_some() {
+            return Err("objective.attend_layer and objective.attend_head: one is set without the other; accepted: both or neither".into());
+        }
         if self.data.groups.is_empty() {
             return Err(
                 "data.groups is empty; accepted: at least one [[data.groups]] with `datasets`"
@@ -389,6 +410,18 @@ mod tests {
             (
                 "[optimizer]\ndecay = 'step'",
                 vec!["step", "constant", "cosine"],
+            ),
+            (
+                "[objective]\nattend = 1.0\nkind = 'vision'",
+                vec!["objective.attend", "vision", "accepted"],
+            ),
+            (
+                "[objective]\nattend_head = 1",
+                vec!["attend_layer", "attend_head", "accepted"],
+            ),
+            (
+                "[objective]\nattend_share = 1.5",
+                vec!["objective.attend_share", "1.5", "0.01 to 1"],
             ),
             (
                 "[trainable.lora]\ndropout = 1.0",

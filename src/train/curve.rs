@@ -1,4 +1,4 @@
-//! `loss.png`: loss and gIoU over the steps.
+//! `loss.png`: loss and gIoU over the steps, and how guided attention goes.
 
 use std::path::Path;
 
@@ -9,10 +9,36 @@ use super::metrics::Record;
 use super::TrainError;
 use crate::image::draw_text;
 
+/// Of a row of two panels.
 const SIZE: (u32, u32) = (960, 480);
 const MARGIN: (i32, i32, i32, i32) = (64, 24, 40, 40); // left, right, top, bottom
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 39, 40);
+
+/// One curve over the steps.
+struct Panel {
+    title: &'static str,
+    value: fn(&Record) -> Option<f64>,
+    /// The upper end of its axis; as the values have it where none is given.
+    top: Option<f64>,
+}
+
+const fn panel(title: &'static str, value: fn(&Record) -> Option<f64>, top: Option<f64>) -> Panel {
+    Panel { title, value, top }
+}
+
+const PANELS: [Panel; 2] = [
+    panel("loss", |r| Some(r.loss), None),
+    panel("gIoU", |r| r.giou, Some(1.0)),
+];
+
+/// Below them where attention is guided.
+const GUIDED: [Panel; 4] = [
+    panel("attend", |r| r.losses.get("attend").copied(), None),
+    panel("attended", |r| r.attended, Some(1.0)),
+    panel("present", |r| r.presence_present, Some(1.0)),
+    panel("absent", |r| r.presence_absent, Some(1.0)),
+];
 
 /// Draws the curves of a run; nothing for a run without steps.
 ///
@@ -23,33 +49,32 @@ pub fn draw_curve(records: &[Record], path: &Path) -> Result<(), TrainError> {
     let Some(last) = train.last().map(|r| r.step) else {
         return Ok(());
     };
-    let mut image = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([255, 255, 255]));
+    let mut panels: Vec<&Panel> = PANELS.iter().collect();
+    if records.iter().any(|r| r.attended.is_some()) {
+        panels.extend(&GUIDED);
+    }
+    let height = SIZE.1 * panels.len().div_ceil(2) as u32;
+    let mut image = RgbImage::from_pixel(SIZE.0, height, Rgb([255, 255, 255]));
     let half = SIZE.0 as i32 / 2;
-    for (panel, title) in ["loss", "gIoU"].into_iter().enumerate() {
-        let value = |record: &Record| match panel {
-            0 => Some(record.loss),
-            _ => record.giou,
-        };
-        let left = panel as i32 * half;
+    for (place, panel) in panels.into_iter().enumerate() {
+        let (left, above) = (place as i32 % 2 * half, place as i32 / 2 * SIZE.1 as i32);
         let points = |split: &str| -> Vec<(f64, f64)> {
             records
                 .iter()
                 .filter(|r| r.split == split)
-                .filter_map(|r| Some((r.step as f64, value(r)?)))
+                .filter_map(|r| Some((r.step as f64, (panel.value)(r)?)))
                 .filter(|(_, y)| y.is_finite())
                 .collect()
         };
         let (steps, held_out) = (smooth(&points("train")), points("validation"));
-        let top = if title == "gIoU" {
-            1.0
-        } else {
-            limit(steps.iter().chain(&held_out).map(|p| p.1))
-        };
+        let top = panel
+            .top
+            .unwrap_or_else(|| limit(steps.iter().chain(&held_out).map(|p| p.1)));
         let area = (
             left + MARGIN.0,
-            MARGIN.2,
+            above + MARGIN.2,
             left + half - MARGIN.1,
-            SIZE.1 as i32 - MARGIN.3,
+            above + SIZE.1 as i32 - MARGIN.3,
         );
         draw_panel(
             &mut image,
@@ -67,9 +92,9 @@ pub fn draw_curve(records: &[Record], path: &Path) -> Result<(), TrainError> {
                 1,
             );
         };
-        write(area.0, 12, title, BLACK);
-        write(area.0 + 60, 12, "training", TRAIN);
-        write(area.0 + 150, 12, "validation", VALIDATION);
+        write(area.0, above + 12, panel.title, BLACK);
+        write(area.0 + 80, above + 12, "training", TRAIN);
+        write(area.0 + 170, above + 12, "validation", VALIDATION);
         for tick in 0..=4i32 {
             let y = area.3 - (area.3 - area.1) * tick / 4;
             write(

@@ -30,12 +30,13 @@ pub fn inspect(
             say(trained_tensors(config, &model)?);
             let tokenizer = open_tokenizer(dir)?;
             let max = config.data.max_tokens;
-            Some(Preparation::new(
-                &model.config,
-                tokenizer,
-                max,
-                config.data.augment,
-            )?)
+            let mut preparation =
+                Preparation::new(&model.config, tokenizer, max, config.data.augment)?;
+            preparation.attend_share = config.objective.attend_share();
+            if let Some(head) = config.objective.guided_head(&model.config)? {
+                say(format!("guided: layer {}, head {}", head.layer, head.head));
+            }
+            Some(preparation)
         }
         None => None,
     };
@@ -101,6 +102,18 @@ pub fn inspect(
                 pieces.join(" | "),
                 learned.join(" ")
             ));
+            for guided in &example.guided {
+                say(format!(
+                    "  position {} looks at {:?}{}",
+                    guided.row,
+                    guided.columns,
+                    if guided.absent {
+                        ", as for what is absent"
+                    } else {
+                        ""
+                    }
+                ));
+            }
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::read_checkpoint;
+use super::config::TrainConfig;
 use super::parameters::AUXILIARY;
 use super::setup::tokenizer_json;
 use super::TrainError;
@@ -99,6 +100,13 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
         }
     }
     let mut config = model.config.clone();
+    let run = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
+        path: options.checkpoint.clone(),
+        reason,
+    })?;
+    if let Some(head) = run.objective.guided_head(&model.config)? {
+        config.guided_head = Some(head);
+    }
     config.dtype = options.dtype.unwrap_or(config.dtype);
     if let Some(name) = &options.name {
         config.name.clone_from(name);

@@ -1,12 +1,14 @@
 //! `metrics.jsonl`: one line a step, one a validation.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::Losses;
+use super::batch::BatchOutcome;
+use super::objective::{Looked, Probed};
 use super::TrainError;
 
 /// A line of the metrics file.
@@ -20,12 +22,27 @@ pub struct Record {
     pub loss: f64,
     /// Each of them.
     #[serde(flatten)]
-    pub losses: std::collections::BTreeMap<String, f64>,
+    pub losses: BTreeMap<String, f64>,
     /// Mean IoU of the masks, empty unions counted as 1; absent where there was no mask.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub giou: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ciou: Option<f64>,
+    /// Mean attention of the guided head on its targets, in 0..=1; absent where no answer was guided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attended: Option<f64>,
+    /// Share of guided answers whose likeliest first word is a right one: of all, of those about what is there, and of
+    /// those about what is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence_present: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub presence_absent: Option<f64>,
+    /// How often linear heads tell what a patch shows, of patches that show something, by the head's name; empty where
+    /// none is trained.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub probes: BTreeMap<String, f64>,
     /// Learning rate, and norm of the gradients before clipping.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr: Option<f64>,
@@ -37,14 +54,26 @@ pub struct Record {
 }
 
 impl Record {
-    /// Puts losses and overlaps of a step's images together.
-    pub fn new(step: u64, split: &str, losses: Losses, overlaps: &[(f64, f64)]) -> Self {
+    /// Puts together what a step's images gave.
+    pub fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
+        let BatchOutcome {
+            losses,
+            overlaps,
+            looks,
+            probed,
+            ..
+        } = outcome;
         let giou = overlaps.iter().map(|(both, either)| match either {
             0.0 => 1.0,
             _ => both / (either + 1e-5),
         });
         let sum = |f: fn(&(f64, f64)) -> f64| overlaps.iter().map(f).sum::<f64>();
         let some = !overlaps.is_empty();
+        let right = |which: fn(&Looked) -> bool| {
+            mean(looks.iter().filter(|l| which(l)), |l| {
+                f64::from(u8::from(l.right))
+            })
+        };
         Self {
             step,
             split: split.to_owned(),
@@ -52,9 +81,37 @@ impl Record {
             losses: losses.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             giou: some.then(|| giou.sum::<f64>() / overlaps.len() as f64),
             ciou: some.then(|| sum(|o| o.0) / (sum(|o| o.1) + 1e-5)),
+            attended: mean(looks.iter(), |l| l.mass),
+            probes: shares(&probed),
+            presence: right(|_| true),
+            presence_present: right(|l| !l.absent),
+            presence_absent: right(|l| l.absent),
             ..Self::default()
         }
     }
+}
+
+/// By name, how often heads were right; those that were never asked are left out.
+fn shares(probed: &[Probed]) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for probe in probed {
+        let (right, of) = sums.entry(probe.name).or_default();
+        *right += probe.right;
+        *of += probe.of;
+    }
+    sums.into_iter()
+        .filter(|(_, (_, of))| *of > 0)
+        .map(|(name, (right, of))| (name.to_owned(), right as f64 / of as f64))
+        .collect()
+}
+
+/// `None` of nothing.
+fn mean<'a>(
+    looks: impl Iterator<Item = &'a Looked>,
+    value: impl Fn(&Looked) -> f64,
+) -> Option<f64> {
+    let values: Vec<f64> = looks.map(value).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The open file.
@@ -115,4 +172,30 @@ pub fn read_metrics(folder: &Path) -> Result<Vec<Record>, TrainError> {
         })?);
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_right_as_often_as_all_their_pictures_say() {
+        let of = |name, right, of| Probed { name, right, of };
+        let outcome = BatchOutcome {
+            probed: vec![
+                of("patch_tower", 1, 1),
+                of("patch_tower", 1, 3),
+                of("patch_sam", 0, 0),
+            ],
+            ..BatchOutcome::default()
+        };
+        let record = Record::new(1, "train", outcome);
+        assert_eq!(
+            record.probes,
+            BTreeMap::from([("patch_tower".to_owned(), 0.5)]),
+            "a head that was never asked has no share"
+        );
+        let line = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+    }
 }

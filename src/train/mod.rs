@@ -19,6 +19,7 @@ mod curve;
 mod ema;
 mod error;
 mod gradients;
+mod guide;
 mod init;
 mod inspect;
 mod loss;
@@ -38,7 +39,7 @@ pub use batch::{BatchOutcome, Workers};
 pub use checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
 pub use config::{
     DataConfig, GroupConfig, LoraConfig, ModelConfig, ObjectiveConfig, ObjectiveKind,
-    OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig,
+    OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig, ATTEND_SHARE,
 };
 pub use curve::draw_curve;
 pub use ema::Ema;
@@ -49,7 +50,7 @@ pub use inspect::inspect;
 pub use loss::{cross_entropy_sum, mask_losses, mask_losses_plain, MaskTargets, MASK_COUNT_EPS};
 pub use merge::{merge, MergeOptions, MergeReport};
 pub use metrics::{read_metrics, MetricsFile, Record};
-pub use packing::{PackedSequence, Piece};
+pub use packing::{PackedAnswer, PackedSequence, Piece};
 pub use parameters::{LoraSpec, Parameters, AUXILIARY};
 pub use schedule::{Decay, Schedule};
 pub use settings::{settings_help, Accepted, Setting, SETTINGS};

@@ -5,6 +5,8 @@
 //! rows have the positions they would have alone, and see the beginning and their own branch only. The results are
 //! equal to those of separate rows; with 150 rows of image and 30 of words each, five conversations cost half.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 
 use crate::data::{Encoded, IGNORED_LABEL, IMAGE_TOKEN};
@@ -23,6 +25,21 @@ pub struct PackedSequence {
     pub targets: Vec<(u32, u32)>,
     /// Rows that predict a `[SEG]`, in the order of the masks.
     pub seg_rows: Vec<u32>,
+    /// One for each answer.
+    pub answers: Vec<PackedAnswer>,
+}
+
+/// An answer's place in a sequence, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedAnswer {
+    /// The row that predicts its first id: the last one of its prompt.
+    pub row: u32,
+    /// That id.
+    pub word: u32,
+    /// Which of all conversations' masks are its own.
+    pub masks: Range<usize>,
+    /// See [`Turn::absent`](crate::data::Turn::absent).
+    pub absent: bool,
 }
 
 /// A part of a sequence.
@@ -44,6 +61,7 @@ impl PackedSequence {
             branches: Vec::new(),
             targets: Vec::new(),
             seg_rows: Vec::new(),
+            answers: Vec::new(),
         };
         let Some(first) = conversations.first() else {
             return packed;
@@ -51,6 +69,7 @@ impl PackedSequence {
         let prefix = &first.ids[..first.prefix_len];
         packed.append(prefix, 0, 0, image_features);
         let shared_rows = packed.positions.len();
+        let mut masks = 0;
         for (branch, conversation) in conversations.iter().enumerate() {
             let start = packed.positions.len();
             let (ids, labels) = (
@@ -58,17 +77,29 @@ impl PackedSequence {
                 &conversation.labels[conversation.prefix_len..],
             );
             packed.append(ids, shared_rows as u32, branch as u32 + 1, image_features);
+            // A row predicts the id after it; the one before a branch's first is the beginning's last.
+            let before = |i: usize| if i == 0 { shared_rows } else { start + i } as u32 - 1;
             for (i, label) in labels.iter().enumerate() {
                 if *label == IGNORED_LABEL {
                     continue;
                 }
-                // A row predicts the id after it; the one before a branch's first is the beginning's last.
-                let row = if i == 0 { shared_rows } else { start + i } - 1;
-                packed.targets.push((row as u32, *label as u32));
+                packed.targets.push((before(i), *label as u32));
                 if *label == i64::from(seg) {
-                    packed.seg_rows.push(row as u32);
+                    packed.seg_rows.push(before(i));
                 }
             }
+            for answer in &conversation.answers {
+                let Some(place) = answer.first.checked_sub(conversation.prefix_len) else {
+                    continue;
+                };
+                packed.answers.push(PackedAnswer {
+                    row: before(place),
+                    word: labels[place] as u32,
+                    masks: masks + answer.masks.start..masks + answer.masks.end,
+                    absent: answer.absent,
+                });
+            }
+            masks += conversation.masks;
         }
         packed
     }
@@ -94,6 +125,18 @@ impl PackedSequence {
 
     pub fn rows(&self) -> usize {
         self.positions.len()
+    }
+
+    /// The row of the image's first feature; `None` where the image was cut off.
+    pub fn image_row(&self) -> Option<u32> {
+        let mut row = 0;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(ids) => row += ids.len() as u32,
+                Piece::Image => return Some(row),
+            }
+        }
+        None
     }
 
     /// 0 where a row may look, −∞ where not.
@@ -131,6 +174,26 @@ mod tests {
             prefix_len,
             ..Encoded::default()
         }
+    }
+
+    #[test]
+    fn answers_keep_their_rows_and_count_the_masks_of_all_conversations() {
+        use crate::data::EncodedAnswer;
+        let answer = |first, masks, absent| EncodedAnswer {
+            first,
+            masks,
+            absent,
+        };
+        let mut conversations = [encoded(&[10, 11, 99, 12, 13], 1), encoded(&[20, 99], 1)];
+        conversations[0].answers = vec![answer(5, 0..1, false), answer(8, 1..1, true)];
+        conversations[0].masks = 1;
+        conversations[1].answers = vec![answer(5, 0..1, false)];
+        let packed = PackedSequence::new(&conversations, 3, 99);
+        let rows: Vec<_> = packed.answers.iter().map(|a| (a.row, a.word)).collect();
+        assert_eq!(rows, [(6, 11), (9, 13), (11, 99)]);
+        let masks: Vec<_> = packed.answers.iter().map(|a| a.masks.clone()).collect();
+        assert_eq!(masks, [0..1, 1..1, 1..2]);
+        assert_eq!(packed.image_row(), Some(2));
     }
 
     #[test]

@@ -60,6 +60,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("objective.iou", Number(0.0, 1e4), "0", "weight of the squared error of the decoder's IoU estimate"),
     setting("objective.ground", Number(0.0, 1e4), "0", "reasoning: weight of the cross-entropy of patches' classes, told from projected features by word vectors"),
     setting("objective.align", Number(0.0, 1e4), "0", "reasoning: weight of the distance of a named object's [SEG] embedding to the teacher's"),
+    setting("objective.attend", Number(0.0, 1e4), "0", "reasoning: weight of attention guidance: −log of the guided head's attention on what is asked for"),
+    setting("objective.attend_layer", Whole(0, 10_000), "the model's", "layer of the guided head, from 0; lisa merge writes it into the model's lisa.json"),
+    setting("objective.attend_head", Whole(0, 10_000), "the model's", "which of that layer's query heads, from 0"),
+    setting("objective.attend_share", Number(0.01, 1.0), "0.3", "share of an image token that a mask has to cover for the token to be looked at; a mask that covers none so far has its best one"),
     setting("objective.teacher", Text("a checkpoint file"), "none", "checkpoint of a vision run: its phrase encoder is the teacher; a further vision run goes on with it"),
     setting("trainable.full", Text("a list of parts of names"), "[]", "tensors whose name contains one of these are trained whole"),
     setting("trainable.lora.rank", Whole(1, 1024), "8", "rank of the adapters"),
@@ -221,6 +225,8 @@ mod tests {
         }
         keys.push("model.init".to_owned()); // not said: it excludes model.dir
         keys.push("objective.teacher".to_owned());
+        keys.push("objective.attend_layer".to_owned());
+        keys.push("objective.attend_head".to_owned());
         keys.sort();
         let mut known: Vec<&str> = SETTINGS.iter().map(|s| s.name).collect();
         known.sort_unstable();

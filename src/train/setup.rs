@@ -6,6 +6,7 @@ use candle_core::{DType, Device};
 
 use super::checkpoint::read_checkpoint;
 use super::config::{ObjectiveKind, TrainConfig};
+use super::guide::check_guided_head;
 use super::init::{new_model, open_tokenizer};
 use super::objective::{
     Example, Objective, PhraseEncoder, Preparation, Reasoning, Vision, VisionDims,
@@ -34,6 +35,7 @@ impl Setup {
     /// # Errors
     /// Whatever is missing or broken, by name.
     pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
+        check_guided_head(config)?;
         let data = open_data(config)?;
         let path = model_path(config, &data)?;
         let model = ModelDir::open(&path)?;
@@ -54,9 +56,11 @@ impl Setup {
         }
         let tokenizer = open_tokenizer(&path)?;
         let objective = open_objective(config, &model.config, &data, &tokenizer, &mut parameters)?;
-        let preparation = |augment| {
-            let tokenizer = tokenizer.clone();
-            Preparation::new(&model.config, tokenizer, config.data.max_tokens, augment)
+        let preparation = |augment| -> Result<Preparation, TrainError> {
+            let (tokenizer, longest) = (tokenizer.clone(), config.data.max_tokens);
+            let mut preparation = Preparation::new(&model.config, tokenizer, longest, augment)?;
+            preparation.attend_share = config.objective.attend_share();
+            Ok(preparation)
         };
         Ok(Self {
             validation: open_validation(config, &preparation(false)?)?,
@@ -166,6 +170,7 @@ fn open_objective(
         ObjectiveKind::Reasoning => {
             let mut objective = Reasoning::new(model, weights, config.run.cached_images);
             objective.checkpoint_activations = config.run.checkpoint_activations;
+            objective.guided_head = config.objective.guided_head(model)?;
             if weights.ground > 0.0 {
                 let words = data.classes().iter().map(|name| name.to_lowercase());
                 objective.grounding = words.map(|name| tokenizer.encode_text(&name)).collect();
@@ -179,6 +184,7 @@ fn open_objective(
             let dims = VisionDims {
                 vocab: model.llama.vocab_size,
                 classes: data.classes().len(),
+                attributes: data.attributes().len(),
             };
             let objective = Vision::new(model, weights, dims, parameters, config.run.seed)?;
             if let Some(path) = &config.objective.teacher {

@@ -205,7 +205,7 @@ impl Trainer {
         if let Some(ema) = &mut self.ema {
             ema.update(&self.parameters, self.step)?;
         }
-        let mut record = Record::new(self.step, "train", outcome.losses, &outcome.overlaps);
+        let mut record = Record::new(self.step, "train", outcome);
         record.lr = Some(lr);
         record.grad_norm = Some(norm);
         Ok(record)
@@ -244,12 +244,7 @@ impl Trainer {
             set_all(&self.parameters, &own)?;
         }
         let outcome = outcome?;
-        Ok(Record::new(
-            self.step,
-            "validation",
-            outcome.losses,
-            &outcome.overlaps,
-        ))
+        Ok(Record::new(self.step, "validation", outcome))
     }
 
     /// gIoU where there are masks; otherwise the loss, negated.

@@ -35,6 +35,41 @@ pub struct LisaConfig {
     pub out_dim: usize,
     pub sam: SamConfig,
     pub sam_preprocess: SamPreprocess,
+    /// Where training guided attention; published models have none, and their files do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided_head: Option<GuidedHead>,
+}
+
+/// The attention head of the language model that training guided: at the row that predicts an answer's first word it
+/// looks at the image tokens of what is asked for, or at `<s>` where that is not in the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuidedHead {
+    /// Of the language model's layers, from 0.
+    pub layer: usize,
+    /// Of the layer's query heads, from 0.
+    pub head: usize,
+}
+
+impl GuidedHead {
+    /// Whether the language model has such a head.
+    ///
+    /// # Errors
+    /// What does not exist, with the range that does; `place` says where it was named, e.g. `guided_head.`.
+    pub fn check(&self, llama: &LlamaConfig, place: &str) -> Result<(), String> {
+        for (name, value, count) in [
+            ("layer", self.layer, llama.num_hidden_layers),
+            ("head", self.head, llama.num_attention_heads),
+        ] {
+            if value >= count {
+                return Err(format!(
+                    "{place}{name} is {value}, and the language model has {count} {name}s; accepted: 0 to {}",
+                    count.saturating_sub(1)
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Storage type of floating-point tensors.
@@ -106,9 +141,19 @@ pub enum FeatureSelection {
 }
 
 impl ClipConfig {
+    /// Patches along a side.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Features before the first patch's.
+    pub fn first_patch(&self) -> usize {
+        self.num_features() - self.num_patches()
+    }
+
     /// Patches per image.
     pub fn num_patches(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2)
+        self.grid().pow(2)
     }
 
     /// Rows of the feature the projector sees.
@@ -244,6 +289,17 @@ impl Default for SamPreprocess {
 }
 
 impl LisaConfig {
+    /// The head that says where the model looks; `path` is where this configuration was read.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoGuidedHead`].
+    pub fn needs_guided_head(&self, path: &Path) -> Result<GuidedHead, WeightsError> {
+        self.guided_head.ok_or_else(|| WeightsError::NoGuidedHead {
+            path: path.to_owned(),
+            model: self.name.clone(),
+        })
+    }
+
     /// Reads and checks `lisa.json`.
     ///
     /// # Errors
@@ -367,6 +423,9 @@ impl LisaConfig {
                 "out_dim is {}, and sam.prompt_dim is {}; they must be equal",
                 self.out_dim, self.sam.prompt_dim
             ));
+        }
+        if let Some(head) = self.guided_head {
+            head.check(&self.llama, "guided_head.")?;
         }
         Ok(())
     }

@@ -47,6 +47,8 @@ pub enum WeightsError {
         found: String,
         accepted: &'static str,
     },
+    #[error("{path} names no guided_head, so the model {model} does not say where it looks; accepted: a model trained with objective.attend, in whose lisa.json `lisa merge` has named the head")]
+    NoGuidedHead { path: PathBuf, model: String },
     #[error("the checkpoint's tokenizer: {0}")]
     Text(#[from] crate::text::TextError),
     #[error("tensor {name}: {source}")]

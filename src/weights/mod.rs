@@ -20,8 +20,8 @@ mod shipped;
 mod source;
 
 pub use config::{
-    Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
-    ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
+    Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, GuidedHead, LisaConfig,
+    LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
 };
 pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;

@@ -172,6 +172,7 @@ pub(super) fn config(
         llama: llama(&path, &json, lisa, precision)?,
         sam,
         sam_preprocess: SamPreprocess::default(),
+        guided_head: None,
     })
 }
 

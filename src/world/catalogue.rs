@@ -186,6 +186,11 @@ impl Colour {
         K::Black,
     ];
 
+    /// Its place in [`Colour::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// The word for it, in lower case.
     pub fn name(self) -> &'static str {
         match self {

@@ -45,6 +45,7 @@ class Client:
         self.answers: list[String] = []
         self.masks: dict = {}
         self.overlays: dict = {}
+        self.attention: dict = {}
         self.diagnostics: list[DiagnosticArray] = []
         self.shown: collections.OrderedDict = collections.OrderedDict()
         self.count = 0
@@ -69,12 +70,16 @@ class Client:
         self.thread = threading.Thread(target=self._spin, daemon=True)
         self.thread.start()
 
-    def _listen(self, kind, topic, keep) -> None:
+    def _listen(self, kind, topic, keep):
         def on_message(message):
             with self.changed:
                 keep(message)
                 self.changed.notify_all()
-        self.node.create_subscription(kind, topic, on_message, 200)
+        return self.node.create_subscription(kind, topic, on_message, 200)
+
+    def watch_attention(self):
+        """Subscribes to ~/attention, which is drawn only while somebody does. The node hears of it a little later."""
+        return self._listen(Image, 'lisa/attention', lambda m: self.attention.__setitem__(key(m.header), m))
 
     def _spin(self) -> None:
         try:

@@ -82,6 +82,18 @@ def model(golden):
     return pathlib.Path(made.stdout.strip())
 
 
+@pytest.fixture(scope='module')
+def guided_model(tmp_path_factory, model):
+    """The same with a guided head: the weights are what they were, and their attention is shown."""
+    guided = tmp_path_factory.mktemp('guided')
+    for file in model.iterdir():
+        (guided / file.name).symlink_to(file)
+    config = json.loads((model / 'lisa.json').read_text())
+    (guided / 'lisa.json').unlink()
+    (guided / 'lisa.json').write_text(json.dumps({**config, 'guided_head': {'layer': 0, 'head': 0}}))
+    return guided
+
+
 @pytest.fixture
 def slow_model(tmp_path, model):
     """The same, but opening it takes until the test says so."""
@@ -144,6 +156,6 @@ def lisa(_shared, golden):
     if process.running():
         client.set(mode='on_instruction', max_rate_hz=2.0, max_new_tokens=DEFAULTS['max_new_tokens'], max_pending=8,
                    temperature=0.0, mask_threshold=0.5, min_mask_area=1, sync_slop_s=0.1, overlay_alpha=0.5,
-                   publish_overlay=True, clip_fit='model')
+                   publish_overlay=True, publish_attention=True, clip_fit='model')
         client.enable(True)
         client.reset_conversation()

@@ -26,7 +26,7 @@ pub fn skipped(test: &str, reason: &str) {
 
 /// Every golden folder: `LISA_GOLDEN_DIR` or `tests/golden`, itself or its direct children.
 pub fn golden() -> Vec<Golden> {
-    golden_in(&given().unwrap_or_else(own_golden))
+    golden_in(&given().unwrap_or_else(own_folder))
 }
 
 /// The golden folders that have what a test compares with. Our own always have some; other data need not, and then the test is
@@ -49,7 +49,12 @@ fn given() -> Option<PathBuf> {
     std::env::var_os("LISA_GOLDEN_DIR").map(PathBuf::from)
 }
 
-fn own_golden() -> PathBuf {
+/// The folders of `tests/golden`, for tests whose expectations were computed from these models alone.
+pub fn own_golden() -> Vec<Golden> {
+    golden_in(&own_folder())
+}
+
+fn own_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
@@ -71,7 +76,7 @@ fn golden_in(root: &Path) -> Vec<Golden> {
 /// the numbers.
 pub fn golden_that(is: &str, found: impl Fn(&Golden) -> bool) -> Golden {
     let mut folders = golden();
-    folders.extend(golden_in(&own_golden()));
+    folders.extend(own_golden());
     let mut fitting = folders.into_iter().filter(found);
     let none = || panic!("no golden data that {is}");
     fitting.next().unwrap_or_else(none)

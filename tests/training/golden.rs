@@ -19,7 +19,7 @@ const LOSS: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
 const STEPS: f64 = 1e-3;
 
-const WEIGHTS: LossWeights = LossWeights {
+pub const WEIGHTS: LossWeights = LossWeights {
     ce: 1.0,
     bce: 2.0,
     dice: 0.5,
@@ -27,18 +27,19 @@ const WEIGHTS: LossWeights = LossWeights {
     iou: 0.0,
     align: 0.0,
     ground: 0.0,
+    attend: 0.0,
 };
 
 /// The reference's one training sample, and the model it is run through.
-struct Case {
+pub struct Case {
     golden: Golden,
     model: ModelDir,
-    example: Example,
+    pub example: Example,
     _folder: tempfile::TempDir,
 }
 
 impl Case {
-    fn new(golden: Golden) -> Self {
+    pub fn new(golden: Golden) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let model = ModelDir::open(golden.convert(folder.path())).unwrap();
         let config = &model.config;
@@ -62,10 +63,10 @@ impl Case {
             .flat_map(|y| (0..width).map(move |x| u8::from(inside(x, y))))
             .collect();
         let conversation = Conversation {
-            turns: vec![Turn {
-                question: question.trim().to_owned(),
-                answer: answer.trim().trim_end_matches("</s>").to_owned(),
-            }],
+            turns: vec![Turn::new(
+                question.trim(),
+                answer.trim().trim_end_matches("</s>"),
+            )],
             masks: vec![TruthMask {
                 width,
                 height,
@@ -108,6 +109,8 @@ impl Case {
             phrases: vec![Vec::new()],
             named: false,
             patches: None,
+            attributes: None,
+            guided: Vec::new(),
         };
         Self {
             golden,
@@ -118,10 +121,14 @@ impl Case {
     }
 
     fn objective(&self) -> Reasoning {
-        Reasoning::new(&self.model.config, WEIGHTS, 1)
+        self.objective_with(WEIGHTS)
     }
 
-    fn pass(&self, objective: &Reasoning, learn: Option<u64>) -> Pass {
+    pub fn objective_with(&self, weights: LossWeights) -> Reasoning {
+        Reasoning::new(&self.model.config, weights, 1)
+    }
+
+    pub fn pass(&self, objective: &Reasoning, learn: Option<u64>) -> Pass {
         Pass {
             totals: objective.counts(&self.example),
             factor: 1.0,
@@ -130,7 +137,7 @@ impl Case {
     }
 
     /// The reference's trained tensors, with its adapters.
-    fn parameters(&self) -> Parameters {
+    pub fn parameters(&self) -> Parameters {
         let lora = &self.golden.json["lora"];
         let mut parameters = Parameters::open(&self.model, DType::F32, &Device::Cpu).unwrap();
         let patterns = ["embed_tokens", "lm_head", "mask_decoder", "text_hidden_fcs"];
@@ -154,7 +161,7 @@ impl Case {
     }
 }
 
-fn close(what: &str, ours: f64, reference: f64, tolerance: f64) {
+pub fn close(what: &str, ours: f64, reference: f64, tolerance: f64) {
     let error = (ours - reference).abs() / reference.abs().max(1e-12);
     println!("{what}: {ours:.6}, reference {reference:.6}, relative {error:.1e}");
     assert!(error <= tolerance, "{what}: {ours} against {reference}");

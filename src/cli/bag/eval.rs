@@ -145,7 +145,10 @@ fn computed<'b>(
     heard: &dyn Fn(&Row),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
-    let options: AnswerOptions = args.model.options(0);
+    let options = AnswerOptions {
+        attention: true,
+        ..args.model.options(0)
+    };
     for moment in timeline {
         let shot = moment.shot.as_ref().ok().cloned();
         let outcome = ask(bag, &engine, &options, moment);

@@ -14,7 +14,12 @@ pub struct Generated {
 }
 
 impl Generated {
+    /// Answers are asked for with `options`, and for where the model looked.
     pub fn new(engine: Engine, options: AnswerOptions) -> Self {
+        let options = AnswerOptions {
+            attention: true,
+            ..options
+        };
         Self { engine, options }
     }
 
@@ -62,6 +67,7 @@ impl Answerer for Generated {
             predicted,
             emitted: Some(answer.text.matches("[SEG]").count()),
             total,
+            attention: answer.attention,
             stages: answer
                 .timings
                 .stages()

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use image::GrayImage;
 
-use super::{Case, EvalError, Gallery, Latency, Tally, Verdict};
+use crate::engine::Attention;
+
+use super::{Case, Closer, EvalError, Gallery, Latency, Tally, Verdict};
 
 /// What a model made of a question.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Reply {
     pub predicted: Option<GrayImage>,
     /// `[SEG]` written; `None` where the answer was given to the model, see [`Case::emitted`].
     pub emitted: Option<usize>,
+    /// Where the model looked; `None` where it has no guided head, or the answer was given to it.
+    pub attention: Option<Attention>,
     pub total: Duration,
     pub stages: Vec<(&'static str, Duration)>,
 }
@@ -64,6 +68,11 @@ pub fn evaluate(
             emitted: reply.emitted,
             expected: question.expected,
             names_right: question.names_right(&reply.answer),
+            closer: Closer {
+                near_miss: question.near_miss,
+                rivals: &question.rivals,
+            },
+            attention: reply.attention.as_ref(),
             latency: Latency {
                 total: reply.total,
                 stages: &reply.stages,

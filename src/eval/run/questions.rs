@@ -9,7 +9,7 @@ use super::super::EvalError;
 use crate::data::{ReasonSegDataset, ReferDataset, TruthMask, Turn};
 use crate::engine::Frame;
 use crate::image::read_image;
-use crate::world::language::{self, QuestionKind};
+use crate::world::language::{self, Absence, Dialogue, QuestionKind};
 use crate::world::{render, Scene, Split};
 
 /// One question about one picture.
@@ -30,6 +30,10 @@ pub struct Question {
     pub expected: usize,
     /// What an explanation has to name; empty where none is asked for.
     pub names: Vec<String>,
+    /// See [`Closer::near_miss`](crate::eval::Closer::near_miss).
+    pub near_miss: Option<&'static str>,
+    /// See [`Closer::rivals`](crate::eval::Closer::rivals).
+    pub rivals: Vec<TruthMask>,
 }
 
 impl Question {
@@ -70,6 +74,8 @@ pub fn reason_seg_questions(
             expected: usize::from(item.mask.is_some()),
             truth: item.mask,
             names: Vec::new(),
+            near_miss: None,
+            rivals: Vec::new(),
         })
     }))
 }
@@ -112,13 +118,16 @@ pub fn refer_questions(
             truth: Some(item.mask),
             expected: 1,
             names: Vec::new(),
+            near_miss: None,
+            rivals: Vec::new(),
         }));
     }
     Ok(questions)
 }
 
-/// Questions about scenes that are made on the fly: at most one of each kind a scene, in the split's own wordings.
-/// The same for the same arguments.
+/// Questions about scenes that are made on the fly, in the split's own wordings: at most one of each kind a scene, and
+/// beside these what looking alone answers (see [`Look`](language::Look)), as kinds of their own. The same for the same
+/// arguments.
 pub fn world_questions(
     split: Split,
     seeds: std::ops::Range<u64>,
@@ -129,39 +138,60 @@ pub fn world_questions(
         let rendered = render(&scene, width, height);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(0x6576_616c ^ split as u64);
-        let dialogues = language::evaluation(&scene, &rendered, split, &mut rng);
+        let usual = language::evaluation(&scene, &rendered, split, &mut rng);
+        let usual = usual.into_iter().map(|d| (d.kind.name(), d));
+        let looking = language::looking(&scene, &rendered, split, &mut rng);
+        let looking = looking.into_iter().map(|(look, d)| (look.name(), d));
         let frame = Frame::new(rendered.image.clone());
-        let questions: Vec<_> = dialogues
-            .into_iter()
-            .filter_map(|mut dialogue| {
-                let truth = (!dialogue.targets().is_empty())
-                    .then(|| union(&rendered.instances, dialogue.targets(), width, height));
-                let last = dialogue.turns.pop()?;
-                let explained = dialogue.kind == QuestionKind::Explanatory;
-                Some(Ok(Question {
-                    name: format!("{}-{seed}-{}", split.name(), dialogue.kind.name()),
-                    kind: dialogue.kind.name().to_owned(),
-                    frame: frame.clone(),
-                    history: dialogue
-                        .turns
-                        .into_iter()
-                        .map(|turn| Turn {
-                            question: turn.question,
-                            answer: turn.answer,
-                        })
-                        .collect(),
-                    instruction: last.question,
-                    answer: last.answer,
-                    expected: last.targets.len(),
-                    truth,
-                    names: match explained {
-                        true => dialogue.names.iter().map(|c| c.name().to_owned()).collect(),
-                        false => Vec::new(),
-                    },
-                }))
+        let questions: Vec<_> = usual
+            .chain(looking)
+            .filter_map(|(kind, dialogue)| {
+                let scene = format!("{}-{seed}", split.name());
+                question(&scene, kind, dialogue, &frame, &rendered.instances).map(Ok)
             })
             .collect();
         questions
+    })
+}
+
+/// `instances`: of every pixel of the frame, 0 or the object's index and 1.
+fn question(
+    scene: &str,
+    kind: &str,
+    mut dialogue: Dialogue,
+    frame: &Frame,
+    instances: &[u8],
+) -> Option<Question> {
+    let (width, height) = (frame.width(), frame.height());
+    let mask = |objects: &[usize]| union(instances, objects, width, height);
+    let targets = dialogue.targets().to_vec();
+    let rivals = dialogue.candidates.iter().filter(|i| !targets.contains(i));
+    let near_miss = dialogue.absence.filter(|absence| absence.is_near());
+    let near_miss = near_miss.map(Absence::name);
+    let last = dialogue.turns.pop()?;
+    let history = dialogue
+        .turns
+        .into_iter()
+        .map(|turn| Turn::new(turn.question, turn.answer));
+    let names = dialogue.names.iter().map(|c| c.name().to_owned());
+    Some(Question {
+        name: match near_miss {
+            Some(sort) => format!("{scene}-{kind}-{sort}"),
+            None => format!("{scene}-{kind}"),
+        },
+        kind: kind.to_owned(),
+        frame: frame.clone(),
+        history: history.collect(),
+        instruction: last.question,
+        answer: last.answer,
+        expected: last.targets.len(),
+        truth: (!targets.is_empty()).then(|| mask(&targets)),
+        names: match dialogue.kind == QuestionKind::Explanatory {
+            true => names.collect(),
+            false => Vec::new(),
+        },
+        near_miss,
+        rivals: rivals.map(|i| mask(&[*i])).collect(),
     })
 }
 

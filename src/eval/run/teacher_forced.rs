@@ -100,10 +100,7 @@ impl Answerer for TeacherForced {
         let answer = "[SEG].".to_owned();
         let seen = self.see(question)?;
         let mut turns = question.history.clone();
-        turns.push(Turn {
-            question: question.instruction.clone(),
-            answer: answer.clone(),
-        });
+        turns.push(Turn::new(question.instruction.clone(), answer.clone()));
         let encoded = self.encoder.encode(&Conversation {
             turns,
             masks: Vec::new(),
@@ -145,6 +142,7 @@ impl Answerer for TeacherForced {
             answer,
             predicted: Some(frame),
             emitted: None,
+            attention: None,
             total: started.elapsed(),
             stages: Vec::new(),
         }))

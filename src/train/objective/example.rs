@@ -6,9 +6,10 @@ use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rand::{Rng, RngCore};
 
-use super::patch_labels;
-use crate::data::{ClassMap, Conversation, Encoder, Sample, TruthMask};
-use crate::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
+use super::attention::TokenGrid;
+use super::{patch_labels, Guided};
+use crate::data::{ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
+use crate::image::{read_image, ClipPreprocessor, ClipView, SamPreprocessor};
 use crate::text::LisaTokenizer;
 use crate::train::{PackedSequence, TrainError};
 use crate::weights::LisaConfig;
@@ -35,9 +36,13 @@ pub struct Example {
     pub named: bool,
     /// Class of each cell of SAM's grid and of each patch of the tower, where the dataset has a class map.
     pub patches: Option<PatchTruth>,
+    /// The same for their attributes.
+    pub attributes: Option<PatchTruth>,
+    /// What the answers should look at, where attention is guided.
+    pub guided: Vec<Guided>,
 }
 
-/// Class indices; [`ClassMap::IGNORED`] where a patch has none.
+/// Indices of classes or of attributes; [`ClassMap::IGNORED`] where a patch has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchTruth {
     /// Row by row over SAM's grid.
@@ -54,6 +59,11 @@ pub struct Preparation {
     config: LisaConfig,
     /// Mirrors and brightens images; only where no phrase depends on sides.
     pub augment: bool,
+    /// Share of an image token that a mask has to cover for the token to be looked at; `None` where attention is not
+    /// guided, and examples say nothing about it.
+    pub attend_share: Option<f64>,
+    /// First words of LISA's answers.
+    openings: Vec<u32>,
 }
 
 impl Preparation {
@@ -63,8 +73,19 @@ impl Preparation {
         max_tokens: usize,
         augment: bool,
     ) -> Result<Self, TrainError> {
+        let encoder = Encoder::new(tokenizer, config, max_tokens)?;
+        let first = |answer| encoder.tokenizer().encode_answer(answer).first().copied();
+        let mut openings: Vec<u32> = ANSWERS
+            .into_iter()
+            .filter_map(first)
+            .map(|id| id as u32)
+            .collect();
+        openings.sort_unstable();
+        openings.dedup();
         Ok(Self {
-            encoder: Encoder::new(tokenizer, config, max_tokens)?,
+            encoder,
+            openings,
+            attend_share: None,
             sam: SamPreprocessor {
                 target: config.sam.image_size,
                 mean: config.sam_preprocess.mean,
@@ -110,7 +131,7 @@ impl Preparation {
             }
             encoded.push(ids);
         }
-        let mut classes = sample.classes;
+        let (mut classes, mut attributes) = (sample.classes, sample.attributes);
         if self.augment {
             brighten(&mut image, rng);
             let flip: bool = rng.random();
@@ -119,8 +140,8 @@ impl Preparation {
                 for mask in &mut masks {
                     mirror(&mut mask.pixels, width);
                 }
-                if let Some(classes) = &mut classes {
-                    mirror(&mut classes.pixels, width);
+                for map in classes.iter_mut().chain(&mut attributes) {
+                    mirror(&mut map.pixels, width);
                 }
             }
         }
@@ -129,17 +150,20 @@ impl Preparation {
             .clip
             .preprocess(&image, self.config.clip_preprocess.fit);
         let patches = classes.map(|classes| self.patches(&classes, sam.resized));
+        let attributes = attributes.map(|map| self.patches(&map, sam.resized));
+        let sequence = PackedSequence::new(
+            &encoded,
+            self.config.clip.num_features(),
+            self.config.tokens.seg,
+        );
         Ok(Example {
+            guided: self.guide(&sequence, &masks, (width, height)),
             image: sample.image,
             resized: sam.resized,
             original: sam.original,
             sam_pixels: tensor(sam.pixels)?,
             clip_pixels: tensor(clip)?,
-            sequence: PackedSequence::new(
-                &encoded,
-                self.config.clip.num_features(),
-                self.config.tokens.seg,
-            ),
+            sequence,
             masks,
             phrases: phrases
                 .iter()
@@ -147,27 +171,47 @@ impl Preparation {
                 .collect(),
             named: sample.source != "reason_seg",
             patches,
+            attributes,
         })
     }
 
     fn patches(&self, classes: &ClassMap, resized: (usize, usize)) -> PatchTruth {
-        let (height, width) = (classes.height as f64, classes.width as f64);
         let sam_grid = self.config.sam.grid();
-        let scale = height / resized.0 as f64;
+        let scale = f64::from(classes.height) / resized.0 as f64;
         let side = self.config.sam.image_size as f64 * scale;
-        let clip_grid = self.config.clip.image_size / self.config.clip.patch_size;
-        let clip = &self.config.clip_preprocess;
-        let seen = match clip.fit {
-            // The short side is resized to `size`, and the middle `crop` of it is what the tower sees.
-            ClipFit::Crop => [height.min(width) * clip.crop as f64 / clip.size as f64; 2],
-            ClipFit::Pad => [height.max(width); 2],
-            ClipFit::Squash => [width, height],
-        };
-        let middle = ((width - seen[0]) / 2.0, (height - seen[1]) / 2.0);
+        let view = self.view((classes.width, classes.height));
         PatchTruth {
             sam: patch_labels(classes, (0.0, 0.0), (side, side), sam_grid),
-            tower: patch_labels(classes, middle, seen.into(), clip_grid),
+            tower: patch_labels(
+                classes,
+                (view.left, view.top),
+                (view.width, view.height),
+                self.config.clip.grid(),
+            ),
         }
+    }
+
+    /// Where the vision tower looks on a picture of that size.
+    fn view(&self, size: (u32, u32)) -> ClipView {
+        ClipView::new(&self.clip, size, self.config.clip_preprocess.fit)
+    }
+
+    fn guide(
+        &self,
+        sequence: &PackedSequence,
+        masks: &[TruthMask],
+        size: (u32, u32),
+    ) -> Vec<Guided> {
+        let Some(share) = self.attend_share else {
+            return Vec::new();
+        };
+        let grid = TokenGrid {
+            view: self.view(size),
+            side: self.config.clip.grid(),
+            first_patch: self.config.clip.first_patch(),
+            share,
+        };
+        grid.guide(sequence, masks, &self.openings)
     }
 }
 

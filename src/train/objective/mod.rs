@@ -3,18 +3,22 @@
 //! [`Reasoning`] is the paper's: the language model answers, the hidden state behind `[SEG]` becomes a mask.
 //! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
 
+mod attention;
 mod example;
 mod features;
 mod grounding;
 mod patches;
 mod phrase;
+mod probe;
 mod reasoning;
 mod vision;
 
+pub use attention::{attention_losses, Guided, Looked, TokenGrid};
 pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
 pub use phrase::PhraseEncoder;
+pub use probe::Probed;
 pub use reasoning::Reasoning;
 pub use vision::{Vision, VisionDims};
 
@@ -30,7 +34,7 @@ pub struct LossWeights {
     pub ce: f64,
     pub bce: f64,
     pub dice: f64,
-    /// Cross-entropy of every patch's class ([`Vision`]).
+    /// Cross-entropy of every patch's class and attribute ([`Vision`]).
     pub patch: f64,
     /// Squared error of the mask decoder's own estimate of its IoU; 0 in the reference, which never trains it.
     pub iou: f64,
@@ -39,6 +43,9 @@ pub struct LossWeights {
     /// Cross-entropy of every patch's class, told from the projected feature by the language model's own word vectors;
     /// 0 in the reference, whose projector has learned that before.
     pub ground: f64,
+    /// −log of the guided head's attention on what is asked for; 0 in the reference, which lets attention find its own
+    /// way.
+    pub attend: f64,
 }
 
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
@@ -47,6 +54,8 @@ pub struct Counts {
     pub tokens: usize,
     pub masks: usize,
     pub patches: usize,
+    /// Answers with something to look at.
+    pub guided: usize,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -54,6 +63,7 @@ impl std::ops::AddAssign for Counts {
         self.tokens += other.tokens;
         self.masks += other.masks;
         self.patches += other.patches;
+        self.guided += other.guided;
     }
 }
 
@@ -67,6 +77,10 @@ pub struct Outcome {
     pub gradients: Gradients,
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
+    /// One for each guided answer, where attention is guided.
+    pub looks: Vec<Looked>,
+    /// How often the heads of [`Vision`] were right.
+    pub probed: Vec<Probed>,
 }
 
 /// How an image is to be run.

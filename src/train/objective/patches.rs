@@ -2,8 +2,11 @@
 
 use crate::data::ClassMap;
 
-/// The most frequent class within each cell of a grid; [`ClassMap::IGNORED`] for cells that lie outside the
-/// image or have no class.
+/// Share of a cell that its class has to cover. Less than half, or a knife would be in no cell at all.
+const LEAST_COVER: f64 = 0.25;
+
+/// The most frequent class within each cell of a grid; [`ClassMap::IGNORED`] for cells of which no class covers a quarter,
+/// as those outside of the image.
 ///
 /// The grid's left and top, its width and height, in pixels of the map. Returns `grid²` labels, row by row.
 pub fn patch_labels(
@@ -17,6 +20,7 @@ pub fn patch_labels(
         let clamp = |v: f64| v.round().clamp(0.0, f64::from(limit)) as usize;
         clamp(start)..clamp(end)
     };
+    let least = LEAST_COVER * column_width * row_height;
     let mut labels = Vec::with_capacity(grid * grid);
     let mut counts: Vec<(u16, u32)> = Vec::new();
     for row in 0..grid {
@@ -26,7 +30,8 @@ pub fn patch_labels(
             counts.clear();
             for py in range(y, y + row_height, classes.height) {
                 let line = &classes.pixels[py * classes.width as usize..];
-                for class in &line[range(x, x + column_width, classes.width)] {
+                let pixels = &line[range(x, x + column_width, classes.width)];
+                for class in pixels.iter().filter(|c| **c != ClassMap::IGNORED) {
                     match counts.iter_mut().find(|(c, _)| c == class) {
                         Some((_, n)) => *n += 1,
                         None => counts.push((*class, 1)),
@@ -35,6 +40,7 @@ pub fn patch_labels(
             }
             let best = counts
                 .iter()
+                .filter(|(_, n)| f64::from(*n) >= least)
                 .max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)));
             labels.push(best.map_or(ClassMap::IGNORED, |(class, _)| *class));
         }
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_majority_names_a_patch_and_outside_there_is_none() {
+    fn the_most_frequent_class_names_a_patch_and_outside_there_is_none() {
         let classes = ClassMap {
             width: 4,
             height: 2,
@@ -63,5 +69,20 @@ mod tests {
             patch_labels(&classes, (0.0, 0.0), (4.0, 2.0), 2),
             [7, 1, 3, 2]
         );
+    }
+
+    #[test]
+    fn a_class_needs_a_quarter_of_a_patch_and_not_more_than_what_has_none() {
+        let none = ClassMap::IGNORED;
+        let mut classes = ClassMap {
+            width: 4,
+            height: 2,
+            pixels: vec![none; 8],
+        };
+        classes.pixels[0] = 5;
+        let labels = |classes: &ClassMap| patch_labels(classes, (0.0, 0.0), (4.0, 2.0), 1);
+        assert_eq!(labels(&classes), [none], "an eighth");
+        classes.pixels[5] = 5;
+        assert_eq!(labels(&classes), [5], "a quarter");
     }
 }

@@ -2,16 +2,18 @@
 
 use candle_core::{DType, Tensor};
 
+use super::attention::attention_losses;
 use super::grounding::grounding_loss;
 use super::{
-    overlaps, Counts, Example, FeatureCache, LossWeights, Objective, Outcome, Pass, PhraseEncoder,
-    Terms,
+    overlaps, Counts, Example, FeatureCache, Looked, LossWeights, Objective, Outcome, Pass,
+    PhraseEncoder, Terms,
 };
-use crate::model::{sam, Lisa, Sequence};
+use crate::model::{sam, Lisa, Look, Sequence};
 use crate::train::loss::{cross_entropy_sum, mask_losses, MaskTargets, MASK_COUNT_EPS};
 use crate::train::packing::Piece;
-use crate::train::{recompute, Gradients, Parameters, TrainError};
-use crate::weights::{LisaConfig, VISION_TOWER_PREFIX};
+use crate::train::recompute::{self, OutputGradients};
+use crate::train::{Gradients, Parameters, TrainError};
+use crate::weights::{GuidedHead, LisaConfig, VISION_TOWER_PREFIX};
 
 /// The paper's objective.
 pub struct Reasoning {
@@ -24,6 +26,8 @@ pub struct Reasoning {
     pub teacher: Option<PhraseEncoder>,
     /// Ids of each class's name, where patches are to learn them.
     pub grounding: Vec<Vec<u32>>,
+    /// The head whose attention is guided, where one is.
+    pub guided_head: Option<GuidedHead>,
     sam_features: FeatureCache,
     tower_features: FeatureCache,
 }
@@ -37,6 +41,7 @@ impl Reasoning {
             checkpoint_activations: false,
             teacher: None,
             grounding: Vec::new(),
+            guided_head: None,
             sam_features: FeatureCache::new(cached_images),
             tower_features: FeatureCache::new(cached_images),
         }
@@ -98,24 +103,27 @@ impl Reasoning {
     fn head(
         &self,
         lisa: &Lisa,
-        output: &Tensor,
+        (output, attention): (&Tensor, Option<Attention<'_>>),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
-    ) -> Result<(Terms, Vec<(f64, f64)>), TrainError> {
+    ) -> Result<(Terms, Measured), TrainError> {
         let hidden = lisa.llama.final_norm(output)?.squeeze(0)?;
         let rows = |rows: &[u32]| -> candle_core::Result<Tensor> {
             hidden.index_select(&Tensor::from_slice(rows, rows.len(), hidden.device())?, 0)
         };
-        let mut terms = Terms::new();
+        let (mut terms, mut measured) = (Terms::new(), Measured::default());
         let (predicting, ids): (Vec<u32>, Vec<u32>) =
             example.sequence.targets.iter().copied().unzip();
         if !ids.is_empty() {
             let logits = lisa.llama.logits(&rows(&predicting)?)?;
             let factor = self.weights.ce * pass.factor / pass.totals.tokens.max(1) as f64;
             terms.add("ce", &cross_entropy_sum(&logits, &ids)?, factor)?;
+            if let Some(attention) = attention {
+                let mass = self.add_attend_term(&mut terms, attention, example, pass)?;
+                measured.looks = looks(example, &logits, &predicting, &mass)?;
+            }
         }
-        let mut found = Vec::new();
         if let Some(embedding) = image_embedding {
             let segs = rows(&example.sequence.seg_rows)?;
             let prompts = lisa.text_hidden_fcs.forward(&segs)?;
@@ -129,12 +137,40 @@ impl Reasoning {
                 example.resized,
                 example.original,
             )?;
-            found = overlaps(&logits, &example.masks)?;
+            measured.overlaps = overlaps(&logits, &example.masks)?;
             let targets = MaskTargets::new(&example.masks, logits.device())?;
             add_mask_terms(&mut terms, &self.weights, &logits, &targets, pass)?;
-            add_iou_term(&mut terms, &self.weights, &decoded.iou, &found, pass)?;
+            let found = &measured.overlaps;
+            add_iou_term(&mut terms, &self.weights, &decoded.iou, found, pass)?;
         }
-        Ok((terms, found))
+        Ok((terms, measured))
+    }
+
+    /// What is asked of the language model's layers: the guided head's scores at the rows that predict first words.
+    fn look(&self, example: &Example, lisa: &Lisa) -> Result<Option<Look>, TrainError> {
+        let Some(head) = self.guided_head else {
+            return Ok(None);
+        };
+        if self.weights.attend == 0.0 || example.guided.is_empty() {
+            return Ok(None);
+        }
+        let rows: Vec<u32> = example.guided.iter().map(|guided| guided.row).collect();
+        Ok(Some(lisa.llama.look(head, &rows)?))
+    }
+
+    /// Adds the loss of the guided head; returns each answer's attention on its target.
+    fn add_attend_term(
+        &self,
+        terms: &mut Terms,
+        attention: Attention<'_>,
+        example: &Example,
+        pass: Pass,
+    ) -> candle_core::Result<Vec<f32>> {
+        let columns: Vec<&[u32]> = example.guided.iter().map(|g| &g.columns[..]).collect();
+        let losses = attention_losses(attention.scores, attention.visible, &columns)?;
+        let share = pass.factor / pass.totals.guided.max(1) as f64;
+        terms.add("attend", &losses.sum_all()?, self.weights.attend * share)?;
+        losses.detach().neg()?.exp()?.to_vec1::<f32>()
     }
 
     fn add_ground_term(
@@ -179,6 +215,61 @@ impl Reasoning {
     }
 }
 
+/// The guided head's scores and what its rows may look at, `(guided, rows)`.
+#[derive(Clone, Copy)]
+struct Attention<'a> {
+    scores: &'a Tensor,
+    visible: &'a Tensor,
+}
+
+impl<'a> Attention<'a> {
+    fn of(scores: Option<&'a Tensor>, visible: Option<&'a Tensor>) -> Option<Self> {
+        let (scores, visible) = (scores?, visible?);
+        Some(Self { scores, visible })
+    }
+}
+
+fn visible(sequence: &Sequence, look: Option<&Look>) -> candle_core::Result<Option<Tensor>> {
+    look.map(|look| sequence.visible(look)).transpose()
+}
+
+/// What is counted beside the losses.
+#[derive(Default)]
+struct Measured {
+    overlaps: Vec<(f64, f64)>,
+    looks: Vec<Looked>,
+}
+
+/// How each guided answer came out.
+///
+/// # Shapes
+/// `logits` `(predicting, vocab)`; one `mass` for each guided answer.
+fn looks(
+    example: &Example,
+    logits: &Tensor,
+    predicting: &[u32],
+    mass: &[f32],
+) -> candle_core::Result<Vec<Looked>> {
+    let place = |row| {
+        predicting
+            .iter()
+            .position(|p| *p == row)
+            .unwrap_or_default() as u32
+    };
+    let places: Vec<u32> = example.guided.iter().map(|g| place(g.row)).collect();
+    let places = Tensor::from_slice(&places, places.len(), logits.device())?;
+    let said = logits.detach().index_select(&places, 0)?;
+    let said = said.argmax(1)?.to_vec1::<u32>()?;
+    let looked = example.guided.iter().zip(said).zip(mass);
+    Ok(looked
+        .map(|((guided, said), mass)| Looked {
+            mass: f64::from(*mass),
+            right: guided.words.contains(&said),
+            absent: guided.absent,
+        })
+        .collect())
+}
+
 pub(super) fn add_mask_terms(
     terms: &mut Terms,
     weights: &LossWeights,
@@ -221,6 +312,10 @@ impl Objective for Reasoning {
                 Some(patches) if !self.grounding.is_empty() => patches.tower.len(),
                 _ => 0,
             },
+            guided: match self.guided_head {
+                Some(_) if self.weights.attend > 0.0 => example.guided.len(),
+                _ => 0,
+            },
         }
     }
 
@@ -241,22 +336,34 @@ impl Objective for Reasoning {
             .sequence
             .mask(embeddings.dtype(), embeddings.device())?;
         let sequence = lisa.llama.sequence(&example.sequence.positions, mask)?;
+        let look = self.look(example, &lisa)?;
         if pass.learn.is_some() && self.checkpoint_activations {
             return self.run_recomputing(
                 parameters,
                 &lisa,
-                (embeddings, &image_tokens, &sequence),
+                (embeddings, &image_tokens, &sequence, look.as_ref()),
                 image_embedding.as_ref(),
                 example,
                 pass,
             );
         }
-        let mut x = embeddings;
+        let (mut x, mut scores) = (embeddings, None);
         for layer in 0..lisa.llama.num_layers() {
-            x = lisa.llama.layer(layer, &x, &sequence)?;
+            let found;
+            (x, found) = lisa
+                .llama
+                .layer_looking(layer, &x, &sequence, look.as_ref())?;
+            scores = scores.or(found);
         }
-        let (mut terms, overlaps) =
-            self.head(&lisa, &x, image_embedding.as_ref(), example, pass)?;
+        let visible = visible(&sequence, look.as_ref())?;
+        let attention = Attention::of(scores.as_ref(), visible.as_ref());
+        let (mut terms, measured) = self.head(
+            &lisa,
+            (&x, attention),
+            image_embedding.as_ref(),
+            example,
+            pass,
+        )?;
         self.add_ground_term(&mut terms, &lisa, &image_tokens, example, pass)?;
         let gradients = match (pass.learn, &terms.sum) {
             (Some(_), Some(sum)) => Gradients::take(&mut sum.backward()?, parameters.trained())?,
@@ -265,7 +372,9 @@ impl Objective for Reasoning {
         Ok(Outcome {
             losses: terms.losses,
             gradients,
-            overlaps,
+            overlaps: measured.overlaps,
+            looks: measured.looks,
+            probed: Vec::new(),
         })
     }
 }
@@ -275,15 +384,18 @@ impl Reasoning {
         &self,
         parameters: &Parameters,
         lisa: &Lisa,
-        (embeddings, image_tokens, sequence): (Tensor, &Tensor, &Sequence),
+        (embeddings, image_tokens, sequence, look): (Tensor, &Tensor, &Sequence, Option<&Look>),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
     ) -> Result<Outcome, TrainError> {
-        let inputs = recompute::forward(&lisa.llama, &embeddings, sequence)?;
-        let (mut terms, overlaps) = self.head(
+        let inputs = recompute::forward(&lisa.llama, &embeddings, sequence, look)?;
+        let visible = visible(sequence, look)?;
+        let scores = inputs.scores.as_ref().map(|scores| scores.as_tensor());
+        let attention = Attention::of(scores, visible.as_ref());
+        let (mut terms, measured) = self.head(
             lisa,
-            inputs.output.as_tensor(),
+            (inputs.output.as_tensor(), attention),
             image_embedding,
             example,
             pass,
@@ -292,14 +404,21 @@ impl Reasoning {
         let mut gradients = Gradients::default();
         if let Some(sum) = &terms.sum {
             let mut store = sum.backward()?;
-            let grad = store.remove(&inputs.output);
+            let output = store.remove(&inputs.output);
+            let scores = inputs.scores.as_ref().and_then(|s| store.remove(s));
             gradients.add(Gradients::take(&mut store, parameters.trained())?)?;
-            if let Some(grad) = grad {
+            // Where only attention is learned from, nothing comes back from the last layer.
+            let output = match (output, &scores) {
+                (None, Some(_)) => Some(inputs.output.zeros_like()?),
+                (output, _) => output,
+            };
+            if let Some(output) = output {
+                let grads = OutputGradients { output, scores };
                 let variables = parameters.trained();
                 let grad = recompute::backward(
                     &lisa.llama,
                     inputs,
-                    grad,
+                    grads,
                     sequence,
                     variables,
                     &mut gradients,
@@ -313,7 +432,9 @@ impl Reasoning {
         Ok(Outcome {
             losses: terms.losses,
             gradients,
-            overlaps,
+            overlaps: measured.overlaps,
+            looks: measured.looks,
+            probed: Vec::new(),
         })
     }
 }

@@ -1,19 +1,17 @@
-//! Teaches the two encoders to see: masks from phrases without a language model, and classes of patches.
+//! Teaches the two encoders to see: masks from phrases without a language model, and what patches show.
 //!
-//! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class from SAM's embedding and from the
-//! tower's features. All of it lives under [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped.
+//! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class and
+//! attribute from SAM's embedding and from the tower's features. All of it lives under
+//! [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
-use super::example::PatchTruth;
 use super::phrase::PhraseEncoder;
+use super::probe::{Probe, Probed};
 use super::reasoning::{add_iou_term, add_mask_terms};
 use super::{overlaps, Counts, Example, LossWeights, Objective, Outcome, Pass, Terms};
-use crate::data::ClassMap;
 use crate::model::{sam, Lisa};
-use crate::nn::Linear;
-use crate::train::loss::{cross_entropy_sum, MaskTargets};
-use crate::train::parameters::normal;
+use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
 use crate::weights::{LisaConfig, Weights};
 
@@ -24,9 +22,14 @@ pub struct VisionDims {
     pub vocab: usize,
     /// Classes of the dataset with class maps; 0 where there is none.
     pub classes: usize,
+    /// Attributes of the dataset with attribute maps; 0 where there is none.
+    pub attributes: usize,
 }
 
-/// Masks from phrases, classes of patches.
+/// The heads of an encoder that there is a truth for.
+type Probes = [Option<Probe>; 2];
+
+/// Masks from phrases, classes and attributes of patches.
 pub struct Vision {
     config: LisaConfig,
     weights: LossWeights,
@@ -46,78 +49,68 @@ impl Vision {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let dim = config.sam.prompt_dim;
         PhraseEncoder::add_new(parameters, dims.vocab, dim, &mut rng)?;
-        if dims.classes > 0 {
-            for (name, input) in [("sam", dim), ("tower", config.clip.hidden_size)] {
-                // One class more: none of them.
-                let weight = normal(&mut rng, (dims.classes + 1, input), 0.02)?;
-                parameters.add(&format!("aux.patch.{name}.weight"), &weight)?;
-                let bias = Tensor::zeros(dims.classes + 1, DType::F32, &candle_core::Device::Cpu)?;
-                parameters.add(&format!("aux.patch.{name}.bias"), &bias)?;
-            }
-        }
-        Ok(Self {
+        let vision = Self {
             config: config.clone(),
             weights,
             dims,
-        })
-    }
-
-    /// Sum of the cross-entropies of the labelled cells. `features` `(cells, dim)`.
-    fn patch_loss(
-        &self,
-        aux: &Weights,
-        name: &str,
-        features: &Tensor,
-        labels: &[u16],
-    ) -> Result<Option<Tensor>, TrainError> {
-        let (rows, targets) = labelled(labels, self.dims.classes);
-        if rows.is_empty() {
-            return Ok(None);
+        };
+        let probes = vision.sam_probes().into_iter().chain(vision.tower_probes());
+        for probe in probes.flatten() {
+            probe.add_new(parameters, &mut rng)?;
         }
-        let head = Linear::load(
-            &aux.pp("patch").pp(name),
-            features.dim(1)?,
-            self.dims.classes + 1,
-        )?;
-        let rows = Tensor::from_slice(&rows, rows.len(), features.device())?;
-        let logits = head.forward(&features.index_select(&rows, 0)?)?;
-        Ok(Some(cross_entropy_sum(&logits, &targets)?))
+        Ok(vision)
     }
 
-    fn patch_terms(
+    /// The heads of an encoder, for classes and for attributes.
+    fn probes(&self, name: [&'static str; 2], path: &'static str, input: usize) -> Probes {
+        [
+            Probe::new(name[0], ["patch", path], input, self.dims.classes),
+            Probe::new(name[1], ["attribute", path], input, self.dims.attributes),
+        ]
+    }
+
+    fn sam_probes(&self) -> Probes {
+        let names = ["patch_sam", "attribute_sam"];
+        self.probes(names, "sam", self.config.sam.prompt_dim)
+    }
+
+    fn tower_probes(&self) -> Probes {
+        let names = ["patch_tower", "attribute_tower"];
+        self.probes(names, "tower", self.config.clip.hidden_size)
+    }
+
+    /// What the heads make of both encoders' features.
+    fn add_probe_terms(
         &self,
         terms: &mut Terms,
         aux: &Weights,
         (sam, tower): (&Tensor, &Tensor),
-        truth: &PatchTruth,
+        example: &Example,
         pass: Pass,
-    ) -> Result<(), TrainError> {
-        let factor = self.weights.patch * pass.factor / pass.totals.patches.max(1) as f64;
-        // (1, dim, grid, grid) → (cells, dim)
-        let cells = sam.squeeze(0)?.flatten_from(1)?.t()?.contiguous()?;
-        if let Some(loss) = self.patch_loss(aux, "sam", &cells, &truth.sam)? {
-            terms.add("patch_sam", &loss, factor)?;
+    ) -> Result<Vec<Probed>, TrainError> {
+        let mut probed = Vec::new();
+        let truths = [&example.patches, &example.attributes];
+        for (features, probes, labels) in [
+            (
+                sam,
+                self.sam_probes(),
+                truths.map(|t| t.as_ref().map(|t| &t.sam)),
+            ),
+            (
+                tower,
+                self.tower_probes(),
+                truths.map(|t| t.as_ref().map(|t| &t.tower)),
+            ),
+        ] {
+            for (probe, labels) in probes.into_iter().zip(labels) {
+                if let (Some(probe), Some(labels)) = (probe, labels) {
+                    let weight = (self.weights.patch, pass);
+                    probed.push(probe.add_term(terms, aux, features, labels, weight)?);
+                }
+            }
         }
-        if let Some(loss) = self.patch_loss(aux, "tower", &tower.squeeze(0)?, &truth.tower)? {
-            terms.add("patch_tower", &loss, factor)?;
-        }
-        Ok(())
+        Ok(probed)
     }
-}
-
-/// Rows with a label, and the labels; classes beyond the known ones are none of them.
-fn labelled(labels: &[u16], classes: usize) -> (Vec<u32>, Vec<u32>) {
-    labels
-        .iter()
-        .enumerate()
-        .map(|(row, label)| {
-            let class = match *label {
-                ClassMap::IGNORED => classes,
-                class => usize::from(class).min(classes),
-            };
-            (row as u32, class as u32)
-        })
-        .unzip()
 }
 
 impl Objective for Vision {
@@ -125,7 +118,9 @@ impl Objective for Vision {
         Counts {
             tokens: 0,
             masks: example.masks.len(),
-            patches: example.patches.as_ref().map_or(0, |p| p.sam.len()),
+            // Pictures with patches: each counts the same, whatever its patches show.
+            patches: usize::from(example.patches.is_some()),
+            guided: 0,
         }
     }
 
@@ -142,11 +137,13 @@ impl Objective for Vision {
             .image_encoder
             .forward(&parameters.input(&example.sam_pixels)?, &|| false)?;
         let mut terms = Terms::new();
-        if let (Some(truth), true) = (&example.patches, self.dims.classes > 0) {
-            let tower = lisa
-                .vision_tower
-                .forward(&parameters.input(&example.clip_pixels)?, &|| false)?;
-            self.patch_terms(&mut terms, &aux, (&embedding, &tower), truth, pass)?;
+        let mut probed = Vec::new();
+        if example.patches.is_some() {
+            let pixels = parameters.input(&example.clip_pixels)?;
+            let tower = lisa.vision_tower.forward(&pixels, &|| false)?.squeeze(0)?;
+            // (1, dim, grid, grid) → (cells, dim)
+            let cells = embedding.squeeze(0)?.flatten_from(1)?.t()?.contiguous()?;
+            probed = self.add_probe_terms(&mut terms, &aux, (&cells, &tower), example, pass)?;
         }
         let mut found = Vec::new();
         if !example.masks.is_empty() {
@@ -175,6 +172,8 @@ impl Objective for Vision {
             losses: terms.losses,
             gradients,
             overlaps: found,
+            probed,
+            looks: Vec::new(),
         })
     }
 }

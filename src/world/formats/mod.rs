@@ -35,7 +35,9 @@ pub use contour::{polygons, Polygon};
 pub use error::WriteError;
 pub use rle::Rle;
 pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
-pub use write::{write_dataset, write_scenes, Made, Options, Order, Summary, Told, MAX_SEED};
+pub use write::{
+    write_dataset, write_scenes, Made, Options, Order, Summary, Told, BALANCED, MAX_SEED,
+};
 
 use std::fmt;
 use std::str::FromStr;

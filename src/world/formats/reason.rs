@@ -8,6 +8,7 @@
 //!
 //! The file holds the question as it stands; who reads it for training puts it in the words that ask for a mask.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -19,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::contour::{polygons, Polygon};
 use super::listing::{read_json, write_json, write_json_pretty, Gathered};
 use super::picture::{make_folder, remove};
-use super::write::{split_name, Item, Made, Plan, Sink};
+use super::write::{split_name, Item, Made, Plan, Sink, BALANCED};
 use super::{Format, WriteError};
-use crate::world::language::{Dialogue, Query, QuestionKind, Turn};
+use crate::world::language::{balanced, Dialogue, Query, QuestionKind, Turn};
+use crate::world::Split;
 
 #[derive(Serialize)]
 struct Annotation<'a> {
@@ -40,13 +42,17 @@ struct Annotation<'a> {
 struct HistoryTurn<'a> {
     question: &'a str,
     answer: &'a str,
+    /// Whether the answer says that what was asked for is not there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
 }
 
 impl<'a> HistoryTurn<'a> {
-    fn new(turn: &'a Turn) -> Self {
+    fn new(turn: &'a Turn, absent: bool) -> Self {
         Self {
             question: &turn.question,
             answer: &turn.answer,
+            absent,
         }
     }
 }
@@ -73,11 +79,13 @@ struct Explanation {
 pub(super) struct ReasonSeg {
     root: PathBuf,
     part: PathBuf,
+    split: Split,
     list: PathBuf,
     numbers: std::ops::Range<u64>,
     kinds: Vec<QuestionKind>,
     /// Items of one scene.
-    most: usize,
+    most: Option<usize>,
+    balanced: bool,
     /// One entry for each item, `None` where its mask says all.
     explanations: Gathered<Option<Explanation>>,
     /// Where it is listed which items show the same picture, and the lists.
@@ -99,17 +107,33 @@ impl ReasonSeg {
             list: explanatory.join(format!("{split}.json")),
             root,
             part,
+            split: plan.split,
             numbers: plan.numbers.clone(),
             kinds: plan.options.reason_kinds.clone(),
-            most: plan.options.questions_per_scene.unwrap_or(usize::MAX),
+            most: plan.options.questions_per_scene,
+            balanced: plan.options.balanced,
             explanations: Gathered::default(),
             same: pictures.join(format!("{split}.json")),
             pictures: Gathered::default(),
         })
     }
 
-    /// As many as are wanted of a scene: of each kind in turn, from another kind on in each scene.
+    /// As many as are wanted of a scene.
+    fn wanted_of<'a>(&self, item: &Item<'a>) -> Vec<Cow<'a, Dialogue>> {
+        if !self.balanced {
+            return self.chosen(item).into_iter().map(Cow::Borrowed).collect();
+        }
+        let (told, most) = (item.told, self.most.unwrap_or(BALANCED));
+        let mut rng = ChaCha8Rng::seed_from_u64(item.number);
+        rng.set_stream(0x6261_6c61 ^ self.split as u64);
+        let (scene, frame) = (&told.scene, &told.frame);
+        let all = balanced(scene, frame, self.split, &self.kinds, most, &mut rng);
+        all.into_iter().map(Cow::Owned).collect()
+    }
+
+    /// Of each kind in turn, from another kind on in each scene.
     fn chosen<'a>(&self, item: &Item<'a>) -> Vec<&'a Dialogue> {
+        let most = self.most.unwrap_or(usize::MAX);
         let mut rng = ChaCha8Rng::seed_from_u64(item.number);
         let of_kind = |kind: &QuestionKind| {
             let dialogues = item.told.dialogues.iter();
@@ -123,7 +147,7 @@ impl ReasonSeg {
         kinds.retain(|fitting| !fitting.is_empty());
         let mut chosen = Vec::new();
         let mut turn = item.number as usize;
-        while !kinds.is_empty() && chosen.len() < self.most {
+        while !kinds.is_empty() && chosen.len() < most {
             let at = turn % kinds.len();
             chosen.extend(kinds[at].pop());
             if kinds[at].is_empty() {
@@ -184,10 +208,14 @@ impl ReasonSeg {
             text: [query],
             is_sentence,
             shapes: shapes.into_iter().map(shape).collect(),
-            question: (dialogue.kind != QuestionKind::Explanatory)
+            // An explained item is put by who reads it, and so is a refusal that answers the same words.
+            question: (dialogue.worded_as != QuestionKind::Explanatory)
                 .then(|| dialogue.turns.last().map(|turn| turn.question.as_str()))
                 .flatten(),
-            history: history.iter().map(HistoryTurn::new).collect(),
+            history: history
+                .iter()
+                .map(|turn| HistoryTurn::new(turn, dialogue.absence.is_some()))
+                .collect(),
         };
         item.picture.place(&self.part.join(&image))?;
         write_json(&self.part.join(format!("{name}.json")), &annotation)?;
@@ -206,7 +234,7 @@ impl Sink for ReasonSeg {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
         let name = |i: usize| format!("{:09}_{i}", item.number);
         let mut explanations = Vec::new();
-        for (i, dialogue) in self.chosen(item).into_iter().enumerate() {
+        for (i, dialogue) in self.wanted_of(item).iter().enumerate() {
             explanations.push(self.write(item, &name(i), dialogue)?);
         }
         // What an earlier run made of the scene beyond that is no longer listed.

@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use super::Told;
-use crate::world::language::{Dialogue, Query, QuestionKind, Turn};
+use crate::world::language::{Absence, Dialogue, Query, QuestionKind, Turn};
 use crate::world::scene::Object;
 use crate::world::{Camera, Category, Colour, Frame, Light, Scene, Table};
 
@@ -84,6 +84,9 @@ fn asked(kind: QuestionKind, text: &str, targets: &[usize]) -> Dialogue {
         },
         explanation: Some(format!("About {text}.")),
         names: vec![],
+        worded_as: kind,
+        absence: (kind == QuestionKind::Absent).then_some(Absence::Plain),
+        candidates: vec![],
     }
 }
 

@@ -149,21 +149,31 @@ fn expressions_lead_through_refs_and_annotations_to_masks() {
 }
 
 #[test]
-fn classes_are_one_more_than_their_place_in_the_list() {
+fn classes_and_colours_are_one_more_than_their_place_in_the_list() {
     let out = tempfile::tempdir().unwrap();
     write(out.path(), &order(&[Format::Semantic], Split::Train, 0, 1));
     let root = out.path().join("ade20k");
-    let names = json(root.join("classes.json"));
-    let classes = image::open(root.join("annotations/training/000000000.png")).unwrap();
-    let image::DynamicImage::ImageLuma8(classes) = classes else {
-        panic!("{:?}", classes.color());
-    };
-    for (id, &class) in told(0).frame.instances.iter().zip(classes.as_raw()) {
-        let name = ["", "mug", "bowl", "lemon"][usize::from(*id)];
-        match class {
-            0 => assert_eq!(name, ""),
-            class => assert_eq!(names[usize::from(class) - 1], name),
+    let colours = told(0).scene.objects.clone();
+    let colours = std::iter::once("").chain(colours.iter().map(|o| o.colour.name()));
+    for (kind, list, names) in [
+        ("annotations", "classes", vec!["", "mug", "bowl", "lemon"]),
+        ("attributes", "attributes", colours.collect()),
+    ] {
+        let listed = json(root.join(format!("{list}.json")));
+        let picture = image::open(root.join(format!("{kind}/training/000000000.png"))).unwrap();
+        let image::DynamicImage::ImageLuma8(picture) = picture else {
+            panic!("{kind}: {:?}", picture.color());
+        };
+        let mut seen = BTreeSet::new();
+        for (id, &value) in told(0).frame.instances.iter().zip(picture.as_raw()) {
+            let name = names[usize::from(*id)];
+            match value {
+                0 => assert_eq!(name, ""),
+                value => assert_eq!(listed[usize::from(value) - 1], name),
+            }
+            seen.insert(name);
         }
+        assert!(seen.len() > 2, "{kind}: {seen:?}");
     }
     assert!(root.join("images/training/000000000.jpg").is_file());
 }
@@ -323,4 +333,58 @@ fn a_scene_gives_as_many_reason_seg_items_as_wanted_of_all_kinds() {
     assert_eq!(pictures.as_array().unwrap().len(), 40);
     let expected: Vec<String> = (0..3).map(|i| format!("{:09}_{i}.jpg", 7)).collect();
     assert_eq!(pictures[7], serde_json::json!(expected));
+}
+
+#[test]
+fn half_of_balanced_items_have_no_mask_and_say_so() {
+    let out = tempfile::tempdir().unwrap();
+    let order = order(&[Format::ReasonSeg], Split::Train, 0, 30);
+    let options = Options {
+        balanced: true,
+        reason_kinds: QuestionKind::ALL.into(),
+        ..Options::default()
+    };
+    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    let root = out.path().join("reason_seg/ReasonSeg");
+    let said = json(root.join("explanatory/train.json"));
+    let said: BTreeMap<&str, &str> = said.as_array().unwrap().iter().map(said_of).collect();
+    let (mut absent, mut unasked, mut refused_before) = (0, 0, 0);
+    let mut names: Vec<_> = contents(&root.join("train")).into_keys().collect();
+    names.retain(|name| name.extension().is_some_and(|e| e == "json"));
+    for name in &names {
+        let item = json(root.join("train").join(name));
+        let jpg = name.with_extension("jpg");
+        let outputs = said.get(jpg.to_str().unwrap());
+        let turns = item["history"].as_array().cloned().unwrap_or_default();
+        if !item["shapes"].as_array().unwrap().is_empty() {
+            assert!(
+                turns.iter().all(|turn| turn.get("absent").is_none()),
+                "{item}"
+            );
+            continue;
+        }
+        let outputs = *outputs.unwrap();
+        assert!(
+            outputs.starts_with("There ") && !outputs.contains("[SEG]"),
+            "{outputs}"
+        );
+        absent += 1;
+        unasked += usize::from(item.get("question").is_none());
+        for turn in &turns {
+            assert_eq!(
+                (&turn["absent"], turn["answer"].as_str()),
+                (&true.into(), Some(outputs))
+            );
+            refused_before += 1;
+        }
+    }
+    assert_eq!(names.len(), summary.made[0].items);
+    assert!(names.len() >= 30 * 6, "{}", names.len());
+    assert_eq!(2 * absent, names.len());
+    assert!(unasked > 0 && refused_before > 0);
+}
+
+fn said_of(explanation: &Value) -> (&str, &str) {
+    let text = |name: &str| explanation[name].as_str().unwrap();
+    (text("image"), text("outputs"))
 }

@@ -20,6 +20,9 @@ pub const MAX_SEED: u64 = 1_000_000_000;
 /// How often a scene is asked again for other words that name its objects.
 const MORE_EXPRESSIONS: usize = 2;
 
+/// Items of a scene where they are balanced and no other number is wanted.
+pub const BALANCED: usize = 12;
+
 /// Frames between two rounds of what must be written in order; bounds what waits in memory.
 const BATCH: usize = 32;
 
@@ -45,6 +48,9 @@ pub struct Options {
     /// At most so many ReasonSeg items of a scene, spread evenly over their kinds; all without it, which is about
     /// forty, each with a name of its own for the picture.
     pub questions_per_scene: Option<usize>,
+    /// Whether half of a scene's ReasonSeg items ask for what is not there, half of these by a near miss, in the words
+    /// of the kinds wanted: see [`language::balanced`]. As many as `questions_per_scene`, or [`BALANCED`].
+    pub balanced: bool,
     /// What a bag holds of a scene.
     pub recording: Recording,
 }
@@ -60,6 +66,7 @@ impl Default for Options {
                 QuestionKind::Several,
             ],
             questions_per_scene: None,
+            balanced: false,
             recording: Recording::default(),
         }
     }

@@ -11,10 +11,10 @@ use crate::world::catalogue::Colour;
 use crate::world::Split;
 
 /// How far apart "leftmost" and the next one must be, as a share of the picture's width.
-const ACROSS: f32 = 0.08;
+pub const ACROSS: f32 = 0.08;
 /// How much nearer "nearest" must be, in metres: among objects of one category, and among all.
-const DEPTH: f32 = 0.06;
-const DEPTH_OF_ALL: f32 = 0.10;
+pub const DEPTH: f32 = 0.06;
+pub const DEPTH_OF_ALL: f32 = 0.10;
 /// How many times the next one's volume "largest" must have.
 const VOLUME: f32 = 1.3;
 /// How many times as many pixels.
@@ -25,27 +25,44 @@ pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue>
     let mut all = Vec::new();
     for index in view.left_to_right() {
         let (own, among_all) = phrases(view, index);
-        let phrases = match own.is_empty() || (!among_all.is_empty() && rng.random_bool(0.25)) {
-            true => among_all,
-            false => own,
-        };
+        let unnamed = own.is_empty() || (!among_all.is_empty() && rng.random_bool(0.25));
+        let phrases = if unnamed { among_all } else { own };
         let Some(phrase) = phrases.choose(rng) else {
             continue;
         };
-        let query = noun_query(phrase, false, split, rng);
-        all.push(Dialogue {
-            kind: QuestionKind::Explicit,
-            turns: vec![Turn {
-                question: question(&query, rng),
-                answer: answer(split, rng),
-                targets: vec![vec![index]],
-            }],
-            query,
-            explanation: None,
-            names: vec![view.object(index).category],
-        });
+        let candidates = match unnamed {
+            true => Vec::new(),
+            false => view.rivals(index),
+        };
+        all.push(dialogue(view, phrase, index, candidates, split, rng));
     }
     all
+}
+
+/// A question for one object by a noun phrase.
+pub fn dialogue(
+    view: &View,
+    phrase: &str,
+    index: usize,
+    candidates: Vec<usize>,
+    split: Split,
+    rng: &mut impl Rng,
+) -> Dialogue {
+    let query = noun_query(phrase, false, split, rng);
+    Dialogue {
+        kind: QuestionKind::Explicit,
+        turns: vec![Turn {
+            question: question(&query, rng),
+            answer: answer(split, rng),
+            targets: vec![vec![index]],
+        }],
+        query,
+        explanation: None,
+        names: vec![view.object(index).category],
+        worded_as: QuestionKind::Explicit,
+        absence: None,
+        candidates,
+    }
 }
 
 /// All noun phrases that mean this object and no other: those with its name, and those without.
@@ -108,7 +125,7 @@ pub fn compared(name: &str) -> [String; 12] {
 }
 
 /// The comparisons with the others that hold by a margin.
-fn comparisons(
+pub fn comparisons(
     view: &View,
     index: usize,
     among: &[usize],
@@ -147,7 +164,7 @@ fn comparisons(
 }
 
 /// Whether nobody takes one colour for the other.
-fn differ(a: Colour, b: Colour) -> bool {
+pub fn differ(a: Colour, b: Colour) -> bool {
     use Colour::{Black, Blue, Brown, Green, Grey, Orange, Pink, Purple, Red, White, Yellow};
     let near = |a, b| {
         matches!(

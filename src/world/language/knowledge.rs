@@ -23,6 +23,9 @@ pub struct Noun {
     /// Other names for it.
     #[serde(default)]
     pub also: Vec<String>,
+    /// What it might be taken for, from afar or by its shape; it might be taken for each of them as well.
+    #[serde(deserialize_with = "categories")]
+    pub neighbours: Vec<Category>,
     /// Questions and answers that hold in every scene.
     pub facts: Vec<(String, String)>,
 }
@@ -84,6 +87,8 @@ pub struct Group {
     #[serde(default, deserialize_with = "categories")]
     pub doubtful: Vec<Category>,
     pub because: String,
+    /// The answer where none of its members is there.
+    pub none: String,
     train: Vec<String>,
     val: Vec<String>,
     test: Vec<String>,
@@ -177,6 +182,16 @@ pub fn there_is_no(categories: &[Category]) -> String {
         _ => "is",
     };
     format!("There {is} no {} in this image.", names.join(" or "))
+}
+
+/// "There is no red mug in this image.", of a noun phrase that asks for a category.
+pub fn there_is_none_such(phrase: &str, category: Category) -> String {
+    let is = match knowledge().noun(category).is_plural() {
+        true => "are",
+        false => "is",
+    };
+    let bare = phrase.strip_prefix("the ").unwrap_or(phrase);
+    format!("There {is} no {bare} in this image.")
 }
 
 #[derive(Deserialize)]

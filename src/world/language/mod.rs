@@ -5,19 +5,29 @@
 //! where it names one object alone, and comparisons ("leftmost", "nearest") where they are clear by a margin.
 //!
 //! Wordings are split like scenes are. Those of `val` and `test` never occur in `train`, but are made of words that do.
+//!
+//! There are three draws: [`dialogues`], everything that can be asked; [`balanced`], to learn from, whose words do not tell
+//! whether a thing is there; and [`evaluation`] with [`looking`], to measure with.
 
 mod absent;
+mod balanced;
 mod explanatory;
 mod explicit;
 mod knowledge;
+mod looking;
+mod missing;
 mod multi_turn;
 mod reasoning;
+mod reference;
+mod relation;
 mod several;
 mod texts;
 mod view;
 mod vqa;
 mod wording;
 
+pub use balanced::balanced;
+pub use looking::{looking, Look};
 pub use texts::{training_texts, wordings};
 pub use vqa::vqa;
 
@@ -83,6 +93,42 @@ impl QuestionKind {
     }
 }
 
+/// In what way something is not there: not at all, or nearly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Absence {
+    /// Nothing like it is there.
+    Plain,
+    /// The class is there, in another colour.
+    Colour,
+    /// The colour is there, on another class.
+    OtherClass,
+    /// A class it might be taken for is there.
+    Neighbour,
+    /// The class is there, in another place: left of what it is asked for to the right of.
+    Place,
+}
+
+impl Absence {
+    /// All that are no plain ones.
+    pub const NEAR: [Self; 4] = [Self::Colour, Self::OtherClass, Self::Neighbour, Self::Place];
+
+    /// Its name in reports, e.g. `other-class`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Colour => "colour",
+            Self::OtherClass => "other-class",
+            Self::Neighbour => "neighbour",
+            Self::Place => "place",
+        }
+    }
+
+    /// Whether something nearly as asked for is there.
+    pub fn is_near(self) -> bool {
+        self != Self::Plain
+    }
+}
+
 /// A question, its answer, and what the answer's masks are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -113,6 +159,14 @@ pub struct Dialogue {
     pub explanation: Option<String>,
     /// What an explanation must name: the categories of the target, or those that are missing.
     pub names: Vec<Category>,
+    /// The kind in whose words it is asked: its own, or of [`QuestionKind::Absent`] any other, so that the words do
+    /// not tell that nothing is there.
+    pub worded_as: QuestionKind,
+    /// Of [`QuestionKind::Absent`] alone.
+    pub absence: Option<Absence>,
+    /// Where the question singles out one of several objects of the class it names: all of them, the target among
+    /// them. Empty otherwise.
+    pub candidates: Vec<usize>,
 }
 
 impl Dialogue {
@@ -123,6 +177,11 @@ impl Dialogue {
             .rev()
             .find_map(|turn| turn.targets.last())
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it singles out one of several objects of the class it names.
+    pub fn which_of_several(&self) -> bool {
+        self.candidates.len() > 1
     }
 }
 

@@ -12,44 +12,26 @@ use crate::world::Split;
 
 /// One conversation for each intent that the scene answers.
 pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
-    let converse = |fitting: &Answerable| {
-        let wording = fitting.intent.wordings(split).choose(rng)?;
-        Some(conversation(fitting, wording, split, rng))
-    };
+    let converse = |fitting: &Answerable| dialogue(fitting, split, rng);
     answerable(view).iter().filter_map(converse).collect()
 }
 
-fn conversation(
-    fitting: &Answerable,
-    wording: &Wording,
-    split: Split,
-    rng: &mut impl Rng,
-) -> Dialogue {
+/// A conversation about an intent that the scene answers.
+pub fn dialogue(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Option<Dialogue> {
+    let wording = fitting.intent.wordings(split).choose(rng)?;
     let frames = &knowledge().frames;
     let found = the(fitting.category, fitting.objects.len());
-    let (first, reply) = match wording {
-        Wording::To(to) => (
-            fill_to(frames.first_to.choose(split, rng), to),
-            format!("You could use {found}."),
-        ),
-        Wording::The(phrase) => (
-            frames.first_the.choose(split, rng).replace("{the}", phrase),
-            format!("That would be {found}."),
-        ),
-        Wording::Say(sentence) => (
-            frames
-                .first_say
-                .choose(split, rng)
-                .replace("{say}", sentence),
-            format!("You could use {found}."),
-        ),
+    let first = first_question(wording, split, rng);
+    let reply = match wording {
+        Wording::The(_) => format!("That would be {found}."),
+        Wording::To(_) | Wording::Say(_) => format!("You could use {found}."),
     };
     let is_one = fitting.objects.len() == 1 && !knowledge().noun(fitting.category).is_plural();
     let then = match is_one {
         true => &frames.then_it,
         false => &frames.then_them,
     };
-    Dialogue {
+    Some(Dialogue {
         kind: QuestionKind::MultiTurn,
         query: Query {
             text: first.clone(),
@@ -69,5 +51,21 @@ fn conversation(
         ],
         explanation: Some(fitting.because()),
         names: vec![fitting.category],
+        worded_as: QuestionKind::MultiTurn,
+        absence: None,
+        candidates: Vec::new(),
+    })
+}
+
+/// What a conversation begins with: a question to be answered in words.
+pub fn first_question(wording: &Wording, split: Split, rng: &mut impl Rng) -> String {
+    let frames = &knowledge().frames;
+    match wording {
+        Wording::To(to) => fill_to(frames.first_to.choose(split, rng), to),
+        Wording::The(phrase) => frames.first_the.choose(split, rng).replace("{the}", phrase),
+        Wording::Say(sentence) => frames
+            .first_say
+            .choose(split, rng)
+            .replace("{say}", sentence),
     }
 }

@@ -20,15 +20,20 @@ pub struct Answerable {
 
 impl Answerable {
     pub fn kind(&self) -> QuestionKind {
-        match self.intent.world {
-            true => QuestionKind::WorldKnowledge,
-            false => QuestionKind::Reasoning,
-        }
+        kind(self.intent)
     }
 
     /// Why it is the answer.
     pub fn because(&self) -> String {
         self.intent.because.replace("{x}", self.category.name())
+    }
+}
+
+/// The kind of a question for an intent.
+pub fn kind(intent: &Intent) -> QuestionKind {
+    match intent.world {
+        true => QuestionKind::WorldKnowledge,
+        false => QuestionKind::Reasoning,
     }
 }
 
@@ -55,19 +60,25 @@ pub fn answerable(view: &View) -> Vec<Answerable> {
 
 /// One question for each intent that the scene answers.
 pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
-    let ask = |fitting: &Answerable| {
-        let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
-        Some(Dialogue {
-            kind: fitting.kind(),
-            turns: vec![Turn {
-                question: question(&query, rng),
-                answer: answer(split, rng),
-                targets: vec![fitting.objects.clone()],
-            }],
-            query,
-            explanation: Some(fitting.because()),
-            names: vec![fitting.category],
-        })
-    };
+    let ask = |fitting: &Answerable| dialogue(fitting, split, rng);
     answerable(view).iter().filter_map(ask).collect()
+}
+
+/// A question for an intent that the scene answers.
+pub fn dialogue(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Option<Dialogue> {
+    let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
+    Some(Dialogue {
+        kind: fitting.kind(),
+        turns: vec![Turn {
+            question: question(&query, rng),
+            answer: answer(split, rng),
+            targets: vec![fitting.objects.clone()],
+        }],
+        query,
+        explanation: Some(fitting.because()),
+        names: vec![fitting.category],
+        worded_as: fitting.kind(),
+        absence: None,
+        candidates: Vec::new(),
+    })
 }

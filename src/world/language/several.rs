@@ -1,35 +1,55 @@
 //! Questions for several objects in one mask: the members of a group, or all objects of a category.
 
-use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::knowledge::{knowledge, Group};
 use super::view::View;
 use super::wording::{answer, noun_query, pick, question};
-use super::{Dialogue, QuestionKind, Turn};
+use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::world::catalogue::Category;
 use crate::world::Split;
 
 /// One question for each group and each category with two or more objects.
 pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
-    let mut all = Vec::new();
-    for group in &knowledge().groups {
-        if let Some(objects) = members(view, group) {
-            if let Some(phrase) = group.phrases(split).choose(rng) {
-                let because = group.because.clone();
-                all.push(dialogue(view, phrase, objects, because, split, rng));
+    let about = |(several, objects)| dialogue(view, several, objects, split, rng);
+    askable(view).into_iter().map(about).collect()
+}
+
+/// What several objects are asked for as.
+#[derive(Clone, Copy)]
+pub enum Several {
+    Group(&'static Group),
+    Class(Category),
+}
+
+impl Several {
+    /// A noun phrase for it.
+    pub fn phrase(self, split: Split, rng: &mut impl Rng) -> String {
+        match self {
+            Self::Group(group) => pick(group.phrases(split), rng).to_owned(),
+            Self::Class(category) => pick(&phrases(category), rng).to_owned(),
+        }
+    }
+
+    fn because(self) -> String {
+        match self {
+            Self::Group(group) => group.because.clone(),
+            Self::Class(category) => {
+                format!("All of them are {}.", knowledge().noun(category).plural)
             }
         }
     }
-    for category in view.categories() {
+}
+
+/// Every group and class of which several objects are there, with these objects.
+pub fn askable(view: &View) -> Vec<(Several, Vec<usize>)> {
+    let groups = knowledge().groups.iter();
+    let groups = groups.filter_map(|group| Some((Several::Group(group), members(view, group)?)));
+    let classes = view.categories().into_iter().filter_map(|category| {
         let objects = view.visible_of(&[category]).unwrap_or_default();
-        if objects.len() > 1 {
-            let phrase = pick(&phrases(category), rng).to_owned();
-            let because = format!("All of them are {}.", knowledge().noun(category).plural);
-            all.push(dialogue(view, &phrase, objects, because, split, rng));
-        }
-    }
-    all
+        (objects.len() > 1).then_some((Several::Class(category), objects))
+    });
+    groups.chain(classes).collect()
 }
 
 /// What all objects of a category are called.
@@ -46,22 +66,18 @@ fn members(view: &View, group: &Group) -> Option<Vec<usize>> {
     (differ && !view.any_of(&group.doubtful)).then_some(objects)
 }
 
-fn dialogue(
+/// A question for several objects in one mask.
+pub fn dialogue(
     view: &View,
-    phrase: &str,
+    several: Several,
     objects: Vec<usize>,
-    because: String,
     split: Split,
     rng: &mut impl Rng,
 ) -> Dialogue {
     let mut names: Vec<_> = objects.iter().map(|i| view.object(*i).category).collect();
     names.sort();
     names.dedup();
-    let query = noun_query(phrase, true, split, rng);
-    let question = match query.is_sentence {
-        true => question(&query, rng),
-        false => query.text.clone(),
-    };
+    let (query, question) = asked(several, split, rng);
     Dialogue {
         kind: QuestionKind::Several,
         turns: vec![Turn {
@@ -70,7 +86,21 @@ fn dialogue(
             targets: vec![objects],
         }],
         query,
-        explanation: Some(because),
+        explanation: Some(several.because()),
         names,
+        worded_as: QuestionKind::Several,
+        absence: None,
+        candidates: Vec::new(),
     }
+}
+
+/// The query for several objects, and the question it is put as.
+pub fn asked(several: Several, split: Split, rng: &mut impl Rng) -> (Query, String) {
+    let phrase = several.phrase(split, rng);
+    let query = noun_query(&phrase, true, split, rng);
+    let question = match query.is_sentence {
+        true => question(&query, rng),
+        false => query.text.clone(),
+    };
+    (query, question)
 }

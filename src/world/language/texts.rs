@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::explicit::compared;
-use super::knowledge::{either, knowledge, the, there_is_no};
+use super::knowledge::{either, knowledge, the, there_is_no, there_is_none_such};
 use super::several;
 use super::vqa::{fact, fill, how_many, list, none};
 use super::wording::{fill_to, frames_of, Framing, Wording};
@@ -68,7 +68,9 @@ pub fn training_texts() -> Vec<String> {
             all.extend(pair.into_iter().flat_map(|(q, a)| [q, a]));
         }
     }
-    all.extend(known.groups.iter().map(|group| group.because.clone()));
+    for group in &known.groups {
+        all.extend([group.because.clone(), group.none.clone()]);
+    }
     all
 }
 
@@ -100,6 +102,18 @@ fn about_category(category: Category) -> Vec<String> {
         all.push(format!("That would be {found}."));
     }
     all.push(there_is_no(&[category]));
+    for relation in known.frames.relation.all() {
+        let book = the(Category::Book, 1);
+        let place = |frame: &str| frame.replace("{x}", &phrases[0]).replace("{y}", &book);
+        let placed = relation.of(Split::Train).into_iter().map(place);
+        all.extend(placed.flat_map(|phrase| {
+            let answer = there_is_none_such(&phrase, category);
+            [phrase, answer]
+        }));
+    }
+    for side in ["left", "right"] {
+        all.push(format!("the {side} {}", noun.name()));
+    }
     for (question, answer) in &noun.facts {
         all.extend([question.clone(), answer.clone()]);
     }

@@ -98,6 +98,19 @@ impl<'a> View<'a> {
             .any(|i| categories.contains(&self.object(i).category))
     }
 
+    /// The object and the others of its category, in their order, where there are others and all are in sight; none
+    /// otherwise.
+    pub fn rivals(&self, index: usize) -> Vec<usize> {
+        let same = self.visible_of(&[self.object(index).category]);
+        same.filter(|same| same.len() > 1).unwrap_or_default()
+    }
+
+    /// The categories of which the scene has nothing, hidden or not, in the order of the catalogue.
+    pub fn missing(&self) -> Vec<Category> {
+        let absent = |category: &Category| !self.any_of(&[*category]);
+        Category::ALL.into_iter().filter(absent).collect()
+    }
+
     /// Indices of the visible objects, left to right.
     pub fn left_to_right(&self) -> Vec<usize> {
         let mut order: Vec<_> = self.all().filter(|i| self.seen[*i].visible).collect();

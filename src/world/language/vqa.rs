@@ -47,6 +47,9 @@ fn dialogue(turns: Vec<(String, String)>) -> Dialogue {
         },
         explanation: None,
         names: Vec::new(),
+        worded_as: QuestionKind::Vqa,
+        absence: None,
+        candidates: Vec::new(),
     }
 }
 

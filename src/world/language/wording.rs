@@ -83,8 +83,26 @@ pub struct Frames {
     pub first_say: Framing,
     pub then_it: Framing,
     pub then_them: Framing,
+    pub relation: Relations,
     pub lisa: Lisa,
     pub vqa: VqaFrames,
+}
+
+/// Noun phrases that say where one thing is, as seen from another.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relations {
+    pub left: Framing,
+    pub right: Framing,
+    pub front: Framing,
+    pub behind: Framing,
+}
+
+impl Relations {
+    /// All four.
+    pub fn all(&self) -> [&Framing; 4] {
+        [&self.left, &self.right, &self.front, &self.behind]
+    }
 }
 
 /// LISA's own questions and answers.
