@@ -32,7 +32,7 @@ impl Form {
         (Self::Name, 2),
         (Self::Colour, 4),
         (Self::Relation, 4),
-        (Self::Comparison, 2),
+        (Self::Comparison, 4),
         (Self::Unnamed, 1),
     ];
 }
