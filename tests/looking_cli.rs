@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use lisa::weights::{GuidedHead, LisaConfig};
 use serde_json::Value;
 
-use support::{golden_like, Golden};
+use support::{golden_that, Golden};
 
 struct Bench {
     golden: Golden,
@@ -20,7 +20,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let golden = golden_like("a picture", |golden| {
+        let golden = golden_that("has a picture", |golden| {
             golden.folder.join("image.png").is_file()
         });
         let folder = tempfile::tempdir().unwrap();
