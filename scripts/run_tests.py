@@ -191,8 +191,10 @@ def run_command(command, log, arguments, environment, shown):
             lines.append(line)
             shown.show(line.rstrip('\n'))
         return child.wait(), ''.join(lines)
-    except KeyboardInterrupt:
-        # The terminal has interrupted the child as well; this is for one that was interrupted otherwise.
+    except BaseException:
+        # The terminal has interrupted the child as well; this is for one that was interrupted otherwise, or that goes on while
+        # its output cannot be kept.
+        child.stdout.close()
         child.send_signal(signal.SIGINT)
         child.wait()
         raise
@@ -224,7 +226,7 @@ def announce(parts, threads):
     """Says what will happen and how long it takes, before anything does."""
     turns = max(1, len(threads))
     minutes = sum(part.minutes * (turns if part.name != 'build' else 1) for part in parts)
-    print(f'test: {len(parts)} parts, about {max(1, round(minutes))} minutes on two cores; the first time 12 more, to compile everything')
+    print(f'test: {len(parts)} parts, about {max(1, round(minutes))} minutes on two cores; the first time 12 more and 9 GB, to compile everything')
     for part in parts:
         print(f'  {part.name:<11} {part.minutes:>4} min  {part.idea}')
     if threads:
@@ -239,7 +241,7 @@ def summarise(results, interrupted):
     for title, count, seconds in results:
         total.add(count, f'{title}: ')
         word = 'FAILED' if count.failed else 'passed'
-        place = f'   {(LOGS / title).relative_to(ROOT)}.log' if count.failed else ''
+        place = f'   {os.path.relpath(LOGS / title, ROOT)}.log' if count.failed else ''
         print(f'  {word}  {title:<16} {str(count):<42} {seconds:5.0f} s{place}')
     for heading, lines in (
         ('failed', total.failed),
@@ -291,6 +293,10 @@ def main():
             found = run_part(part, title, options.pytest.split(), environment)
         except KeyboardInterrupt:
             return summarise(results, title)
+        except OSError as error:
+            # A full disk under the log, say: the other parts may still have a place.
+            found = Count(failed=[f'it could not be run to its end: {error}'])
+            print(f'test: {title}: {error}', flush=True)
         results.append((title, found, time.monotonic() - started))
     return summarise(results, None)
 

@@ -87,12 +87,27 @@ def test_every_part_runs_though_one_fails(tmp_path, monkeypatch, capfd):
     passes = summary.Part('second', 'passes', 0, (summary.Command(('true',)),))
     monkeypatch.setattr(summary, 'PARTS', (fails, passes))
     monkeypatch.setitem(summary.GROUPS, 'all', ('first', 'second'))
-    monkeypatch.setattr(summary, 'LOGS', ROOT / 'target' / 'test' / 'of-the-summary')
+    monkeypatch.setattr(summary, 'LOGS', tmp_path)
     monkeypatch.setattr(sys, 'argv', ['run_tests.py'])
     assert summary.main() == 1
     said = capfd.readouterr().out.splitlines()
     assert said[0].startswith('test: 2 parts, about')
     assert said[-1] == '2 passed, 1 failed, 0 skipped'
+
+
+def test_a_part_whose_output_cannot_be_kept_has_failed_and_the_next_one_runs(tmp_path, monkeypatch, capfd):
+    talks = summary.Part('first', 'talks', 0, (summary.Command(('bash', '-c', 'while echo words; do sleep 0.01; done')),))
+    passes = summary.Part('second', 'passes', 0, (summary.Command(('true',)),))
+    monkeypatch.setattr(summary, 'PARTS', (talks, passes))
+    monkeypatch.setitem(summary.GROUPS, 'all', ('first', 'second'))
+    monkeypatch.setattr(summary, 'LOGS', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['run_tests.py'])
+    # As on a full disk: it can be opened, and every write fails.
+    (tmp_path / 'first.log').symlink_to('/dev/full')
+    assert summary.main() == 1
+    said = capfd.readouterr().out.splitlines()
+    assert any('No space left on device' in line for line in said)
+    assert said[-1] == '1 passed, 1 failed, 0 skipped'
 
 
 @pytest.mark.parametrize('words', [['nonsense'], ['--threads', '0'], ['--threads', '1;2']])
