@@ -1,6 +1,7 @@
 //! The thread, the queue in front of it, and the handle everybody holds.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +74,24 @@ pub struct ModelInfo {
     pub parameters: u64,
     /// The head that says where the model looks; `None` where training guided none.
     pub guided_head: Option<GuidedHead>,
+}
+
+/// "lisa-mini on cpu in f32, 5700676 parameters, guided head 0 of layer 2".
+impl fmt::Display for ModelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            model,
+            device,
+            dtype,
+            parameters,
+            guided_head,
+        } = self;
+        write!(f, "{model} on {device} in {dtype}, {parameters} parameters")?;
+        match guided_head {
+            Some(GuidedHead { layer, head }) => write!(f, ", guided head {head} of layer {layer}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the engine is and has, for diagnostics.

@@ -87,8 +87,9 @@ fn tiles(all: &Scores) -> String {
 
 fn table(report: &Report) -> String {
     let mut out = format!(
-        "<h2>Scores</h2>\n{}<p class=\"note\">{LEGEND}.</p>\n",
-        rows(&Table::of(report))
+        "<h2>Scores</h2>\n{}<p class=\"note\">{}.</p>\n",
+        rows(&Table::of(report)),
+        escape(LEGEND)
     );
     for note in Table::of(report).notes() {
         let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
@@ -99,7 +100,8 @@ fn table(report: &Report) -> String {
     let table = Table::looking(report);
     if !table.rows.is_empty() {
         out.push_str(&rows(&table));
-        let _ = writeln!(out, "<p class=\"note\">{}.</p>", looking::LEGEND);
+        let legend = escape(looking::LEGEND);
+        let _ = writeln!(out, "<p class=\"note\">{legend}.</p>");
     }
     if let Some(near) = report.overall.quality.looking.near_misses() {
         let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&near));
@@ -402,6 +404,9 @@ mod tests {
         for said in said {
             assert!(with.contains(said) && !without.contains(said), "{said}");
         }
+        // The legend speaks of the token <s>, which is struck-out text where it is markup.
+        assert!(with.contains("or on &lt;s&gt; where"), "{with}");
+        assert!(!pages.iter().any(|page| page.contains("<s>")));
     }
 
     #[test]
