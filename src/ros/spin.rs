@@ -8,7 +8,7 @@
 //! one only in [`Spinner::stop`], which closes that channel first. So neither ever waits for the other in a circle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{mpsc, Arc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 
 use super::action::{GetResult, SendGoal};
@@ -73,6 +74,25 @@ pub struct Spinner {
     thread: JoinHandle<()>,
     flags: Arc<Flags>,
     inputs: Receiver<Input>,
+    /// What the thread had in its hand when the channel was closed; ends when the thread takes nothing more.
+    refused: mpsc::Receiver<Input>,
+    /// The thread keeps the node for as long as this lives.
+    keep: mpsc::Sender<()>,
+}
+
+/// The spinning thread's end of what it hands over.
+struct Handover {
+    inputs: Sender<Input>,
+    refused: mpsc::Sender<Input>,
+}
+
+impl Handover {
+    /// Waits for a place. Only a closed channel fails, and then the node is ending.
+    fn tell(&self, input: Input) {
+        if let Err(SendError(input)) = self.inputs.blocking_send(input) {
+            let _ = self.refused.send(input);
+        }
+    }
 }
 
 /// What the main thread asks of the spinning one.
@@ -84,6 +104,9 @@ struct Flags {
 
 /// How long a spin waits when nothing happens; also how long the end of the node waits for it.
 const SPIN: Duration = Duration::from_millis(50);
+/// How long the end of the node waits for the thread to take nothing more. It does after a spin, unless it stands in a line that
+/// nobody reads.
+const REST: Duration = Duration::from_millis(250);
 
 impl Spinner {
     /// Starts to spin: parameters are served, instructions and frames are not yet taken.
@@ -96,30 +119,46 @@ impl Spinner {
         clock: Option<ClockInlet>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        Self::run(move |inputs, flags| {
+        Self::run(node, move |node, handover, flags| {
             let wheel = Wheel {
                 node,
                 services,
                 clock,
                 shared,
-                inputs,
+                handover,
                 flags,
             };
             wheel.spin();
         })
     }
 
-    fn run(spin: impl FnOnce(Sender<Input>, Arc<Flags>) + Send + 'static) -> std::io::Result<Self> {
+    /// Starts a thread that owns `kept` until the end, beyond the end of `spin`.
+    fn run<K: Send + 'static>(
+        mut kept: K,
+        spin: impl FnOnce(&mut K, Handover, Arc<Flags>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let flags = Arc::<Flags>::default();
         let (sender, inputs) = channel(INPUTS);
+        let (refuse, refused) = mpsc::channel();
+        let (keep, kept_until) = mpsc::channel();
+        let handover = Handover {
+            inputs: sender,
+            refused: refuse,
+        };
         let of_the_thread = Arc::clone(&flags);
         let thread = std::thread::Builder::new()
             .name("ros-spin".to_owned())
-            .spawn(move || spin(sender, of_the_thread))?;
+            .spawn(move || {
+                spin(&mut kept, handover, of_the_thread);
+                // Answers that are still owed go out through it.
+                let _: Result<(), _> = kept_until.recv();
+            })?;
         Ok(Self {
             thread,
             flags,
             inputs,
+            refused,
+            keep,
         })
     }
 
@@ -133,34 +172,52 @@ impl Spinner {
         self.inputs.recv().await
     }
 
-    /// Takes nothing more. What had been taken before is returned, as whoever sent it may be owed an answer.
+    /// Takes nothing more. What had been taken before is returned, as whoever sent it may be owed an answer; the node stays, so
+    /// that it can be given.
     pub fn close(&mut self) -> Vec<Input> {
         self.flags.stop.store(true, Ordering::Relaxed);
         // A thread that waits for a place wakes here, and finds the flag.
         self.inputs.close();
-        std::iter::from_fn(|| self.inputs.try_recv().ok()).collect()
+        let deadline = Instant::now() + REST;
+        let mut taken = Vec::new();
+        let mut in_hand = Vec::new();
+        loop {
+            taken.extend(std::iter::from_fn(|| self.inputs.try_recv().ok()));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.refused.recv_timeout(left) {
+                Ok(input) => in_hand.push(input),
+                Err(_) => break,
+            }
+        }
+        // A place that was reserved before the end may have been filled after it.
+        taken.extend(std::iter::from_fn(|| self.inputs.try_recv().ok()));
+        taken.extend(in_hand);
+        taken
     }
 
     /// Destroys the node and all its endpoints, and returns when that is done.
     pub fn stop(mut self) {
-        self.close();
+        self.flags.stop.store(true, Ordering::Relaxed);
+        self.inputs.close();
+        drop(self.keep);
         if self.thread.join().is_err() {
             tracing::error!("the spinning thread had panicked");
         }
     }
 }
 
-/// What the spinning thread owns. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread knows.
-struct Wheel {
-    node: Node,
+/// What the spinning thread works with. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread
+/// knows.
+struct Wheel<'a> {
+    node: &'a mut Node,
     services: ParamServices,
     clock: Option<ClockInlet>,
     shared: Arc<Shared>,
-    inputs: Sender<Input>,
+    handover: Handover,
     flags: Arc<Flags>,
 }
 
-impl Wheel {
+impl Wheel<'_> {
     fn spin(mut self) {
         let mut interface = None;
         let mut looked = Instant::now();
@@ -173,13 +230,13 @@ impl Wheel {
                 self.shared.params_changed.notify_one();
             }
             match &mut interface {
-                Some(interface) => Interface::take(interface, &self.shared, &self.inputs),
+                Some(interface) => Interface::take(interface, &self.shared, &self.handover),
                 None if self.flags.open.load(Ordering::Relaxed) => {
-                    match Interface::create(&mut self.node, &self.shared) {
+                    match Interface::create(self.node, &self.shared) {
                         Ok(created) => interface = Some(created),
                         Err(error) => {
                             let why = format!("the node's topics could not be opened: {error}");
-                            return self.tell(Input::Broken(why));
+                            return self.handover.tell(Input::Broken(why));
                         }
                     }
                 }
@@ -187,16 +244,12 @@ impl Wheel {
             }
             if looked.elapsed() >= Duration::from_secs(1) {
                 looked = Instant::now();
-                let publishers = image_publishers(&self.node, &self.shared);
+                let publishers = image_publishers(self.node, &self.shared);
                 self.shared.set_image_publishers(publishers);
             }
         }
     }
 
-    /// Only a closed channel fails, and then the node is ending.
-    fn tell(&self, input: Input) {
-        let _ = self.inputs.blocking_send(input);
-    }
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
@@ -262,15 +315,12 @@ impl Interface {
         })
     }
 
-    fn take(&mut self, shared: &Shared, inputs: &Sender<Input>) {
+    fn take(&mut self, shared: &Shared, handover: &Handover) {
         match &mut self.images {
             Images::Raw(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
             Images::Compressed(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
         }
-        // A closed channel means that the node is ending; what still comes then is not taken.
-        let tell = |input| {
-            let _ = inputs.blocking_send(input);
-        };
+        let tell = |input| handover.tell(input);
         drain(&mut self.strings, |bytes| {
             tell(Input::Spoken(read_string(&bytes)))
         });
@@ -323,12 +373,12 @@ mod tests {
     /// A thread that has filled every place and waits for one more, as while nobody takes anything.
     fn stuck() -> Spinner {
         let (full, filled) = sync_channel(1);
-        let spinner = Spinner::run(move |inputs, flags| {
+        let spinner = Spinner::run((), move |(), handover, flags| {
             while !flags.stop.load(Ordering::Relaxed) {
-                if inputs.capacity() == 0 {
+                if handover.inputs.capacity() == 0 {
                     let _ = full.try_send(());
                 }
-                let _ = inputs.blocking_send(Input::Broken(String::new()));
+                handover.tell(Input::Broken(String::new()));
             }
         });
         filled.recv_timeout(HANGS).unwrap();
@@ -345,8 +395,29 @@ mod tests {
     fn what_was_taken_before_the_end_is_handed_out() {
         let mut spinner = stuck();
         assert!(returns(move || {
-            assert_eq!(spinner.close().len(), INPUTS);
+            // And what it waited with.
+            assert_eq!(spinner.close().len(), INPUTS + 1);
+            assert!(spinner.close().is_empty());
             spinner.stop();
         }));
+    }
+
+    #[test]
+    fn the_node_outlives_what_is_still_handed_out() {
+        struct Kept(mpsc::Sender<()>);
+        impl Drop for Kept {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+        let (gone, dropped) = mpsc::channel();
+        let spun = Spinner::run(Kept(gone), |_, handover, _| {
+            handover.tell(Input::Broken(String::new()));
+        });
+        let mut spinner = spun.unwrap();
+        assert_eq!(spinner.close().len(), 1);
+        assert!(dropped.try_recv().is_err(), "answers go out through it");
+        assert!(returns(move || spinner.stop()));
+        dropped.recv_timeout(HANGS).unwrap();
     }
 }
