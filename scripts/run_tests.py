@@ -143,8 +143,14 @@ def count_cargo(text, code, may_be_empty=False):
 def count_pytest(report, code):
     """A pytest run by its JUnit report, or by its exit status where it wrote none."""
     count = Count()
-    if report.is_file():
-        for case in xml.etree.ElementTree.parse(report).iter('testcase'):
+    cases = []
+    try:
+        cases = list(xml.etree.ElementTree.parse(report).iter('testcase')) if report.is_file() else []
+    except xml.etree.ElementTree.ParseError as error:
+        # A disk that became full, or a pytest that was killed while it wrote.
+        count.failed.append(f'the report of pytest cannot be read: {error}')
+    if cases:
+        for case in cases:
             name = f'{case.get("classname")}::{case.get("name")}'
             skipped = case.find('skipped')
             if case.find('failure') is not None or case.find('error') is not None:
@@ -196,7 +202,11 @@ def run_command(command, log, arguments, environment, shown):
         # its output cannot be kept.
         child.stdout.close()
         child.send_signal(signal.SIGINT)
-        child.wait()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            child.wait()
         raise
 
 
@@ -283,21 +293,25 @@ def main():
     turns += [(part, f'{part.name}-{n}-threads', n) for n in threads for part in parts if part.name != 'build']
     results = []
     begun = time.monotonic()
-    for part, title, count in turns:
-        environment = dict(os.environ, PYTHONDONTWRITEBYTECODE='1')
-        if count:
-            environment['RAYON_NUM_THREADS'] = str(count)
-        print(f'\n== {title}: {part.idea} ({time.monotonic() - begun:.0f} s so far)', flush=True)
-        started = time.monotonic()
-        try:
-            found = run_part(part, title, options.pytest.split(), environment)
-        except KeyboardInterrupt:
-            return summarise(results, title)
-        except OSError as error:
-            # A full disk under the log, say: the other parts may still have a place.
-            found = Count(failed=[f'it could not be run to its end: {error}'])
-            print(f'test: {title}: {error}', flush=True)
-        results.append((title, found, time.monotonic() - started))
+    # Whoever ends this program wants to know how far it came, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    title = 'nothing'
+    try:
+        for part, title, count in turns:
+            environment = dict(os.environ, PYTHONDONTWRITEBYTECODE='1')
+            if count:
+                environment['RAYON_NUM_THREADS'] = str(count)
+            print(f'\n== {title}: {part.idea} ({time.monotonic() - begun:.0f} s so far)', flush=True)
+            started = time.monotonic()
+            try:
+                found = run_part(part, title, options.pytest.split(), environment)
+            except Exception as error:
+                # A full disk under the log, say: the other parts may still have a place.
+                found = Count(failed=[f'it could not be run to its end: {error}'])
+                print(f'test: {title}: {error}', flush=True)
+            results.append((title, found, time.monotonic() - started))
+    except KeyboardInterrupt:
+        return summarise(results, title)
     return summarise(results, None)
 
 

@@ -17,11 +17,12 @@ const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the
 
 /// One split.
 ///
-/// Three extensions for data of one's own. `pictures/SPLIT.json` lists which items show the same picture: training
-/// takes their questions in one pass. An item without shapes whose explanation holds no `[SEG]` is a refusal: the
-/// explanation is the answer, and there is no mask; unless it has a `question`, it is asked as often for a reason as
-/// explained items are, so that asking for one does not tell that something is there. An item's `history` lists earlier turns of the conversation, and
-/// its `question` is what is asked, word for word, instead of LISA's template half of the time.
+/// Extensions for data of one's own: `pictures/SPLIT.json` lists which items show the same picture, and training takes
+/// their questions in one pass. An item without shapes whose explanation holds no `[SEG]` is a refusal: the explanation
+/// is the answer, and there is no mask; unless it has a `question`, it is asked as often for a reason as explained items
+/// are, so that asking for one does not tell that something is there. An item's `history` lists earlier turns of the
+/// conversation, with `absent` where a turn's answer was a refusal, and its `question` is what is asked, word for word,
+/// instead of LISA's template half of the time.
 pub struct ReasonSegDataset {
     name: String,
     items: Vec<PathBuf>,

@@ -102,6 +102,9 @@ fn table(report: &Report) -> String {
         out.push_str(&rows(&table));
         let legend = escape(looking::LEGEND);
         let _ = writeln!(out, "<p class=\"note\">{legend}.</p>");
+        for note in table.notes() {
+            let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
+        }
     }
     if let Some(near) = report.overall.quality.looking.near_misses() {
         let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&near));
@@ -351,7 +354,7 @@ mod tests {
             .into())
         };
         gallery.offer_with(&given, &verdict, picture).unwrap();
-        tally.pass_over("absent");
+        tally.pass_over("absent", true);
         let page = render_html(&tally.report(run()), &gallery);
         // refused; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99
         assert_eq!(

@@ -130,20 +130,20 @@ pub(super) const LEGEND: &str = "presence: mean of present ones answered with [S
      small, middle, large: gIoU by the true mask's share of the picture, below 1 %, to 3 %, above";
 
 impl Looking {
-    /// One for each of [`HEADS`]; "-" for a share of nothing.
-    pub(super) fn cells(&self) -> [String; HEADS.len()] {
+    /// One for each of [`HEADS`]: the score's name, and its value; "-" for a share of nothing.
+    pub(super) fn cells(&self) -> [(&'static str, String); HEADS.len()] {
         let size = &self.giou_by_size;
         [
-            self.presence_accuracy,
-            self.near_miss_refusal_rate,
-            self.which_of_several,
-            self.which_of_several_chance,
-            self.attended,
-            size.small.giou,
-            size.middle.giou,
-            size.large.giou,
+            ("presence_accuracy", self.presence_accuracy),
+            ("near_miss_refusal_rate", self.near_miss_refusal_rate),
+            ("which_of_several", self.which_of_several),
+            ("which_of_several_chance", self.which_of_several_chance),
+            ("attended", self.attended),
+            ("giou_by_size", size.small.giou),
+            ("giou_by_size", size.middle.giou),
+            ("giou_by_size", size.large.giou),
         ]
-        .map(share)
+        .map(|(score, value)| (score, share(value)))
     }
 
     /// "near misses answered without [SEG]: colour 0.95 of 60, place 0.71 of 55", where there are any.

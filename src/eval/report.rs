@@ -258,7 +258,8 @@ impl<'a> Table<'a> {
     /// Whether the model looks: rows without a number are left out too.
     pub fn looking(report: &'a Report) -> Self {
         let mut table = Self::with(report, looking::HEADS, |s| {
-            s.quality.looking.cells().map(Ok)
+            let cells = s.quality.looking.cells();
+            cells.map(|(score, text)| s.not_measured.get(score).map_or(Ok(text), |why| Err(*why)))
         });
         table
             .rows
@@ -396,6 +397,9 @@ impl fmt::Display for Report {
         let table = Table::looking(self);
         if !table.rows.is_empty() {
             writeln!(f, "{table}{}", looking::LEGEND)?;
+            for note in table.notes() {
+                writeln!(f, "{note}")?;
+            }
         }
         if let Some(near) = self.overall.quality.looking.near_misses() {
             writeln!(f, "{near}")?;
@@ -500,7 +504,7 @@ mod tests {
         let mut mug = case("a", "short");
         (mug.truth, mug.predicted, mug.emitted) = (Some(&truth), Some(&half), None);
         tally.add(&mug).unwrap();
-        tally.pass_over("absent");
+        tally.pass_over("absent", true);
         tally.report(Run {
             protocol: Protocol::TeacherForced,
             ..run()

@@ -37,8 +37,9 @@ struct Bucket {
     /// Answers about objects that are there, given to the model, and explanations among them.
     given: usize,
     explanations_given: usize,
-    /// Questions about absent objects that could not be asked.
+    /// Questions about absent objects that could not be asked, and near misses among them.
     not_asked: usize,
+    near_not_asked: usize,
     /// Kept one by one: a sum of rounded numbers would depend on their order.
     ious: Vec<f64>,
     at_least_half: usize,
@@ -66,12 +67,13 @@ impl Tally {
     }
 
     /// Counts a question about an absent object that could not be asked: it has no answer with `[SEG]` to give. It earns no
-    /// score, good or bad.
-    pub fn pass_over(&mut self, kind: &str) {
+    /// score, good or bad. `near_miss`: whether something close to what it asks for is there.
+    pub fn pass_over(&mut self, kind: &str, near_miss: bool) {
         let kind = self.kinds.entry(kind.to_owned()).or_default();
         for bucket in [&mut self.overall, kind] {
             bucket.absent += 1;
             bucket.not_asked += 1;
+            bucket.near_not_asked += usize::from(near_miss);
         }
     }
 
@@ -192,7 +194,18 @@ impl Bucket {
         let (given, not_asked) = (self.given > 0, self.not_asked > 0);
         let only_not_asked = not_asked && self.not_asked == self.targets + self.absent;
         let explained = self.explanations_given > 0;
+        let looking = &quality.looking;
         let all = [
+            (
+                "presence_accuracy",
+                looking.presence_accuracy.is_none() && given && self.absent > 0,
+                GIVEN,
+            ),
+            (
+                "near_miss_refusal_rate",
+                looking.near_miss_refusal_rate.is_none() && self.near_not_asked > 0,
+                NOT_ASKED,
+            ),
             ("giou", quality.giou.is_none() && only_not_asked, NOT_ASKED),
             ("ciou", quality.ciou.is_none() && only_not_asked, NOT_ASKED),
             (
@@ -382,8 +395,8 @@ mod tests {
         (why.truth, why.predicted, why.emitted) = (Some(&truth), Some(&half), None);
         why.names_right = Some(false);
         tally.add(&why).unwrap();
-        tally.pass_over("absent");
-        tally.pass_over("absent");
+        tally.pass_over("absent", false);
+        tally.pass_over("absent", true);
         assert_eq!(tally.count(), 4);
         tally.report(run())
     }
@@ -410,6 +423,8 @@ mod tests {
             ("explanation_rate", GIVEN),
             ("false_refusal_rate", GIVEN),
             ("latency_ms", GIVEN),
+            ("near_miss_refusal_rate", NOT_ASKED),
+            ("presence_accuracy", GIVEN),
             ("refusal_rate", NOT_ASKED),
             ("seg_rate", GIVEN),
         ];
@@ -432,6 +447,7 @@ mod tests {
             "ciou",
             "giou",
             "latency_ms",
+            "near_miss_refusal_rate",
             "precision_at_50",
             "refusal_rate",
         ];

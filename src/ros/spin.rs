@@ -249,7 +249,6 @@ impl Wheel<'_> {
             }
         }
     }
-
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {

@@ -56,7 +56,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("objective.ce", Number(0.0, 1e4), "1", "weight of the answer's cross-entropy"),
     setting("objective.bce", Number(0.0, 1e4), "2", "weight of the masks' binary cross-entropy"),
     setting("objective.dice", Number(0.0, 1e4), "0.5", "weight of the masks' DICE loss"),
-    setting("objective.patch", Number(0.0, 1e4), "1", "vision: weight of the patches' cross-entropy"),
+    setting("objective.patch", Number(0.0, 1e4), "1", "vision: weight of the cross-entropy of what patches show, classes and attributes"),
     setting("objective.iou", Number(0.0, 1e4), "0", "weight of the squared error of the decoder's IoU estimate"),
     setting("objective.ground", Number(0.0, 1e4), "0", "reasoning: weight of the cross-entropy of patches' classes, told from projected features by word vectors"),
     setting("objective.align", Number(0.0, 1e4), "0", "reasoning: weight of the distance of a named object's [SEG] embedding to the teacher's"),

@@ -63,8 +63,10 @@ def golden():
     Random weights may name an object always or never; the tests need both, so our own folder stands in for one that lacks it.
     """
     own = ROOT / 'tests' / 'golden'
-    for folder in (pathlib.Path(os.environ.get('LISA_GOLDEN_DIR', own)), own):
-        folder = folder / 'tiny' if (folder / 'tiny').is_dir() else folder
+    given = pathlib.Path(os.environ.get('LISA_GOLDEN_DIR', own))
+    # A folder of data, or one that holds such folders.
+    folders = [folder for root in (given, own) for folder in (root, *sorted(root.iterdir())) if (folder / 'expected.json').is_file()]
+    for folder in folders:
         cases = json.loads((folder / 'expected.json').read_text())['cases']
         if {0, 1} <= {c['n_masks'] for c in cases}:
             break

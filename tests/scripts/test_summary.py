@@ -1,7 +1,9 @@
 """What `make test` says at its end is what happened."""
 
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -63,8 +65,12 @@ def test_unset(broken): pass
     assert [(name.split('::')[1], reason) for name, reason in count.skipped] == [('test_elsewhere', 'needs rviz')]
 
 
-def test_a_pytest_that_wrote_no_report_has_failed(tmp_path):
+def test_a_pytest_that_wrote_no_report_or_half_of_one_has_failed(tmp_path):
     assert summary.count_pytest(tmp_path / 'none.xml', 4).failed == ['pytest ended early (exit status 4)']
+    half = tmp_path / 'half.xml'
+    half.write_text('<testsuites><testsuite><testcase classname="a" name="b"/>')
+    found = summary.count_pytest(half, 3)
+    assert len(found.failed) == 1 and 'cannot be read' in found.failed[0]
 
 
 def test_the_closing_line_adds_up_and_decides_the_exit_status(capsys):
@@ -93,6 +99,30 @@ def test_every_part_runs_though_one_fails(tmp_path, monkeypatch, capfd):
     said = capfd.readouterr().out.splitlines()
     assert said[0].startswith('test: 2 parts, about')
     assert said[-1] == '2 passed, 1 failed, 0 skipped'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_ended_from_outside_it_says_how_far_it_came_and_leaves_nothing_running(tmp_path, number):
+    program = f"""
+import pathlib, sys
+sys.path.insert(0, {str(ROOT / 'scripts')!r})
+import run_tests as summary
+parts = [summary.Part(name, 'waits', 0, (summary.Command(words),)) for name, words in (
+    ('first', ('true',)), ('second', ('bash', '-c', 'echo $$; exec sleep 600')), ('third', ('true',)))]
+summary.PARTS, summary.LOGS = tuple(parts), pathlib.Path({str(tmp_path)!r})
+summary.GROUPS['all'] = ('first', 'second', 'third')
+sys.argv = ['run_tests.py']
+sys.exit(summary.main())
+"""
+    runner = subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE, text=True)
+    lines = iter(runner.stdout.readline, '')
+    child = next(int(line) for line in lines if line.strip().isdigit())
+    runner.send_signal(number)
+    rest = runner.stdout.read().splitlines()
+    assert runner.wait() == 130
+    assert rest[-2:] == ['interrupted in second; what came after it was not run', '1 passed, 0 failed, 0 skipped']
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_a_part_whose_output_cannot_be_kept_has_failed_and_the_next_one_runs(tmp_path, monkeypatch, capfd):

@@ -53,7 +53,7 @@ pub fn evaluate(
     for question in questions {
         let question = question?;
         let Some(reply) = answerer.answer(&question)? else {
-            tally.pass_over(&question.kind);
+            tally.pass_over(&question.kind, question.near_miss.is_some());
             done(&question, None);
             continue;
         };

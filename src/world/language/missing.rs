@@ -97,7 +97,7 @@ pub fn named(category: Category, absence: Absence, rng: &mut impl Rng) -> Missin
 /// A missing class: one that what is there might be taken for, or one that it might not; any where there is none such.
 pub fn class(view: &View, near: bool, rng: &mut impl Rng) -> Option<(Category, Absence)> {
     let missing = view.missing();
-    let like = |c: &Category| view.any_of(&knowledge().noun(*c).neighbours);
+    let like = |c: &Category| view.shows_any_of(&knowledge().noun(*c).neighbours);
     let wanted: Vec<_> = missing.iter().filter(|c| like(c) == near).collect();
     let chosen = wanted.choose(rng).map(|c| **c);
     let category = chosen.or_else(|| missing.choose(rng).copied())?;
@@ -116,7 +116,9 @@ pub fn wrong_colour(view: &View, rng: &mut impl Rng) -> Option<Missing> {
         let colours = sayable(category);
         colours.filter(clear).collect()
     };
-    coloured(view.categories(), wrong, Absence::Colour, rng)
+    let mut there = view.categories();
+    there.retain(|c| view.shows_any_of(&[*c]));
+    coloured(there, wrong, Absence::Colour, rng)
 }
 
 /// "the red bottle" where something else is red, and there is no bottle.
@@ -125,7 +127,7 @@ pub fn other_class(
     fits: &dyn Fn(Category) -> bool,
     rng: &mut impl Rng,
 ) -> Option<Missing> {
-    let there = |k: &Colour| view.all().any(|i| view.object(i).colour == *k);
+    let there = |k: &Colour| view.in_sight().any(|i| view.object(i).colour == *k);
     let shared = |category: Category| sayable(category).filter(there).collect();
     let mut missing = view.missing();
     missing.retain(|c| fits(*c));

@@ -297,6 +297,37 @@ fn hidden_objects_are_not_asked_for() {
     assert!(hidden.is_empty(), "{hidden:?}");
 }
 
+/// What nobody sees is not there for a question, but is no reason to call another thing a near miss either.
+#[test]
+fn a_near_miss_is_near_something_in_sight() {
+    use super::missing::{other_class, wrong_colour};
+
+    let (scene, mut frame) = kitchen();
+    let only = |frame: &Frame| {
+        let view = View::new(&scene, frame);
+        let mut found = BTreeSet::new();
+        for seed in 0..200 {
+            let near = [
+                wrong_colour(&view, &mut rng(seed)),
+                other_class(&view, &|_| true, &mut rng(seed)),
+            ];
+            found.extend(near.into_iter().flatten().map(|missing| missing.phrase));
+        }
+        found
+    };
+    let seen = only(&frame);
+    for id in 1..=scene.objects.len() as u8 {
+        frame
+            .instances
+            .iter_mut()
+            .filter(|i| **i == id)
+            .for_each(|i| *i = 0);
+    }
+    assert!(!seen.is_empty());
+    let hidden = only(&frame);
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
 #[test]
 fn an_evaluation_asks_one_question_of_a_kind_and_repeats_itself() {
     let (scene, frame) = kitchen();

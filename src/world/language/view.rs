@@ -98,6 +98,17 @@ impl<'a> View<'a> {
             .any(|i| categories.contains(&self.object(i).category))
     }
 
+    /// Whether one of them is in sight.
+    pub fn shows_any_of(&self, categories: &[Category]) -> bool {
+        self.in_sight()
+            .any(|i| categories.contains(&self.object(i).category))
+    }
+
+    /// Indices of the objects of which enough shows.
+    pub fn in_sight(&self) -> impl Iterator<Item = usize> + '_ {
+        self.all().filter(|i| self.seen(*i).visible)
+    }
+
     /// The object and the others of its category, in their order, where there are others and all are in sight; none
     /// otherwise.
     pub fn rivals(&self, index: usize) -> Vec<usize> {
