@@ -356,16 +356,18 @@ mod tests {
         gallery.offer_with(&given, &verdict, picture).unwrap();
         tally.pass_over("absent", true);
         let page = render_html(&tally.report(run()), &gallery);
-        // refused; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99
+        // refused, near; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99, near
         assert_eq!(
             page.matches("<td title=\"questions about absent").count(),
-            8
+            10
         );
-        // Of all and of short: SEG, missed, named, p50, p90, p99
-        assert_eq!(page.matches("<td title=\"the answer was given").count(), 12);
+        // Of all and of short: SEG, missed, named, p50, p90, p99; of all: presence
+        assert_eq!(page.matches("<td title=\"the answer was given").count(), 13);
         let note = "<p class=\"note\">not measured: SEG, missed, named, p50, p90, p99: the answer was given";
         assert!(page.contains(note), "{page}");
         assert!(page.contains("<p class=\"note\">not measured: refused, gIoU"));
+        assert!(page.contains("<p class=\"note\">not measured: near: questions about absent"));
+        assert!(page.contains("<p class=\"note\">not measured: presence: the answer was given"));
         for unearned in [
             "<span>[SEG] where due</span>",
             "<span>median latency</span>",

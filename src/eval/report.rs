@@ -565,7 +565,7 @@ mod tests {
             .iter()
             .filter(|l| l.starts_with("not measured: "))
             .collect();
-        assert_eq!(notes.len(), 2, "{table}");
+        assert_eq!(notes.len(), 4, "{table}");
         let note = |start: &str| notes.iter().any(|n| n.starts_with(start));
         assert!(
             note("not measured: refused, gIoU, cIoU, P@0.5 of absent: questions"),
@@ -573,6 +573,11 @@ mod tests {
         );
         assert!(
             note("not measured: SEG, missed, p50, p90, p99: the answer was given"),
+            "{table}"
+        );
+        assert!(
+            note("not measured: near: questions about absent")
+                && note("not measured: presence: the answer was given"),
             "{table}"
         );
     }
