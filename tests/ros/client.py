@@ -63,7 +63,8 @@ class Client:
         self._listen(Image, 'lisa/overlay', lambda m: self.overlays.__setitem__(key(m.header), m))
         self._listen(DiagnosticArray, '/diagnostics', self.diagnostics.append)
         self.services: dict = {}
-        self.action = ActionClient(self.node, Segment, 'lisa/segment')
+        # All of the feedback is kept until this program comes to it; ten messages are fewer than an answer has words.
+        self.action = ActionClient(self.node, Segment, 'lisa/segment', feedback_sub_qos_profile=QoSProfile(depth=2000))
         self.camera = None
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
