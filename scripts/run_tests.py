@@ -149,16 +149,15 @@ def count_pytest(report, code):
     except xml.etree.ElementTree.ParseError as error:
         # A disk that became full, or a pytest that was killed while it wrote.
         count.failed.append(f'the report of pytest cannot be read: {error}')
-    if cases:
-        for case in cases:
-            name = f'{case.get("classname")}::{case.get("name")}'
-            skipped = case.find('skipped')
-            if case.find('failure') is not None or case.find('error') is not None:
-                count.failed.append(name)
-            elif skipped is not None:
-                count.skipped.append((name, skipped.get('message') or 'no reason is given'))
-            else:
-                count.passed += 1
+    for case in cases:
+        name = f'{case.get("classname")}::{case.get("name")}'
+        skipped = case.find('skipped')
+        if case.find('failure') is not None or case.find('error') is not None:
+            count.failed.append(name)
+        elif skipped is not None:
+            count.skipped.append((name, skipped.get('message') or 'no reason is given'))
+        else:
+            count.passed += 1
     if code != 0 and not count.failed:
         count.failed.append(f'pytest ended early (exit status {code})')
     if code == 0 and not count.passed and not count.skipped:

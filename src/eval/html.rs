@@ -86,12 +86,13 @@ fn tiles(all: &Scores) -> String {
 }
 
 fn table(report: &Report) -> String {
+    let scores = Table::of(report);
     let mut out = format!(
         "<h2>Scores</h2>\n{}<p class=\"note\">{}.</p>\n",
-        rows(&Table::of(report)),
+        rows(&scores),
         escape(LEGEND)
     );
-    for note in Table::of(report).notes() {
+    for note in scores.notes() {
         let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
     }
     if let Some(note) = report.without_absent() {

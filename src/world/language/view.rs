@@ -124,7 +124,7 @@ impl<'a> View<'a> {
 
     /// Indices of the visible objects, left to right.
     pub fn left_to_right(&self) -> Vec<usize> {
-        let mut order: Vec<_> = self.all().filter(|i| self.seen[*i].visible).collect();
+        let mut order: Vec<_> = self.in_sight().collect();
         order.sort_by(|a, b| self.seen[*a].across.total_cmp(&self.seen[*b].across));
         order
     }
