@@ -6,7 +6,8 @@ use std::path::Path;
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
 use super::looking::{self, LOOKING_DEFINITIONS};
-use super::report::{duration, share, Report, Scores, Table, LEGEND};
+use super::report::{duration, share, Report, Scores};
+use super::table::{Table, LEGEND};
 use super::{EvalError, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");

@@ -27,6 +27,7 @@ mod metrics;
 mod picture;
 mod report;
 pub mod run;
+mod table;
 mod tally;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,161 @@
+//! A report's numbers as text: the cells that a terminal and a page show, and why some of them are empty.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::looking;
+use super::report::{duration, share};
+use super::{LatencyMs, Report, Scores};
+
+/// Heads of a table's columns after the kind, and the scores below them.
+pub(super) const COLUMNS: [(&str, &str); 11] = [
+    ("n", "count"),
+    ("gIoU", "giou"),
+    ("cIoU", "ciou"),
+    ("P@0.5", "precision_at_50"),
+    ("SEG", "seg_rate"),
+    ("refused", "refusal_rate"),
+    ("missed", "false_refusal_rate"),
+    ("named", "explanation_rate"),
+    ("p50", "latency_ms"),
+    ("p90", "latency_ms"),
+    ("p99", "latency_ms"),
+];
+
+/// What the shorter heads stand for.
+pub(super) const LEGEND: &str = "SEG: [SEG] written where due; refused: absent objects answered \
+     without [SEG]; missed: present ones answered without; named: explanations that name the right object";
+
+/// A number as text, "-" for a share of nothing, or why there is none.
+pub(super) type Cell = Result<String, &'static str>;
+
+/// The report's numbers as text. Columns in which every kind has a share of nothing are left out; those that were not
+/// measured stay, with empty cells.
+pub(super) struct Table<'a> {
+    pub heads: Vec<&'static str>,
+    /// A kind and its cells, one for each head.
+    pub rows: Vec<(&'a str, Vec<Cell>)>,
+}
+
+impl<'a> Table<'a> {
+    pub fn of(report: &'a Report) -> Self {
+        Self::with(report, COLUMNS.map(|(head, _)| head), cells)
+    }
+
+    /// Whether the model looks: rows without a number are left out too.
+    pub fn looking(report: &'a Report) -> Self {
+        let mut table = Self::with(report, looking::HEADS, |s| {
+            let cells = s.quality.looking.cells();
+            cells.map(|(score, text)| s.not_measured.get(score).map_or(Ok(text), |why| Err(*why)))
+        });
+        table
+            .rows
+            .retain(|(_, cells)| cells.iter().any(|c| c.as_deref() != Ok("-")));
+        table
+    }
+
+    fn with<const N: usize>(
+        report: &'a Report,
+        heads: [&'static str; N],
+        cells: fn(&Scores) -> [Cell; N],
+    ) -> Self {
+        let all: Vec<_> = report.rows().map(|(kind, s)| (kind, cells(s))).collect();
+        let nothing = |cell: &Cell| cell.as_deref() == Ok("-");
+        let filled = |column: &usize| all.iter().any(|(_, cells)| !nothing(&cells[*column]));
+        let columns: Vec<usize> = (0..N).filter(filled).collect();
+        let row = |(kind, cells): &(&'a str, [Cell; N])| {
+            (*kind, columns.iter().map(|c| cells[*c].clone()).collect())
+        };
+        Self {
+            heads: columns.iter().map(|c| heads[*c]).collect(),
+            rows: all.iter().map(row).collect(),
+        }
+    }
+
+    /// A line for each reason of empty cells: the columns that have no number at all, then the others, of their kinds.
+    pub fn notes(&self) -> Vec<String> {
+        #[derive(Default)]
+        struct Empty<'a> {
+            columns: Vec<&'static str>,
+            kinds: BTreeMap<&'a str, Vec<&'static str>>,
+        }
+        let mut reasons: BTreeMap<&str, Empty> = BTreeMap::new();
+        for (column, head) in self.heads.iter().enumerate() {
+            let cells = || {
+                self.rows
+                    .iter()
+                    .map(|(kind, cells)| (*kind, &cells[column]))
+            };
+            let measured = cells().any(|(_, cell)| cell.as_ref().is_ok_and(|text| text != "-"));
+            let mut empty = cells().filter_map(|(kind, cell)| Some((kind, *cell.as_ref().err()?)));
+            if measured {
+                for (kind, reason) in empty {
+                    let kinds = &mut reasons.entry(reason).or_default().kinds;
+                    kinds.entry(kind).or_default().push(head);
+                }
+            } else if let Some((_, reason)) = empty.next() {
+                reasons.entry(reason).or_default().columns.push(head);
+            }
+        }
+        let line = |(reason, empty): (&str, Empty)| {
+            let columns = empty.columns.iter().map(|head| (*head).to_owned());
+            let kinds = empty.kinds.iter();
+            let kinds = kinds.map(|(kind, heads)| format!("{} of {kind}", heads.join(", ")));
+            let all: Vec<String> = columns.chain(kinds).collect();
+            format!("not measured: {}: {reason}", all.join(", "))
+        };
+        reasons.into_iter().map(line).collect()
+    }
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.rows.iter().map(|(kind, _)| kind.chars().count());
+        let first = names.max().unwrap_or(0);
+        write!(f, "{:first$}", "")?;
+        for head in &self.heads {
+            write!(f, "  {head:>8}")?;
+        }
+        writeln!(f)?;
+        for (kind, cells) in &self.rows {
+            write!(f, "{kind:first$}")?;
+            for cell in cells {
+                let cell = cell.as_deref().unwrap_or_default();
+                write!(f, "  {cell:>8}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn cells(scores: &Scores) -> [Cell; COLUMNS.len()] {
+    let q = &scores.quality;
+    let time = |of: fn(&LatencyMs) -> f64| match &scores.timing.latency_ms {
+        Some(latency) => duration(of(latency)),
+        None => "-".to_owned(),
+    };
+    let values = [
+        q.count.to_string(),
+        share(q.giou),
+        share(q.ciou),
+        share(q.precision_at_50),
+        share(q.seg_rate),
+        share(q.refusal_rate),
+        share(q.false_refusal_rate),
+        share(q.explanation_rate),
+        time(|l| l.p50),
+        time(|l| l.p90),
+        time(|l| l.p99),
+    ];
+    let mut columns = COLUMNS.iter();
+    values.map(|value| {
+        match columns
+            .next()
+            .and_then(|(_, name)| scores.not_measured.get(name))
+        {
+            Some(reason) => Err(*reason),
+            None => Ok(value),
+        }
+    })
+}
