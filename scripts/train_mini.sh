@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What `make train-mini` runs: TableWorld to disk, the stages of lisa-mini one after the other, models/lisa-mini at the end.
 # Every stage that is finished is skipped, and the one under way is resumed.
-#   runs/mini/data       16000 scenes: classes, expressions, explicit questions, visual question answering
+#   runs/mini/data       24000 scenes: classes, expressions, explicit questions, visual question answering
 #   runs/mini/reason239  239 reasoning pairs
-#   runs/mini/reason     12000 scenes with every kind of question
+#   runs/mini/reason     16000 scenes with every kind of question
 # Where questions ask for a mask, half of them ask for what is not there, in the same words (--balance).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,10 +30,10 @@ stage() {
 
 named="--format reason-seg --kinds explicit,absent --balance"
 asked="reasoning,world-knowledge,explanatory,several,multi-turn,absent"
-world data train --count 16000 $named --questions 12 --format semantic --format refer --format vqa
+world data train --count 24000 $named --questions 12 --format semantic --format refer --format vqa
 world data val --count 200 $named --questions 4
 # Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
-world reason train --count 12000 --seed 20000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
+world reason train --count 16000 --seed 40000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
     --format semantic --format refer --format vqa
 world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --balance --questions 8
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1

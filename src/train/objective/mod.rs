@@ -48,6 +48,15 @@ pub struct LossWeights {
     pub attend: f64,
 }
 
+impl LossWeights {
+    /// Whether anything is learned from the masks; where nothing is, none is predicted.
+    pub fn masks(&self) -> bool {
+        [self.bce, self.dice, self.iou, self.align]
+            .iter()
+            .any(|weight| *weight > 0.0)
+    }
+}
+
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {

@@ -326,9 +326,9 @@ impl Objective for Reasoning {
         pass: Pass,
     ) -> Result<Outcome, TrainError> {
         let lisa = Lisa::load(&parameters.weights(pass.learn), &self.config)?;
-        let image_embedding = match example.masks.is_empty() {
-            true => None,
-            false => Some(self.image_embedding(&lisa, parameters, example)?),
+        let image_embedding = match self.weights.masks() && !example.masks.is_empty() {
+            true => Some(self.image_embedding(&lisa, parameters, example)?),
+            false => None,
         };
         let image_tokens = self.image_tokens(&lisa, parameters, example)?;
         let embeddings = self.embeddings(&lisa, example, &image_tokens)?;

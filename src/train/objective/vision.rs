@@ -1,7 +1,7 @@
 //! Teaches the two encoders to see: masks from phrases without a language model, and what patches show.
 //!
 //! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class and
-//! attribute from SAM's embedding and from the tower's features. All of it lives under
+//! attribute from SAM's embedding and, where the tower is trained, from its features. All of it lives under
 //! [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped.
 
 use candle_core::Tensor;
@@ -13,7 +13,7 @@ use super::{overlaps, Counts, Example, LossWeights, Objective, Outcome, Pass, Te
 use crate::model::{sam, Lisa};
 use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
-use crate::weights::{LisaConfig, Weights};
+use crate::weights::{LisaConfig, Weights, VISION_TOWER_PREFIX};
 
 /// Sizes of the throw-away parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Vision {
     config: LisaConfig,
     weights: LossWeights,
     dims: VisionDims,
+    /// Whether the tower learns, too: where it does not, nothing is asked of it.
+    tower: bool,
 }
 
 impl Vision {
@@ -53,6 +55,7 @@ impl Vision {
             config: config.clone(),
             weights,
             dims,
+            tower: parameters.trains(VISION_TOWER_PREFIX),
         };
         let probes = vision.sam_probes().into_iter().chain(vision.tower_probes());
         for probe in probes.flatten() {
@@ -75,16 +78,19 @@ impl Vision {
     }
 
     fn tower_probes(&self) -> Probes {
+        if !self.tower {
+            return [None, None];
+        }
         let names = ["patch_tower", "attribute_tower"];
         self.probes(names, "tower", self.config.clip.hidden_size)
     }
 
-    /// What the heads make of both encoders' features.
+    /// What the heads make of the encoders' features.
     fn add_probe_terms(
         &self,
         terms: &mut Terms,
         aux: &Weights,
-        (sam, tower): (&Tensor, &Tensor),
+        (sam, tower): (&Tensor, Option<&Tensor>),
         example: &Example,
         pass: Pass,
     ) -> Result<Vec<Probed>, TrainError> {
@@ -92,7 +98,7 @@ impl Vision {
         let truths = [&example.patches, &example.attributes];
         for (features, probes, labels) in [
             (
-                sam,
+                Some(sam),
                 self.sam_probes(),
                 truths.map(|t| t.as_ref().map(|t| &t.sam)),
             ),
@@ -103,7 +109,7 @@ impl Vision {
             ),
         ] {
             for (probe, labels) in probes.into_iter().zip(labels) {
-                if let (Some(probe), Some(labels)) = (probe, labels) {
+                if let (Some(features), Some(probe), Some(labels)) = (features, probe, labels) {
                     let weight = (self.weights.patch, pass);
                     probed.push(probe.add_term(terms, aux, features, labels, weight)?);
                 }
@@ -139,11 +145,17 @@ impl Objective for Vision {
         let mut terms = Terms::new();
         let mut probed = Vec::new();
         if example.patches.is_some() {
-            let pixels = parameters.input(&example.clip_pixels)?;
-            let tower = lisa.vision_tower.forward(&pixels, &|| false)?.squeeze(0)?;
+            let tower = match self.tower {
+                true => {
+                    let pixels = parameters.input(&example.clip_pixels)?;
+                    Some(lisa.vision_tower.forward(&pixels, &|| false)?.squeeze(0)?)
+                }
+                false => None,
+            };
             // (1, dim, grid, grid) → (cells, dim)
             let cells = embedding.squeeze(0)?.flatten_from(1)?.t()?.contiguous()?;
-            probed = self.add_probe_terms(&mut terms, &aux, (&cells, &tower), example, pass)?;
+            let features = (&cells, tower.as_ref());
+            probed = self.add_probe_terms(&mut terms, &aux, features, example, pass)?;
         }
         let mut found = Vec::new();
         if !example.masks.is_empty() {
