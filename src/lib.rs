@@ -7,9 +7,10 @@
 //! |---|---|
 //! | [`image`] | pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays |
 //! | [`text`] | tokenizer, conversation templates, prompts, streaming decoder |
-//! | [`weights`] | a published checkpoint becomes one model directory; opening that directory |
+//! | [`weights`] | model directories: opening one, and writing one |
 //! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
+//! | [`convert`] | a published checkpoint becomes a model directory |
 //! | [`bag`] | rosbag2, both storages: reading, writing, the messages as types |
 //! | [`data`] | datasets on disk, the training-data formulation |
 //! | [`eval`] | metrics, reports |
@@ -21,11 +22,13 @@
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod bag;
+pub mod convert;
 pub mod data;
 pub mod engine;
 pub mod eval;
 pub mod frames;
 pub mod image;
+mod lfs;
 pub mod model;
 pub mod nn;
 pub mod replay;

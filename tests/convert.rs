@@ -7,7 +7,8 @@ mod support;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lisa::weights::{convert, ConvertOptions, ModelDir, Weights, WeightsError};
+use lisa::convert::{convert, ConvertOptions};
+use lisa::weights::{ModelDir, Weights, WeightsError};
 use support::{golden_that, Golden};
 
 fn pickled() -> Golden {

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::convert::{convert, ConvertOptions};
 use lisa::text::Template;
-use lisa::weights::{convert, ConvertOptions, DType};
+use lisa::weights::{DType, WeightsError};
+
+use super::interrupt::Interrupt;
 
 /// Turn a published LISA checkpoint into one model directory.
 #[derive(clap::Args)]
@@ -13,7 +16,7 @@ use lisa::weights::{convert, ConvertOptions, DType};
   lisa convert --lisa LISA-7B-v1 --clip clip-vit-large-patch14 --out models/lisa-7b-bf16 --dtype bf16")]
 pub struct Args {
     /// Checkpoint folder: pytorch_model-*.bin or *.safetensors, config.json, and tokenizer.model with
-    /// added_tokens.json, or tokenizer.json
+    /// added_tokens.json, or tokenizer.json. LoRA that is not merged needs its adapter_config.json there
     #[arg(long, value_name = "DIR")]
     lisa: PathBuf,
     /// CLIP folder: weights, config.json, preprocessor_config.json
@@ -44,7 +47,9 @@ enum Stored {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen()?;
     let options = ConvertOptions {
+        stop: interrupt.asked.clone(),
         dtype: args.dtype.map(|dtype| match dtype {
             Stored::F32 => DType::F32,
             Stored::F16 => DType::F16,
@@ -65,8 +70,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bar.set_length(total);
         bar.set_position(done);
         bar.set_message(tensor.to_owned());
-    })?;
+    });
     bar.finish_and_clear();
+    let report = match report {
+        Err(error @ WeightsError::Interrupted) => {
+            eprintln!("lisa: {error}; nothing was written");
+            std::process::exit(interrupt.exit_code());
+        }
+        report => report?,
+    };
     if args.json {
         let json = serde_json::json!({
             "model": options.out,
@@ -75,6 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "bytes": report.bytes,
             "dtype": report.config.dtype,
             "left_out": report.left_out,
+            "notes": report.notes,
         });
         say!("{json}");
     } else {
@@ -86,6 +99,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             indicatif::HumanBytes(report.bytes),
             candle_core::DType::from(report.config.dtype).as_str(),
         );
+        for note in &report.notes {
+            say!("{note}");
+        }
         say!("try: lisa segment --model {out} --image PICTURE --instruction \"…\"");
     }
     Ok(())

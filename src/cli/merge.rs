@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lisa::train::{merge, MergeOptions, BEST, LAST};
-use lisa::weights::DType;
+use lisa::weights::{find_model, DType};
 
 /// Fold what a run trained, adapters too, into a model directory.
 #[derive(clap::Args)]
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let report = merge(&MergeOptions {
         checkpoint: checkpoint.clone(),
-        model: args.model,
+        model: args.model.as_deref().map(find_model),
         out: args.out.clone(),
         dtype: args.dtype,
         name: args.name,

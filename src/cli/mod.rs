@@ -14,6 +14,7 @@ mod bag;
 mod chat;
 mod convert;
 mod eval;
+mod interrupt;
 mod merge;
 mod model_args;
 mod output;

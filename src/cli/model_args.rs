@@ -7,12 +7,13 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
 use lisa::image::ClipFit;
-use lisa::weights::shipped_model;
+use lisa::weights::{find_model, shipped_model};
 
 /// Which model, where it runs, and how it answers.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Model directory, as `lisa convert` makes it [default: lisa-mini, which comes with the project]
+    /// Model directory, as `lisa convert` makes it, or the name of an installed model [default: lisa-mini, which comes with the
+    /// project]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// auto, cpu, cuda or cuda:N
@@ -61,7 +62,7 @@ impl ModelArgs {
     /// The model directory.
     pub fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.model {
-            Some(model) => Ok(model.clone()),
+            Some(model) => Ok(find_model(model)),
             None => shipped_model().context(
                 "--model is needed: models/lisa-mini, the model of the project, is not installed",
             ),

@@ -9,7 +9,7 @@ use image::RgbImage;
 use lisa::engine::{Answer, Engine, Event, Frame, Request};
 use lisa::image::read_image;
 use lisa::text::Instruction;
-use lisa::weights::LisaConfig;
+use lisa::weights::{write_safetensors, LisaConfig};
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, to_json, write_pictures};
@@ -206,6 +206,7 @@ fn write_dump(path: &Path, answer: &Answer) -> anyhow::Result<()> {
         .trace
         .as_ref()
         .context("the answer carries no trace")?;
-    safetensors::serialize_to_file(trace.iter(), None, path)
-        .with_context(|| format!("cannot write {}", path.display()))
+    let tensors = trace.iter().map(|(name, tensor)| (name.as_str(), tensor));
+    write_safetensors(path, tensors)?;
+    Ok(())
 }

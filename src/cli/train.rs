@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
+use lisa::weights::find_model;
 
 const EXAMPLES: &str = "Examples:
   lisa train --config config/finetune.toml --model models/lisa-7b
@@ -52,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let mut config = TrainConfig::read(&path)?;
     if let Some(model) = args.model {
-        (config.model.dir, config.model.init) = (Some(model), None);
+        (config.model.dir, config.model.init) = (Some(find_model(&model)), None);
     }
     if let Some(root) = args.data {
         config.data.root = root;

@@ -49,6 +49,12 @@ pub enum EngineError {
     Weights(#[from] WeightsError),
     #[error("device {device} cannot be used: {reason}")]
     Device { device: DeviceSpec, reason: String },
+    #[error("dtype {dtype} cannot be computed on the {device}; accepted: {accepted}")]
+    DType {
+        dtype: DTypeSpec,
+        device: &'static str,
+        accepted: &'static str,
+    },
     #[error("the first, throw-away request failed: {0}")]
     WarmUp(super::RequestError),
     #[error("cannot start the model thread: {0}")]
@@ -168,6 +174,21 @@ impl fmt::Display for DTypeSpec {
 }
 
 impl DTypeSpec {
+    /// Whether `device` computes in it.
+    ///
+    /// # Errors
+    /// [`EngineError::DType`]: there are no products of bf16 on the CPU.
+    pub(super) fn check(self, device: &Device) -> Result<(), EngineError> {
+        match self {
+            Self::Bf16 if device.is_cpu() => Err(EngineError::DType {
+                dtype: self,
+                device: "CPU",
+                accepted: "auto, f32, f16, whatever the weights are stored as; or a GPU",
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// The type to compute in on `device`, for weights stored as `stored`.
     pub(super) fn resolve(self, stored: DType, device: &Device) -> DType {
         match self {
@@ -183,6 +204,18 @@ impl DTypeSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_cpu_does_not_compute_in_is_refused() {
+        let error = DTypeSpec::Bf16.check(&Device::Cpu).unwrap_err().to_string();
+        assert!(
+            error.contains("bf16") && error.contains("accepted: auto, f32, f16"),
+            "{error}"
+        );
+        for dtype in [DTypeSpec::Auto, DTypeSpec::F32, DTypeSpec::F16] {
+            dtype.check(&Device::Cpu).unwrap();
+        }
+    }
 
     #[test]
     fn words_round_trip_and_others_are_refused() {

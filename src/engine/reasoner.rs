@@ -42,6 +42,7 @@ impl LisaReasoner {
     /// The file, tensor or device that cannot be used.
     pub fn load(config: &EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
+        config.dtype.check(&device)?;
         let dir = ModelDir::open(&config.model)?;
         let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
         let lisa = Lisa::load(&dir.weights(dtype, &device)?, &dir.config)?;

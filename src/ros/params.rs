@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
+use crate::weights::find_model;
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -120,7 +121,7 @@ impl ParamStore {
     /// The typed view.
     pub fn params(&self) -> NodeParams {
         NodeParams {
-            model: PathBuf::from(self.text("model")),
+            model: find_model(self.text("model").as_ref()),
             device: self.text("device").parse().unwrap_or_default(),
             dtype: self.text("dtype").parse().unwrap_or_default(),
             compressed: self.text("image_transport") == "compressed",

@@ -9,6 +9,7 @@ use serde_json::{json, Value};
 
 use super::sentencepiece::{legacy_normalizer, tokenizer_json_from_sentencepiece, SPACE};
 use super::TextError;
+use crate::lfs;
 
 /// The `tokenizer.json` of the checkpoint in `dir`.
 ///
@@ -20,6 +21,9 @@ use super::TextError;
 pub fn tokenizer_json_from_checkpoint(dir: &Path) -> Result<String, TextError> {
     let added = added_tokens(dir)?;
     let model = dir.join("tokenizer.model");
+    if lfs::file_is_pointer(&model) {
+        return Err(TextError::Pointer { path: model });
+    }
     if model.is_file() {
         return tokenizer_json_from_sentencepiece(&model, &added);
     }
@@ -200,7 +204,13 @@ fn add(tokens: &mut BTreeMap<String, u32>, token: &str, id: u32) -> Result<(), T
 
 fn read_if_there(path: &Path) -> Result<Option<String>, TextError> {
     match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) if lfs::is_pointer(text.as_bytes()) => {
+            Err(TextError::Pointer { path: path.into() })
+        }
+        Ok(text) => Ok(Some(match text.strip_prefix('\u{feff}') {
+            Some(without_mark) => without_mark.to_owned(),
+            None => text,
+        })),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TextError::Read {
             path: path.into(),
@@ -271,6 +281,24 @@ mod tests {
                 "{malformed}"
             );
         }
+    }
+
+    #[test]
+    fn a_pointer_of_git_lfs_is_named_for_what_it_is() {
+        for file in ["tokenizer.model", "tokenizer.json", "added_tokens.json"] {
+            let dir = folder(&[(file, lfs::POINTER)]);
+            let error = tokenizer_json_from_checkpoint(dir.path()).unwrap_err();
+            assert!(
+                matches!(&error, TextError::Pointer { path } if path.ends_with(file)),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let dir = folder(&[("added_tokens.json", "\u{feff}{\"[SEG]\": 7}")]);
+        assert_eq!(added_tokens(dir.path()).unwrap()["[SEG]"], 7);
     }
 
     #[test]

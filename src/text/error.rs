@@ -10,6 +10,11 @@ pub enum TextError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "{path} is a Git LFS pointer, which stands for the file itself; {}",
+        crate::lfs::WAY_OUT
+    )]
+    Pointer { path: PathBuf },
     #[error("{dir} has no tokenizer; accepted: tokenizer.model (SentencePiece) or tokenizer.json")]
     NoTokenizer { dir: PathBuf },
     #[error("{path} is not a SentencePiece model: {reason}")]

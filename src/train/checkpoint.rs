@@ -55,7 +55,11 @@ pub fn write_checkpoint(
         file.sync_all()?;
         std::fs::rename(&part, &path)
     };
-    write().map_err(TrainError::io(path))
+    write().map_err(|error| {
+        // Half a checkpoint is no use, and where the disk is full the room is. The error that matters is the first.
+        let _ = std::fs::remove_file(&part);
+        TrainError::io(path)(error)
+    })
 }
 
 /// Reads what [`write_checkpoint`] wrote.

@@ -11,6 +11,15 @@ use crate::text::Template;
 /// Version of `lisa.json` that this program writes and reads.
 pub const CONFIG_VERSION: u64 = 1;
 
+/// Side of an encoder's input, in pixels, at most.
+const LARGEST_SIDE: usize = 4096;
+/// Patches along a side of SAM's input, at most; published models have 64.
+const LARGEST_GRID: usize = 256;
+/// Positions of the language model, at most.
+const LONGEST_CONTEXT: usize = 1 << 20;
+/// Width of a hidden state, at most.
+const LARGEST_WIDTH: usize = 1 << 20;
+
 /// Typed form of `lisa.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -337,8 +346,13 @@ impl LisaConfig {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether a network of these sizes can be.
+    ///
+    /// # Errors
+    /// The number and what is accepted, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
+            ("clip.image_size", self.clip.image_size),
             ("clip.hidden_size", self.clip.hidden_size),
             ("clip.num_attention_heads", self.clip.num_attention_heads),
             ("clip.patch_size", self.clip.patch_size),
@@ -362,6 +376,28 @@ impl LisaConfig {
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0; it must be 1 or more"));
+        }
+        // Tables of positions grow with these, before any tensor could contradict them.
+        let bounded = [
+            ("clip.image_size", self.clip.image_size, LARGEST_SIDE),
+            ("sam.image_size", self.sam.image_size, LARGEST_SIDE),
+            (
+                "patches along a side of sam.image_size",
+                self.sam.grid(),
+                LARGEST_GRID,
+            ),
+            ("sam.window_size", self.sam.window_size, LARGEST_GRID),
+            (
+                "llama.max_position_embeddings",
+                self.llama.max_position_embeddings,
+                LONGEST_CONTEXT,
+            ),
+            ("clip.hidden_size", self.clip.hidden_size, LARGEST_WIDTH),
+            ("llama.hidden_size", self.llama.hidden_size, LARGEST_WIDTH),
+            ("sam.embed_dim", self.sam.embed_dim, LARGEST_WIDTH),
+        ];
+        if let Some((name, value, most)) = bounded.iter().find(|(_, value, most)| value > most) {
+            return Err(format!("{name} is {value}; accepted: {most} at most"));
         }
         let divides = [
             (

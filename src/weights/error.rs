@@ -32,6 +32,32 @@ pub enum WeightsError {
         expected: u64,
         found: u64,
     },
+    #[error(
+        "{path} is a Git LFS pointer, which stands for the file itself; {}",
+        crate::lfs::WAY_OUT
+    )]
+    Pointer { path: PathBuf },
+    #[error("{path}: tensor {name} is missing; {hint}")]
+    Incomplete {
+        path: PathBuf,
+        name: String,
+        hint: String,
+    },
+    #[error("{path}: tensor {name} has shape {found:?}, and config.json beside it wants {expected:?}; accepted: the two of one checkpoint")]
+    Contradiction {
+        path: PathBuf,
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("{path}: tensor {name} is stored as {found}; accepted: f16, bf16, f32, f64. Quantized weights (bitsandbytes, GPTQ, AWQ, float8) are not read: take the checkpoint they were made of")]
+    Element {
+        path: PathBuf,
+        name: String,
+        found: String,
+    },
+    #[error("interrupted")]
+    Interrupted,
     #[error("tensor {name} is missing from the weights")]
     MissingTensor { name: String },
     #[error("tensor {name} has shape {found:?}, the configuration wants {expected:?}")]

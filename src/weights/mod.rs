@@ -1,4 +1,4 @@
-//! A published checkpoint becomes one model directory, and a model directory opens in seconds.
+//! Model directories: opening one, in seconds, and writing one, whole or not at all.
 //!
 //! | file of a model directory | what it is |
 //! |---|---|
@@ -6,29 +6,29 @@
 //! | `model.safetensors` | every tensor, under the checkpoints' names; memory-mapped |
 //! | `tokenizer.json` | for the `tokenizers` crate |
 //!
-//! **Invariant:** nothing outside this module knows how a checkpoint is stored.
+//! [`convert`](crate::convert) makes one of a published checkpoint.
 
-mod checkpoint;
 mod config;
-mod convert;
 mod error;
 mod model_dir;
-mod published;
-mod sam_dims;
 mod save;
 mod shipped;
 mod source;
+mod staging;
 
 pub use config::{
     Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, GuidedHead, LisaConfig,
     LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
 };
-pub use convert::{convert, ConvertOptions, ConvertReport};
 pub use error::WeightsError;
 pub use model_dir::ModelDir;
-pub use save::save_model_dir;
-pub use shipped::{shipped_model, SHIPPED_MODEL};
+pub use save::{save_model_dir, write_safetensors};
+pub use shipped::{find_model, shipped_model, SHIPPED_MODEL};
 pub use source::{LoraUse, Weights};
+
+pub(crate) use model_dir::check_header;
+pub(crate) use save::write_texts;
+pub(crate) use staging::Staging;
 
 /// Where the vision tower's tensors stand among the others.
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";

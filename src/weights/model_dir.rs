@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 
+use super::save::MODEL_FILES;
 use super::{LisaConfig, Weights, WeightsError};
+use crate::lfs;
 use crate::text::LisaTokenizer;
 
 const ACCEPTED: &str = "a model directory holds lisa.json, model.safetensors and tokenizer.json; `lisa convert` makes one";
@@ -37,10 +39,14 @@ impl ModelDir {
         if !path.is_dir() {
             return Err(missing("model directory", path));
         }
-        for name in ["lisa.json", "model.safetensors", "tokenizer.json"] {
+        for name in MODEL_FILES {
+            let file = path.join(name);
             // Anything that can be read will do, a named pipe too.
-            if !path.join(name).metadata().is_ok_and(|m| !m.is_dir()) {
-                return Err(missing("model file", path.join(name)));
+            if !file.metadata().is_ok_and(|m| !m.is_dir()) {
+                return Err(missing("model file", file));
+            }
+            if lfs::file_is_pointer(&file) {
+                return Err(WeightsError::Pointer { path: file });
             }
         }
         let config = LisaConfig::read(&path.join("lisa.json"))?;
@@ -90,7 +96,7 @@ impl ModelDir {
 
 /// Compares the file's length with what its header describes: a half-copied file says so in one sentence.
 /// Returns the number of parameters.
-fn check_header(path: &Path) -> Result<u64, WeightsError> {
+pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     let io = |source| WeightsError::Io {
         path: path.to_owned(),
         source,
@@ -130,7 +136,8 @@ fn check_header(path: &Path) -> Result<u64, WeightsError> {
         return Err(truncated(expected));
     }
     let shapes = header.values().filter_map(|t| t.shape.as_ref());
-    Ok(shapes.map(|s| s.iter().product::<u64>()).sum())
+    let elements = shapes.map(|s| s.iter().fold(1u64, |n, d| n.saturating_mul(*d)));
+    Ok(elements.fold(0, u64::saturating_add))
 }
 
 /// A tensor's entry in a safetensors header; the file's metadata has neither field.

@@ -1,11 +1,17 @@
 //! Writing a model directory, whole or not at all.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::path::Path;
 
 use candle_core::{DType as TensorType, Tensor};
+use safetensors::tensor::View;
 
+use super::staging::Staging;
 use super::{LisaConfig, WeightsError};
+
+/// Files that a model directory consists of.
+pub(crate) const MODEL_FILES: [&str; 3] = ["lisa.json", "model.safetensors", "tokenizer.json"];
 
 /// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` beside `out` and puts them in its place when they are
 /// complete. Floating-point tensors are stored in the configuration's `dtype`.
@@ -18,41 +24,59 @@ pub fn save_model_dir(
     tokenizer_json: &str,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), WeightsError> {
-    if let Some(parent) = out.parent() {
-        std::fs::create_dir_all(parent).map_err(|e| cannot_write(parent, e))?;
-    }
-    let staging = staging_folder(out)?;
+    let staging = Staging::beside(out, &[])?;
+    write_texts(staging.path(), config, tokenizer_json)?;
     let dtype: TensorType = config.dtype.into();
-    let write = || -> Result<(), WeightsError> {
-        write_texts(&staging, config, tokenizer_json)?;
-        let path = staging.join("model.safetensors");
-        let mut stored = BTreeMap::new();
-        for (name, tensor) in tensors {
-            let tensor = tensor
-                .to_device(&candle_core::Device::Cpu)
-                .and_then(|tensor| tensor.to_dtype(dtype)?.contiguous())
-                .map_err(|source| WeightsError::Tensor {
-                    name: name.clone(),
-                    source,
-                })?;
-            stored.insert(name.as_str(), tensor);
-        }
-        safetensors::serialize_to_file(stored.iter().map(|(n, t)| (*n, t)), None, &path)
-            .map_err(|e| cannot_write(&path, e))?;
-        // That writes for the owner's eyes alone; an installed model is everybody's, as the files beside it are.
-        std::fs::metadata(staging.join("lisa.json"))
-            .and_then(|beside| std::fs::set_permissions(&path, beside.permissions()))
-            .map_err(|e| cannot_write(&path, e))
-    };
-    let result = write().and_then(|()| replace(&staging, out));
-    if result.is_err() {
-        // The error that matters is the first; a staging folder that stays is only untidy.
-        let _ = std::fs::remove_dir_all(&staging);
+    let mut stored = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let tensor = tensor
+            .to_device(&candle_core::Device::Cpu)
+            .and_then(|tensor| tensor.to_dtype(dtype)?.contiguous())
+            .map_err(|source| WeightsError::Tensor {
+                name: name.clone(),
+                source,
+            })?;
+        stored.insert(name.as_str(), tensor);
     }
-    result
+    let path = staging.path().join("model.safetensors");
+    write_safetensors(&path, stored.iter().map(|(n, t)| (*n, t)))?;
+    staging.replace()
 }
 
-pub(super) fn write_texts(
+/// Writes tensors to a file of the mode that the user's umask gives; gives its bytes.
+///
+/// # Errors
+/// A place that cannot be written. A file that stood there stays as it was.
+pub fn write_safetensors<'n, V: View>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'n str, V)>,
+) -> Result<u64, WeightsError> {
+    // The library writes a temporary file for its owner's eyes alone and renames it. What mode a file gets here, a file says.
+    let new = !path.exists();
+    let mut options = std::fs::OpenOptions::new();
+    let mode = options
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|file| file.metadata())
+        .map_err(|e| cannot_write(path, e))?
+        .permissions();
+    let written = safetensors::serialize_to_file(tensors, None, path)
+        .map_err(|e| cannot_write(path, e))
+        .and_then(|()| {
+            std::fs::set_permissions(path, mode)
+                .and_then(|()| path.metadata())
+                .map_err(|e| cannot_write(path, e))
+        });
+    if written.is_err() && new {
+        // The error that matters is the first.
+        let _ = std::fs::remove_file(path);
+    }
+    written.map(|metadata| metadata.len())
+}
+
+/// Writes `lisa.json` and `tokenizer.json` into a folder.
+pub(crate) fn write_texts(
     folder: &Path,
     config: &LisaConfig,
     tokenizer_json: &str,
@@ -68,33 +92,9 @@ pub(super) fn write_texts(
     Ok(())
 }
 
-pub(super) fn staging_folder(out: &Path) -> Result<PathBuf, WeightsError> {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".part-{}", std::process::id()));
-    let staging = out.with_file_name(name);
-    std::fs::create_dir_all(&staging).map_err(|e| cannot_write(&staging, e))?;
-    Ok(staging)
-}
-
-pub(super) fn cannot_write(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
+pub(super) fn cannot_write(path: &Path, reason: impl Display) -> WeightsError {
     WeightsError::Write {
         path: path.to_owned(),
         reason: reason.to_string(),
     }
-}
-
-/// Puts the finished folder in its place. A model directory that stood there goes; anything else stays.
-pub(super) fn replace(staging: &Path, out: &Path) -> Result<(), WeightsError> {
-    if out.exists() {
-        if !out.join("lisa.json").is_file()
-            && std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some())
-        {
-            return Err(cannot_write(
-                out,
-                "it exists and is no model directory; name a new folder",
-            ));
-        }
-        std::fs::remove_dir_all(out).map_err(|e| cannot_write(out, e))?;
-    }
-    std::fs::rename(staging, out).map_err(|e| cannot_write(out, e))
 }

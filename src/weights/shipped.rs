@@ -1,4 +1,4 @@
-//! Where the model that comes with the project lies, for programs that are given none.
+//! Where the model that comes with the project lies, for programs that are given none, or its name alone.
 
 use std::path::{Path, PathBuf};
 
@@ -8,17 +8,35 @@ pub const SHIPPED_MODEL: &str = "lisa-mini";
 /// The shipped model's directory: beside the program, in an installation as in a checkout, or in a sourced ROS 2
 /// workspace. `None` where it was not installed.
 pub fn shipped_model() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok();
-    let workspaces = std::env::var_os("AMENT_PREFIX_PATH").unwrap_or_default();
-    find(program.as_deref(), std::env::split_paths(&workspaces))
+    installed(SHIPPED_MODEL.as_ref())
 }
 
-/// A checkout keeps it in `models/`, an installation in `share/lisa_ros/models/`.
-fn find(program: Option<&Path>, workspaces: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
-    let installed = |prefix: &Path| prefix.join("share/lisa_ros/models").join(SHIPPED_MODEL);
+/// The model directory that somebody named: the path, or, where there is nothing and it is a single name such as
+/// `lisa-mini`, the model of that name among those that are installed. The path itself where there is neither.
+pub fn find_model(named: &Path) -> PathBuf {
+    let single = named.file_name() == Some(named.as_os_str());
+    match single && !named.exists() {
+        true => installed(named).unwrap_or_else(|| named.to_owned()),
+        false => named.to_owned(),
+    }
+}
+
+fn installed(name: &Path) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let workspaces = std::env::var_os("AMENT_PREFIX_PATH").unwrap_or_default();
+    find(name, program.as_deref(), std::env::split_paths(&workspaces))
+}
+
+/// A checkout keeps models in `models/`, an installation in `share/lisa_ros/models/`.
+fn find(
+    name: &Path,
+    program: Option<&Path>,
+    workspaces: impl Iterator<Item = PathBuf>,
+) -> Option<PathBuf> {
+    let installed = |prefix: &Path| prefix.join("share/lisa_ros/models").join(name);
     let around = program.into_iter().flat_map(Path::ancestors).skip(1);
     around
-        .flat_map(|folder| [installed(folder), folder.join("models").join(SHIPPED_MODEL)])
+        .flat_map(|folder| [installed(folder), folder.join("models").join(name)])
         .chain(workspaces.map(|prefix| installed(&prefix)))
         .find(|model| model.join("lisa.json").is_file())
 }
@@ -38,12 +56,34 @@ mod tests {
         };
         let checkout = make("checkout/models");
         let install = make("install/share/lisa_ros/models");
-        let at = |program: &str| find(Some(&root.path().join(program)), std::iter::empty());
+        let name = Path::new(SHIPPED_MODEL);
+        let at = |program: &str| find(name, Some(&root.path().join(program)), std::iter::empty());
         assert_eq!(at("checkout/target/release/lisa"), Some(checkout));
         assert_eq!(at("install/lib/lisa_ros/lisa_node"), Some(install.clone()));
         assert_eq!(at("install/bin/lisa"), Some(install.clone()));
         assert_eq!(at("elsewhere/lisa"), None);
         let workspaces = [root.path().join("none"), root.path().join("install")];
-        assert_eq!(find(None, workspaces.into_iter()), Some(install));
+        assert_eq!(find(name, None, workspaces.into_iter()), Some(install));
+    }
+
+    #[test]
+    fn a_single_name_is_searched_for_and_a_path_is_taken_as_it_is() {
+        // The tests run from a checkout, whose models/ lies above their program.
+        let found = find_model(Path::new(SHIPPED_MODEL));
+        assert!(
+            found.ends_with("models/lisa-mini") && found.is_absolute(),
+            "{}",
+            found.display()
+        );
+        for path in [
+            "no-such-model",
+            "./lisa-mini",
+            "elsewhere/lisa-mini",
+            "src",
+            "..",
+            "",
+        ] {
+            assert_eq!(find_model(Path::new(path)), Path::new(path));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Named tensors, wherever they live.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use candle_core::safetensors::MmapedSafetensors;
@@ -38,6 +38,10 @@ enum Source {
         make: Box<Make>,
         made: Mutex<HashMap<String, Tensor>>,
     },
+    Listed {
+        shapes: BTreeMap<String, Vec<usize>>,
+        asked: Mutex<BTreeSet<String>>,
+    },
 }
 
 /// Makes the tensor of a name and shape.
@@ -64,6 +68,25 @@ impl Weights {
             made: Mutex::default(),
         };
         Self::new(source, dtype, device)
+    }
+
+    /// A source without numbers, of names and shapes alone, in f32: loading a network from it says whether the network opens
+    /// with such tensors, and takes next to no memory.
+    pub fn listed(shapes: BTreeMap<String, Vec<usize>>, device: &Device) -> Self {
+        let source = Source::Listed {
+            shapes,
+            asked: Mutex::default(),
+        };
+        Self::new(source, DType::F32, device)
+    }
+
+    /// Full names of the tensors that a [listed](Weights::listed) source was asked for, whether it has them or not; none of
+    /// other sources.
+    pub fn asked(&self) -> BTreeSet<String> {
+        match &*self.source {
+            Source::Listed { asked, .. } => lock(asked).clone(),
+            _ => BTreeSet::new(),
+        }
     }
 
     fn new(source: Source, dtype: DType, device: &Device) -> Self {
@@ -133,6 +156,7 @@ impl Weights {
                 .collect(),
             Source::Tensors(tensors) => shapes(tensors),
             Source::Made { made, .. } => shapes(&lock(made)),
+            Source::Listed { shapes, .. } => shapes.clone().into_iter().collect(),
         };
         names.sort();
         names
@@ -145,6 +169,7 @@ impl Weights {
             Source::Mapped(mapped) => mapped.get(&path).ok().map(|view| view.shape().to_vec()),
             Source::Tensors(tensors) => tensors.get(&path).map(|t| t.dims().to_vec()),
             Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
+            Source::Listed { shapes, .. } => shapes.get(&path).cloned(),
         }
     }
 
@@ -160,14 +185,16 @@ impl Weights {
                 name: path.clone(),
                 source,
             })?;
+        if let Source::Listed { asked, .. } = &*self.source {
+            lock(asked).insert(path.clone());
+        }
         let found = self
             .shape(name)
             .ok_or_else(|| WeightsError::MissingTensor { name: path.clone() })?;
-        let expected = shape;
-        if expected.dims() != found {
+        if shape.dims() != found {
             return Err(WeightsError::Shape {
                 name: path,
-                expected: expected.into_dims(),
+                expected: shape.into_dims(),
                 found,
             });
         }
@@ -181,6 +208,10 @@ impl Weights {
                 Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
                 None => candle_core::bail!("no such tensor"),
             },
+            // One zero, seen from everywhere.
+            Source::Listed { .. } => {
+                Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(&shape)
+            }
         };
         load().map_err(|source| WeightsError::Tensor { name: path, source })
     }
@@ -204,9 +235,9 @@ fn shapes(tensors: &HashMap<String, Tensor>) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
-fn lock(
-    made: &Mutex<HashMap<String, Tensor>>,
-) -> std::sync::MutexGuard<'_, HashMap<String, Tensor>> {
-    // A tensor is in the map whole or not at all.
-    made.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A tensor or a name is in it whole or not at all.
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

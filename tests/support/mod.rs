@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use lisa::weights::{convert, ConvertOptions};
+use lisa::convert::{convert, ConvertOptions};
 use serde_json::Value;
 
 /// One folder of golden data: a tiny checkpoint and what the reference computed with it.

@@ -1,38 +1,34 @@
 //! SAM's dimensions, read off its tensors' shapes: ViT-B, L, H and smaller need no table.
 
-use super::checkpoint::Checkpoint;
-use super::{SamConfig, WeightsError};
+use super::check::Shapes;
+use crate::weights::{SamConfig, WeightsError};
 
 /// Prefix of SAM's tensors in a LISA checkpoint.
-pub(super) const SAM_PREFIX: &str = "model.visual_model";
+const SAM_PREFIX: &str = "model.visual_model";
 
 /// SAM's two-way transformer has 8 heads in every published size; shapes do not tell.
 const DECODER_HEADS: usize = 8;
 
 /// # Errors
 /// The tensor that is missing or whose shape makes no sense.
-pub(super) fn infer(checkpoint: &Checkpoint) -> Result<SamConfig, WeightsError> {
+pub(super) fn infer(shapes: &Shapes) -> Result<SamConfig, WeightsError> {
     let shape = |name: &str, rank: usize| -> Result<Vec<usize>, WeightsError> {
         let name = format!("{SAM_PREFIX}.{name}");
-        let found = checkpoint
-            .shape(&name)
+        let found = shapes
+            .get(&name)
             .ok_or_else(|| WeightsError::MissingTensor { name: name.clone() })?;
         if found.len() != rank {
             return Err(WeightsError::Shape {
                 name,
                 expected: vec![0; rank],
-                found: found.to_vec(),
+                found: found.clone(),
             });
         }
-        Ok(found.to_vec())
+        Ok(found.clone())
     };
     let count = |pattern: &dyn Fn(usize) -> String| {
         (0..)
-            .take_while(|i| {
-                checkpoint
-                    .shape(&format!("{SAM_PREFIX}.{}", pattern(*i)))
-                    .is_some()
-            })
+            .take_while(|i| shapes.contains_key(&format!("{SAM_PREFIX}.{}", pattern(*i))))
             .count()
     };
 
@@ -64,11 +60,11 @@ pub(super) fn infer(checkpoint: &Checkpoint) -> Result<SamConfig, WeightsError> 
         2,
     )?[0];
     Ok(SamConfig {
-        image_size: grid * patch_size,
+        image_size: grid.saturating_mul(patch_size),
         patch_size,
         embed_dim,
         depth,
-        num_heads: embed_dim / head_dim,
+        num_heads: embed_dim / head_dim.max(1),
         mlp_dim,
         window_size,
         global_attn_indexes,

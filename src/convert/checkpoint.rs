@@ -1,0 +1,186 @@
+//! An opened checkpoint: the tensors of all its files by name, pickles and safetensors alike.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{Device, Tensor};
+
+use super::element::Element;
+use super::folder::Candidate;
+use super::torch::TorchFile;
+use crate::lfs;
+use crate::weights::{check_header, WeightsError};
+
+/// A checkpoint: its tensors by name, each read when asked for.
+pub(super) struct Checkpoint {
+    /// The files' own name, for errors.
+    pub path: PathBuf,
+    shards: Vec<Shard>,
+    tensors: BTreeMap<String, Entry>,
+}
+
+struct Entry {
+    shard: usize,
+    /// What the file calls it.
+    stored_name: String,
+    element: Element,
+    shape: Vec<usize>,
+}
+
+enum Shard {
+    Torch(TorchFile),
+    Safetensors(MmapedSafetensors),
+}
+
+/// What training wraps around a whole model, and puts before all of its names.
+const WRAPPERS: [&str; 3] = ["module.", "base_model.model.", "_orig_mod."];
+
+impl Checkpoint {
+    /// Lists the tensors of every file.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged or refused, and a tensor that the index names and no file has.
+    pub fn open(candidate: &Candidate) -> Result<Self, WeightsError> {
+        let mut shards = Vec::new();
+        let mut tensors = BTreeMap::new();
+        for path in &candidate.files {
+            let (shard, listed) = Shard::open(path)?;
+            for (name, element, shape) in listed {
+                let entry = Entry {
+                    shard: shards.len(),
+                    stored_name: name.clone(),
+                    element,
+                    shape,
+                };
+                tensors.insert(name, entry);
+            }
+            shards.push(shard);
+        }
+        let folder = candidate.files[0].parent().unwrap_or(Path::new(""));
+        for (name, file) in candidate.index.iter().flatten() {
+            let lies = tensors.get(name).map(|entry| &candidate.files[entry.shard]);
+            if lies.is_none_or(|lies| !lies.ends_with(file)) {
+                return Err(WeightsError::Invalid {
+                    path: folder.join(&candidate.name),
+                    reason: format!(
+                        "it says that {file} holds the tensor {name}, which is not in it; download the checkpoint again, whole"
+                    ),
+                });
+            }
+        }
+        Ok(Self {
+            path: folder.join(&candidate.name),
+            shards,
+            tensors: unwrapped(tensors),
+        })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|e| e.shape.as_slice())
+    }
+
+    pub fn element(&self, name: &str) -> Option<&Element> {
+        self.tensors.get(name).map(|e| &e.element)
+    }
+
+    /// Reads one tensor of floating-point numbers, on the CPU.
+    pub fn load(&self, name: &str) -> Result<Tensor, WeightsError> {
+        let missing = || WeightsError::MissingTensor {
+            name: name.to_owned(),
+        };
+        let entry = self.tensors.get(name).ok_or_else(missing)?;
+        match &self.shards[entry.shard] {
+            Shard::Torch(file) => file.load(&entry.stored_name)?.ok_or_else(missing),
+            Shard::Safetensors(mapped) => {
+                mapped
+                    .load(&entry.stored_name, &Device::Cpu)
+                    .map_err(|source| WeightsError::Tensor {
+                        name: name.to_owned(),
+                        source,
+                    })
+            }
+        }
+    }
+}
+
+/// The names without what stands before all of them.
+fn unwrapped(mut tensors: BTreeMap<String, Entry>) -> BTreeMap<String, Entry> {
+    while let Some(wrapper) = WRAPPERS
+        .iter()
+        .find(|w| !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(**w)))
+    {
+        tensors = tensors
+            .into_iter()
+            .map(|(name, entry)| (name[wrapper.len()..].to_owned(), entry))
+            .collect();
+    }
+    tensors
+}
+
+type Listed = Vec<(String, Element, Vec<usize>)>;
+
+impl Shard {
+    /// Opens a file for what it is, whatever its name ends in.
+    fn open(path: &Path) -> Result<(Self, Listed), WeightsError> {
+        if !path.is_file() {
+            return Err(WeightsError::Missing {
+                what: "shard named by the index",
+                path: path.to_owned(),
+                accepted: "download the checkpoint again, whole",
+            });
+        }
+        if lfs::file_is_pointer(path) {
+            return Err(WeightsError::Pointer {
+                path: path.to_owned(),
+            });
+        }
+        match is_safetensors(path)? {
+            true => Self::safetensors(path),
+            false => {
+                let file = TorchFile::open(path)?;
+                let listed = file.tensors().iter();
+                let listed = listed
+                    .map(|(name, t)| (name.clone(), t.element.clone(), t.shape().to_vec()))
+                    .collect();
+                Ok((Self::Torch(file), listed))
+            }
+        }
+    }
+
+    fn safetensors(path: &Path) -> Result<(Self, Listed), WeightsError> {
+        check_header(path)?;
+        // SAFETY: read-only mapping of a file that nobody is expected to change while it is converted.
+        #[allow(unsafe_code)]
+        let mapped = unsafe { MmapedSafetensors::new(path) };
+        let mapped = mapped.map_err(|e| WeightsError::Invalid {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+        let views = mapped.tensors().into_iter();
+        let listed = views
+            .map(|(name, view)| (name, Element::from(view.dtype()), view.shape().to_vec()))
+            .collect();
+        Ok((Self::Safetensors(mapped), listed))
+    }
+}
+
+/// A safetensors file begins with the length of its header, and the header with a brace. A file of that name that begins
+/// otherwise is one all the same, a damaged one, unless it is an archive or a pickle.
+fn is_safetensors(path: &Path) -> Result<bool, WeightsError> {
+    use std::io::Read;
+    let mut begin = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(9).read_to_end(&mut begin))
+        .map_err(|source| WeightsError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    let named = path.extension().is_some_and(|e| e == "safetensors");
+    let pickled = begin.starts_with(b"PK\x03\x04") || begin.starts_with(&[0x80, 2, 0x8a]);
+    Ok(begin.get(8) == Some(&b'{') || (named && !pickled))
+}

@@ -1,0 +1,244 @@
+//! Which tensor of the network comes from where, and whether the network opens with them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::DType as TensorType;
+
+use super::check::{self, beyond, explain, Shapes};
+use super::checkpoint::Checkpoint;
+use super::lora::{self, Origin};
+use super::published::Published;
+use super::ConvertOptions;
+use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
+
+/// What is written.
+pub(super) struct Plan {
+    pub config: LisaConfig,
+    /// The network's tensors.
+    pub kept: BTreeMap<String, Planned>,
+    pub left_out: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// A tensor of the network.
+pub(super) struct Planned {
+    pub whose: Whose,
+    pub origin: Origin,
+    pub shape: Vec<usize>,
+}
+
+/// Whose tensor it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Lisa,
+    Clip,
+}
+
+const EMBED_TOKENS: &str = "model.embed_tokens.weight";
+const LM_HEAD: &str = "lm_head.weight";
+
+impl Plan {
+    /// # Errors
+    /// The tensor that is missing, that the network has no place for, or that contradicts the configuration.
+    pub fn new(
+        lisa: &Checkpoint,
+        clip: &Checkpoint,
+        published: &Published,
+        options: &ConvertOptions,
+    ) -> Result<Self, WeightsError> {
+        let mut notes = Vec::new();
+        let (mut origins, merged) = lora::resolve(lisa, &options.lisa)?;
+        if merged > 0 {
+            notes.push(format!(
+                "merged {merged} LoRA adapters, as adapter_config.json says"
+            ));
+        }
+        tie(lisa, &mut origins, published, &mut notes)?;
+        let mut planned: BTreeMap<String, Planned> = BTreeMap::new();
+        let mut left_out = Vec::new();
+        for (name, origin) in origins {
+            // The reference leaves the vision tower out of its checkpoints; where it is there, CLIP's own is the same.
+            match name.contains("vision_tower.") {
+                true => left_out.push(name),
+                false => drop(planned.insert(name, Planned::new(Whose::Lisa, lisa, origin))),
+            }
+        }
+        for name in clip.names() {
+            let origin = Origin::Stored(name.to_owned());
+            let to = format!("{VISION_TOWER_PREFIX}.{name}");
+            planned.insert(to, Planned::new(Whose::Clip, clip, origin));
+        }
+
+        let shapes: Shapes = planned
+            .iter()
+            .map(|(n, p)| (n.clone(), p.shape.clone()))
+            .collect();
+        let precision = precision(&planned, lisa, clip);
+        let hint = |error: WeightsError| {
+            let hint = hint(&error, lisa, published);
+            explain(error, &lisa.path, &hint)
+        };
+        let config = published
+            .config(options, &shapes, precision)
+            .map_err(hint)?;
+        let (asked, loaded) = check::network(shapes, &config);
+        let of_lisa = asked.iter().filter_map(|name| planned.get(name));
+        let of_lisa = of_lisa
+            .filter(|p| p.whose == Whose::Lisa)
+            .map(|p| p.origin.base());
+        check::floats(lisa, of_lisa)?;
+        loaded.map_err(hint)?;
+        notes.extend(published.check_rows(config.llama.vocab_size, &lisa.path)?);
+
+        let mut kept = BTreeMap::new();
+        for (name, planned) in planned {
+            if asked.contains(&name) {
+                kept.insert(name, planned);
+            } else {
+                if planned.whose == Whose::Lisa {
+                    check_superfluous(&name, &planned, lisa, &config)?;
+                }
+                left_out.push(planned.origin.base().to_owned());
+            }
+        }
+        Ok(Self {
+            config,
+            kept,
+            left_out,
+            notes,
+        })
+    }
+
+    pub fn checkpoint<'c>(
+        &self,
+        planned: &Planned,
+        lisa: &'c Checkpoint,
+        clip: &'c Checkpoint,
+    ) -> &'c Checkpoint {
+        match planned.whose {
+            Whose::Lisa => lisa,
+            Whose::Clip => clip,
+        }
+    }
+}
+
+impl Planned {
+    fn new(whose: Whose, checkpoint: &Checkpoint, origin: Origin) -> Self {
+        Self {
+            whose,
+            shape: checkpoint.shape(origin.base()).unwrap_or_default().to_vec(),
+            origin,
+        }
+    }
+}
+
+/// Fills in the output table that a tied model does not store.
+fn tie(
+    lisa: &Checkpoint,
+    origins: &mut BTreeMap<String, Origin>,
+    published: &Published,
+    notes: &mut Vec<String>,
+) -> Result<(), WeightsError> {
+    if !published.tied {
+        return Ok(());
+    }
+    let Some(table) = origins.get(EMBED_TOKENS).cloned() else {
+        return Ok(()); // what is missing is said where it is asked for
+    };
+    let Some(head) = origins.get(LM_HEAD) else {
+        notes.push(format!(
+            "{LM_HEAD} is {EMBED_TOKENS}, as config.json says (tie_word_embeddings)"
+        ));
+        origins.insert(LM_HEAD.to_owned(), table);
+        return Ok(());
+    };
+    let (a, b) = (table.load(lisa)?, head.load(lisa)?);
+    let equal = || -> candle_core::Result<bool> {
+        if a.dims() != b.dims() || a.dtype() != b.dtype() {
+            return Ok(false);
+        }
+        Ok(a.ne(&b)?.flatten_all()?.max(0)?.to_scalar::<u8>()? == 0)
+    };
+    match equal()? {
+        true => Ok(()),
+        false => Err(WeightsError::Invalid {
+            path: lisa.path.clone(),
+            reason: format!("{LM_HEAD} and {EMBED_TOKENS} differ, and config.json says that they are one (tie_word_embeddings); accepted: equal tables, or tie_word_embeddings: false"),
+        }),
+    }
+}
+
+/// The floating-point type most of the checkpoint's elements have.
+fn precision(planned: &BTreeMap<String, Planned>, lisa: &Checkpoint, clip: &Checkpoint) -> DType {
+    let mut elements: HashMap<DType, usize> = HashMap::new();
+    for planned in planned.values() {
+        let checkpoint = if planned.whose == Whose::Lisa {
+            lisa
+        } else {
+            clip
+        };
+        let float = checkpoint
+            .element(planned.origin.base())
+            .and_then(|e| e.float());
+        let dtype = match float {
+            Some(TensorType::F16) => DType::F16,
+            Some(TensorType::BF16) => DType::Bf16,
+            Some(_) => DType::F32,
+            None => continue,
+        };
+        *elements.entry(dtype).or_default() += planned.shape.iter().product::<usize>();
+    }
+    let most = elements.into_iter().max_by_key(|(_, n)| *n);
+    most.map_or(DType::F32, |(dtype, _)| dtype)
+}
+
+/// What a tensor that is missing most likely means.
+fn hint(error: &WeightsError, lisa: &Checkpoint, published: &Published) -> String {
+    let WeightsError::MissingTensor { name } = error else {
+        return String::new();
+    };
+    let holds = |part: &str| lisa.names().any(|name| name.contains(part));
+    if holds(".qweight") || holds(".quant_state") || holds(".weight_packed") {
+        "its numbers are quantized (GPTQ, AWQ, 4 bits): take the checkpoint it was made of, in f16, bf16 or f32".into()
+    } else if name == LM_HEAD {
+        format!(
+            "where it is the same table as {EMBED_TOKENS}, {} says tie_word_embeddings: true",
+            published.path.display()
+        )
+    } else if name.contains("text_hidden_fcs") || name.contains("visual_model") {
+        "LISA's own checkpoints have it; a LLaVA or a Llama, and weights of which only a part was saved, do not".into()
+    } else {
+        "is it a LISA checkpoint, and whole?".into()
+    }
+}
+
+/// Tensors of a checkpoint that are computed, not learned.
+const DERIVED: [&str; 2] = ["rotary_emb.", "position_ids"];
+
+/// Whether the network may do without a tensor that it did not ask for.
+fn check_superfluous(
+    name: &str,
+    planned: &Planned,
+    lisa: &Checkpoint,
+    config: &LisaConfig,
+) -> Result<(), WeightsError> {
+    let learned = lisa
+        .element(planned.origin.base())
+        .is_some_and(|e| e.float().is_some());
+    let known = DERIVED.iter().any(|d| name.contains(d))
+        // Points, boxes and masks as prompts: LISA prompts with an embedding.
+        || name.starts_with("model.visual_model.prompt_encoder.");
+    let of_the_network = name.starts_with("model.") || name.starts_with("lm_head.");
+    if !learned || known || !of_the_network {
+        return Ok(());
+    }
+    let layers = config.llama.num_hidden_layers;
+    let reason = match beyond(name, "model.layers.", layers) {
+        true => format!("it holds {name}, and config.json says num_hidden_layers is {layers}; they do not belong together"),
+        false => format!("it holds {name}, for which the network that config.json describes has no place; is it a LISA checkpoint?"),
+    };
+    Err(WeightsError::Invalid {
+        path: lisa.path.clone(),
+        reason,
+    })
+}

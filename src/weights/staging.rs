@@ -1,0 +1,326 @@
+//! A folder that becomes a model directory when it is whole, and vanishes otherwise.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{flock, FlockOperation};
+
+use super::save::{cannot_write, MODEL_FILES};
+use super::WeightsError;
+
+/// Stands between a model directory's name and the process that is writing it.
+const PART: &str = ".part-";
+
+/// A folder beside the model directory that it is to become. Dropped before [`Staging::replace`] it is removed, with all
+/// folders that were made for it.
+///
+/// A process that is killed cannot remove anything: the next one that writes the same model directory does. It tells the dead
+/// from the living by a lock, which the system takes from the dead.
+pub(crate) struct Staging {
+    folder: PathBuf,
+    out: PathBuf,
+    /// Held open for its lock.
+    _lock: File,
+    /// The folders that had to be made to reach `out`, the innermost first.
+    made: Vec<PathBuf>,
+    replaced: bool,
+}
+
+impl Staging {
+    /// Makes the folder, so what cannot be written is known before anything is computed. `sources` are read for it.
+    ///
+    /// # Errors
+    /// A place that cannot be written, that is no folder, that holds something else than a model directory, or a source.
+    pub fn beside(out: &Path, sources: &[&Path]) -> Result<Self, WeightsError> {
+        // A link stays, and what it leads to is replaced.
+        let out = match out.symlink_metadata() {
+            Ok(_) => fs::canonicalize(out).map_err(|e| cannot_write(out, e))?,
+            Err(_) => out.to_owned(),
+        };
+        check(&out)?;
+        for source in sources {
+            if fs::canonicalize(source).is_ok_and(|source| out.exists() && source.starts_with(&out))
+            {
+                return Err(cannot_write(
+                    &out,
+                    "what is converted lies in it; name a new folder",
+                ));
+            }
+        }
+        let Some(name) = out
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+        else {
+            return Err(cannot_write(&out, "accepted: the name of a folder"));
+        };
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let made = made_for(&parent)?;
+        let staged = fs::create_dir_all(&parent)
+            .map_err(|e| cannot_write(&parent, e))
+            .and_then(|()| {
+                remove_dead(&parent, &name);
+                locked(&parent, &name)
+            });
+        match staged {
+            Ok((folder, lock)) => Ok(Self {
+                folder,
+                out,
+                _lock: lock,
+                made,
+                replaced: false,
+            }),
+            Err(error) => {
+                remove_empty(&made);
+                Err(error)
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Puts the finished folder in its place. The files of a model directory that stood there go; others in it, such as a
+    /// model's card, stay.
+    ///
+    /// # Errors
+    /// A place that cannot be written; what stood there stands there still.
+    pub fn replace(mut self) -> Result<(), WeightsError> {
+        let out = self.out.clone();
+        check(&out)?;
+        if !out.exists() {
+            fs::rename(&self.folder, &out).map_err(|e| cannot_write(&out, e))?;
+            self.replaced = true;
+            return Ok(());
+        }
+        let mut aside = self.folder.clone().into_os_string();
+        aside.push(".old");
+        let aside = PathBuf::from(aside);
+        fs::rename(&out, &aside).map_err(|e| cannot_write(&out, e))?;
+        if let Err(error) = fs::rename(&self.folder, &out) {
+            fs::rename(&aside, &out).map_err(|e| {
+                cannot_write(
+                    &out,
+                    format!("{error}; what stood there is now {}: {e}", aside.display()),
+                )
+            })?;
+            return Err(cannot_write(&out, error));
+        }
+        self.replaced = true;
+        keep_others(&aside, &out)
+            .and_then(|()| fs::remove_dir_all(&aside))
+            .map_err(|e| {
+                cannot_write(
+                    &out,
+                    format!(
+                        "the new model is there, and the old one could not be removed from {}: {e}",
+                        aside.display()
+                    ),
+                )
+            })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.replaced {
+            // Whoever drops it has an error of its own to tell.
+            let _ = fs::remove_dir_all(&self.folder);
+            remove_empty(&self.made);
+        }
+    }
+}
+
+/// The folders on the way to `parent` that are not there yet, the innermost first.
+fn made_for(parent: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    let mut made = Vec::new();
+    for folder in parent.ancestors().filter(|f| !f.as_os_str().is_empty()) {
+        if folder.is_dir() {
+            break;
+        }
+        if folder.exists() {
+            return Err(cannot_write(
+                folder,
+                "a file stands there; name a new folder",
+            ));
+        }
+        made.push(folder.to_owned());
+    }
+    Ok(made)
+}
+
+/// Removes folders as far as nobody else has put anything into them.
+fn remove_empty(folders: &[PathBuf]) {
+    for folder in folders {
+        // Whoever cleans up has an error of its own to tell.
+        let _ = fs::remove_dir(folder);
+    }
+}
+
+/// Whether a model directory may come to this place.
+fn check(out: &Path) -> Result<(), WeightsError> {
+    if !out.exists() {
+        return Ok(());
+    }
+    if !out.is_dir() {
+        return Err(cannot_write(out, "a file stands there; name a new folder"));
+    }
+    let mut entries = fs::read_dir(out).map_err(|e| cannot_write(out, e))?;
+    match out.join("lisa.json").is_file() || entries.next().is_none() {
+        true => Ok(()),
+        false => Err(cannot_write(
+            out,
+            "it exists and is no model directory; name a new folder",
+        )),
+    }
+}
+
+/// Moves what is no file of a model from one folder to another.
+fn keep_others(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !MODEL_FILES.iter().any(|file| name == *file) {
+            fs::rename(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folders of processes that were killed while they wrote this model directory.
+fn remove_dead(parent: &Path, name: &str) {
+    let begins = format!("{name}{PART}");
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(&begins);
+        // An old model that was put aside is the only one left where its process died before the new one had its place.
+        let old = entry.path().extension().is_some_and(|e| e == "old");
+        if ours && !old && entry.path().is_dir() && lock(&entry.path()).is_some() {
+            // Untidy, if it fails, and nothing else.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Makes a folder and locks it. Between the two another process may take it for a dead one's; then there is a next one.
+fn locked(parent: &Path, name: &str) -> Result<(PathBuf, File), WeightsError> {
+    for attempt in 0..100 {
+        let folder = parent.join(format!("{name}{PART}{}-{attempt}", std::process::id()));
+        match fs::create_dir(&folder) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            Err(e) => return Err(cannot_write(&folder, e)),
+        }
+        let file = File::open(&folder).map_err(|e| cannot_write(&folder, e))?;
+        // Some network file systems have no locks; then nobody takes the folder either.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let same = |a: fs::Metadata, b: fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
+        if let (Ok(here), Ok(held)) = (folder.metadata(), file.metadata()) {
+            if same(here, held) {
+                return Ok((folder, file));
+            }
+        }
+    }
+    Err(cannot_write(
+        parent,
+        "other processes write here; try again",
+    ))
+}
+
+/// The folder's lock, where nobody has it.
+fn lock(folder: &Path) -> Option<File> {
+    let file = File::open(folder).ok()?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_not_finished_vanishes_with_the_folders_made_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("a/b/model");
+        let staging = Staging::beside(&out, &[]).unwrap();
+        fs::write(staging.path().join("lisa.json"), "{}").unwrap();
+        drop(staging);
+        assert!(names(root.path()).is_empty());
+        let staging = Staging::beside(&out, &[]).unwrap();
+        fs::write(staging.path().join("lisa.json"), "{}").unwrap();
+        staging.replace().unwrap();
+        assert_eq!(names(&out), ["lisa.json"]);
+        assert_eq!(names(&root.path().join("a/b")), ["model"]);
+    }
+
+    #[test]
+    fn the_folder_of_a_killed_process_goes_and_a_living_one_s_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("model");
+        fs::create_dir(root.path().join("model.part-4000000-0")).unwrap();
+        fs::create_dir(root.path().join("model-2.part-4000000-0")).unwrap();
+        let first = Staging::beside(&out, &[]).unwrap();
+        let second = Staging::beside(&out, &[]).unwrap();
+        assert!(first.path().is_dir() && second.path().is_dir());
+        assert!(!root.path().join("model.part-4000000-0").exists());
+        assert!(
+            root.path().join("model-2.part-4000000-0").exists(),
+            "another model's"
+        );
+    }
+
+    #[test]
+    fn a_model_s_card_outlives_the_model() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("model");
+        fs::create_dir(&out).unwrap();
+        for (name, text) in [
+            ("lisa.json", "old"),
+            ("model.safetensors", "old"),
+            ("README.md", "card"),
+        ] {
+            fs::write(out.join(name), text).unwrap();
+        }
+        let staging = Staging::beside(&out, &[]).unwrap();
+        fs::write(staging.path().join("lisa.json"), "new").unwrap();
+        staging.replace().unwrap();
+        assert_eq!(names(root.path()), ["model"]);
+        assert_eq!(names(&out), ["README.md", "lisa.json"]);
+        assert_eq!(fs::read_to_string(out.join("lisa.json")).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_had_is_refused_before_anything_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("file"), "").unwrap();
+        fs::create_dir(at("source")).unwrap();
+        fs::write(at("source/lisa.json"), "").unwrap();
+        std::os::unix::fs::symlink(at("nowhere"), at("link")).unwrap();
+        let before = names(root.path());
+        for (out, word) in [
+            (at("file"), "a file stands there"),
+            (at("file/model"), "a file stands there"),
+            (at("link"), "link"),
+            (at("source"), "what is converted lies in it"),
+            (at("new/.."), "name of a folder"),
+        ] {
+            let source = at("source");
+            let error = Staging::beside(&out, &[&source]).err().unwrap().to_string();
+            assert!(error.contains(word), "{error}");
+            assert_eq!(names(root.path()), before);
+        }
+    }
+}
