@@ -208,12 +208,18 @@ fn hint(error: &WeightsError, lisa: &Checkpoint, published: &Published) -> Strin
     } else if name.contains("text_hidden_fcs") || name.contains("visual_model") {
         "LISA's own checkpoints have it; a LLaVA or a Llama, and weights of which only a part was saved, do not".into()
     } else {
-        "is it a LISA checkpoint, and whole?".into()
+        "config.json beside it asks for it; is it a LISA checkpoint, and whole?".into()
     }
 }
 
 /// Tensors of a checkpoint that are computed, not learned.
 const DERIVED: [&str; 2] = ["rotary_emb.", "position_ids"];
+
+/// Parts of SAM that LISA does not use: prompts of points, boxes and masks, and the masks after the first.
+const UNUSED: [&str; 2] = [
+    "model.visual_model.prompt_encoder.",
+    "model.visual_model.mask_decoder.output_hypernetworks_mlps.",
+];
 
 /// Whether the network may do without a tensor that it did not ask for.
 fn check_superfluous(
@@ -225,9 +231,8 @@ fn check_superfluous(
     let learned = lisa
         .element(planned.origin.base())
         .is_some_and(|e| e.float().is_some());
-    let known = DERIVED.iter().any(|d| name.contains(d))
-        // Points, boxes and masks as prompts: LISA prompts with an embedding.
-        || name.starts_with("model.visual_model.prompt_encoder.");
+    let known =
+        DERIVED.iter().any(|d| name.contains(d)) || UNUSED.iter().any(|u| name.starts_with(u));
     let of_the_network = name.starts_with("model.") || name.starts_with("lm_head.");
     if !learned || known || !of_the_network {
         return Ok(());

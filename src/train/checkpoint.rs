@@ -88,3 +88,29 @@ pub fn read_checkpoint(
         .map_err(|e| bad(e.to_string()))?;
     Ok((state, tensors))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_finished_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder in the way: the file can be written, and not be put in its place.
+        std::fs::create_dir_all(folder.path().join(LAST).join("in the way")).unwrap();
+        let state = CheckpointState {
+            step: 1,
+            config: String::new(),
+            model: PathBuf::new(),
+            best: None,
+            metrics_bytes: 0,
+            lora_scale: None,
+        };
+        let tensor = Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let tensors = BTreeMap::from([("a".to_owned(), tensor)]);
+        let error = write_checkpoint(folder.path(), LAST, &state, &tensors).unwrap_err();
+        assert!(error.to_string().contains(LAST), "{error}");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+}

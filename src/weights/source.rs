@@ -44,6 +44,9 @@ enum Source {
     },
 }
 
+/// Elements of the tables of positions that loading interpolates, at most.
+const LARGEST_TABLE: usize = 1 << 23;
+
 /// Makes the tensor of a name and shape.
 type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
@@ -208,10 +211,11 @@ impl Weights {
                 Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
                 None => candle_core::bail!("no such tensor"),
             },
-            // One zero, seen from everywhere.
-            Source::Listed { .. } => {
+            // One zero, seen from everywhere; but tables that loading computes with have to lie in memory.
+            Source::Listed { .. } if shape.elem_count() > LARGEST_TABLE => {
                 Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(&shape)
             }
+            Source::Listed { .. } => Tensor::zeros(&shape, self.dtype, &self.device),
         };
         load().map_err(|source| WeightsError::Tensor { name: path, source })
     }

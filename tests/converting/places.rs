@@ -1,0 +1,147 @@
+//! Where a model directory comes to lie, and what is left behind where it does not.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::Ordering;
+
+use lisa::convert::convert;
+use lisa::weights::{write_safetensors, WeightsError};
+
+use super::Theirs;
+use crate::names;
+
+#[test]
+fn every_file_has_the_mode_that_the_umask_gives() {
+    let theirs = Theirs::new();
+    theirs.convert();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let fresh = theirs.lisa().join("fresh");
+    std::fs::write(&fresh, "").unwrap();
+    for file in names(&theirs.options().out) {
+        assert_eq!(
+            mode(&theirs.options().out.join(&file)),
+            mode(&fresh),
+            "{file}"
+        );
+    }
+    let dump = theirs.lisa().join("dump.safetensors");
+    let tensor =
+        candle_core::Tensor::zeros(2, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+    write_safetensors(&dump, [("a", &tensor)]).unwrap();
+    assert_eq!(mode(&dump), mode(&fresh));
+}
+
+#[test]
+fn an_interrupted_conversion_leaves_nothing_and_keeps_what_was_there() {
+    let theirs = Theirs::new();
+    theirs.save();
+    let options = theirs.options();
+    let interrupt = |_: u64, _: u64, _: &str| options.stop.store(true, Ordering::Relaxed);
+    let error = convert(&options, interrupt).unwrap_err();
+    assert!(matches!(error, WeightsError::Interrupted), "{error}");
+    let root = options.out.parent().unwrap();
+    assert_eq!(names(root), ["lisa"]);
+
+    theirs.convert();
+    let before = std::fs::read(options.out.join("lisa.json")).unwrap();
+    options.stop.store(false, Ordering::Relaxed);
+    convert(&options, interrupt).unwrap_err();
+    assert_eq!(names(root), ["lisa", "model"]);
+    assert_eq!(
+        std::fs::read(options.out.join("lisa.json")).unwrap(),
+        before
+    );
+}
+
+#[test]
+fn what_a_killed_conversion_left_goes_with_the_next_one() {
+    let theirs = Theirs::new();
+    let root = theirs.lisa().parent().unwrap().to_owned();
+    let left = root.join("model.part-4000000-0");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("model.safetensors"), "half").unwrap();
+    theirs.convert();
+    assert_eq!(names(&root), ["lisa", "model"]);
+}
+
+#[test]
+fn the_place_is_looked_at_before_the_checkpoint() {
+    let theirs = Theirs::new();
+    theirs.save();
+    // Whoever reads it fails.
+    std::fs::write(theirs.lisa().join("config.json"), "no JSON").unwrap();
+    let root = theirs.lisa().parent().unwrap().to_owned();
+    std::fs::write(root.join("file"), "").unwrap();
+    for (out, word) in [
+        (root.join("file"), "a file stands there"),
+        (root.join("file/model"), "a file stands there"),
+        (theirs.lisa(), "no model directory"),
+        // Nobody can make a folder there, not even root.
+        ("/proc/lisa-model".into(), "cannot write /proc"),
+    ] {
+        let mut options = theirs.options();
+        options.out = out;
+        let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    // Missing folders are made, and go again with what fails.
+    let mut options = theirs.options();
+    options.out = root.join("new/models/lisa");
+    let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+    assert!(error.contains("config.json"), "{error}");
+    assert_eq!(names(&root), ["file", "lisa"]);
+}
+
+#[test]
+fn bf16_is_refused_on_a_cpu_before_anything_is_loaded() {
+    let mut config = lisa::engine::EngineConfig::new("no/such/model");
+    config.device = "cpu".parse().unwrap();
+    config.dtype = "bf16".parse().unwrap();
+    let error = lisa::engine::Engine::start(config)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("bf16") && error.contains("accepted: auto, f32, f16"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_model_that_comes_with_the_project_is_found_by_its_name_from_anywhere() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let run = |model: &str| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_lisa"))
+            .current_dir(elsewhere.path())
+            .args([
+                "segment",
+                "--model",
+                model,
+                "--instruction",
+                "x",
+                "--dtype",
+                "bf16",
+                "--device",
+                "cpu",
+                "--image",
+            ])
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/golden/tiny/image.png"
+            ))
+            .args(["--attention", "looked.png"])
+            .output()
+            .unwrap()
+    };
+    let error = |model| String::from_utf8(run(model).stderr).unwrap();
+    // The model's lisa.json is read before its numbers.
+    assert!(
+        error("lisa-maxi").contains("cannot read lisa-maxi/lisa.json"),
+        "{}",
+        error("lisa-maxi")
+    );
+    assert!(
+        error("lisa-mini").contains("models/lisa-mini"),
+        "{}",
+        error("lisa-mini")
+    );
+}
