@@ -1,5 +1,6 @@
 //! Where a model directory comes to lie, and what is left behind where it does not.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 
@@ -7,7 +8,7 @@ use lisa::convert::convert;
 use lisa::weights::{write_safetensors, WeightsError};
 
 use super::Theirs;
-use crate::names;
+use crate::{copy, names};
 
 #[test]
 fn every_file_has_the_mode_that_the_umask_gives() {
@@ -50,6 +51,64 @@ fn an_interrupted_conversion_leaves_nothing_and_keeps_what_was_there() {
         std::fs::read(options.out.join("lisa.json")).unwrap(),
         before
     );
+}
+
+/// Runs `lisa convert`, sends it a signal while it waits for a file, and lets it go on. Its exit code.
+fn signalled(theirs: &Theirs, signal: &str, trap: &str) -> Option<i32> {
+    theirs.save();
+    let options = theirs.options();
+    let clip = options.out.with_file_name("clip");
+    copy(&options.clip, &clip);
+    let slow = clip.join("preprocessor_config.json");
+    let json = std::fs::read(&slow).unwrap();
+    std::fs::remove_file(&slow).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&slow).status();
+    assert!(made.unwrap().success());
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", &format!("{trap} exec \"$@\""), "sh"])
+        .args([env!("CARGO_BIN_EXE_lisa"), "convert", "--lisa"])
+        .arg(theirs.lisa())
+        .arg("--clip")
+        .arg(&clip)
+        .arg("--out")
+        .arg(&options.out)
+        .spawn()
+        .unwrap();
+    // Opens when the other end does: the command is under way, and its folder is made.
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(&slow).unwrap();
+    let parts = || {
+        names(options.out.parent().unwrap())
+            .iter()
+            .filter(|n| n.contains(".part-"))
+            .count()
+    };
+    assert_eq!(parts(), 1);
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-s", signal, &id])
+        .status();
+    assert!(sent.unwrap().success());
+    pipe.write_all(&json).unwrap();
+    drop(pipe);
+    let code = child.wait().unwrap().code();
+    assert_eq!(parts(), 0);
+    code
+}
+
+#[test]
+fn a_signal_ends_the_command_with_its_own_exit_code_and_nothing_left() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let theirs = Theirs::new();
+        assert_eq!(signalled(&theirs, signal, ""), Some(code));
+        assert!(!theirs.options().out.exists());
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let theirs = Theirs::new();
+    assert_eq!(signalled(&theirs, "HUP", "trap '' HUP;"), Some(0));
+    assert!(theirs.options().out.join("lisa.json").is_file());
 }
 
 #[test]
