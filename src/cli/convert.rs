@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let report = match report {
         Err(error @ WeightsError::Interrupted) => {
-            eprintln!("lisa: {error}; nothing was written");
+            note!("lisa: {error}; nothing was written");
             std::process::exit(interrupt.exit_code());
         }
         report => report?,

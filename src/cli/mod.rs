@@ -1,12 +1,22 @@
 //! The commands, one a file. Arguments are parsed here once; nothing below reads them again.
 
-/// `println!` for a program in a pipeline: a reader that has gone (`| head`) ends it quietly instead of in a panic.
+/// `println!` for a program in a pipeline: a reader that has gone (`| head`) ends it quietly instead of in a panic, and
+/// output that cannot be written (a full disk) ends it with an error.
 macro_rules! say {
     ($($arg:tt)*) => {{
         use std::io::Write;
-        if writeln!(std::io::stdout(), $($arg)*).is_err() {
-            std::process::exit(0);
+        if let Err(error) = writeln!(std::io::stdout(), $($arg)*) {
+            $crate::cli::end_without_output(&error);
         }
+    }};
+}
+
+/// `eprintln!` that goes on where standard error is closed, full, or a pipe whose reader has gone: what is said beside
+/// the work may get lost, the work may not.
+macro_rules! note {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
     }};
 }
 
@@ -23,7 +33,7 @@ mod segment;
 mod train;
 mod world;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,13 +68,24 @@ enum Command {
 
 /// Parses, runs, and says on one line what went wrong.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => {
+            // Help and the version are output, and errors are said beside it.
+            return match asked.print().and_then(|()| std::io::stdout().flush()) {
+                Err(error) if !asked.use_stderr() => end_without_output(&error),
+                _ => ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2)),
+            };
+        }
+    };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would say on standard error that standard error cannot be written, and end in a panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match cli.command {
@@ -80,10 +101,19 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lisa: {}", one_line(&error));
+            note!("lisa: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the program whose output cannot be written: quietly where the reader has gone, with an error otherwise.
+fn end_without_output(error: &std::io::Error) -> ! {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    note!("lisa: standard output: {error}");
+    std::process::exit(1);
 }
 
 /// An error with its causes; those that its own words name already are not said twice.

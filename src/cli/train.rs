@@ -1,9 +1,9 @@
 //! `lisa train`.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 
+use super::interrupt::Interrupt;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
 use lisa::weights::find_model;
@@ -13,7 +13,8 @@ const EXAMPLES: &str = "Examples:
   lisa train --config config/finetune.toml --model models/lisa-7b --resume
   lisa train --config config/finetune.toml --inspect 8 --out look
 
-Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers.";
+Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers. A training that was
+stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 129 (SIGHUP, unless nohup keeps it away).";
 
 /// Train or fine-tune a model, as a configuration file says.
 #[derive(clap::Args)]
@@ -72,14 +73,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return inspect(&config, count, |line| say!("{line}")).map_err(Into::into);
     }
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let (handler, steps, out) = (stop.clone(), config.run.steps, config.run.out.clone());
-    ctrlc::set_handler(move || {
-        if handler.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // asked twice: at once, and the last checkpoint stays
-        }
-        eprintln!("finishing this step; once more to stop at once");
-    })?;
+    let (steps, out) = (config.run.steps, config.run.out.clone());
+    let interrupt = Interrupt::listen()?;
+    interrupt.announce("finishing this step; once more to stop at once")?;
     let mut trainer = Trainer::new(config, args.resume)?;
     let trained: usize = trainer
         .parameters()
@@ -93,26 +89,33 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .values()
         .map(|v| v.elem_count())
         .sum();
-    eprintln!(
+    note!(
         "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}",
         trainer.step(),
         out.display()
     );
     let progress = Progress::new(trainer.step(), steps);
-    let ended = trainer.run(&stop, |record| progress.show(record))?;
+    let ended = trainer.run(&interrupt.asked, |record| progress.show(record))?;
     progress.bar.finish_and_clear();
+    let (out, step) = (out.display(), trainer.step());
     match ended {
-        Ended::Finished => {
-            say!("{}: {} steps", out.display(), trainer.step());
-            say!("try: lisa merge --run {} --out MODEL", out.display());
+        Ended::Finished => tell(&format!(
+            "{out}: {step} steps\ntry: lisa merge --run {out} --out MODEL"
+        )),
+        Ended::Stopped => {
+            tell(&format!(
+                "{out}: stopped after step {step}; --resume goes on"
+            ));
+            // Not 0, so that `lisa train … && lisa merge …` ends here.
+            std::process::exit(interrupt.exit_code());
         }
-        Ended::Stopped => say!(
-            "{}: stopped after step {}; --resume goes on",
-            out.display(),
-            trainer.step()
-        ),
     }
     Ok(())
+}
+
+/// Says how it ended. The result is on disk, whether anybody reads this or not.
+fn tell(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }
 
 /// A bar on a terminal, now and then a line in a log.
@@ -153,7 +156,7 @@ impl Progress {
             let done = (record.step - self.first).max(1) as f64;
             let left =
                 self.started.elapsed().as_secs_f64() / done * (self.steps - record.step) as f64;
-            eprintln!(
+            note!(
                 "{line}, {} left",
                 indicatif::HumanDuration(std::time::Duration::from_secs_f64(left))
             );

@@ -1,5 +1,6 @@
 //! The stream of samples: several groups of datasets, each drawn from as often as it is said.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +91,14 @@ impl Mixture {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Items of each dataset, by its name.
+    pub fn items(&self) -> BTreeMap<String, u64> {
+        let datasets = self.datasets();
+        datasets
+            .map(|d| (d.name().to_owned(), d.len() as u64))
+            .collect()
     }
 
     fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {

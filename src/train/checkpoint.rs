@@ -15,7 +15,7 @@ pub const LAST: &str = "checkpoint-last.safetensors";
 pub const BEST: &str = "checkpoint-best.safetensors";
 
 /// What a checkpoint says about itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointState {
     /// Updates made.
     pub step: u64,
@@ -29,6 +29,9 @@ pub struct CheckpointState {
     pub metrics_bytes: u64,
     /// α / r of the adapters, where there are some.
     pub lora_scale: Option<f64>,
+    /// Items of each dataset that it learned from, by the dataset's name; empty in checkpoints that do not say.
+    #[serde(default)]
+    pub items: BTreeMap<String, u64>,
 }
 
 /// Writes tensors and state to `folder/name`: a new file beside it, flushed to disk, then renamed.
@@ -98,14 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // A folder in the way: the file can be written, and not be put in its place.
         std::fs::create_dir_all(folder.path().join(LAST).join("in the way")).unwrap();
-        let state = CheckpointState {
-            step: 1,
-            config: String::new(),
-            model: PathBuf::new(),
-            best: None,
-            metrics_bytes: 0,
-            lora_scale: None,
-        };
+        let state = CheckpointState::default();
         let tensor = Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap();
         let tensors = BTreeMap::from([("a".to_owned(), tensor)]);
         let error = write_checkpoint(folder.path(), LAST, &state, &tensors).unwrap_err();

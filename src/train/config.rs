@@ -13,6 +13,7 @@ use super::TrainError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
+    #[serde(default)]
     pub model: ModelConfig,
     pub data: DataConfig,
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -121,17 +121,26 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Opens the file and cuts what follows byte `keep`: lines of steps that the checkpoint does not hold.
+    /// Opens the file and cuts what follows byte `keep`: lines of steps that the checkpoint does not hold. Where someone
+    /// has changed the file, and the cut is within a line, the next record still begins on its own.
     pub fn open(folder: &Path, keep: u64) -> Result<Self, TrainError> {
         let path = folder.join("metrics.jsonl");
         let open = || -> std::io::Result<File> {
             let mut file = OpenOptions::new()
                 .create(true)
                 .truncate(false)
+                .read(true)
                 .write(true)
                 .open(&path)?;
             file.set_len(keep.min(file.metadata()?.len()))?;
-            file.seek(std::io::SeekFrom::End(0))?;
+            if file.seek(std::io::SeekFrom::End(0))? > 0 {
+                let mut last = [0];
+                file.seek(std::io::SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+                if last != *b"\n" {
+                    file.write_all(b"\n")?;
+                }
+            }
             Ok(file)
         };
         let file = open().map_err(TrainError::io(&path))?;

@@ -29,6 +29,8 @@ pub mod objective;
 mod packing;
 mod parameters;
 mod recompute;
+mod run_folder;
+mod same_run;
 mod schedule;
 mod settings;
 mod setup;

@@ -15,6 +15,8 @@ use super::config::TrainConfig;
 use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
+use super::run_folder::RunFolder;
+use super::same_run::{data_differences, differences};
 use super::setup::Setup;
 use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
 use crate::data::{Loader, Mixture};
@@ -32,6 +34,8 @@ pub struct Trainer {
     preparation: Arc<Preparation>,
     validation: Vec<Example>,
     metrics: MetricsFile,
+    /// Keeps other trainings out of `run.out`.
+    _folder: RunFolder,
     /// Updates made.
     step: u64,
     best: Option<(u64, f64)>,
@@ -53,16 +57,7 @@ impl Trainer {
     pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
         let out = config.run.out.clone();
         let last = out.join(LAST);
-        if last.exists() && !resume {
-            return Err(TrainError::Unusable(format!(
-                "{}: a run is there already; `--resume` goes on with it, another `run.out` starts anew",
-                out.display()
-            )));
-        }
-        if resume && !last.exists() {
-            tracing::info!("{}: no checkpoint yet, beginning anew", out.display());
-        }
-        std::fs::create_dir_all(&out).map_err(TrainError::io(&out))?;
+        let folder = RunFolder::open(&out, resume)?;
         let Setup {
             model,
             parameters,
@@ -92,9 +87,9 @@ impl Trainer {
             decay => Some(Ema::new(&parameters, decay)?),
         };
         let (mut step, mut best, mut keep) = (0, None, 0);
-        if last.exists() {
+        if resume {
             let (state, tensors) = read_checkpoint(&last)?;
-            same_run(&state, &config, &last)?;
+            same_run(&state, (&config, &data), &last)?;
             for name in parameters.trained().keys() {
                 let tensor = tensors.get(name).ok_or_else(|| {
                     TrainError::Unusable(format!("{}: it lacks {name}", last.display()))
@@ -109,6 +104,7 @@ impl Trainer {
         }
         let on_cpu = parameters.device().is_cpu();
         Ok(Self {
+            _folder: folder,
             metrics: MetricsFile::open(&out, keep)?,
             workers: Workers::new(if on_cpu { config.run.workers } else { 1 })?,
             config,
@@ -271,10 +267,12 @@ impl Trainer {
             best: self.best,
             metrics_bytes: self.metrics.sync()?,
             lora_scale: self.parameters.lora().map(|l| l.alpha / l.rank as f64),
+            items: self.data.items(),
         })
     }
 
-    /// Writes the last checkpoint and the curve.
+    /// Writes the last checkpoint and the curve. A curve that cannot be drawn costs nothing but the picture, so it is a
+    /// warning.
     pub fn save(&mut self) -> Result<(), TrainError> {
         let mut tensors = snapshot(&self.parameters);
         tensors.extend(self.optimizer.state());
@@ -288,7 +286,12 @@ impl Trainer {
         let state = self.state()?;
         let out = &self.config.run.out;
         write_checkpoint(out, LAST, &state, &tensors)?;
-        draw_curve(&read_metrics(out)?, &out.join("loss.png"))
+        let drawn =
+            read_metrics(out).and_then(|records| draw_curve(&records, &out.join("loss.png")));
+        if let Err(error) = drawn {
+            tracing::warn!("the curve is not drawn: {error}");
+        }
+        Ok(())
     }
 }
 
@@ -298,22 +301,25 @@ fn set_all(parameters: &Parameters, tensors: &BTreeMap<String, Tensor>) -> Resul
         .try_for_each(|(name, tensor)| parameters.set(name, tensor))
 }
 
-/// A resumed run has to be the same run. Where it ends, and how it is spread over threads, may change.
-fn same_run(state: &CheckpointState, config: &TrainConfig, path: &Path) -> Result<(), TrainError> {
-    let neutral = |mut config: TrainConfig| {
-        let run = &mut config.run;
-        (run.workers, run.loaders, run.save_every, run.cached_images) = (1, 1, 1, 0);
-        config
-    };
+/// A resumed run has to be the same run, with the same data.
+fn same_run(
+    state: &CheckpointState,
+    (config, data): (&TrainConfig, &Mixture),
+    path: &Path,
+) -> Result<(), TrainError> {
     let theirs = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
         path: path.to_owned(),
         reason,
     })?;
-    if neutral(theirs) == neutral(config.clone()) {
+    let mut found = differences(&theirs, config)
+        .map_err(|e| TrainError::Unusable(format!("reading the settings: {e}")))?;
+    found.extend(data_differences(state, &data.items()));
+    if found.is_empty() {
         return Ok(());
     }
     Err(TrainError::Unusable(format!(
-        "{}: it belongs to a run with other settings; another `run.out` starts anew, the old settings resume it",
-        path.display()
+        "{}: it belongs to another run: {}; the old values resume it, another `run.out` starts anew",
+        path.display(),
+        found.join(", ")
     )))
 }

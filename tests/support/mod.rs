@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test target uses its part
 
+pub mod tiny_training;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

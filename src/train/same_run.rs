@@ -1,0 +1,144 @@
+//! Whether a checkpoint belongs to the run that a configuration describes.
+
+use std::collections::BTreeMap;
+
+use super::checkpoint::CheckpointState;
+use super::config::TrainConfig;
+
+/// What may change between two sittings of a run: where things lie, how long it goes on, and how the work is spread.
+const MAY_CHANGE: [&str; 16] = [
+    "data.root",
+    "model.dir",
+    "model.init",
+    "model.texts",
+    "objective.teacher",
+    "run.cached_images",
+    "run.checkpoint_activations",
+    "run.device",
+    "run.loaders",
+    "run.out",
+    "run.save_every",
+    "run.steps",
+    "run.validate_every",
+    "run.validation_images",
+    "run.workers",
+    "data.skip_broken",
+];
+
+/// Every difference that makes another run of it, `setting: theirs → ours`; empty where it is the same run.
+pub(super) fn differences(
+    theirs: &TrainConfig,
+    ours: &TrainConfig,
+) -> Result<Vec<String>, toml::ser::Error> {
+    let (theirs, ours) = (values(theirs)?, values(ours)?);
+    let mut names: Vec<&String> = theirs.keys().chain(ours.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names
+        .into_iter()
+        .filter(|name| !MAY_CHANGE.contains(&name.as_str()) && theirs.get(*name) != ours.get(*name))
+        .map(|name| {
+            let said = |values: &BTreeMap<String, String>| {
+                values.get(name).map_or("unset", String::as_str).to_owned()
+            };
+            format!("{name} was {} and is {}", said(&theirs), said(&ours))
+        })
+        .collect())
+}
+
+/// Every dataset whose number of items changed; empty for a checkpoint that does not say.
+pub(super) fn data_differences(
+    state: &CheckpointState,
+    items: &BTreeMap<String, u64>,
+) -> Vec<String> {
+    state
+        .items
+        .iter()
+        .filter_map(|(name, were)| match items.get(name) {
+            Some(are) if are == were => None,
+            Some(are) => Some(format!("{name} had {were} items and has {are}")),
+            None => Some(format!("{name} had {were} items and is not there")),
+        })
+        .collect()
+}
+
+/// Settings by their dotted names, as TOML writes them.
+fn values(config: &TrainConfig) -> Result<BTreeMap<String, String>, toml::ser::Error> {
+    let mut values = BTreeMap::new();
+    flatten("", &toml::Value::try_from(config)?, &mut values);
+    Ok(values)
+}
+
+fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+    let toml::Value::Table(table) = value else {
+        into.insert(prefix.to_owned(), value.to_string());
+        return;
+    };
+    for (key, value) in table {
+        let name = match prefix {
+            "" => key.clone(),
+            prefix => format!("{prefix}.{key}"),
+        };
+        flatten(&name, value, into);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::SETTINGS;
+
+    fn config(rest: &str) -> TrainConfig {
+        let text = format!(
+            "[data]\nroot = 'd'\ngroups = [{{ datasets = 'refcoco' }}]\n[trainable]\nfull = ['mask_decoder']\n{rest}"
+        );
+        TrainConfig::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn each_setting_that_differs_is_named_with_both_values() {
+        let ours = config("[optimizer]\nlr = 1e-4\nwarmup = 5\n[run]\nbatch_size = 4");
+        let theirs = config("[optimizer]\nlr = 2e-4\nwarmup = 5\n[run]\nbatch_size = 2");
+        assert_eq!(
+            differences(&theirs, &ours).unwrap(),
+            [
+                "optimizer.lr was 0.0002 and is 0.0001",
+                "run.batch_size was 2 and is 4"
+            ]
+        );
+    }
+
+    #[test]
+    fn places_lengths_and_threads_may_change() {
+        let ours = config("[run]\nout = 'a'\nsteps = 10\nworkers = 1\nloaders = 1\ndevice = 'cpu'");
+        let theirs =
+            config("[run]\nout = './b'\nsteps = 20\nworkers = 3\nloaders = 4\ndevice = 'cuda'");
+        assert_eq!(differences(&theirs, &ours).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_may_change_is_a_setting() {
+        for name in MAY_CHANGE {
+            assert!(SETTINGS.iter().any(|s| s.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn data_that_grew_or_went_is_named() {
+        let items = |list: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            list.iter().map(|(n, i)| ((*n).to_owned(), *i)).collect()
+        };
+        let state = CheckpointState {
+            items: items(&[("ReasonSeg|train", 239), ("refcoco", 10)]),
+            ..CheckpointState::default()
+        };
+        assert_eq!(
+            data_differences(&state, &items(&[("ReasonSeg|train", 240), ("ade20k", 1)])),
+            [
+                "ReasonSeg|train had 239 items and has 240",
+                "refcoco had 10 items and is not there"
+            ]
+        );
+        assert!(data_differences(&CheckpointState::default(), &items(&[])).is_empty());
+    }
+}
