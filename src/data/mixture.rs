@@ -92,7 +92,7 @@ impl Mixture {
         self.len() == 0
     }
 
-    fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {
+    pub(super) fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {
         self.groups.iter().flat_map(|(_, datasets)| datasets)
     }
 
