@@ -28,6 +28,7 @@ mod interrupt;
 mod merge;
 mod model_args;
 mod output;
+mod places;
 mod report_args;
 mod segment;
 mod train;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::places;
 use lisa::eval::{write_html, Gallery, Report};
 
 /// What a command that measures writes and prints.
@@ -22,6 +23,12 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
+    /// Whether the reports can be written, before anything is measured.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let files = self.json.iter().chain(&self.html);
+        files.into_iter().try_for_each(|file| places::file(file))
+    }
+
     /// Pictures to keep while cases go by: none where no page is written.
     pub fn pictures(&self) -> usize {
         match self.html {

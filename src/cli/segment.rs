@@ -57,6 +57,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             bail!("{name} takes one --image, {} were given", args.image.len());
         }
     }
+    places::folder(&args.out)?;
+    if let Some(dump) = &args.dump {
+        places::file(dump)?;
+    }
     if let Some(file) = &args.attention {
         check_attention(file, &args.model.path()?)?;
     }
@@ -132,8 +136,8 @@ fn check_attention(file: &Path, model: &Path) -> anyhow::Result<()> {
     LisaConfig::read(&config)?.needs_guided_head(&config)?;
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))
+    places::folder(folder)?;
+    places::file(file)
 }
 
 /// File stems, told apart where two pictures share one.

@@ -39,6 +39,9 @@ pub struct Args {
     /// Go on with the run in the folder
     #[arg(long)]
     resume: bool,
+    /// Do not look at all files of the data before the first step
+    #[arg(long)]
+    no_check: bool,
     /// Train nothing: print the datasets' sizes and N samples as the model sees them, with overlays in the folder
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4", conflicts_with = "resume")]
     inspect: Option<usize>,
@@ -77,6 +80,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
     interrupt.announce("finishing this step; once more to stop at once")?;
     let mut trainer = Trainer::new(config, args.resume)?;
+    if !args.no_check {
+        check(&trainer)?;
+    }
     let trained: usize = trainer
         .parameters()
         .trained()
@@ -111,6 +117,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Looks at all files of the data, with a bar on a terminal.
+fn check(trainer: &Trainer) -> anyhow::Result<()> {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files looked at") {
+        bar.set_style(style);
+    }
+    let checked = trainer.check(&|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    Ok(checked?)
 }
 
 /// Says how it ended. The result is on disk, whether anybody reads this or not.

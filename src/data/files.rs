@@ -1,8 +1,9 @@
 //! Reading a dataset's files, with errors that name them.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use image::ImageDecoder;
 use serde::de::DeserializeOwned;
 
 use super::{ClassMap, DataError};
@@ -14,7 +15,7 @@ pub(super) fn broken(path: &Path) -> impl Fn(String) -> DataError + '_ {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     move |source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -89,22 +90,35 @@ pub(super) fn require(path: &Path, accepted: &str) -> Result<(), DataError> {
     }
 }
 
-/// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
-///
-/// Palettes only colour the viewer's picture (Mapillary Vistas has one), so nothing is expanded here.
-pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
-    let file = std::fs::File::open(path).map_err(io(path))?;
-    let wrong = |e: png::DecodingError| broken(path)(e.to_string());
-    let mut decoder = png::Decoder::new(std::io::BufReader::new(file));
+/// Width and height of a PNG of class indices, from its header.
+pub(super) fn class_map_size(path: &Path) -> Result<(u32, u32), DataError> {
+    open_classes(path).map(|reader| reader.info().size())
+}
+
+fn open_classes(path: &Path) -> Result<png::Reader<BufReader<File>>, DataError> {
+    let file = File::open(path).map_err(io(path))?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
     decoder.set_transformations(png::Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(wrong)?;
-    let (width, height) = reader.info().size();
-    let (color, depth) = reader.output_color_type();
+    let reader = decoder
+        .read_info()
+        .map_err(|e| broken(path)(e.to_string()))?;
+    let (color, _) = reader.output_color_type();
     if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) {
         return Err(broken(path)(format!(
             "its pixels are {color:?}; accepted: class indices, grey or with a palette"
         )));
     }
+    Ok(reader)
+}
+
+/// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
+///
+/// Palettes only colour the viewer's picture (Mapillary Vistas has one), so nothing is expanded here.
+pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
+    let mut reader = open_classes(path)?;
+    let wrong = |e: png::DecodingError| broken(path)(e.to_string());
+    let (width, height) = reader.info().size();
+    let (_, depth) = reader.output_color_type();
     let size = reader
         .output_buffer_size()
         .ok_or_else(|| broken(path)("it is too large".to_owned()))?;
@@ -136,21 +150,5 @@ pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
         width,
         height,
         pixels,
-    })
-}
-
-/// Width and height of an image as it is read, its EXIF orientation applied; only the header is read.
-pub(super) fn image_size(path: &Path) -> Result<(u32, u32), DataError> {
-    let wrong = |e: image::ImageError| broken(path)(e.to_string());
-    let reader = image::ImageReader::open(path)
-        .map_err(io(path))?
-        .with_guessed_format()
-        .map_err(io(path))?;
-    let mut decoder = reader.into_decoder().map_err(wrong)?;
-    let (width, height) = decoder.dimensions();
-    use image::metadata::Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
-    Ok(match decoder.orientation() {
-        Ok(Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) => (height, width),
-        _ => (width, height),
     })
 }

@@ -101,7 +101,7 @@ impl Mixture {
             .collect()
     }
 
-    fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {
+    pub(super) fn datasets(&self) -> impl Iterator<Item = &Arc<dyn Dataset>> {
         self.groups.iter().flat_map(|(_, datasets)| datasets)
     }
 

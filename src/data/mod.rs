@@ -9,13 +9,15 @@
 //! | `vqa` | LLaVA-Instruct-150k |
 //! | `reason_seg` | ReasonSeg with its explanations |
 //! | `coco`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `pickle` | JSON, class pictures and Python's pickles, with errors that name the file |
+//! | `files`, `picture`, `pickle` | JSON, pictures, class pictures and Python's pickles, with errors that name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | which sample comes when; working ahead |
+//! | `check` | all files of a mixture, looked at before a training |
 //!
 //! **Invariants:** sample `i` of a [`Mixture`] depends on its seed and `i` alone. A file that is missing or broken is
 //! an error that names it; nothing is skipped in silence.
 
+mod check;
 mod class_names;
 mod coco;
 mod encode;
@@ -25,6 +27,7 @@ mod loader;
 mod mixture;
 mod parts;
 mod pickle;
+mod picture;
 mod polygon;
 mod reason_seg;
 mod refer;
@@ -42,6 +45,7 @@ pub use error::DataError;
 pub use loader::Loader;
 pub use mixture::{GroupSpec, Mixture, MixtureOptions};
 pub use parts::PartsDataset;
+pub use picture::read_picture;
 pub use polygon::fill_polygon;
 pub use reason_seg::{ReasonSegDataset, ReasonSegItem};
 pub use refer::{ReferDataset, ReferItem};
@@ -82,6 +86,10 @@ pub trait Dataset: Send + Sync {
     /// # Errors
     /// A file that is missing or broken, by its path.
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
+
+    /// Looks at all that item `index` is read from, without decoding a picture: what is missing or broken, at most one
+    /// error a file. Empty where all is well.
+    fn check(&self, index: usize) -> Vec<DataError>;
 
     /// Its size, in words.
     fn describe(&self) -> String;

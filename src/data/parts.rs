@@ -8,10 +8,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use super::check::check_picture;
 use super::coco::Segmentation;
 use super::files::{broken, read_json, require};
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{Conversation, DataError, Dataset, Sample, Turn};
+use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// Pictures whose annotations are objects or parts of them.
 pub struct PartsDataset {
@@ -141,6 +142,13 @@ impl PartsDataset {
     }
 }
 
+impl PartsDataset {
+    fn mask(&self, picture: &Picture, annotation: &Annotation) -> Result<TruthMask, DataError> {
+        let mask = annotation.segmentation.mask(picture.width, picture.height);
+        mask.map_err(|reason| broken(&self.path)(format!("annotation {}: {reason}", annotation.id)))
+    }
+}
+
 impl Class {
     /// `cup_(drink)`, `cup:handle`.
     fn parse(name: &str) -> Self {
@@ -180,18 +188,12 @@ impl Dataset for PartsDataset {
             .map(|i| {
                 let annotation = &picture.annotations[i];
                 let phrase = self.classes[&annotation.category_id].phrase(rng);
-                let mask = annotation
-                    .segmentation
-                    .mask(picture.width, picture.height)
-                    .map_err(|reason| {
-                        broken(&self.path)(format!("annotation {}: {reason}", annotation.id))
-                    })?;
                 Ok(Conversation {
                     turns: vec![Turn::new(
                         fill(&SHORT_QUESTIONS, &phrase.to_lowercase(), rng),
                         fill(&ANSWERS, "", rng),
                     )],
-                    masks: vec![mask],
+                    masks: vec![self.mask(picture, annotation)?],
                     phrases: vec![phrase],
                 })
             })
@@ -203,6 +205,14 @@ impl Dataset for PartsDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn check(&self, at: usize) -> Vec<DataError> {
+        let picture = &self.pictures[at];
+        let masks = picture.annotations.iter();
+        let masks = masks.filter_map(|annotation| self.mask(picture, annotation).err());
+        let size = Some((picture.width, picture.height));
+        masks.chain(check_picture(&picture.path, size)).collect()
     }
 
     fn describe(&self) -> String {

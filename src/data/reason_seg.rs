@@ -8,7 +8,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::files::{broken, image_size, list, read_json, read_json_cp1252, require};
+use super::check::check_picture;
+use super::files::{broken, list, read_json, read_json_cp1252, require};
+use super::picture::picture_size;
 use super::polygon::fill_polygon;
 use super::templates::{fill, ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
 use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
@@ -127,7 +129,7 @@ impl ReasonSegDataset {
         if annotation.text.is_empty() || annotation.text.iter().any(|t| t.trim().is_empty()) {
             return Err(broken(&path)("it has no text, or an empty one".to_owned()));
         }
-        let (width, height) = image_size(image)?;
+        let (width, height) = picture_size(image)?;
         let mask = mask(&annotation.shapes, width, height);
         Ok((annotation, mask))
     }
@@ -282,6 +284,16 @@ impl Dataset for ReasonSegDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn check(&self, index: usize) -> Vec<DataError> {
+        let picture = &self.pictures[index];
+        let items = picture.iter().map(|item| &self.items[*item]);
+        let wrong = |image: &PathBuf| match check_picture(image, None) {
+            Some(error) => Some(error),
+            None => self.read(image).err(),
+        };
+        items.filter_map(wrong).collect()
     }
 
     fn describe(&self) -> String {

@@ -7,6 +7,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use super::check::check_picture;
 use super::coco::Segmentation;
 use super::files::{broken, read_json, require};
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
@@ -219,6 +220,13 @@ impl Dataset for ReferDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn check(&self, at: usize) -> Vec<DataError> {
+        let picture = &self.images[at];
+        let masks = (0..picture.masks.len()).filter_map(|at| self.mask(picture, at).err());
+        let size = Some((picture.width, picture.height));
+        masks.chain(check_picture(&picture.path, size)).collect()
     }
 
     fn describe(&self) -> String {

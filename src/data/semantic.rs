@@ -6,7 +6,8 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::files::{broken, list, read_classes, read_json, require};
+use super::check::check_picture;
+use super::files::{broken, class_map_size, list, read_classes, read_json, require};
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{class_names, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
@@ -125,6 +126,12 @@ impl SemanticDataset {
         })
     }
 
+    /// Where the attributes of a picture are, beside its classes.
+    fn attribute_map(&self, label: &Path) -> Option<PathBuf> {
+        let (folder, _) = self.attributes.as_ref()?;
+        Some(folder.join(label.file_name()?))
+    }
+
     /// The map of what is named so, with the dataset's own numbering undone.
     fn class_map(&self, path: &Path, names: &[String]) -> Result<ClassMap, DataError> {
         let mut map = read_classes(path)?;
@@ -185,9 +192,8 @@ impl Dataset for SemanticDataset {
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
         let (image, label) = &self.items[index];
         let map = self.class_map(label, &self.classes)?;
-        let attributes = match &self.attributes {
-            Some((folder, names)) => {
-                let path = folder.join(label.file_name().unwrap_or_default());
+        let attributes = match (self.attribute_map(label), &self.attributes) {
+            (Some(path), Some((_, names))) => {
                 let attributes = self.class_map(&path, names)?;
                 if (attributes.width, attributes.height) != (map.width, map.height) {
                     return Err(broken(&path)(format!(
@@ -197,7 +203,7 @@ impl Dataset for SemanticDataset {
                 }
                 Some(attributes)
             }
-            None => None,
+            _ => None,
         };
         let mut present = vec![false; self.classes.len()];
         for class in map.pixels.iter().filter(|c| **c != ClassMap::IGNORED) {
@@ -230,6 +236,21 @@ impl Dataset for SemanticDataset {
             classes: Some(map),
             attributes,
         })
+    }
+
+    fn check(&self, index: usize) -> Vec<DataError> {
+        let (image, label) = &self.items[index];
+        let maps = [Some(label.clone()), self.attribute_map(label)];
+        let mut wrong = Vec::new();
+        let mut size = None;
+        for map in maps.into_iter().flatten() {
+            match class_map_size(&map) {
+                Ok(found) => size = size.or(Some(found)),
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong.extend(check_picture(image, size));
+        wrong
     }
 
     fn describe(&self) -> String {

@@ -7,6 +7,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use super::check::check_picture;
 use super::files::{broken, read_json, require};
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
@@ -82,6 +83,13 @@ impl Dataset for VqaDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn check(&self, at: usize) -> Vec<DataError> {
+        let picture = &self.pictures[at];
+        let talks = picture.iter().filter_map(|i| self.conversation(*i).err());
+        let image = self.images.join(&self.items[picture[0]].image);
+        talks.chain(check_picture(&image, None)).collect()
     }
 
     fn describe(&self) -> String {

@@ -72,6 +72,9 @@ pub struct DataConfig {
     /// Share of explained images that are answered in text only.
     #[serde(default = "tenth")]
     pub explanatory: f64,
+    /// Broken files that are left out; one more ends the run.
+    #[serde(default)]
+    pub skip_broken: usize,
 }
 
 fn three() -> usize {

@@ -29,11 +29,23 @@ pub enum TrainError {
     Model(#[from] ModelError),
     #[error("the loss at step {step} is {loss}; a lower learning rate or a stricter clip_norm helps, and `--resume` goes on from the last checkpoint")]
     Diverged { step: u64, loss: f64 },
+    /// A file of the data that cannot be learned from.
+    #[error("{0}")]
+    Broken(String),
     #[error("{0}")]
     Unusable(String),
 }
 
 impl TrainError {
+    /// Whether it is about a single file of the data, without which the training could go on.
+    pub fn is_about_a_file(&self) -> bool {
+        match self {
+            Self::Broken(_) => true,
+            Self::Data(error) => error.path().is_some(),
+            _ => false,
+        }
+    }
+
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }

@@ -34,6 +34,7 @@ mod same_run;
 mod schedule;
 mod settings;
 mod setup;
+mod skipping;
 mod trainer;
 
 pub use adamw::{AdamW, AdamWConfig, GroupSettings};

@@ -52,6 +52,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("data.max_tokens", Whole(16, 8192), "512", "longest sequence, image features included; longer text is cut"),
     setting("data.augment", Text("true, false"), "false", "mirror and brighten images (never mirrors where a phrase says left or right)"),
     setting("data.explanatory", Number(0.0, 1.0), "0.1", "share of explained images answered in text only"),
+    setting("data.skip_broken", Whole(0, 1_000_000_000), "0", "broken files that are left out, each named; one more ends the run, which saves first"),
     setting("objective.kind", Text("reasoning, vision"), "reasoning", "the paper's objective, or encoders and mask decoder alone"),
     setting("objective.ce", Number(0.0, 1e4), "1", "weight of the answer's cross-entropy"),
     setting("objective.bce", Number(0.0, 1e4), "2", "weight of the masks' binary cross-entropy"),

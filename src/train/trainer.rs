@@ -18,8 +18,12 @@ use super::objective::{Example, Objective, Preparation};
 use super::run_folder::RunFolder;
 use super::same_run::{data_differences, differences};
 use super::setup::Setup;
+use super::skipping::Skipping;
 use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
 use crate::data::{Loader, Mixture};
+
+/// Broken files that are named before the others are counted.
+const NAMED: usize = 20;
 
 /// A run: everything that changes while it goes on.
 pub struct Trainer {
@@ -31,6 +35,7 @@ pub struct Trainer {
     ema: Option<Ema>,
     workers: Workers,
     data: Arc<Mixture>,
+    skipping: Arc<Skipping>,
     preparation: Arc<Preparation>,
     validation: Vec<Example>,
     metrics: MetricsFile,
@@ -102,6 +107,7 @@ impl Trainer {
             }
             (step, best, keep) = (state.step, state.best, state.metrics_bytes);
         }
+        let skipping = Skipping::new(config.data.skip_broken);
         let on_cpu = parameters.device().is_cpu();
         Ok(Self {
             _folder: folder,
@@ -114,11 +120,35 @@ impl Trainer {
             optimizer,
             ema,
             data: Arc::new(data),
+            skipping: Arc::new(skipping),
             preparation: Arc::new(preparation),
             validation,
             step,
             best,
         })
+    }
+
+    /// Looks at every file that the run may learn from, before it learns. `progress` hears how many of how many items
+    /// are done, from any thread.
+    ///
+    /// # Errors
+    /// More broken files than `data.skip_broken` allows, the first of them by name.
+    pub fn check(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<(), TrainError> {
+        let broken = self.data.check(progress);
+        if broken.len() <= self.config.data.skip_broken {
+            return broken
+                .into_iter()
+                .try_for_each(|error| self.skipping.leave_out(error.into()));
+        }
+        let count = broken.len();
+        let mut lines: Vec<String> = broken.iter().take(NAMED).map(ToString::to_string).collect();
+        if count > NAMED {
+            lines.push(format!("and {} more", count - NAMED));
+        }
+        Err(TrainError::Unusable(format!(
+            "{count} files of the data are broken; data.skip_broken = {count} goes on without them:\n{}",
+            lines.join("\n")
+        )))
     }
 
     /// Updates made so far.
@@ -146,7 +176,10 @@ impl Trainer {
             let started = Instant::now();
             let mut examples = Vec::with_capacity(images);
             for _ in 0..images {
-                examples.push(loader.next()?);
+                match loader.next() {
+                    Ok(example) => examples.push(example),
+                    Err(error) => return Err(self.saved_before(error)),
+                }
             }
             let mut record = self.update(&examples)?;
             record.seconds = Some(started.elapsed().as_secs_f64());
@@ -169,11 +202,28 @@ impl Trainer {
 
     fn loader(&self, first: u64) -> Loader<Example, TrainError> {
         let (data, preparation) = (self.data.clone(), self.preparation.clone());
+        let skipping = self.skipping.clone();
         let ahead = 2 * self.config.images_per_step();
         Loader::new(self.config.run.loaders, ahead, first, move |index| {
-            let sample = data.sample(index)?;
-            preparation.prepare(sample, &mut data.rng(index))
+            skipping.take(index, |index| {
+                let sample = data.sample(index)?;
+                preparation.prepare(sample, &mut data.rng(index))
+            })
         })
+    }
+
+    /// Saves what was learned before the data failed. Returns why it failed, and up to where nothing is lost.
+    fn saved_before(&mut self, error: TrainError) -> TrainError {
+        if self.step == 0 {
+            return error;
+        }
+        match self.save() {
+            Ok(()) => TrainError::Unusable(format!(
+                "{error}; saved after step {}: mend the file or set data.skip_broken, and --resume goes on",
+                self.step
+            )),
+            Err(worse) => TrainError::Unusable(format!("{error}; and saving failed: {worse}")),
+        }
     }
 
     /// One update.

@@ -1,0 +1,64 @@
+//! All files of a mixture, looked at before a training: a picture that is missing is told of in the first minute, and
+//! not when its turn comes.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::files::broken;
+use super::picture::picture_size;
+use super::{DataError, Dataset, Mixture};
+
+impl Mixture {
+    /// Looks at every file that a sample may come from: whether it is there, whether pictures have a header that can be
+    /// read and the size that their annotations are of, whether annotations can be read. No picture is decoded, so one
+    /// that is damaged behind its header is not found.
+    ///
+    /// Runs on as many threads as the machine has. `progress` hears of each item that is done, from any of the threads:
+    /// (done, all of them).
+    ///
+    /// Returns one error for each file, sorted by path; empty where all is well.
+    pub fn check(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<DataError> {
+        let items: Vec<(&dyn Dataset, usize)> = self
+            .datasets()
+            .flat_map(|data| (0..data.len()).map(move |index| (data.as_ref(), index)))
+            .collect();
+        let done = AtomicUsize::new(0);
+        let look = || {
+            let found = items.par_iter().flat_map_iter(|(data, index)| {
+                let wrong = data.check(*index);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, items.len());
+                wrong
+            });
+            found.collect::<Vec<DataError>>()
+        };
+        // A pool of its own: training may have set the common one to a single thread, and what is waited for here is
+        // the disk.
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let mut wrong = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+            Ok(pool) => pool.install(look),
+            Err(_) => look(),
+        };
+        wrong.sort_by(|a, b| a.path().cmp(&b.path()));
+        let mut named = HashSet::new();
+        wrong.retain(|error| match error.path() {
+            Some(path) => named.insert(path.to_owned()),
+            None => true,
+        });
+        wrong
+    }
+}
+
+/// What is wrong with a picture: nothing where its header can be read, and says `size` where that is known.
+pub(super) fn check_picture(path: &Path, size: Option<(u32, u32)>) -> Option<DataError> {
+    match (picture_size(path), size) {
+        (Err(error), _) => Some(error),
+        (Ok(found), Some(wanted)) if found != wanted => Some(broken(path)(format!(
+            "it is {}×{}, and its annotations are of {}×{}",
+            found.0, found.1, wanted.0, wanted.1
+        ))),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! The picture of a sample, and what its header says of it.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::{ImageDecoder, ImageReader, RgbImage};
+
+use super::files::{broken, io};
+use super::DataError;
+use crate::image::{picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
+
+/// What is read of a file at first: headers and orientations end long before, as a rule.
+const HEAD: u64 = 256 << 10;
+
+/// Reads the picture of a [`Sample`](super::Sample), as [`read_image`] does.
+///
+/// # Errors
+/// A picture that is missing or broken, by its path.
+pub fn read_picture(path: &Path) -> Result<RgbImage, DataError> {
+    read_image(path).map_err(picture(path))
+}
+
+fn picture(path: &Path) -> impl FnOnce(ImageError) -> DataError + '_ {
+    move |source| DataError::Picture {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Width and height of a picture as it is read, its EXIF orientation applied. No pixel is decoded.
+///
+/// # Errors
+/// A file that is missing, no picture, or larger than what is accepted.
+pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let mut bytes = Vec::new();
+    let mut more = |bytes: &mut Vec<u8>, most: u64| {
+        let before = bytes.len();
+        let read = file.by_ref().take(most).read_to_end(bytes);
+        read.map(|_| bytes.len() > before).map_err(io(path))
+    };
+    more(&mut bytes, HEAD)?;
+    let name = path.display().to_string();
+    match header(&name, &bytes) {
+        // Some files have their header behind a long profile, or tell their size at their end.
+        Err(HeaderError::Unread(_)) if more(&mut bytes, 8 * MAX_PIXELS)? => header(&name, &bytes),
+        read => read,
+    }
+    .map_err(|wrong| match wrong {
+        HeaderError::Unread(reason) => broken(path)(reason),
+        HeaderError::Refused(source) => picture(path)(source),
+    })
+}
+
+/// Why a header gave no size.
+enum HeaderError {
+    /// It is not within these bytes.
+    Unread(String),
+    /// More bytes would not help.
+    Refused(ImageError),
+}
+
+fn header(name: &str, bytes: &[u8]) -> Result<(u32, u32), HeaderError> {
+    let unread = |e: image::ImageError| HeaderError::Unread(format!("its header: {e}"));
+    let format = picture_format(name, bytes).map_err(HeaderError::Refused)?;
+    let reader = ImageReader::with_format(Cursor::new(bytes), format.into());
+    let mut decoder = reader.into_decoder().map_err(unread)?;
+    let (width, height) = decoder.dimensions();
+    if !size_is_accepted(width, height) {
+        return Err(HeaderError::Refused(ImageError::Size {
+            name: name.to_owned(),
+            width,
+            height,
+        }));
+    }
+    use image::metadata::Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
+    // A damaged orientation tag is no reason to refuse the picture.
+    Ok(match decoder.orientation() {
+        Ok(Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) => (height, width),
+        _ => (width, height),
+    })
+}
+
+/// Whether a picture of this size is one that [`read_image`] reads: what a mask may be made for.
+pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
+    let pixels = u64::from(width) * u64::from(height);
+    width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)
+}

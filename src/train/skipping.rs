@@ -1,0 +1,107 @@
+//! Broken files of the data: how many a run may leave out, and what takes their place.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use super::TrainError;
+
+/// Samples that are tried before one index is given up.
+const TRIES: u64 = 1000;
+/// From an index to the sample that takes its place: beyond any run's own samples, so that none comes twice in a row.
+const STRIDE: u64 = 1 << 40;
+
+/// Leaves out broken files, up to so many.
+#[derive(Debug)]
+pub(super) struct Skipping {
+    allowed: usize,
+    /// What was wrong, each file once.
+    seen: Mutex<BTreeSet<String>>,
+}
+
+impl Skipping {
+    pub fn new(allowed: usize) -> Self {
+        Self {
+            allowed,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// What `make` gives for the index, or for the next one in its place that is whole: the same on every thread and
+    /// after every resuming, since it hangs on the index and the files alone.
+    ///
+    /// # Errors
+    /// The first broken file beyond those allowed, and what is not about a file.
+    pub fn take<T>(
+        &self,
+        index: u64,
+        make: impl Fn(u64) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let mut at = index;
+        for _ in 0..TRIES {
+            match make(at) {
+                Err(error) if error.is_about_a_file() => self.leave_out(error)?,
+                made => return made,
+            }
+            at = at.wrapping_add(STRIDE);
+        }
+        Err(TrainError::Unusable(format!(
+            "{TRIES} samples in a row come from broken files; accepted: data of which most can be read"
+        )))
+    }
+
+    /// Counts a broken file, and says so the first time.
+    ///
+    /// # Errors
+    /// The file's own, where it is one too many.
+    pub fn leave_out(&self, error: TrainError) -> Result<(), TrainError> {
+        let words = error.to_string();
+        let mut seen = self.seen.lock().unwrap_or_else(|p| p.into_inner());
+        if seen.contains(&words) {
+            return Ok(());
+        }
+        if seen.len() >= self.allowed {
+            return Err(error);
+        }
+        tracing::warn!(
+            "left out ({} of {} allowed): {words}",
+            seen.len() + 1,
+            self.allowed
+        );
+        seen.insert(words);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every third file is broken, of nine.
+    fn make(index: u64) -> Result<u64, TrainError> {
+        match index % 9 {
+            file if file % 3 == 0 => Err(TrainError::Broken(format!("{file}.jpg: cut short"))),
+            file => Ok(file),
+        }
+    }
+
+    #[test]
+    fn so_many_files_are_left_out_and_no_more() {
+        let skipping = Skipping::new(2);
+        assert_eq!(skipping.take(1, make).unwrap(), 1);
+        let instead = skipping.take(0, make).unwrap();
+        assert!(instead % 3 != 0, "{instead}");
+        assert_eq!(skipping.take(0, make).unwrap(), instead, "always the same");
+        let third = (1..9)
+            .filter(|index| index % 3 == 0)
+            .find_map(|index| skipping.take(index, make).err());
+        let words = third.map(|error| error.to_string()).unwrap_or_default();
+        assert!(words.contains(".jpg: cut short"), "{words}");
+    }
+
+    #[test]
+    fn without_leave_the_first_ends_it_and_other_errors_always_do() {
+        assert!(Skipping::new(0).take(0, make).is_err());
+        let other = |_| Err::<(), _>(TrainError::Unusable("no memory".to_owned()));
+        assert!(Skipping::new(9).take(0, other).is_err());
+    }
+}
