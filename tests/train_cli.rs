@@ -133,10 +133,9 @@ fn closed(command: &Command, descriptor: &str) -> Command {
 #[test]
 fn a_training_outlives_what_it_speaks_to() {
     let place = Place::new();
-    let mut started = Vec::new();
-    let mut start = |name: &'static str, mut command: Command| {
-        started.push((name, command.spawn().unwrap()));
-    };
+    // All are written before the first one reads.
+    let mut commands = Vec::new();
+    let mut start = |name: &'static str, command: Command| commands.push((name, command));
     let mut command = place.train("err-full", 3);
     command.stderr(full());
     start("err-full", command);
@@ -157,6 +156,10 @@ fn a_training_outlives_what_it_speaks_to() {
     command.stdout(full()).stderr(full());
     command.env("RUST_LOG", "debug");
     start("both-full", command);
+    let started: Vec<(&str, Child)> = commands
+        .into_iter()
+        .map(|(name, mut command)| (name, command.spawn().unwrap()))
+        .collect();
     for (name, mut child) in started {
         let status = ended(&mut child);
         assert_eq!(status.code(), Some(0), "{name}: {status}");
@@ -313,4 +316,61 @@ fn resuming_says_what_differs_and_goes_on_where_nothing_that_counts_does() {
     scenes(&place.folder.path().join("data"), 3);
     let said = refusal(&mut run("renamed", 9, ""));
     assert!(said.contains("ade20k had 2 items and has 3"), "{said}");
+}
+
+#[test]
+fn broken_files_are_named_before_the_first_step_and_so_many_may_be_left_out() {
+    let place = Place::new();
+    scenes(&place.folder.path().join("data"), 6);
+    let pictures = place.folder.path().join("data/ade20k/images/training");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(&pictures)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    std::fs::write(&names[1], "no picture").unwrap();
+    let said = refusal(&mut place.train("run", 4));
+    let name = names[1].file_name().unwrap().to_str().unwrap();
+    assert!(
+        said.contains(name) && said.contains("data.skip_broken = 1"),
+        "{said}"
+    );
+    assert!(!place.out("run").join(LAST).exists());
+
+    // Those who know may begin all the same; the broken picture then ends it when its turn comes, and what was learned stays.
+    let said = refusal(place.train("late", 1_000_000).arg("--no-check"));
+    assert!(said.contains(name), "{said}");
+    let records = read_metrics(&place.out("late")).unwrap();
+    if let Some(last) = records.last() {
+        let (state, _) = read_checkpoint(&place.out("late").join(LAST)).unwrap();
+        assert_eq!(state.step, last.step);
+        assert!(
+            said.contains(&format!("saved after step {}", last.step)),
+            "{said}"
+        );
+    }
+
+    let text = format!(
+        "{}steps = 12\nout = '{}'",
+        config(
+            place.folder.path(),
+            &TRAINED.replacen(
+                "samples_per_image",
+                "skip_broken = 1\n    samples_per_image",
+                1
+            )
+        ),
+        place.out("skipping").display()
+    );
+    let output = place
+        .train_as("skipping", &text)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("left out (1 of 1 allowed)") && said.contains(name),
+        "{said}"
+    );
 }

@@ -12,6 +12,7 @@ use rustyline::DefaultEditor;
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, write_pictures};
+use super::places;
 
 /// Talk about a picture over several turns; masks are saved a turn.
 #[derive(clap::Args)]
@@ -72,6 +73,7 @@ fn parse(line: &str) -> Line<'_> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut frame = Frame::new(read_image(&args.image)?);
+    places::folder(&args.out)?;
     let engine = args.model.start(true)?;
     let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
     cancel_on_interrupt(&running)?;
@@ -95,6 +97,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => return Ok(()),
+            // Only that line is lost; the next one may be text again.
+            Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                say!("this line is not UTF-8; accepted: text in UTF-8");
+                continue;
+            }
             Err(error) => return Err(error).context("cannot read from the terminal"),
         };
         // History is a comfort; a full one is no reason to stop.

@@ -160,6 +160,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             )
         }
     };
+    common.report.check()?;
     if total == 0 {
         bail!("there is no question to ask");
     }

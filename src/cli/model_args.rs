@@ -1,7 +1,7 @@
 //! Arguments that every command with a model shares.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -93,8 +93,17 @@ impl ModelArgs {
         let spinner =
             ProgressBar::new_spinner().with_message(format!("loading {}", model.display()));
         spinner.enable_steady_tick(Duration::from_millis(100));
+        let started = Instant::now();
         let engine = Engine::start(config).context("cannot load the model");
         spinner.finish_and_clear();
+        if let Ok(engine) = &engine {
+            tracing::info!(
+                "{} from {}, loaded in {:.1} s",
+                engine.status().model,
+                model.display(),
+                started.elapsed().as_secs_f64()
+            );
+        }
         engine
     }
 }

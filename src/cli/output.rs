@@ -86,28 +86,33 @@ pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) 
                 "score": object.score,
                 "roi": {"x": object.roi.x, "y": object.roi.y, "width": object.roi.width, "height": object.roi.height},
                 "area": object.area,
-                "mask": file,
+                "mask": in_json(file),
             })
         })
         .collect();
     json!({
-        "image": image,
+        "image": in_json(image),
         "instruction": instruction,
         "status": status_name(answer.status),
         "answer": answer.text,
         "objects": objects,
-        "mask": files.mask,
-        "overlay": files.overlay,
+        "mask": files.mask.as_deref().map(in_json),
+        "overlay": in_json(&files.overlay),
         "attention": answer.attention.as_ref().map(|attention| json!({
             "on_image": attention.on_image(),
             "on_s": attention.sink,
-            "picture": files.attention,
+            "picture": files.attention.as_deref().map(in_json),
         })),
         "tokens": answer.tokens,
         "truncated": answer.truncated,
         "notes": answer.notes,
         "seconds": seconds(&answer.timings),
     })
+}
+
+/// A path as JSON can hold it: what is not UTF-8 is replaced, since JSON has no other text.
+fn in_json(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 fn seconds(timings: &Timings) -> Value {

@@ -11,9 +11,13 @@ use anyhow::{bail, Context};
 /// A file in its place, a place that cannot be written, by its path.
 pub fn folder(path: &Path) -> anyhow::Result<()> {
     if path.exists() && !path.is_dir() {
-        bail!("{} is no folder; accepted: a folder, or a name for a new one", path.display());
+        bail!(
+            "{} is no folder; accepted: a folder, or a name for a new one",
+            path.display()
+        );
     }
-    fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+    fs::create_dir_all(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))?;
     let trial = path.join(format!(".lisa-{}", std::process::id()));
     make(&trial).with_context(|| format!("cannot write to the folder {}", path.display()))
 }
@@ -28,7 +32,10 @@ pub fn file(path: &Path) -> anyhow::Result<()> {
     }
     let wrong = || format!("cannot write {}", path.display());
     if path.exists() {
-        OpenOptions::new().append(true).open(path).with_context(wrong)?;
+        OpenOptions::new()
+            .append(true)
+            .open(path)
+            .with_context(wrong)?;
         return Ok(());
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
@@ -74,7 +81,9 @@ mod tests {
         let new = place.path().join("new.json");
         file(&new).unwrap();
         assert!(!new.exists());
-        let words = file(&place.path().join("none/new.json")).unwrap_err().to_string();
+        let words = file(&place.path().join("none/new.json"))
+            .unwrap_err()
+            .to_string();
         assert!(words.contains("there is no folder"), "{words}");
         let words = file(place.path()).unwrap_err().to_string();
         assert!(words.contains("is a folder"), "{words}");

@@ -13,6 +13,7 @@ use lisa::weights::{write_safetensors, LisaConfig};
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, to_json, write_pictures};
+use super::places;
 
 /// How much of the picture the heat of `--attention` covers.
 const HEAT: f32 = 0.6;
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     image: Vec<PathBuf>,
     /// What to find, in your own words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     instruction: String,
     /// Folder for the pictures
     #[arg(long, value_name = "DIR", default_value = "lisa-out")]

@@ -125,11 +125,16 @@ fn check(trainer: &Trainer) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files looked at") {
         bar.set_style(style);
     }
+    let started = std::time::Instant::now();
     let checked = trainer.check(&|done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
+    tracing::info!(
+        "all files of the data looked at in {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
     Ok(checked?)
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong in training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
 use crate::model::ModelError;
@@ -29,20 +29,20 @@ pub enum TrainError {
     Model(#[from] ModelError),
     #[error("the loss at step {step} is {loss}; a lower learning rate or a stricter clip_norm helps, and `--resume` goes on from the last checkpoint")]
     Diverged { step: u64, loss: f64 },
-    /// A file of the data that cannot be learned from.
-    #[error("{0}")]
-    Broken(String),
+    /// A file of the data that cannot be learned from; the reason names it.
+    #[error("{reason}")]
+    Broken { path: PathBuf, reason: String },
     #[error("{0}")]
     Unusable(String),
 }
 
 impl TrainError {
-    /// Whether it is about a single file of the data, without which the training could go on.
-    pub fn is_about_a_file(&self) -> bool {
+    /// The single file of the data that it is about, without which the training could go on.
+    pub fn broken_file(&self) -> Option<&Path> {
         match self {
-            Self::Broken(_) => true,
-            Self::Data(error) => error.path().is_some(),
-            _ => false,
+            Self::Broken { path, .. } => Some(path),
+            Self::Data(error) => error.path(),
+            _ => None,
         }
     }
 

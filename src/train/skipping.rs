@@ -1,6 +1,7 @@
 //! Broken files of the data: how many a run may leave out, and what takes their place.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::TrainError;
@@ -14,8 +15,7 @@ const STRIDE: u64 = 1 << 40;
 #[derive(Debug)]
 pub(super) struct Skipping {
     allowed: usize,
-    /// What was wrong, each file once.
-    seen: Mutex<BTreeSet<String>>,
+    seen: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Skipping {
@@ -39,7 +39,7 @@ impl Skipping {
         let mut at = index;
         for _ in 0..TRIES {
             match make(at) {
-                Err(error) if error.is_about_a_file() => self.leave_out(error)?,
+                Err(error) if error.broken_file().is_some() => self.leave_out(error)?,
                 made => return made,
             }
             at = at.wrapping_add(STRIDE);
@@ -54,20 +54,22 @@ impl Skipping {
     /// # Errors
     /// The file's own, where it is one too many.
     pub fn leave_out(&self, error: TrainError) -> Result<(), TrainError> {
-        let words = error.to_string();
+        let Some(path) = error.broken_file() else {
+            return Err(error);
+        };
         let mut seen = self.seen.lock().unwrap_or_else(|p| p.into_inner());
-        if seen.contains(&words) {
+        if seen.contains(path) {
             return Ok(());
         }
         if seen.len() >= self.allowed {
             return Err(error);
         }
+        seen.insert(path.to_owned());
         tracing::warn!(
-            "left out ({} of {} allowed): {words}",
-            seen.len() + 1,
+            "left out ({} of {} allowed): {error}",
+            seen.len(),
             self.allowed
         );
-        seen.insert(words);
         Ok(())
     }
 }
@@ -79,7 +81,11 @@ mod tests {
     /// Every third file is broken, of nine.
     fn make(index: u64) -> Result<u64, TrainError> {
         match index % 9 {
-            file if file % 3 == 0 => Err(TrainError::Broken(format!("{file}.jpg: cut short"))),
+            file if file % 3 == 0 => Err(TrainError::Broken {
+                path: format!("{file}.jpg").into(),
+                // Who finds it says it in its own words; it is one file all the same.
+                reason: format!("{file}.jpg: cut short at {index}"),
+            }),
             file => Ok(file),
         }
     }
@@ -95,7 +101,7 @@ mod tests {
             .filter(|index| index % 3 == 0)
             .find_map(|index| skipping.take(index, make).err());
         let words = third.map(|error| error.to_string()).unwrap_or_default();
-        assert!(words.contains(".jpg: cut short"), "{words}");
+        assert!(words.contains(".jpg: cut short at"), "{words}");
     }
 
     #[test]

@@ -106,8 +106,11 @@ impl Preparation {
     /// # Errors
     /// An image that cannot be read, or masks of another size than the image, by the file's name.
     pub fn prepare(&self, sample: Sample, rng: &mut dyn RngCore) -> Result<Example, TrainError> {
-        let mut image = read_image(&sample.image)
-            .map_err(|e| TrainError::Broken(format!("{}: {e}", sample.image.display())))?;
+        let broken = |reason| TrainError::Broken {
+            path: sample.image.clone(),
+            reason,
+        };
+        let mut image = read_image(&sample.image).map_err(|e| broken(e.to_string()))?;
         let (width, height) = image.dimensions();
         let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
         for conversation in &sample.conversations {
@@ -119,7 +122,7 @@ impl Preparation {
                 .take(ids.masks)
             {
                 if (mask.width, mask.height) != (width, height) {
-                    return Err(TrainError::Broken(format!(
+                    return Err(broken(format!(
                         "{}: the image is {width}×{height}, its mask {}×{}",
                         sample.image.display(),
                         mask.width,
