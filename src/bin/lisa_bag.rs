@@ -197,3 +197,18 @@ fn record_bag(args: Record, stop: &StopCount) -> Result<String, RecordingError> 
     )?;
     Ok(format!("{}: {messages} messages", args.out.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_named_as_ros_takes_them() {
+        let typed = wanted("/lisa/result=lisa_ros/msg/ReasoningResult").unwrap();
+        assert_eq!(typed.name, "/lisa/result");
+        for name in ["cam", "/a b", "/a//b", "/1st=std_msgs/msg/String"] {
+            let error = wanted(name).unwrap_err();
+            assert!(error.contains("is not the name of a topic: "), "{error}");
+        }
+    }
+}

@@ -302,7 +302,15 @@ fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> 
                 Err(error) => return Err(error.into()),
             });
         }
-        let messages = bag.messages(&Selection::all())?.flatten().peekable();
+        let messages = bag.messages(&Selection::all())?;
+        let messages = messages.filter_map(|message| match message {
+            Ok(message) => Some(message),
+            Err(error) => {
+                tracing::warn!("not copied: {error}");
+                None
+            }
+        });
+        let messages = messages.peekable();
         sources.push((topics, messages));
     }
     loop {
