@@ -67,7 +67,7 @@ PARTS = (
     Part('training', 'training end to end, on threads, killed and resumed', 2, (cargo_test(*targets('train', 'train_cli')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),
-        cargo_test(*targets('bag', 'bag_cli', 'replay', 'sample_bag')))),
+        cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'replay', 'sample_bag')))),
     Part('lints', 'clippy, with and without ROS 2', 3, (
         Command((*CLIPPY, '--features', 'ros', '--', '-D', 'warnings')),
         Command((*CLIPPY, '--', '-D', 'warnings')))),

@@ -9,7 +9,11 @@ mod damage;
 mod fuzz;
 #[path = "bag/interop.rs"]
 mod interop;
+#[path = "bag/journals.rs"]
+mod journals;
 #[path = "bag/round_trip.rs"]
 mod round_trip;
 #[path = "bag/sample.rs"]
 mod sample;
+#[path = "bag/times.rs"]
+mod times;

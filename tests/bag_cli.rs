@@ -1,4 +1,4 @@
-//! `lisa bag`, as a shell runs it, on small bags.
+//! `lisa bag info` and `extract`, as a shell runs them, on small bags.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 

@@ -328,7 +328,15 @@ fn instructions_about_one_frame_take_its_masks_in_their_order() {
         .add_topic(NewTopic::of::<Image<'_>>("/truth"))
         .unwrap();
     // Two of the same moment, then one of another frame.
-    for (stamp, pixels) in [(10, [255, 0]), (10, [0, 255]), (11, [0, 0])] {
+    let end = u64::MAX;
+    for (time, stamp, pixels) in [
+        (100, 10, [255, 0]),
+        (100, 10, [0, 255]),
+        (100, 11, [0, 0]),
+        // After the last moment comes none.
+        (end, 12, [255, 0]),
+        (end, 13, [0, 255]),
+    ] {
         let mask = Image {
             header: Header {
                 stamp: Time::from_nanoseconds(stamp),
@@ -341,7 +349,7 @@ fn instructions_about_one_frame_take_its_masks_in_their_order() {
             data: pixels.to_vec().into(),
             ..Image::default()
         };
-        writer.write(topic, 100, &mask.to_cdr()).unwrap();
+        writer.write(topic, time, &mask.to_cdr()).unwrap();
     }
     writer.finish().unwrap();
     let bag = Bag::open(&path).unwrap();
@@ -356,6 +364,7 @@ fn instructions_about_one_frame_take_its_masks_in_their_order() {
     };
     assert_eq!([about(10, 0), about(10, 1)], [there([1, 0]), there([0, 1])]);
     assert_eq!((about(10, 2), about(11, 0)), (None, Some(Truth::Absent)));
+    assert_eq!([about(12, 0), about(13, 0)], [there([1, 0]), there([0, 1])]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
+use super::name::NameError;
 
 /// Why a bag, or a part of it, cannot be read or written. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +176,17 @@ pub enum BagError {
     Definition {
         /// The type.
         ros_type: String,
+    },
+    /// A name that ROS would not take.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A time that a SQLite database cannot hold.
+    #[error("{}: a message logged at {time} ns; accepted in a database: 0 to {}", path.display(), i64::MAX)]
+    LogTime {
+        /// Which file.
+        path: PathBuf,
+        /// Its log time, nanoseconds.
+        time: u64,
     },
     /// An MCAP file could not be written.
     #[error("{}: {source}", path.display())]

@@ -80,6 +80,9 @@ fn folder_files(
                     Err(path) => notes.push(Note::MissingFile { path }),
                 }
             }
+            let left_over = listed(folder)?.into_iter();
+            let left_over = left_over.filter(|path| !there.contains(path));
+            notes.extend(left_over.map(|path| Note::Unnamed { path }));
             if there.is_empty() && !metadata.relative_file_paths.is_empty() {
                 return Err(BagError::NoFiles {
                     path: folder.to_owned(),
@@ -123,7 +126,7 @@ fn named(folder: &Path, name: &str) -> Result<PathBuf, PathBuf> {
         .ok_or(plain)
 }
 
-/// The files of a folder without metadata, in the order of their numbers.
+/// The files of a folder that could be a bag's, in the order of their numbers.
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, BagError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(BagError::io(folder))? {

@@ -39,7 +39,7 @@ impl Messages {
         for (file, wanted) in parts {
             // A damaged file may not know its times: then it is asked for its messages.
             let (first, last) = file.span().unwrap_or((0, u64::MAX));
-            if wanted.topics.is_empty() || last < wanted.from || first >= wanted.until {
+            if wanted.topics.is_empty() || !wanted.overlaps(first, last) {
                 continue;
             }
             let place = messages.sources.len();

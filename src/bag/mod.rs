@@ -9,6 +9,7 @@
 //! | `messages/` | the messages as types, with their definitions |
 //! | `qos.rs`, `metadata.rs` | what `metadata.yaml` says |
 //! | `topic.rs`, `payload.rs`, `unpack.rs`, `place.rs` | a topic; bytes without copying; decompression; compressed files |
+//! | `name.rs` | names that ROS takes |
 //! | `storage/` | one file: MCAP, SQLite |
 //! | `files.rs` | from a path to an opened bag |
 //! | `reader.rs`, `select.rs`, `merge.rs` | an opened bag; which messages; their order over files |
@@ -39,6 +40,7 @@ mod error;
 mod files;
 mod merge;
 mod metadata;
+mod name;
 mod note;
 mod payload;
 mod place;
@@ -62,6 +64,7 @@ pub use messages::{
 pub use metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, NEWEST_VERSION,
 };
+pub use name::{check_topic, namespace, NameError};
 pub use note::Note;
 pub use payload::Payload;
 pub use qos::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};

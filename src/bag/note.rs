@@ -81,6 +81,25 @@ pub enum Note {
         /// Which.
         path: PathBuf,
     },
+    /// A database whose journal could not be read with it.
+    JournalUnread {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Messages of a database with negative log times.
+    BeforeZero {
+        /// Which.
+        path: PathBuf,
+        /// How many.
+        messages: u64,
+    },
+    /// A file beside those that the metadata names: it was not read.
+    Unnamed {
+        /// Which.
+        path: PathBuf,
+    },
     /// No messages at all.
     Empty {
         /// The bag.
@@ -96,6 +115,7 @@ impl Note {
             | Self::BadFile { .. }
             | Self::Unpacked { .. }
             | Self::Truncated { .. }
+            | Self::JournalUnread { .. }
             | Self::Damaged { .. } => true,
             Self::Count {
                 promised, found, ..
@@ -105,6 +125,8 @@ impl Note {
             | Self::NoFiles { .. }
             | Self::Unindexed { .. }
             | Self::Journal { .. }
+            | Self::BeforeZero { .. }
+            | Self::Unnamed { .. }
             | Self::Empty { .. } => false,
         }
     }
@@ -142,7 +164,7 @@ impl fmt::Display for Note {
                 reason,
             } => write!(
                 f,
-                "{}: unpacked as far as {bytes} bytes: {reason}",
+                "{}: unpacked as far as its first {bytes} bytes: {reason}",
                 path.display()
             ),
             Self::Truncated {
@@ -169,6 +191,21 @@ impl fmt::Display for Note {
             Self::Journal { path } => write!(
                 f,
                 "{}: was not closed when recorded; its journal was read with it",
+                path.display()
+            ),
+            Self::JournalUnread { path, reason } => write!(
+                f,
+                "{}: its journal could not be read with it, and what that holds is missing: {reason}",
+                path.display()
+            ),
+            Self::BeforeZero { path, messages } => write!(
+                f,
+                "{}: {messages} messages have negative log times; they count as logged at 0",
+                path.display()
+            ),
+            Self::Unnamed { path } => write!(
+                f,
+                "{}: not named in metadata.yaml, so it was not read; read it by its own path",
                 path.display()
             ),
             Self::Empty { path } => write!(f, "{}: holds no messages", path.display()),

@@ -40,7 +40,11 @@ impl Place {
         };
         if let Err(error) = unpack(&mut file) {
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            let (path, reason) = (path.to_owned(), error.to_string());
+            let path = path.to_owned();
+            let reason = match error.kind() {
+                io::ErrorKind::UnexpectedEof => format!("it is cut short ({error})"),
+                _ => error.to_string(),
+            };
             if bytes == 0 {
                 return Err(BagError::Unpack { path, reason });
             }
@@ -59,22 +63,38 @@ impl Place {
 }
 
 /// A file that goes when it is no longer used.
-struct Temporary(PathBuf);
+pub struct Temporary(PathBuf);
 
 impl Temporary {
-    fn new() -> Result<(Self, File), BagError> {
+    /// A new one beside the system's temporary files, open for writing.
+    ///
+    /// # Errors
+    /// [`BagError::Io`].
+    pub fn new() -> Result<(Self, File), BagError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let name = format!("lisa-bag-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match File::create_new(&path) {
-                Ok(file) => return Ok((Self(path), file)),
+            match Self::at(std::env::temp_dir().join(name)) {
                 // Left behind by a process that had our number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(BagError::io(&path)(error)),
+                Err(BagError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made,
             }
         }
+    }
+
+    /// The same at a path where nothing is.
+    ///
+    /// # Errors
+    /// [`BagError::Io`].
+    pub fn at(path: PathBuf) -> Result<(Self, File), BagError> {
+        let file = File::create_new(&path).map_err(BagError::io(&path))?;
+        Ok((Self(path), file))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

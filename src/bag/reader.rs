@@ -138,7 +138,7 @@ impl Bag {
             let wanted = Wanted {
                 topics: keys.filter(|&(_, topic)| wanted(topic)).collect(),
                 from: selection.from,
-                until: selection.until.unwrap_or(u64::MAX),
+                until: selection.until,
             };
             (file.storage.clone(), wanted)
         });

@@ -26,6 +26,14 @@ impl Selection {
         self
     }
 
+    /// Only messages logged at this very time, nanoseconds.
+    pub fn at(mut self, time: u64) -> Self {
+        self.from = time;
+        // Nothing is later than the end of time.
+        self.until = time.checked_add(1);
+        self
+    }
+
     /// Only messages logged before this time, nanoseconds.
     pub fn until(mut self, time: u64) -> Self {
         self.until = Some(time);

@@ -164,7 +164,7 @@ impl BagWriter {
         let path = path.as_ref();
         check(&options)?;
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(BagError::io(path))?;
+            folder(parent).map_err(BagError::io(parent))?;
         }
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -458,6 +458,18 @@ fn times(span: Option<(u64, u64)>) -> (SinceEpoch, Nanoseconds) {
     };
     let nanoseconds = signed(last.saturating_sub(first));
     (starting_time, Nanoseconds { nanoseconds })
+}
+
+/// Makes a folder and those it stands in, where they are not there.
+fn folder(path: &Path) -> io::Result<()> {
+    let file = path.ancestors().find(|above| above.is_file());
+    match file {
+        Some(file) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is a file, and no folder", file.display()),
+        )),
+        None => fs::create_dir_all(path),
+    }
 }
 
 fn check(options: &WriterOptions) -> Result<(), BagError> {

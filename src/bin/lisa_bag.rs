@@ -1,12 +1,13 @@
 //! `lisa_bag`: plays and records bags on a ROS 2 graph. `lisa bag play` and `lisa bag record` become this program, so that
 //! `lisa` itself needs no ROS 2.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use lisa::bag::check_topic;
 use lisa::ros::recordings::{
     play, record, PlayOptions, RecordOptions, RecordingError, StopCount, Wanted,
 };
@@ -109,13 +110,11 @@ fn wanted(text: &str) -> Result<Wanted, String> {
         Some((name, ros_type)) => (name, Some(ros_type.to_owned())),
         None => (text, None),
     };
-    match name.starts_with('/') {
-        true => Ok(Wanted {
-            name: name.to_owned(),
-            ros_type,
-        }),
-        false => Err(format!("accepted: a name from the root on, as /{name}")),
-    }
+    check_topic(name).map_err(|error| error.to_string())?;
+    Ok(Wanted {
+        name: name.to_owned(),
+        ros_type,
+    })
 }
 
 fn main() -> ExitCode {
@@ -136,16 +135,26 @@ fn main() -> ExitCode {
         Command::Record(args) => record_bag(args, &stop),
     });
     match done {
-        Ok(line) => {
-            // A reader that has gone is no reason to panic.
-            drop(writeln!(std::io::stdout(), "{line}"));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("lisa: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(line) => say(&line),
+        Err(error) => failed(&error.to_string()),
     }
+}
+
+/// Prints the last line. A reader that has gone misses it; one whose disk is full is told.
+fn say(line: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            failed(&format!("cannot write to standard output: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn failed(why: &str) -> ExitCode {
+    // There is nobody else to tell.
+    let _ = writeln!(std::io::stderr(), "lisa: {why}");
+    ExitCode::FAILURE
 }
 
 fn play_bag(args: Play, stop: &StopCount) -> Result<String, RecordingError> {
@@ -187,4 +196,19 @@ fn record_bag(args: Record, stop: &StopCount) -> Result<String, RecordingError> 
         stop,
     )?;
     Ok(format!("{}: {messages} messages", args.out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_named_as_ros_takes_them() {
+        let typed = wanted("/lisa/result=lisa_ros/msg/ReasoningResult").unwrap();
+        assert_eq!(typed.name, "/lisa/result");
+        for name in ["cam", "/a b", "/a//b", "/1st=std_msgs/msg/String"] {
+            let error = wanted(name).unwrap_err();
+            assert!(error.contains("is not the name of a topic: "), "{error}");
+        }
+    }
 }

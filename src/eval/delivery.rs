@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::tally::latency;
-use super::LatencyMs;
+use super::{latency, LatencyMs};
 
 /// Counts of the instructions that were asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

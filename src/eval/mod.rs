@@ -44,4 +44,5 @@ pub use metrics::Overlap;
 pub use report::{
     LatencyMs, Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS,
 };
+pub(crate) use tally::latency;
 pub use tally::Tally;

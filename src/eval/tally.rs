@@ -241,7 +241,7 @@ impl Bucket {
 }
 
 /// `None` of nothing.
-pub(super) fn latency(times: &[Duration]) -> Option<LatencyMs> {
+pub(crate) fn latency(times: &[Duration]) -> Option<LatencyMs> {
     let mut times = times.to_vec();
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

@@ -2,19 +2,19 @@
 
 use ::image::RgbImage;
 
-use super::{decode_image, EncodingError};
+use super::{decode_image, Depth, EncodingError};
 
 /// Decodes the data of a compressed image message.
 ///
 /// `format` is what image_transport writes ("jpeg", "png", "rgb8; jpeg compressed bgr8", or nothing). The content
-/// decides; `format` only tells a depth map, whose data looks like a picture and is none.
+/// decides; `format` only helps to tell a depth map, whose data looks like a picture and is none.
 ///
 /// # Errors
-/// [`EncodingError::CompressedDepth`] and [`EncodingError::Compressed`].
+/// [`EncodingError::Depth`] and [`EncodingError::Compressed`].
 pub fn decode_compressed(format: &str, data: &[u8]) -> Result<RgbImage, EncodingError> {
     let format: String = format.chars().take(64).collect();
-    if format.to_ascii_lowercase().contains("compresseddepth") {
-        return Err(EncodingError::CompressedDepth { format });
+    if let Some(depth) = Depth::of_compressed(&format, data) {
+        return Err(EncodingError::Depth { depth });
     }
     let name = if format.is_empty() {
         "a compressed image without a format".to_owned()
@@ -59,11 +59,30 @@ mod tests {
 
     #[test]
     fn depth_and_damage_are_refused() {
-        let depth = decode_compressed("16UC1; compressedDepth png", &encoded(ImageFormat::Png))
-            .unwrap_err();
-        assert!(depth
-            .to_string()
-            .starts_with("format \"16UC1; compressedDepth png\" is a compressed depth map"));
+        let png = encoded(ImageFormat::Png);
+        let with_header = [&[0; 12], &png[..]].concat();
+        for (format, data, kind) in [
+            (
+                "16UC1; compressedDepth png",
+                &with_header,
+                "as PNG behind its header",
+            ),
+            ("png", &with_header, "as PNG behind its header"),
+            (
+                "16UC1; compressedDepth png",
+                &png,
+                "as PNG without its header",
+            ),
+            ("16UC1; png compressed ", &png, "as PNG without its header"),
+            ("16UC1; compressedDepth rvl", &vec![0; 40], "as RVL"),
+        ] {
+            let said = decode_compressed(format, data).unwrap_err().to_string();
+            let expected = format!("a depth map (compressedDepth: 16UC1, millimetres, {kind}");
+            assert!(said.starts_with(&expected), "{format}: {said}");
+            assert!(
+                said.ends_with("not a picture; accepted: a camera's pictures, in colour or gray")
+            );
+        }
         let jpeg = encoded(ImageFormat::Jpeg);
         let cut = decode_compressed("jpeg", &jpeg[..jpeg.len() / 2])
             .unwrap_err()

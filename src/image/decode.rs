@@ -7,6 +7,7 @@ use std::path::Path;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
+use super::jpeg;
 
 /// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
@@ -57,7 +58,8 @@ impl From<PictureFormat> for ImageFormat {
     }
 }
 
-/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name.
+/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name. A JPEG that lacks
+/// nothing but its end marker, as cameras stream them, is read as libjpeg, Pillow and OpenCV read it.
 ///
 /// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,
 /// and 16-bit samples become 8-bit ones.
@@ -89,9 +91,14 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
         format: format.name(),
         reason,
     };
-    if format == PictureFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(corrupt(CUT.to_owned()));
-    }
+    let ended;
+    let (bytes, unended) = match format == PictureFormat::Jpeg && !jpeg::has_end(bytes) {
+        true => {
+            ended = jpeg::with_end(bytes);
+            (&ended[..], true)
+        }
+        false => (bytes, false),
+    };
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.into());
     let mut limits = Limits::no_limits();
@@ -110,7 +117,12 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     // A damaged orientation tag is no reason to refuse the pixels.
     let orientation = decoder.orientation().ok();
     let exact = match format {
-        PictureFormat::Jpeg => libjpeg(bytes),
+        // Other decoders fill what is missing with gray and say nothing; a robot should not look at that.
+        PictureFormat::Jpeg if unended => {
+            let whole = jpeg::libjpeg(bytes).filter(|_| jpeg::has_all_scans(bytes));
+            Some(whole.ok_or_else(|| corrupt(CUT.to_owned()))?)
+        }
+        PictureFormat::Jpeg => jpeg::libjpeg(bytes),
         _ => None,
     };
     let mut image = match exact {
@@ -141,14 +153,15 @@ pub fn picture_format(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageEr
     })
 }
 
-/// As [`picture_format`], and refuses a PNG or JPEG that is cut short. Nothing is decoded.
+/// As [`picture_format`], and refuses a PNG or JPEG that is cut short. Nothing is decoded but a JPEG without its end marker,
+/// which shows only then whether that is all that it lacks.
 ///
 /// # Errors
 /// [`ImageError::Empty`], [`ImageError::Format`]; [`ImageError::Corrupt`] for one that is cut.
 pub fn whole_picture(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageError> {
     let format = picture_format(name, bytes)?;
     let whole = match format {
-        PictureFormat::Jpeg => jpeg_is_complete(bytes),
+        PictureFormat::Jpeg => jpeg::has_end(bytes) || decode_image(name, bytes).is_ok(),
         PictureFormat::Png => png_is_complete(bytes),
         PictureFormat::WebP | PictureFormat::Bmp => true,
     };
@@ -160,39 +173,6 @@ pub fn whole_picture(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageErr
             reason: CUT.to_owned(),
         }),
     }
-}
-
-/// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
-/// few levels where chroma is subsampled, which a mask's border can show.
-///
-/// `None` where libjpeg complains: many webcams write stray bytes between segments, and the picture is whole all
-/// the same. The other decoder then has the last word.
-fn libjpeg(bytes: &[u8]) -> Option<RgbImage> {
-    let image = turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).ok()?;
-    RgbImage::from_raw(image.width as u32, image.height as u32, image.pixels)
-}
-
-/// Whether a JPEG reaches its end-of-image marker.
-///
-/// The decoder fills a missing rest with gray and says nothing. A thumbnail's end marker does not count: it
-/// lies within a segment, and segments are skipped by their length.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const END: u8 = 0xd9;
-    let mut at = 2;
-    while let Some(&[first, second]) = bytes.get(at..at + 2) {
-        at += match (first, second) {
-            (0xff, END) => return true,
-            // A byte of entropy-coded data, or filling before a marker.
-            (0..=0xfe, _) | (0xff, 0xff) => 1,
-            // A stuffed 0xff in entropy-coded data, a marker without a segment.
-            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => 2,
-            (0xff, _) => match bytes.get(at + 2..at + 4) {
-                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
-                _ => return false,
-            },
-        };
-    }
-    false
 }
 
 /// Whether a PNG reaches its `IEND` chunk, going from chunk to chunk by their lengths.
@@ -339,7 +319,7 @@ mod tests {
         bytes.extend(thumbnail);
         bytes.extend(&jpeg[2..]);
         assert_eq!(decode_image("x", &bytes).unwrap().dimensions(), (300, 200));
-        for keep in [bytes.len() / 3, bytes.len() * 9 / 10, bytes.len() - 2] {
+        for keep in [bytes.len() / 3, bytes.len() * 9 / 10, bytes.len() - 8] {
             let error = decode_image("x", &bytes[..keep]).unwrap_err().to_string();
             assert!(error.starts_with("x is a damaged JPEG: "), "{error}");
         }

@@ -8,36 +8,13 @@ use cv_convert::{ToCv, TryToCv};
 use ndarray::Array3;
 
 use super::error::{size_is_accepted, EncodingError};
+use super::layout::{Bits, Layout};
 use super::{bayer, packed, yuv};
-
-/// Encodings that are accepted, by their ROS names (`sensor_msgs/image_encodings.hpp`), then OpenCV's names for
-/// gray, BGR and BGRA, then other names of the two 4:2:2 orders. Upper and lower case mean the same.
-pub const ACCEPTED_ENCODINGS: [&str; 19] = [
-    "rgb8",
-    "bgr8",
-    "rgba8",
-    "bgra8",
-    "mono8",
-    "mono16",
-    "yuv422",
-    "yuv422_yuy2",
-    "nv12",
-    "bayer_rggb8",
-    "bayer_bggr8",
-    "bayer_gbrg8",
-    "bayer_grbg8",
-    "8UC1",
-    "8UC3",
-    "8UC4",
-    "uyvy",
-    "yuyv",
-    "yuy2",
-];
 
 /// A camera image, borrowed from its message.
 ///
 /// `try_to_cv()` gives an [`RgbImage`], or an `Array3<u8>` of shape (height, width, 3). Alpha is dropped, 16-bit
-/// gray keeps its upper byte, YUV is BT.601 in limited range as OpenCV's `cvtColor` takes it, and Bayer patterns
+/// samples keep their upper byte, YUV is BT.601 in limited range as OpenCV's `cvtColor` takes it, and Bayer patterns
 /// are interpolated bilinearly.
 ///
 /// # Errors
@@ -48,13 +25,13 @@ pub struct RosImage<'a> {
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// One of [`ACCEPTED_ENCODINGS`].
+    /// One of [`ACCEPTED_ENCODINGS`](super::ACCEPTED_ENCODINGS).
     pub encoding: &'a str,
     /// Order of the two bytes of a 16-bit sample.
     pub is_bigendian: bool,
     /// Bytes from one row to the next, padding included.
     pub step: u32,
-    /// `step * height` bytes or more; nv12 has half as many rows of colour below.
+    /// `step * height` bytes or more; nv12 and nv21 have half as many rows of colour below, nv24 as many of twice the width.
     pub data: &'a [u8],
 }
 
@@ -73,67 +50,6 @@ pub struct EncodedImage {
     pub data: Vec<u8>,
 }
 
-/// How the bytes of a row stand for pixels.
-#[derive(Clone, Copy)]
-enum Layout {
-    /// A byte a channel; where red, green and blue stand in the pixel.
-    Packed {
-        channels: usize,
-        rgb: [usize; 3],
-    },
-    Mono8,
-    Mono16,
-    Yuv422(yuv::Order422),
-    Nv12,
-    Bayer(bayer::Pattern),
-}
-
-impl Layout {
-    /// The layout and the name that errors call it by.
-    fn of(encoding: &str) -> Result<(Self, &'static str), EncodingError> {
-        let name = ACCEPTED_ENCODINGS
-            .into_iter()
-            .find(|name| name.eq_ignore_ascii_case(encoding))
-            .ok_or_else(|| EncodingError::Unknown {
-                // A name can be as long as the message; the log line need not be.
-                encoding: encoding.chars().take(64).collect(),
-            })?;
-        let packed = |channels, rgb| Layout::Packed { channels, rgb };
-        let layout = match name {
-            "rgb8" => packed(3, [0, 1, 2]),
-            "bgr8" | "8UC3" => packed(3, [2, 1, 0]),
-            "rgba8" => packed(4, [0, 1, 2]),
-            "bgra8" | "8UC4" => packed(4, [2, 1, 0]),
-            "mono16" => Layout::Mono16,
-            "yuv422" | "uyvy" => Layout::Yuv422(yuv::Order422::Uyvy),
-            "yuv422_yuy2" | "yuyv" | "yuy2" => Layout::Yuv422(yuv::Order422::Yuyv),
-            "nv12" => Layout::Nv12,
-            "bayer_rggb8" => Layout::Bayer(bayer::Pattern::Rggb),
-            "bayer_bggr8" => Layout::Bayer(bayer::Pattern::Bggr),
-            "bayer_gbrg8" => Layout::Bayer(bayer::Pattern::Gbrg),
-            "bayer_grbg8" => Layout::Bayer(bayer::Pattern::Grbg),
-            _ => Layout::Mono8,
-        };
-        Ok((layout, name))
-    }
-
-    fn bytes_per_pixel(self) -> usize {
-        match self {
-            Layout::Packed { channels, .. } => channels,
-            Layout::Mono16 | Layout::Yuv422(_) => 2,
-            Layout::Mono8 | Layout::Nv12 | Layout::Bayer(_) => 1,
-        }
-    }
-
-    /// Rows of data, those of colour below the picture included.
-    fn rows(self, height: u32) -> u64 {
-        match self {
-            Layout::Nv12 => u64::from(height) * 3 / 2,
-            _ => u64::from(height),
-        }
-    }
-}
-
 /// The rows of a checked message, without their padding.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
@@ -143,6 +59,28 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows without padding.
+    pub(super) fn plain(data: &'a [u8], row_bytes: usize) -> Self {
+        Self {
+            data,
+            step: row_bytes,
+            row_bytes,
+        }
+    }
+
+    /// Rows with as much of their padding as makes them `row_bytes` long; all of it where that is not enough.
+    pub(super) fn widened(self, row_bytes: usize) -> Self {
+        Self {
+            row_bytes: row_bytes.min(self.step),
+            ..self
+        }
+    }
+
+    /// Two rows in one, so many bytes of them.
+    pub(super) fn pair(self, row: usize, bytes: usize) -> &'a [u8] {
+        &self.data[row * self.step..][..bytes]
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         self.data
             .chunks(self.step)
@@ -161,13 +99,13 @@ impl<'a> RosImage<'a> {
         let (layout, encoding) = Layout::of(self.encoding)?;
         self.check_size()?;
         match layout {
-            Layout::Yuv422(_) | Layout::Nv12 if width % 2 != 0 => {
+            _ if layout.shares_colour() && width % 2 != 0 => {
                 return Err(EncodingError::OddWidth { encoding, width });
             }
-            Layout::Nv12 if height % 2 != 0 => {
+            _ if layout.shares_colour() && height % 2 != 0 => {
                 return Err(EncodingError::OddHeight { encoding, height });
             }
-            Layout::Bayer(_) if width < 2 || height < 2 => {
+            Layout::Bayer(..) if width < 2 || height < 2 => {
                 return Err(EncodingError::TooSmall {
                     encoding,
                     width,
@@ -236,16 +174,28 @@ impl<'a> RosImage<'a> {
         let (layout, rows) = self.check()?;
         let (width, height) = (self.width as usize, self.height as usize);
         let mut rgb = vec![0; 3 * width * height];
+        let big = self.is_bigendian;
         match layout {
             Layout::Packed {
                 channels,
                 rgb: order,
-            } => packed::colour(rows, channels, order, &mut rgb),
-            Layout::Mono8 => packed::mono8(rows, &mut rgb),
-            Layout::Mono16 => packed::mono16(rows, self.is_bigendian, &mut rgb),
-            Layout::Yuv422(order) => yuv::yuv422(rows, order, &mut rgb),
-            Layout::Nv12 => yuv::nv12(rows, height, &mut rgb),
-            Layout::Bayer(pattern) => bayer::demosaic(rows, pattern, width, height, &mut rgb),
+                depth,
+            } => match depth {
+                Bits::Eight => packed::colour(rows, channels, order, &mut rgb),
+                Bits::Sixteen => packed::colour16(rows, channels, order, big, &mut rgb),
+            },
+            Layout::Mono(Bits::Eight) => packed::mono8(rows, &mut rgb),
+            Layout::Mono(Bits::Sixteen) => packed::mono16(rows, big, &mut rgb),
+            Layout::Yuv422(order) => yuv::yuv422(rows, width, order, &mut rgb),
+            Layout::Planar(planes) => yuv::planar(rows, planes, height, &mut rgb),
+            Layout::Bayer(pattern, Bits::Eight) => {
+                bayer::demosaic(rows, pattern, width, height, &mut rgb);
+            }
+            Layout::Bayer(pattern, Bits::Sixteen) => {
+                let upper = packed::upper_bytes(rows, big);
+                let rows = Rows::plain(&upper, width);
+                bayer::demosaic(rows, pattern, width, height, &mut rgb);
+            }
         }
         Ok(rgb)
     }

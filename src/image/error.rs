@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::encoding::ACCEPTED_ENCODINGS;
+use super::depth::Depth;
+use super::layout::ACCEPTED_ENCODINGS;
 
 /// Longest side of a picture that is accepted, in pixels.
 pub const MAX_SIDE: u32 = 32_768;
@@ -77,8 +78,12 @@ pub enum EncodingError {
         step: u32,
         needed: u64,
     },
-    #[error("format {format:?} is a compressed depth map, not a picture; accepted: jpeg, png, webp, bmp on a colour image's topic")]
-    CompressedDepth { format: String },
+    #[error(
+        "a depth map ({depth}), not a picture; accepted: a camera's pictures, in colour or gray"
+    )]
+    Depth { depth: Depth },
+    #[error("a depth map that is no file of its own ({depth}); accepted of compressed depth: 16UC1 as PNG")]
+    DepthFile { depth: Depth },
     #[error("the compressed image cannot be decoded: {0}")]
     Compressed(#[from] ImageError),
 }

@@ -6,9 +6,10 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `decode`, `compressed` | picture files, also in a message |
+//! | `decode`, with `jpeg`; `compressed` | picture files; the same in a message |
 //! | `encode` | picture files of them |
-//! | `encoding`, with `packed`, `yuv`, `bayer` | raw camera messages to RGB |
+//! | `encoding`, with `layout`, `packed`, `yuv`, `bayer` | raw camera messages to RGB |
+//! | `depth` | depth maps, told from pictures |
 //! | `pixels` | the same, gray and depth with all their bits |
 //! | `resample` | antialiased resizing, bit-equal to Pillow's |
 //! | `clip`, `sam`, with `normalise` | what the two encoders read |
@@ -20,12 +21,15 @@ mod bayer;
 mod clip;
 mod compressed;
 mod decode;
+mod depth;
 mod encode;
 mod encoding;
 mod error;
 #[cfg(test)]
 mod golden;
 mod heat;
+mod jpeg;
+mod layout;
 mod lettering;
 mod mask;
 mod normalise;
@@ -42,10 +46,12 @@ mod yuv;
 pub use clip::{ClipFit, ClipFitError, ClipPreprocessor};
 pub use compressed::decode_compressed;
 pub use decode::{decode_image, picture_format, read_image, whole_picture, PictureFormat};
+pub use depth::{Depth, DEPTH_HEADER};
 pub use encode::{encode_jpeg, encode_png, EncodeError};
-pub use encoding::{EncodedImage, RosImage, ACCEPTED_ENCODINGS};
+pub use encoding::{EncodedImage, RosImage};
 pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
 pub use heat::{draw_heat, RAMP as HEAT_RAMP};
+pub use layout::ACCEPTED_ENCODINGS;
 pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};

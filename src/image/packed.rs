@@ -20,6 +20,29 @@ pub(super) fn colour(rows: Rows<'_>, channels: usize, rgb: [usize; 3], out: &mut
     }
 }
 
+/// The same with two bytes a channel; the upper ones are kept.
+pub(super) fn colour16(
+    rows: Rows<'_>,
+    channels: usize,
+    rgb: [usize; 3],
+    is_bigendian: bool,
+    out: &mut [u8],
+) {
+    let [r, g, b] = rgb.map(|channel| 2 * channel + usize::from(!is_bigendian));
+    match channels {
+        3 => pixels::<6>(rows, out, |p| [p[r], p[g], p[b]]),
+        _ => pixels::<8>(rows, out, |p| [p[r], p[g], p[b]]),
+    }
+}
+
+/// The upper byte of every two, rows without padding.
+pub(super) fn upper_bytes(rows: Rows<'_>, is_bigendian: bool) -> Vec<u8> {
+    let upper = usize::from(!is_bigendian);
+    rows.iter()
+        .flat_map(|row| row.iter().skip(upper).step_by(2).copied())
+        .collect()
+}
+
 /// Gray, a byte a pixel.
 pub(super) fn mono8(rows: Rows<'_>, out: &mut [u8]) {
     pixels::<1>(rows, out, |p| [p[0]; 3]);

@@ -26,44 +26,85 @@ pub(super) enum Order422 {
     Yuyv,
 }
 
-/// Rows of byte quadruples, each two pixels.
-pub(super) fn yuv422(rows: Rows<'_>, order: Order422, out: &mut [u8]) {
+/// Where the colour of a plane of brightness stands.
+#[derive(Clone, Copy)]
+pub(super) enum Planes {
+    /// Below it U and V in turn, one pair for 2×2 pixels.
+    Nv12,
+    /// The same, V first.
+    Nv21,
+    /// Below it U and V in turn, one pair for each pixel.
+    Nv24,
+}
+
+/// Rows of byte quadruples, each two pixels. A row of an odd width ends in half of one, or in a whole one if its padding
+/// holds that.
+pub(super) fn yuv422(rows: Rows<'_>, width: usize, order: Order422, out: &mut [u8]) {
+    let rows = rows.widened(width.div_ceil(2) * 4);
     match order {
-        Order422::Uyvy => pairs(rows, out, |[u, y0, v, y1]| (y0, y1, u, v)),
-        Order422::Yuyv => pairs(rows, out, |[y0, u, y1, v]| (y0, y1, u, v)),
+        Order422::Uyvy => pairs(rows, width, out, |[u, y0, v, y1]| (y0, y1, u, v)),
+        Order422::Yuyv => pairs(rows, width, out, |[y0, u, y1, v]| (y0, y1, u, v)),
     }
 }
 
-fn pairs(rows: Rows<'_>, out: &mut [u8], split: impl Fn([u8; 4]) -> (u8, u8, u8, u8)) {
-    let mut out = out;
-    for row in rows.iter() {
-        let (this, rest) = out.split_at_mut(row.len() / 2 * 3);
-        for (to, from) in this.chunks_exact_mut(6).zip(row.chunks_exact(4)) {
+fn pairs(
+    rows: Rows<'_>,
+    width: usize,
+    out: &mut [u8],
+    split: impl Fn([u8; 4]) -> (u8, u8, u8, u8),
+) {
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut(3 * width)) {
+        let mut pixels = out.chunks_exact_mut(6);
+        for (to, from) in pixels.by_ref().zip(row.chunks_exact(4)) {
             let (y0, y1, u, v) = split([from[0], from[1], from[2], from[3]]);
             let chroma = Chroma::new(u, v);
             to[..3].copy_from_slice(&chroma.rgb(y0));
             to[3..].copy_from_slice(&chroma.rgb(y1));
         }
+        let last = pixels.into_remainder();
+        if !last.is_empty() {
+            let (before, half) = row.split_at(width / 2 * 4);
+            // What half a quadruple lacks is taken from the one before it, or is without colour.
+            let mut quadruple = before.last_chunk().copied().unwrap_or([128; 4]);
+            for (to, from) in quadruple.iter_mut().zip(half) {
+                *to = *from;
+            }
+            let (y0, _, u, v) = split(quadruple);
+            last.copy_from_slice(&Chroma::new(u, v).rgb(y0));
+        }
+    }
+}
+
+/// A full-size plane of Y, then one of U and V: with the same step where it has half the height, with twice the step where it
+/// has as many rows.
+pub(super) fn planar(rows: Rows<'_>, planes: Planes, height: usize, out: &mut [u8]) {
+    let mut out = out;
+    for y in 0..height {
+        let luma = rows.get(y);
+        let (this, rest) = out.split_at_mut(luma.len() * 3);
+        match planes {
+            Planes::Nv12 => row420(luma, rows.get(height + y / 2), |[u, v]| (u, v), this),
+            Planes::Nv21 => row420(luma, rows.get(height + y / 2), |[v, u]| (u, v), this),
+            Planes::Nv24 => row444(luma, rows.pair(height + 2 * y, 2 * luma.len()), this),
+        }
         out = rest;
     }
 }
 
-/// A full-size plane of Y, then a half-height plane of U and V in turn with the same step.
-pub(super) fn nv12(rows: Rows<'_>, height: usize, out: &mut [u8]) {
-    let mut out = out;
-    for y in 0..height {
-        let (luma, chroma) = (rows.get(y), rows.get(height + y / 2));
-        let (this, rest) = out.split_at_mut(luma.len() * 3);
-        for ((to, y), uv) in this
-            .chunks_exact_mut(6)
-            .zip(luma.chunks_exact(2))
-            .zip(chroma.chunks_exact(2))
-        {
-            let chroma = Chroma::new(uv[0], uv[1]);
-            to[..3].copy_from_slice(&chroma.rgb(y[0]));
-            to[3..].copy_from_slice(&chroma.rgb(y[1]));
-        }
-        out = rest;
+fn row420(luma: &[u8], chroma: &[u8], split: impl Fn([u8; 2]) -> (u8, u8), out: &mut [u8]) {
+    let pairs = luma.chunks_exact(2).zip(chroma.chunks_exact(2));
+    for (to, (y, uv)) in out.chunks_exact_mut(6).zip(pairs) {
+        let (u, v) = split([uv[0], uv[1]]);
+        let chroma = Chroma::new(u, v);
+        to[..3].copy_from_slice(&chroma.rgb(y[0]));
+        to[3..].copy_from_slice(&chroma.rgb(y[1]));
+    }
+}
+
+fn row444(luma: &[u8], chroma: &[u8], out: &mut [u8]) {
+    let pixels = luma.iter().zip(chroma.chunks_exact(2));
+    for (to, (y, uv)) in out.chunks_exact_mut(3).zip(pixels) {
+        to.copy_from_slice(&Chroma::new(uv[0], uv[1]).rgb(*y));
     }
 }
 

@@ -13,15 +13,15 @@ use image::codecs::jpeg::JpegEncoder;
 use super::masks::mono8;
 use super::{Ask, Outcome, ReplayError};
 use crate::bag::{
-    Bag, BagError, BagWriter, ChunkCompression, CompressedImage, Compression, Image, Message,
-    NewTopic, QosProfile, ReasoningResult, Selection, StorageKind, StringMessage, TopicId,
-    WriterOptions,
+    check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
+    Compression, Image, Message, NewTopic, QosProfile, ReasoningResult, Selection, StorageKind,
+    StringMessage, TopicId, WriterOptions,
 };
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotateOptions {
-    /// Before the topics' names, e.g. `/lisa`.
+    /// Before the topics' names, e.g. `/lisa`; see [`namespace`](crate::bag::namespace).
     pub namespace: String,
     /// Opacity of the masks in the overlays, 0 to 1; `None`: no overlays.
     pub overlay_alpha: Option<f32>,
@@ -58,7 +58,7 @@ impl<'b> Annotator<'b> {
     /// Begins a bag at `out`, or goes on with one that was begun there with the same settings.
     ///
     /// # Errors
-    /// [`BagError::Exists`] where the bag is complete already, [`ReplayError::OtherSettings`],
+    /// [`BagError::Exists`] where the bag is complete already, [`BagError::Name`], [`ReplayError::OtherSettings`],
     /// [`BagError`] where a file cannot be read or written.
     pub fn begin(bag: &'b Bag, out: &Path, options: AnnotateOptions) -> Result<Self, ReplayError> {
         if out.exists() {
@@ -67,6 +67,7 @@ impl<'b> Annotator<'b> {
             }
             .into());
         }
+        let names = Names::of(&options.namespace)?;
         let part = beside(out, "part");
         let (old, gone) = (beside(out, "old"), beside(out, "gone"));
         remove(&gone)?;
@@ -82,7 +83,7 @@ impl<'b> Annotator<'b> {
             }
             (false, false) => {}
         }
-        let (writer, topics) = create(&part, &options)?;
+        let (writer, topics) = create(&part, &options, names)?;
         write(&part.join(SETTINGS), &settings_json(&options)?)?;
         let mut annotator = Self {
             bag,
@@ -191,6 +192,18 @@ impl<'b> Annotator<'b> {
         Ok(self.part)
     }
 
+    /// Ends what has not begun: nothing stays behind, but what an earlier run has answered.
+    ///
+    /// # Errors
+    /// [`BagError`], where a file cannot be written or removed.
+    pub fn abandon(self) -> Result<(), ReplayError> {
+        self.writer.finish()?;
+        match self.done.is_empty() {
+            true => remove(&self.part),
+            false => Ok(()),
+        }
+    }
+
     /// The bag is complete.
     ///
     /// # Errors
@@ -216,18 +229,45 @@ fn beside(out: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn create(part: &Path, options: &AnnotateOptions) -> Result<(BagWriter, Topics), ReplayError> {
+/// Names of the topics that are written.
+struct Names {
+    result: String,
+    mask: String,
+    answer: String,
+    overlay: String,
+}
+
+impl Names {
+    fn of(space: &str) -> Result<Self, BagError> {
+        let space = namespace(space)?;
+        let name = |topic: &str| {
+            let name = format!("{space}/{topic}");
+            check_topic(&name).map(|()| name)
+        };
+        Ok(Self {
+            result: name("result")?,
+            mask: name("mask")?,
+            answer: name("answer")?,
+            overlay: name("overlay/compressed")?,
+        })
+    }
+}
+
+fn create(
+    part: &Path,
+    options: &AnnotateOptions,
+    names: Names,
+) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
-    let name = |topic: &str| format!("{}/{topic}", options.namespace.trim_end_matches('/'));
     // As the node offers them.
     let qos = || QosProfile::reliable(10);
     let overlay = |writer: &mut BagWriter| {
-        writer.add_topic(NewTopic::of::<CompressedImage<'_>>(name("overlay/compressed")).qos(qos()))
+        writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))
     };
     let topics = Topics {
-        result: writer.add_topic(NewTopic::of::<ReasoningResult<'_>>(name("result")).qos(qos()))?,
-        mask: writer.add_topic(NewTopic::of::<Image<'_>>(name("mask")).qos(qos()))?,
-        answer: writer.add_topic(NewTopic::of::<StringMessage>(name("answer")).qos(qos()))?,
+        result: writer.add_topic(NewTopic::of::<ReasoningResult<'_>>(names.result).qos(qos()))?,
+        mask: writer.add_topic(NewTopic::of::<Image<'_>>(names.mask).qos(qos()))?,
+        answer: writer.add_topic(NewTopic::of::<StringMessage>(names.answer).qos(qos()))?,
         overlay: match options.overlay_alpha {
             Some(_) => Some(overlay(&mut writer)?),
             None => None,
@@ -262,7 +302,15 @@ fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> 
                 Err(error) => return Err(error.into()),
             });
         }
-        let messages = bag.messages(&Selection::all())?.flatten().peekable();
+        let messages = bag.messages(&Selection::all())?;
+        let messages = messages.filter_map(|message| match message {
+            Ok(message) => Some(message),
+            Err(error) => {
+                tracing::warn!("not copied: {error}");
+                None
+            }
+        });
+        let messages = messages.peekable();
         sources.push((topics, messages));
     }
     loop {
@@ -340,8 +388,10 @@ fn remove_file(path: &Path) -> Result<(), ReplayError> {
 }
 
 fn remove(folder: &Path) -> Result<(), ReplayError> {
+    // What stands below a file is not there either; that it cannot be made there is said when it shall be.
+    let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder)(error)),
+        Err(error) if !absent.contains(&error.kind()) => Err(io_error(folder)(error)),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use super::{Recorded, ReplayError};
 pub struct Comparison {
     /// Instructions that are answered in both.
     pub compared: usize,
-    /// Of these: the same frame, status, words and masks.
+    /// Of these: the same instruction, frame, status, words and masks.
     pub equal: usize,
     /// Those that differ, and in what.
     pub different: Vec<String>,
@@ -39,6 +39,7 @@ pub fn compare(one: &Recorded<'_>, other: &Recorded<'_>) -> Result<Comparison, R
         }
         found.compared += 1;
         let differs = [
+            ("instruction", !a.answers(&b.instruction)),
             ("frame", a.stamp != b.stamp),
             ("status", a.status != b.status),
             ("words", a.answer != b.answer),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::bag::{listed, shown, BagError};
 use crate::eval::EvalError;
-use crate::image::EncodingError;
+use crate::image::{Depth, EncodingError};
 
 /// Why a bag, or a message of it, gives no picture. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,20 @@ pub enum ReplayError {
     SeveralCameras {
         /// Which.
         topics: Vec<String>,
+    },
+    /// A topic of depth where a camera's is needed.
+    #[error(
+        "{} holds depth maps ({depth}), not pictures; accepted: a camera's topic (the bag has: {}). `lisa bag extract` writes \
+         depth to files",
+        shown(topic), listed(cameras)
+    )]
+    Depth {
+        /// The topic.
+        topic: String,
+        /// What kind of depth, by its first message.
+        depth: Depth,
+        /// The topics that would do.
+        cameras: Vec<String>,
     },
     /// A message does not hold what its fields say.
     #[error("{} at {time} ns: {source}", shown(topic))]

@@ -9,7 +9,8 @@ use cv_convert::TryToCv;
 use super::ReplayError;
 use crate::bag::{Bag, CompressedImage, Header, Image, Message, RawMessage, Selection, Topic};
 use crate::image::{
-    decode_compressed, whole_picture, EncodingError, PictureFormat, Pixels, RosImage,
+    decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
+    DEPTH_HEADER,
 };
 
 /// A topic of pictures.
@@ -122,6 +123,30 @@ pub fn picture_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, Re
     }
 }
 
+/// The topic of that name, or the bag's only camera, as [`picture_topic`] finds it; but not one of depth, which nobody can be
+/// asked about.
+///
+/// # Errors
+/// Those of [`picture_topic`]; [`ReplayError::Depth`], by the topic's first message.
+pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, ReplayError> {
+    let picture = picture_topic(bag, wanted)?;
+    let first = first(bag, &picture)?;
+    let Some(depth) = first.and_then(|first| depth_of(bag, &picture, &first)) else {
+        return Ok(picture);
+    };
+    let mut cameras = Vec::new();
+    for other in picture_topics(bag) {
+        if is_camera(bag, &other)? {
+            cameras.push(other.name);
+        }
+    }
+    Err(ReplayError::Depth {
+        topic: picture.name,
+        depth,
+        cameras,
+    })
+}
+
 /// A message of either type as RGB, decoded as the node decodes it.
 ///
 /// # Errors
@@ -165,8 +190,8 @@ pub fn raw_image(bag: &Bag, message: &RawMessage) -> Result<RawPicture, ReplayEr
 /// The file in a message of `sensor_msgs/msg/CompressedImage`, byte for byte: nothing is decoded, only that it ends as its
 /// format wants is checked.
 ///
-/// A depth map of whole millimetres (`16UC1; compressedDepth png`) is the PNG behind its parameters. Others, of metres or not
-/// PNG, are refused.
+/// A depth map of whole millimetres (`16UC1; compressedDepth png`) is the PNG behind its parameters, or the PNG alone where it
+/// has none. Others, of metres or not PNG, are refused.
 ///
 /// # Errors
 /// [`ReplayError::Bag`] for a message of another type, [`ReplayError::Pixels`].
@@ -175,28 +200,27 @@ pub fn picture_file<'m>(
     message: &'m RawMessage,
 ) -> Result<PictureFile<'m>, ReplayError> {
     let image: CompressedImage<'m> = bag.decode(message)?;
-    let format = image.format.to_ascii_lowercase();
-    let depth = format.contains("compresseddepth");
-    let refused = || EncodingError::CompressedDepth {
-        format: image.format.chars().take(64).collect(),
-    };
+    let depth = Depth::of_compressed(&image.format, &image.data);
+    let has_header = matches!(depth, Some(Depth::Png { header: true, .. }));
     let bytes = match image.data {
         // Before the PNG stand a format and two floats, which matter for depth in metres only.
-        Cow::Borrowed(data) if depth => Cow::Borrowed(data.get(12..).unwrap_or_default()),
+        Cow::Borrowed(data) if has_header => {
+            Cow::Borrowed(data.get(DEPTH_HEADER..).unwrap_or_default())
+        }
         data => data,
     };
-    let known = decoded(bag, message, || {
-        if depth && !(format.starts_with("16uc1") && bytes.starts_with(b"\x89PNG")) {
-            return Err(refused());
+    let known = decoded(bag, message, || match depth {
+        None | Some(Depth::Png { metres: false, .. }) => {
+            Ok(whole_picture("the compressed image", &bytes)?)
         }
-        Ok(whole_picture("the compressed image", &bytes)?)
+        Some(depth) => Err(EncodingError::DepthFile { depth }),
     })?;
     Ok(PictureFile {
         header: image.header,
         encoding: image.format,
         format: known,
         bytes,
-        depth,
+        depth: depth.is_some(),
     })
 }
 
@@ -231,19 +255,28 @@ fn is_camera(bag: &Bag, picture: &PictureTopic) -> Result<bool, ReplayError> {
     if OTHERS.iter().any(|other| name.contains(other)) {
         return Ok(false);
     }
+    let first = first(bag, picture)?;
+    Ok(first.is_some_and(|first| depth_of(bag, picture, &first).is_none()))
+}
+
+/// The first message of a topic that can be read.
+fn first(bag: &Bag, picture: &PictureTopic) -> Result<Option<RawMessage>, ReplayError> {
     let mut messages = bag.messages(&Selection::all().topics([&picture.name]))?;
-    let Some(first) = messages.find_map(Result::ok) else {
-        return Ok(false);
-    };
-    // A damaged message says nothing about its topic.
-    Ok(match picture.compressed {
-        true => bag.decode::<CompressedImage>(&first).map_or(true, |image| {
-            !image.format.to_ascii_lowercase().contains("depth")
-        }),
-        false => bag.decode::<Image>(&first).map_or(true, |image| {
-            !["16UC1", "32FC1"].contains(&image.encoding.as_str())
-        }),
-    })
+    Ok(messages.find_map(Result::ok))
+}
+
+/// What kind of depth a message is, if it is depth at all. A damaged one says nothing about its topic.
+fn depth_of(bag: &Bag, picture: &PictureTopic, message: &RawMessage) -> Option<Depth> {
+    match picture.compressed {
+        true => {
+            let image: CompressedImage = bag.decode(message).ok()?;
+            Depth::of_compressed(&image.format, &image.data)
+        }
+        false => {
+            let image: Image = bag.decode(message).ok()?;
+            Depth::of_encoding(&image.encoding)
+        }
+    }
 }
 
 fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {

@@ -148,7 +148,62 @@ fn depth_keeps_its_bits_and_is_no_picture() {
     };
     assert_eq!(pixels.as_raw(), &[513, 0]);
     let error = picture(&bag, message).unwrap_err().to_string();
-    assert!(error.starts_with("/depth at 7 ns: encoding \"16UC1\" is unknown; accepted: rgb8"));
+    assert_eq!(
+        error,
+        "/depth at 7 ns: a depth map (16UC1, millimetres), not a picture; accepted: a camera's pictures, in colour or gray"
+    );
+}
+
+#[test]
+fn a_topic_of_depth_is_refused_where_a_camera_is_needed() {
+    let depth = |format: &str, before: usize| CompressedImage {
+        format: format.into(),
+        data: [vec![0; before], png().data.to_vec()].concat().into(),
+        ..png()
+    };
+    let rvl = CompressedImage {
+        format: "16UC1; compressedDepth rvl".into(),
+        data: vec![0; 60].into(),
+        ..png()
+    };
+    let (_folder, bag) = bag(|writer| {
+        raw(writer, "/mm", &image("16UC1", 2, &[0; 4]));
+        raw(writer, "/m", &image("32FC1", 4, &[0; 8]));
+        compressed(writer, "/png", &depth("16UC1; compressedDepth png", 12));
+        compressed(writer, "/bare", &depth("16UC1; compressedDepth png", 0));
+        compressed(writer, "/unnamed", &depth("png", 12));
+        compressed(writer, "/rvl", &rvl);
+        raw(writer, "/camera", &rgb());
+    });
+    for (topic, kind) in [
+        ("/mm", "16UC1, millimetres"),
+        ("/m", "32FC1, metres"),
+        (
+            "/png",
+            "compressedDepth: 16UC1, millimetres, as PNG behind its header of 12 bytes",
+        ),
+        (
+            "/bare",
+            "compressedDepth: 16UC1, millimetres, as PNG without its header of 12 bytes",
+        ),
+        (
+            "/unnamed",
+            "compressedDepth: 16UC1, millimetres, as PNG behind its header of 12 bytes",
+        ),
+        ("/rvl", "compressedDepth: 16UC1, millimetres, as RVL"),
+    ] {
+        let error = camera_topic(&bag, Some(topic)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{topic} holds depth maps ({kind}), not pictures; accepted: a camera's topic (the bag has: /camera). \
+                 `lisa bag extract` writes depth to files"
+            )
+        );
+        assert!(picture_topic(&bag, Some(topic)).is_ok());
+    }
+    // None of them is taken for a camera.
+    assert_eq!(camera_topic(&bag, None).unwrap().name, "/camera");
 }
 
 #[test]
@@ -164,6 +219,11 @@ fn a_file_comes_out_as_it_went_in() {
         compressed(writer, "/png", &png());
         compressed(writer, "/depth", &depth("16UC1; compressedDepth png"));
         compressed(writer, "/metres", &depth("32FC1; compressedDepth png"));
+        let bare = CompressedImage {
+            format: "16UC1; compressedDepth png".into(),
+            ..png()
+        };
+        compressed(writer, "/bare", &bare);
     });
     let messages = messages(&bag);
     for (message, is_depth) in messages.iter().zip([false, true]) {
@@ -172,7 +232,12 @@ fn a_file_comes_out_as_it_went_in() {
         assert!(file.bytes == png().data && file.header == header());
     }
     let error = picture_file(&bag, &messages[2]).unwrap_err().to_string();
-    assert!(error.starts_with("/metres at 7 ns: format \"32FC1; compressedDepth png\" is a"));
+    assert!(error.starts_with(
+        "/metres at 7 ns: a depth map that is no file of its own (compressedDepth: 32FC1, metres, quantized, as PNG"
+    ));
+    // Some publishers leave the header out.
+    let bare = picture_file(&bag, &messages[3]).unwrap();
+    assert!(bare.depth && bare.bytes == png().data);
 }
 
 #[test]

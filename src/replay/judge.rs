@@ -1,6 +1,6 @@
 //! Answers to a recording's instructions against what is true: one report, whether the engine answered or the node.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use image::GrayImage;
@@ -12,7 +12,10 @@ use super::truth::{Truth, Truths};
 use super::{Ask, Outcome, ReplayError};
 use crate::bag::{Bag, Status};
 use crate::engine::Attention;
-use crate::eval::{Case, Delivery, Gallery, Latency, Report, Run, Tally};
+use crate::eval::{
+    latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
+    LOOKING_DEFINITIONS,
+};
 use crate::frames::Stamp;
 
 /// A report about a recording: the scores, and each instruction by itself.
@@ -52,9 +55,16 @@ pub struct Judge<'b> {
     tally: Tally,
     delivery: Delivery,
     rows: Vec<Row>,
+    /// Of the answers, scored or not, and of their stages.
+    times: Vec<Duration>,
+    stages: BTreeMap<String, Vec<Duration>>,
     /// Instructions so far about the frame of a stamp.
     about: HashMap<Stamp, usize>,
 }
+
+/// Why an answer has no score.
+const NO_TRUTH: &str =
+    "nothing says what is true; name the topic with the true masks (sensor_msgs/Image, mono8) with --truth-topic";
 
 /// What an answer comes down to.
 struct Reply<'a> {
@@ -77,6 +87,8 @@ impl<'b> Judge<'b> {
             tally: Tally::default(),
             delivery: Delivery::default(),
             rows: Vec::new(),
+            times: Vec::new(),
+            stages: BTreeMap::new(),
             about: HashMap::new(),
         }
     }
@@ -213,6 +225,11 @@ impl<'b> Judge<'b> {
         if !answered {
             return Ok(self.row(ask, shot, status, "", reply.error));
         }
+        self.times.push(reply.latency.total);
+        for (stage, time) in reply.latency.stages {
+            let times = self.stages.entry((*stage).to_owned()).or_default();
+            times.push(*time);
+        }
         let truth = match (&self.truths, shot) {
             (Some(truths), Some(_)) => truths.about(stamp, nth)?,
             _ => None,
@@ -285,6 +302,18 @@ impl<'b> Judge<'b> {
     /// The report, and its pictures.
     pub fn finish(self, run: Run) -> (BagReport, Gallery) {
         let mut report = self.tally.report(run);
+        if self.truths.is_none() {
+            let stages = self.stages.iter();
+            let stages = stages.filter_map(|(name, times)| Some((name.clone(), latency(times)?)));
+            unscored(
+                &mut report,
+                self.times.len(),
+                Timing {
+                    latency_ms: latency(&self.times),
+                    stages_ms: stages.collect(),
+                },
+            );
+        }
         report.delivery = Some(self.delivery);
         let report = BagReport {
             report,
@@ -292,4 +321,15 @@ impl<'b> Judge<'b> {
         };
         (report, self.gallery)
     }
+}
+
+/// A report of answers that nothing is known to be true about: how many there are, how long they took, and what it would take
+/// to know more.
+fn unscored(report: &mut Report, answers: usize, timing: Timing) {
+    report.overall.quality.count = answers;
+    report.overall.timing = timing;
+    let known = ["latency_ms", "not_measured"];
+    let scores = DEFINITIONS.into_iter().chain(LOOKING_DEFINITIONS);
+    let scores = scores.filter(|(score, _)| !known.contains(score));
+    report.overall.not_measured = scores.map(|(score, _)| (score, NO_TRUTH)).collect();
 }

@@ -31,8 +31,8 @@ pub use asks::{instruction_topic, About, Ask, INSTRUCTION_TYPES};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use images::{
-    picture, picture_file, picture_topic, picture_topics, raw_image, Picture, PictureFile,
-    PictureTopic, RawPicture,
+    camera_topic, picture, picture_file, picture_topic, picture_topics, raw_image, Picture,
+    PictureFile, PictureTopic, RawPicture,
 };
 pub use judge::{BagReport, Judge, Row};
 pub use recorded::{result_topic, Recorded, Said};

@@ -33,10 +33,7 @@ impl Places {
 impl Place {
     /// The message that stands there; `None` where there is none any longer.
     pub fn message(self, bag: &Bag, topic: &str) -> Result<Option<RawMessage>, ReplayError> {
-        let wanted = Selection::all()
-            .topics([topic])
-            .from(self.at)
-            .until(self.at + 1);
+        let wanted = Selection::all().topics([topic]).at(self.at);
         Ok(bag.messages(&wanted)?.nth(self.nth).transpose()?)
     }
 }

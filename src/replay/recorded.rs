@@ -29,6 +29,8 @@ pub struct Recorded<'b> {
 pub struct Said {
     pub status: Option<Status>,
     pub error: String,
+    /// What was asked.
+    pub instruction: String,
     pub answer: String,
     /// Of the frame it is about; zero where there was none.
     pub stamp: Stamp,
@@ -143,6 +145,7 @@ impl<'b> Recorded<'b> {
         Ok(Said {
             status: Status::from_number(result.status),
             error: result.error,
+            instruction: result.instruction,
             answer: result.answer,
             latency: heard.map_or(own, |heard| Duration::from_nanos(message.log_time - heard)),
             frame_age: age
@@ -156,6 +159,14 @@ impl<'b> Recorded<'b> {
 }
 
 impl Said {
+    /// Whether it answers an instruction of these words. Ids alone do not tell: those that nobody gave are numbers, and
+    /// every recording has its first.
+    pub fn answers(&self, words: &str) -> bool {
+        // ROS cuts a string at a NUL, so the node writes another character in its place.
+        let plain = |words: &str| words.trim().replace('\0', "\u{fffd}");
+        self.instruction.is_empty() || plain(&self.instruction) == plain(words)
+    }
+
     /// Whether the model answered, with masks or without.
     pub fn is_answer(&self) -> bool {
         let answers = [Status::Segmented, Status::TextOnly, Status::EmptyMask];
@@ -242,7 +253,7 @@ impl SimClock {
         match pair {
             Some(&[(t0, s0), (t1, s1)]) if t1 > t0 => {
                 let share = (log_time as f64 - t0 as f64) / (t1 - t0) as f64;
-                Stamp(s0 + (share * (s1 - s0) as f64) as i64)
+                Stamp(s0.saturating_add((share * (s1 - s0) as f64) as i64))
             }
             _ => match self.ticks.first() {
                 Some((_, simulated)) => Stamp(*simulated),
@@ -270,5 +281,7 @@ mod tests {
             ticks: vec![(1, 9)],
         };
         assert_eq!(once.at(7), Stamp(9));
+        // A recorder's clock may say anything.
+        assert_eq!(clock.at(u64::MAX), Stamp(i64::MAX));
     }
 }

@@ -204,6 +204,94 @@ fn a_cut_compressed_file_is_unpacked_as_far_as_it_goes() {
         let error = Bag::open(&file).err().unwrap();
         one_line(&error.to_string());
         assert!(error.to_string().contains(name), "{error}");
+        assert!(error.to_string().contains("it is cut short"), "{error}");
+    }
+}
+
+/// Also where the decoder sees nothing wrong: between two frames, of which some compressors make many.
+#[test]
+fn a_compressed_file_says_that_it_was_cut_wherever_that_was() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["mcap", "sqlite"] {
+        let (file, messages) = sample(folder.path(), name);
+        let plain = fs::read(&file).unwrap();
+        let frames: Vec<Vec<u8>> = plain
+            .chunks(16_384)
+            .map(|part| zstd::encode_all(part, 0).unwrap())
+            .collect();
+        let whole = frames.concat();
+        let mut boundaries = vec![0];
+        boundaries.extend(frames.iter().scan(0, |end, frame| {
+            *end += frame.len();
+            Some(*end)
+        }));
+        let packed = folder.path().join(format!(
+            "{name}.{}.zstd",
+            match name {
+                "mcap" => "mcap",
+                _ => "db3",
+            }
+        ));
+        fs::write(&packed, &whole).unwrap();
+        let bag = Bag::open(&packed).unwrap();
+        assert_eq!(bag.notes(), [], "{name}");
+        assert!(sample::read(&bag, &Selection::all()).0 == messages);
+        let between = boundaries.iter().copied();
+        let within = between.clone().flat_map(|at| [at + 1, at + 4, at + 60]);
+        let last = [1, 2, 3, 4].map(|missing| whole.len() - missing);
+        for cut in between
+            .chain(within)
+            .chain(last)
+            .filter(|cut| *cut < whole.len())
+        {
+            fs::write(&packed, &whole[..cut]).unwrap();
+            match Bag::open(&packed) {
+                Ok(bag) => {
+                    assert!(
+                        bag.notes().iter().any(Note::is_loss),
+                        "{name} {cut}: {:?}",
+                        bag.notes()
+                    );
+                    lines(&bag);
+                    let within = !boundaries.contains(&cut);
+                    let cut_short = |note: &Note| note.to_string().contains("it is cut short");
+                    assert_eq!(bag.notes().iter().any(cut_short), within, "{name} {cut}");
+                }
+                Err(error) => one_line(&error.to_string()),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_the_metadata_does_not_name_is_mentioned() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, left_over) in [
+        ("mcap_split", "part_0.mcap"),
+        ("sqlite_split", "part_0.db3"),
+        ("mcap_file", "part_0.mcap.zstd"),
+    ] {
+        let (file, messages) = sample(folder.path(), name);
+        let path = file.parent().unwrap();
+        let left_over = path.join(left_over);
+        fs::copy(&file, &left_over).unwrap();
+        fs::write(path.join("notes.txt"), "no bag").unwrap();
+        let bag = Bag::open(path).unwrap();
+        let expected = Note::Unnamed {
+            path: left_over.clone(),
+        };
+        assert_eq!(bag.notes(), [expected], "{name}");
+        assert!(!bag.notes()[0].is_loss());
+        assert!(bag.notes()[0]
+            .to_string()
+            .starts_with(&left_over.display().to_string()));
+        lines(&bag);
+        // Neither counted nor read.
+        assert_eq!(bag.message_count(), messages.len() as u64);
+        assert!(
+            sample::read(&bag, &Selection::all()).0 == messages,
+            "{name}"
+        );
     }
 }
 

@@ -62,14 +62,19 @@ pub struct StoredTopic {
 pub struct Wanted {
     /// The bag's topic of each of the file's numbers.
     pub topics: BTreeMap<i64, usize>,
-    /// Log times: from the first of these, up to and without the second.
+    /// Log times: from the first of these, up to and without the second; `None`: to the end of time and with it.
     pub from: u64,
-    pub until: u64,
+    pub until: Option<u64>,
 }
 
 impl Wanted {
     pub fn time(&self, time: u64) -> bool {
-        (self.from..self.until).contains(&time)
+        self.overlaps(time, time)
+    }
+
+    /// Whether a message logged between these times, both included, may be wanted.
+    pub fn overlaps(&self, first: u64, last: u64) -> bool {
+        last >= self.from && self.until.is_none_or(|until| first < until)
     }
 }
 

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use anyhow::{bail, Context};
+use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::bag::Bag;
+use lisa::bag::{namespace, Bag};
 use lisa::replay::{
-    ask, instruction_topic, picture_topic, AnnotateOptions, Annotator, Questions, Timeline,
+    ask, camera_topic, instruction_topic, AnnotateOptions, Annotator, Questions, ReplayError,
+    Timeline,
 };
 use lisa::text::Instruction;
 
 use super::super::model_args::ModelArgs;
+use super::streams::{print, warn};
 
 /// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
 #[derive(clap::Args)]
@@ -23,7 +25,8 @@ use super::super::model_args::ModelArgs;
   ros2 bag play -i kitchen -i kitchen-answers
 
 Without --instruction the recorded instructions are answered. OUT has /lisa/result, /lisa/mask, /lisa/answer and
-/lisa/overlay/compressed, as the node publishes them. Stopped at any moment, the same command goes on.")]
+/lisa/overlay/compressed, as the node publishes them. Stopped at any moment, the same command goes on. Exit code 1 where
+nothing could be answered.")]
 pub struct Args {
     /// A rosbag2, mcap or sqlite3: its folder, or one of its files
     bag: PathBuf,
@@ -47,8 +50,8 @@ pub struct Args {
     /// The bag to write; must not exist
     #[arg(long, value_name = "BAG")]
     out: PathBuf,
-    /// Of the topics that are written
-    #[arg(long, value_name = "NAME", default_value = "/lisa")]
+    /// Of the topics that are written, by ROS's rules for names; from the root on, with or without its slash
+    #[arg(long, value_name = "NAME", default_value = "/lisa", value_parser = namespace)]
     namespace: String,
     /// Write no overlays
     #[arg(long)]
@@ -74,22 +77,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
-    let pictures = picture_topic(&bag, args.topic.as_deref())?;
-    let questions = match &args.instruction {
-        Some(text) => Questions::Same {
-            text: text.clone(),
-            every: args.every as usize,
-        },
-        None => Questions::Recorded(
-            instruction_topic(&bag, args.instruction_topic.as_deref())
-                .context("nothing to ask; give --instruction TEXT, or")?,
-        ),
-    };
+    let pictures = camera_topic(&bag, args.topic.as_deref())?;
+    let questions = questions(&args, &bag)?;
     let expected = bag.topic(match &questions {
         Questions::Recorded(topic) => topic,
         Questions::Same { .. } => &pictures.name,
     })?;
+    if expected.messages == 0 {
+        bail!(
+            "{}: there is nothing on {}",
+            args.bag.display(),
+            expected.name
+        );
+    }
     let expected = expected.messages.div_ceil(u64::from(args.every));
+    let mut timeline = Timeline::new(&bag, pictures.clone(), questions.clone(), args.sync_slop_s)?;
     let model = args.model.path()?;
     let options = args.model.options(0);
     let settings: BTreeMap<String, String> = [
@@ -115,9 +117,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         },
     )?;
     if annotator.done() > 0 {
-        say!("{} answers are there already; going on", annotator.done());
+        let done = annotator.done();
+        print(format_args!("{done} answers are there already; going on"))?;
     }
-    let engine = args.model.start(false)?;
+    let engine = match args.model.start(false) {
+        Ok(engine) => engine,
+        Err(error) => {
+            annotator.abandon()?;
+            return Err(error);
+        }
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let asked_to_stop = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -131,7 +140,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bar.set_style(style);
     }
     let (mut answered, mut refused) = (0usize, 0usize);
-    let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
     for moment in timeline.by_ref() {
         bar.inc(1);
         let known = annotator.is_done(&moment.ask);
@@ -158,23 +166,47 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             }
             Err(refusal) => {
                 refused += 1;
-                bar.suspend(|| eprintln!("lisa: instruction {}: {}", outcome.ask.id, refusal.why));
+                bar.suspend(|| {
+                    warn(format_args!(
+                        "instruction {}: {}",
+                        outcome.ask.id, refusal.why
+                    ))
+                });
             }
         }
         annotator.write(&outcome)?;
     }
     bar.finish_and_clear();
     super::say_faults(timeline.faults());
-    let before = annotator.done();
-    annotator.finish()?;
-    let answered = answered + before;
+    let answered = answered + annotator.done();
     if answered + refused == 0 {
+        annotator.abandon()?;
         bail!("there was nothing to answer: no instruction, or no frame");
     }
-    let not = match refused {
-        0 => String::new(),
-        n => format!(", {n} could not be answered"),
+    annotator.finish()?;
+    let out = args.out.display();
+    let not = match (answered, refused) {
+        (_, 0) => String::new(),
+        (0, _) => bail!("none of {refused} instructions could be answered; {out} says of each why"),
+        (_, n) => format!(", {n} could not be answered"),
     };
-    say!("{}: {answered} answers{not}", args.out.display());
-    Ok(())
+    print(format_args!("{out}: {answered} answers{not}"))
+}
+
+fn questions(args: &Args, bag: &Bag) -> anyhow::Result<Questions> {
+    if let Some(text) = &args.instruction {
+        return Ok(Questions::Same {
+            text: text.clone(),
+            every: args.every as usize,
+        });
+    }
+    match instruction_topic(bag, args.instruction_topic.as_deref()) {
+        Ok(topic) => Ok(Questions::Recorded(topic)),
+        Err(ReplayError::Choose { found, .. }) if found.is_empty() => Err(anyhow!(
+            "{}: no instructions are in it; give --instruction TEXT to ask the same of every frame, or name a topic of \
+             std_msgs/String with --instruction-topic",
+            args.bag.display()
+        )),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::bag::Bag;
+use lisa::bag::{shown, Bag};
 use lisa::engine::AnswerOptions;
 use lisa::eval::{Protocol, Run};
 use lisa::replay::{
-    ask, compare, instruction_topic, picture_topic, BagReport, Judge, Questions, Recorded, Row,
+    ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, Recorded, Row,
     Timeline, Truths,
 };
 
 use super::super::model_args::ModelArgs;
 use super::super::report_args::ReportArgs;
+use super::streams::{check_file, print, warn};
 
 /// Measure on a recording with truth: overlap, latency, and what became of every instruction.
 #[derive(clap::Args)]
@@ -56,9 +57,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    for file in [&args.report.json, &args.report.html].into_iter().flatten() {
+        check_file(file)?;
+    }
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
-    let pictures = picture_topic(&bag, args.topic.as_deref())?;
+    let pictures = camera_topic(&bag, args.topic.as_deref())?;
     let topic = instruction_topic(&bag, args.instruction_topic.as_deref())?;
     let count = bag.topic(&topic)?.messages;
     let truths = match &args.truth_topic {
@@ -69,20 +73,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let questions = Questions::Recorded(topic);
     let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
     let list = |row: &Row| {
-        if args.report.list {
-            let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
-            let said = if row.error.is_empty() {
-                &row.answer
-            } else {
-                &row.error
-            };
-            say!(
-                "{iou} {} {} | {} | {said}",
-                row.id,
-                row.status,
-                row.instruction
-            );
+        if !args.report.list {
+            return Ok(());
         }
+        let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
+        let said = if row.error.is_empty() {
+            &row.answer
+        } else {
+            &row.error
+        };
+        print(format_args!(
+            "{iou} {} {} | {} | {said}",
+            row.id, row.status, row.instruction
+        ))
     };
     let bar = ProgressBar::new(count);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
@@ -90,7 +93,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let heard = |row: &Row| {
         bar.inc(1);
-        bar.suspend(|| list(row));
+        bar.suspend(|| list(row))
     };
     let (judge, model, protocol) = match &args.results {
         Some(results) => {
@@ -116,17 +119,25 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
         ]),
     });
-    say!("{}", report.report);
+    print(report.report.to_string().trim_end())?;
     if let Some(file) = &args.report.json {
         write_json(&report, file)?;
-        say!("{}", file.display());
+        print(file.display())?;
     }
     args.report.write_html(&report.report, &gallery)?;
     if let (Some(results), Some(against)) = (&args.results, &args.against) {
         let (one, other) = (Bag::open(results)?, Bag::open(against)?);
         let one = Recorded::open(&one, args.result_topic.as_deref())?;
+        super::say_notes(&other);
         let found = compare(&one, &Recorded::open(&other, None)?)?;
-        say!("{found}");
+        print(&found)?;
+        if found.compared == 0 {
+            bail!(
+                "{} and {} have no answer to compare",
+                results.display(),
+                against.display()
+            );
+        }
         if !found.different.is_empty() {
             bail!("{} and {} differ", results.display(), against.display());
         }
@@ -142,7 +153,7 @@ fn computed<'b>(
     bag: &Bag,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    heard: &dyn Fn(&Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
     let options = AnswerOptions {
@@ -152,7 +163,7 @@ fn computed<'b>(
     for moment in timeline {
         let shot = moment.shot.as_ref().ok().cloned();
         let outcome = ask(bag, &engine, &options, moment);
-        heard(judge.computed(shot.as_deref(), &outcome)?);
+        heard(judge.computed(shot.as_deref(), &outcome)?)?;
     }
     Ok(judge)
 }
@@ -162,18 +173,49 @@ fn recorded<'b>(
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    heard: &dyn Fn(&Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
     let recorded = Recorded::open(&bag, args.result_topic.as_deref())?;
-    let mut found = 0;
+    let (mut own, mut other_frame, mut foreign) = (0, 0, None);
     for moment in timeline {
-        let said = recorded.result(&moment.ask.id)?;
-        found += usize::from(said.is_some());
-        heard(judge.recorded(&moment, said.as_ref())?);
+        let said = match recorded.result(&moment.ask.id)? {
+            Some(said) if said.answers(&moment.ask.text) => Some(said),
+            Some(said) => {
+                foreign.get_or_insert_with(|| {
+                    let words = [&said.instruction, &moment.ask.text].map(|text| shown(text));
+                    let [theirs, ours] = words;
+                    let id = shown(&moment.ask.id);
+                    format!("; {id:?} is {theirs:?} there and {ours:?} here")
+                });
+                None
+            }
+            None => None,
+        };
+        own += usize::from(said.is_some());
+        let row = judge.recorded(&moment, said.as_ref())?;
+        other_frame += usize::from(row.status == "other_frame");
+        heard(row)?;
     }
-    judge.unasked(recorded.ids().count().saturating_sub(found));
+    let all = recorded.ids().count();
+    let others = all.saturating_sub(own);
+    judge.unasked(others);
+    let (here, there) = (args.bag.display(), results.display());
+    let example = foreign.unwrap_or_default();
+    if own == 0 && all > 0 {
+        bail!("none of the {all} results in {there} answers an instruction of {here}{example}: they belong to another recording, or to another `annotate`");
+    }
+    if others > 0 {
+        warn(format_args!(
+            "{others} of the {all} results in {there} answer no instruction of {here}, and are not judged{example}"
+        ));
+    }
+    if own > 0 && other_frame == own {
+        warn(format_args!(
+            "all {own} results in {there} are about other frames than those of {here}: do they belong to another recording?"
+        ));
+    }
     Ok(judge)
 }
 

@@ -16,6 +16,7 @@ use lisa::replay::{
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde_json::json;
 
+use super::streams::{print, warn};
 use super::table::{Names, Row, Table};
 use super::times::Window;
 
@@ -95,19 +96,19 @@ struct Outcome {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bag = Bag::open(&args.bag)?;
-    let topic = picture_topic(&bag, args.topic.as_deref())?;
     for note in bag.notes() {
         // That there is nothing at all is the error at the end.
         if !matches!(note, Note::Empty { .. }) {
-            eprintln!("lisa: {note}");
+            warn(note);
         }
     }
+    let topic = picture_topic(&bag, args.topic.as_deref())?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let path = args.out.join("frames.csv");
     let mut outcome = extract(&args, &bag, &topic, &path)?;
     outcome.faults.sort_by_key(|(number, _)| *number);
-    report(&args, &topic, &path, &outcome)
+    report(&args, &bag, &topic, &path, &outcome)
 }
 
 /// Every message on its own: the bag is read by whichever thread needs the next one, so that as many are in memory as there
@@ -193,15 +194,15 @@ fn expected(args: &Args, bag: &Bag, topic: &PictureTopic) -> u64 {
 }
 
 /// What a frame is named by. Nothing is decoded: the pixels stay where they are.
-fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i64, BagError> {
+fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i128, BagError> {
     let header = match topic.compressed {
         true => bag.decode::<CompressedImage>(message)?.header,
         false => bag.decode::<Image>(message)?.header,
     };
     Ok(match header.stamp.nanoseconds() {
         // Not set.
-        0 => i64::try_from(message.log_time).unwrap_or(i64::MAX),
-        stamp => stamp,
+        0 => message.log_time.into(),
+        stamp => stamp.into(),
     })
 }
 
@@ -264,6 +265,7 @@ fn encoded(
 
 fn report(
     args: &Args,
+    bag: &Bag,
     topic: &PictureTopic,
     table: &Path,
     outcome: &Outcome,
@@ -271,10 +273,10 @@ fn report(
     const SHOWN: usize = 5;
     let failed = outcome.faults.len();
     for (_, fault) in outcome.faults.iter().take(SHOWN) {
-        eprintln!("lisa: {fault}");
+        warn(fault);
     }
     if let Some(more @ 1..) = failed.checked_sub(SHOWN) {
-        eprintln!("lisa: and {more} more");
+        warn(format_args!("and {more} more"));
     }
     let name = lisa::bag::shown(&topic.name);
     if outcome.written == 0 {
@@ -285,6 +287,8 @@ fn report(
             _ => bail!("{bag}: none of {failed} messages on {name} could be extracted"),
         }
     }
+    let losses = bag.notes().iter().filter(|note| note.is_loss());
+    let losses: Vec<String> = losses.map(ToString::to_string).collect();
     let mut notes = Vec::new();
     if outcome.encodings.contains("32FC1") {
         notes.push("32FC1 is metres, the files are millimetres: 0 where nothing was measured or it is beyond 65.535 m");
@@ -298,21 +302,24 @@ fn report(
             "out": args.out.display().to_string(),
             "table": table.display().to_string(),
             "notes": notes,
+            "missing": losses,
         });
-        say!("{summary}");
-        return Ok(());
+        return print(summary);
     }
     let failed = match failed {
         0 => String::new(),
         failed => format!(", {failed} could not be extracted"),
     };
-    say!(
+    print(format_args!(
         "{} frames of {name}{failed}; listed in {}",
         outcome.written,
         table.display()
-    );
+    ))?;
+    if !losses.is_empty() {
+        print("note: the bag is not whole, and there may have been more frames: the lines on standard error say why")?;
+    }
     for note in notes {
-        say!("note: {note}");
+        print(format_args!("note: {note}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `lisa bag info`.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use lisa::bag::{shown, Bag, Note, QosProfile, Selection, Topic};
 use serde::Serialize;
 
+use super::streams::print;
 use super::times::{in_seconds, utc};
 
 /// Say what is in a bag: topics, times, how it is stored, and what is damaged or missing.
@@ -102,8 +104,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let report = Report::of(&bag, check);
     match args.json {
-        true => say!("{}", serde_json::to_string_pretty(&report)?),
-        false => report.print(&bag),
+        true => print(serde_json::to_string_pretty(&report)?)?,
+        false => print(report.text(&bag)?.trim_end())?,
     }
     if report.messages == 0 {
         bail!("{}: holds no messages", args.bag.display());
@@ -188,40 +190,43 @@ impl Report {
         }
     }
 
-    fn print(&self, bag: &Bag) {
-        let line = |name: &str, value: &str| say!("{:<13} {value}", format!("{name}:"));
-        line("Bag", &self.path);
-        line("Storage", &self.storage.join(", "));
+    /// A line for each thing, for people.
+    fn text(&self, bag: &Bag) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        let mut line =
+            |name: &str, value: &str| writeln!(text, "{:<13} {value}", format!("{name}:"));
+        line("Bag", &self.path)?;
+        line("Storage", &self.storage.join(", "))?;
         let compression = self.compression.as_ref();
         line(
             "Compression",
             &compression.map_or("none".to_owned(), |c| format!("{}, by {}", c.format, c.by)),
-        );
-        line("Size", &DecimalBytes(self.bytes).to_string());
-        line("Distro", &shown(self.ros_distro.as_deref().unwrap_or("-")));
+        )?;
+        line("Size", &DecimalBytes(self.bytes).to_string())?;
+        line("Distro", &shown(self.ros_distro.as_deref().unwrap_or("-")))?;
         let seconds = self.duration_ns as f64 * 1e-9;
-        line("Duration", &format!("{seconds:.3} s"));
+        line("Duration", &format!("{seconds:.3} s"))?;
         for (name, date, time) in [
             ("Start", &self.start, self.start_ns),
             ("End", &self.end, self.end_ns),
         ] {
             if let (Some(date), Some(time)) = (date, time) {
-                line(name, &format!("{date} ({})", in_seconds(time)));
+                line(name, &format!("{date} ({})", in_seconds(time)))?;
             }
         }
-        line("Messages", &self.messages.to_string());
+        line("Messages", &self.messages.to_string())?;
         for (key, value) in &self.custom_data {
-            line("Custom data", &format!("{}: {}", shown(key), shown(value)));
+            line("Custom data", &format!("{}: {}", shown(key), shown(value)))?;
         }
         if self.files.len() > 1 {
-            say!("\nFiles");
+            writeln!(text, "\nFiles")?;
             for file in &self.files {
-                say!("  {}  {}", file.path, DecimalBytes(file.bytes));
+                writeln!(text, "  {}  {}", file.path, DecimalBytes(file.bytes))?;
             }
         }
         if !self.topics.is_empty() {
-            say!("");
-            print_table(&self.topics);
+            writeln!(text)?;
+            table(&self.topics, &mut text)?;
         }
         // That there is nothing at all is said at the end, as an error.
         let notes = bag.notes().iter();
@@ -229,21 +234,22 @@ impl Report {
             .filter(|note| !matches!(note, Note::Empty { .. }))
             .collect();
         if !notes.is_empty() {
-            say!("");
+            writeln!(text)?;
         }
         for note in notes {
-            say!("note: {note}");
+            writeln!(text, "note: {note}")?;
         }
         if let Some(check) = &self.check {
-            say!("\nRead:         {} messages", check.messages);
+            writeln!(text, "\nRead:         {} messages", check.messages)?;
             const SHOWN: usize = 10;
             for error in check.errors.iter().take(SHOWN) {
-                say!("damaged: {error}");
+                writeln!(text, "damaged: {error}")?;
             }
             if let Some(more @ 1..) = check.errors.len().checked_sub(SHOWN) {
-                say!("damaged: and {more} more");
+                writeln!(text, "damaged: and {more} more")?;
             }
         }
+        Ok(text)
     }
 }
 
@@ -313,7 +319,7 @@ fn compression(bag: &Bag) -> Option<Compression> {
 }
 
 /// A line each, in columns.
-fn print_table(topics: &[TopicReport]) {
+fn table(topics: &[TopicReport], text: &mut String) -> fmt::Result {
     let head = [
         "Topic",
         "Type",
@@ -339,8 +345,10 @@ fn print_table(topics: &[TopicReport]) {
     };
     let [a, b, c, d, e, _] = [0, 1, 2, 3, 4, 5].map(width);
     for [name, ros_type, messages, hz, reliability, durability] in &lines {
-        say!(
+        writeln!(
+            text,
             "{name:<a$}  {ros_type:<b$}  {messages:>c$}  {hz:>d$}  {reliability:<e$}  {durability}"
-        );
+        )?;
     }
+    Ok(())
 }

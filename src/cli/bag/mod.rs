@@ -5,11 +5,14 @@ mod eval;
 mod extract;
 mod info;
 mod live;
+mod streams;
 mod table;
 mod times;
 
 use clap::Subcommand;
 use lisa::bag::Bag;
+
+use self::streams::warn;
 
 /// Recordings (rosbag2, in MCAP or SQLite): look into them, answer over them, measure on them, play and record them.
 #[derive(clap::Args)]
@@ -53,19 +56,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// Says on standard error what was not as it should be with a bag.
 fn say_notes(bag: &Bag) {
     for note in bag.notes() {
-        eprintln!("lisa: {note}");
+        warn(note);
     }
 }
 
 /// Says which messages could not be read.
 fn say_faults((count, first): (u64, &[String])) {
     for fault in first {
-        eprintln!("lisa: {fault}");
+        warn(fault);
     }
     if count > first.len() as u64 {
-        eprintln!(
-            "lisa: and {} more messages that cannot be read",
-            count - first.len() as u64
-        );
+        let more = count - first.len() as u64;
+        warn(format_args!("and {more} more messages that cannot be read"));
     }
 }

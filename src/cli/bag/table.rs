@@ -74,11 +74,11 @@ fn quoted(field: &str) -> String {
 
 /// Gives each frame a name of its own: its stamp, and a number after it where several have the same.
 #[derive(Default)]
-pub struct Names(HashMap<i64, u32>);
+pub struct Names(HashMap<i128, u32>);
 
 impl Names {
     /// The name without its ending.
-    pub fn of(&mut self, stamp: i64) -> String {
+    pub fn of(&mut self, stamp: i128) -> String {
         let count = self.0.entry(stamp).or_default();
         *count += 1;
         match *count {

@@ -28,8 +28,9 @@ impl Window {
         if let Some(from) = self.from {
             selection = selection.from(start.saturating_add(from));
         }
-        if let Some(until) = self.until {
-            selection = selection.until(start.saturating_add(until));
+        // What lies beyond the end of time ends nothing.
+        if let Some(until) = self.until.and_then(|until| start.checked_add(until)) {
+            selection = selection.until(until);
         }
         selection
     }

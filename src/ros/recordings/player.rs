@@ -160,8 +160,9 @@ impl Player {
         let selection = Selection::all()
             .topics(topics.map(|topic| topic.name.clone()))
             .from(self.from);
-        match options.duration_s {
-            Some(seconds) => selection.until(self.from.saturating_add(nanoseconds(seconds))),
+        let end = |seconds| self.from.checked_add(nanoseconds(seconds));
+        match options.duration_s.and_then(end) {
+            Some(end) => selection.until(end),
             None => selection,
         }
     }

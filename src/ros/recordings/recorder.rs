@@ -9,7 +9,7 @@ use r2r::{Node, QosProfile};
 use super::qos::asked;
 use super::{node, RecordingError, StopCount};
 use crate::bag::{
-    definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId,
+    check_topic, definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId,
     WriterOptions,
 };
 use crate::ros::spin::{drain, inlet, Inlet};
@@ -54,9 +54,12 @@ struct Recorder {
 /// Records until a signal comes and nothing more does; a second signal ends it at once. Returns the number of messages.
 ///
 /// # Errors
-/// [`RecordingError`]: a bag that exists or cannot be written, a type that is not built in.
+/// [`RecordingError`]: a bag that exists or cannot be written, a name that ROS does not take, a type that is not built in.
 pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, RecordingError> {
     // Before there is a bag, which would stand in the way of the next try.
+    for topic in &options.topics {
+        check_topic(&topic.name).map_err(BagError::from)?;
+    }
     let mut types = options.topics.iter().filter_map(|t| t.ros_type.as_ref());
     if let Some(unknown) = types.find(|ros_type| definition(ros_type).is_none()) {
         let ros_type = unknown.clone();

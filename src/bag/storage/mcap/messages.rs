@@ -62,7 +62,7 @@ impl Messages {
                 continue;
             };
             let (start, end) = (chunk.start, chunk.end);
-            let times = end >= messages.wanted.from && start < messages.wanted.until;
+            let times = messages.wanted.overlaps(start, end);
             let topics = chunk.channels.as_ref().is_none_or(|channels| {
                 let mut wanted = channels.iter();
                 wanted.any(|channel| messages.wants_channel(*channel))

@@ -33,6 +33,8 @@ pub struct Messages {
     wanted: Wanted,
     connection: Connection,
     batch: IntoIter<Listed>,
+    /// The last timestamp that is wanted.
+    last: i64,
     /// Behind which message the next batch begins.
     after: (i64, i64),
     salvaged: Option<(Arc<Salvage>, IntoIter<Salvaged>)>,
@@ -43,17 +45,15 @@ pub struct Messages {
 impl Messages {
     /// The messages of a file that are wanted.
     pub fn new(file: Arc<SqliteFile>, wanted: Wanted) -> Result<Self, BagError> {
-        // What is before zero counts as zero.
-        let from = match wanted.from {
-            0 => i64::MIN,
-            from => limit(from),
-        };
+        let times = timestamps(&wanted);
+        let (first, last) = times.unwrap_or((i64::MAX, i64::MIN));
         let mut messages = Self {
             connection: file.connect()?,
             batch: Vec::new().into_iter(),
-            after: (from, i64::MIN),
+            last,
+            after: (first, i64::MIN),
             salvaged: None,
-            ended: wanted.topics.is_empty(),
+            ended: wanted.topics.is_empty() || times.is_none(),
             wanted,
             file,
         };
@@ -70,7 +70,7 @@ impl Messages {
         messages.retain(|message| {
             self.wanted.topics.contains_key(&message.topic)
                 && (message.timestamp, message.id) > self.after
-                && message.timestamp < limit(self.wanted.until)
+                && message.timestamp <= self.last
         });
         messages.sort_by_key(|message| message.timestamp);
         self.salvaged = Some((salvage, messages.into_iter()));
@@ -82,11 +82,10 @@ impl Messages {
         let limited = if self.file.indexed { BATCH } else { -1 };
         let sql = format!(
             "SELECT id, topic_id, timestamp FROM messages WHERE topic_id IN ({}) \
-             AND (timestamp, id) > (?1, ?2) AND timestamp < ?3 ORDER BY timestamp, id LIMIT ?4",
+             AND (timestamp, id) > (?1, ?2) AND timestamp <= ?3 ORDER BY timestamp, id LIMIT ?4",
             keys.join(", ")
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let until = limit(self.wanted.until);
         let listed = |row: &Row| {
             Ok(Listed {
                 id: row.get(0)?,
@@ -95,7 +94,7 @@ impl Messages {
             })
         };
         let (timestamp, id) = self.after;
-        let rows = statement.query_map((timestamp, id, until, limited), listed)?;
+        let rows = statement.query_map((timestamp, id, self.last, limited), listed)?;
         let batch: Vec<Listed> = rows.collect::<Result<_, _>>()?;
         self.ended = (batch.len() as i64) < BATCH || limited < 0;
         if let Some(last) = batch.last() {
@@ -170,7 +169,16 @@ impl Iterator for Messages {
     }
 }
 
-/// Later than any message, where it does not fit.
-fn limit(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
+/// The first and the last timestamp that are wanted; `None` where no timestamp could be.
+fn timestamps(wanted: &Wanted) -> Option<(i64, i64)> {
+    let first = match wanted.from {
+        // What is before zero counts as zero.
+        0 => i64::MIN,
+        from => i64::try_from(from).ok()?,
+    };
+    let last = match wanted.until {
+        None => i64::MAX,
+        Some(until) => i64::try_from(until.checked_sub(1)?).unwrap_or(i64::MAX),
+    };
+    Some((first, last))
 }

@@ -4,13 +4,12 @@
 //! there is found by asking for tables and columns, as not every writer says its version.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::access::{Access, Sizes};
 use super::salvage::Salvage;
 use crate::bag::place::Place;
 use crate::bag::qos;
@@ -21,7 +20,7 @@ use crate::bag::{BagError, Note};
 /// A database, opened.
 pub struct SqliteFile {
     place: Place,
-    how: How,
+    access: Access,
     topics: Vec<StoredTopic>,
     span: Option<(u64, u64)>,
     metadata: Option<String>,
@@ -33,34 +32,13 @@ pub struct SqliteFile {
     pub(super) salvaged: Option<Arc<Salvage>>,
 }
 
-/// How a database is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// Nobody writes it: no locks, and no files beside it.
-    Closed,
-    /// It has a journal that is to be read with it.
-    Journal,
-    /// It is shorter than it says.
-    Short,
-}
-
 impl SqliteFile {
     /// # Errors
     /// [`BagError::Io`], [`BagError::Sqlite`]; [`BagError::Table`] for a database that is not a bag.
     pub fn open(place: Place, notes: &mut Vec<Note>) -> Result<Self, BagError> {
         let (path, shown) = (&place.real, &place.shown);
-        let (found, declared) = sizes(path).map_err(BagError::io(shown))?;
-        let how = if found < declared {
-            How::Short
-        } else if journal(path) {
-            notes.push(Note::Journal {
-                path: shown.clone(),
-            });
-            How::Journal
-        } else {
-            How::Closed
-        };
-        let connection = connect(path, how).map_err(BagError::sqlite(shown))?;
+        let sizes = Sizes::of(path).map_err(BagError::io(shown))?;
+        let (access, connection) = Access::find(path, shown, &sizes, notes)?;
         for table in ["topics", "messages"] {
             if !has_table(&connection, table).map_err(BagError::sqlite(shown))? {
                 return Err(BagError::Table {
@@ -70,8 +48,15 @@ impl SqliteFile {
             }
         }
         let topics = topics(&connection).map_err(BagError::sqlite(shown))?;
+        let extent = match access {
+            Access::Short => Err(format!(
+                "the database has {} bytes, {} are there",
+                sizes.declared, sizes.found
+            )),
+            _ => extent(&connection).map_err(|error| error.to_string()),
+        };
         let mut file = Self {
-            how,
+            access,
             topics,
             span: None,
             // What is said about the whole is of less weight than the messages.
@@ -81,30 +66,62 @@ impl SqliteFile {
             salvaged: None,
             place,
         };
-        let extent = (how != How::Short).then(|| extent(&connection));
-        let reason = match extent {
-            Some(Ok((rows, span))) => {
-                (file.rows, file.span) = (rows, span);
-                return Ok(file);
-            }
-            Some(Err(error)) => error.to_string(),
-            None => format!("the database has {declared} bytes, {found} are there"),
-        };
-        let salvaged = file.salvage()?;
-        let times = || {
-            let messages = salvaged.messages.iter();
-            messages.map(|message| time(message.timestamp))
-        };
-        file.span = times().min().zip(times().max());
+        match extent {
+            Ok(extent) => file.found(extent, notes),
+            Err(reason) => file.damaged(&sizes, reason, notes)?,
+        }
+        Ok(file)
+    }
+
+    /// The database can be asked for its messages.
+    fn found(&mut self, extent: Extent, notes: &mut Vec<Note>) {
+        let path = || self.place.shown.clone();
+        if self.access.has_journal() {
+            notes.push(Note::Journal { path: path() });
+        }
+        if extent.before_zero > 0 {
+            notes.push(Note::BeforeZero {
+                path: path(),
+                messages: extent.before_zero,
+            });
+        }
+        self.rows = extent.rows;
+        self.span = extent.span.map(|(first, last)| (time(first), time(last)));
+    }
+
+    /// It cannot: its messages are looked for in its pages.
+    fn damaged(
+        &mut self,
+        sizes: &Sizes,
+        reason: String,
+        notes: &mut Vec<Note>,
+    ) -> Result<(), BagError> {
+        let salvaged = self.salvage()?;
+        let times = || salvaged.messages.iter().map(|message| message.timestamp);
+        self.span = times().map(time).min().zip(times().map(time).max());
+        let path = || self.place.shown.clone();
+        if self.access.has_journal() {
+            notes.push(Note::JournalUnread {
+                path: path(),
+                reason: reason.clone(),
+            });
+        }
         notes.push(Note::Truncated {
-            path: file.place.shown.clone(),
-            read: found,
-            bytes: declared.max(found),
+            path: path(),
+            read: sizes.found,
+            bytes: sizes.declared.max(sizes.found),
             messages: salvaged.messages.len() as u64,
             reason,
         });
-        file.salvaged = Some(Arc::new(salvaged));
-        Ok(file)
+        let before_zero = times().filter(|&timestamp| timestamp < 0).count() as u64;
+        if before_zero > 0 {
+            notes.push(Note::BeforeZero {
+                path: path(),
+                messages: before_zero,
+            });
+        }
+        self.salvaged = Some(Arc::new(salvaged));
+        Ok(())
     }
 
     pub fn topics(&self) -> Vec<StoredTopic> {
@@ -157,7 +174,8 @@ impl SqliteFile {
 
     /// Another connection: they cannot be shared among threads.
     pub(super) fn connect(&self) -> Result<Connection, BagError> {
-        connect(&self.place.real, self.how).map_err(BagError::sqlite(&self.place.shown))
+        let connection = self.access.connect(&self.place.real);
+        connection.map_err(BagError::sqlite(&self.place.shown))
     }
 
     /// What can be had without SQLite's help.
@@ -166,70 +184,9 @@ impl SqliteFile {
     }
 }
 
-/// Log times are not negative.
+/// Log times are not negative: a moment before 1970, or before a simulation began, counts as its beginning.
 pub(super) fn time(timestamp: i64) -> u64 {
     timestamp.max(0) as u64
-}
-
-/// How many bytes there are, and how many the header says there are (sqlite.org/fileformat2, 1.3).
-fn sizes(path: &Path) -> std::io::Result<(u64, u64)> {
-    let mut file = File::open(path)?;
-    let found = file.metadata()?.len();
-    let mut header = [0; 32];
-    if file.read_exact(&mut header).is_err() {
-        return Ok((found, found));
-    }
-    let page = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65_536,
-        size => u64::from(size),
-    };
-    let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
-    Ok((found, page * u64::from(pages)))
-}
-
-/// Whether there is something beside the database that belongs to it.
-fn journal(path: &Path) -> bool {
-    ["-wal", "-journal"].into_iter().any(|end| {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(end);
-        std::fs::metadata(beside).is_ok_and(|metadata| metadata.len() > 0)
-    })
-}
-
-fn connect(path: &Path, how: How) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = match how {
-        // A journal is applied by whoever opens the database next, who needs to write it.
-        How::Journal => {
-            let write = OpenFlags::SQLITE_OPEN_READ_WRITE;
-            Connection::open_with_flags(path, flags | write)?
-        }
-        How::Closed | How::Short => {
-            let uri = format!("file:{}?immutable=1", escaped(path));
-            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?
-        }
-    };
-    if how == How::Short {
-        // Without it, SQLite refuses a database that is shorter than it says.
-        connection.pragma_update(None, "writable_schema", true)?;
-    }
-    // Large messages span many pages, which are then not copied twice.
-    connection.pragma_update(None, "mmap_size", i64::from(i32::MAX))?;
-    Ok(connection)
-}
-
-/// A path inside a URI (sqlite.org/uri.html).
-fn escaped(path: &Path) -> String {
-    let mut uri = String::new();
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
-                uri.push(byte.into());
-            }
-            _ => uri += &format!("%{byte:02x}"),
-        }
-    }
-    uri
 }
 
 fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -249,19 +206,40 @@ fn metadata(connection: &Connection) -> rusqlite::Result<Option<String>> {
     connection.query_row(sql, [], |row| row.get(0)).optional()
 }
 
-/// How many messages at most, and the log times of the first and the last.
-fn extent(connection: &Connection) -> rusqlite::Result<(u64, Option<(u64, u64)>)> {
+/// What the messages span.
+struct Extent {
+    /// How many there are at most.
+    rows: u64,
+    /// Timestamps of the first and the last, nanoseconds.
+    span: Option<(i64, i64)>,
+    /// How many have a negative one.
+    before_zero: u64,
+}
+
+fn extent(connection: &Connection) -> rusqlite::Result<Extent> {
     // One question each: SQLite finds an extreme by an index if it is asked for nothing else.
     let sql = "SELECT (SELECT MIN(id) FROM messages), (SELECT MAX(id) FROM messages), \
         (SELECT MIN(timestamp) FROM messages), (SELECT MAX(timestamp) FROM messages)";
-    connection.query_row(sql, [], |row| {
+    let (rows, span) = connection.query_row(sql, [], |row| {
         let ids: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         let times: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
         let rows = match ids {
             (Some(first), Some(last)) => last.abs_diff(first).saturating_add(1),
             _ => 0,
         };
-        Ok((rows, times.0.map(time).zip(times.1.map(time))))
+        Ok((rows, times.0.zip(times.1)))
+    })?;
+    let before_zero = match span {
+        Some((..0, _)) => {
+            let sql = "SELECT COUNT(*) FROM messages WHERE timestamp < 0";
+            connection.query_row(sql, [], |row| row.get::<_, i64>(0))?
+        }
+        _ => 0,
+    };
+    Ok(Extent {
+        rows,
+        span,
+        before_zero: before_zero.unsigned_abs(),
     })
 }
 

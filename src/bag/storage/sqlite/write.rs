@@ -93,7 +93,12 @@ impl SqliteWriter {
     }
 
     pub fn write(&mut self, topic: i64, time: u64, data: &[u8]) -> Result<(), BagError> {
-        let time = i64::try_from(time).unwrap_or(i64::MAX);
+        let Ok(time) = i64::try_from(time) else {
+            return Err(BagError::LogTime {
+                path: self.path.clone(),
+                time,
+            });
+        };
         self.size += data.len() as u64;
         self.uncommitted += data.len() as u64;
         let commit = self.uncommitted >= COMMIT;

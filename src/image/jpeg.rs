@@ -1,0 +1,187 @@
+//! JPEG: decoding it as everybody else does, and telling a whole one from one that was cut.
+
+use std::collections::BTreeMap;
+
+use ::image::RgbImage;
+
+const END_OF_IMAGE: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+
+/// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
+/// few levels where chroma is subsampled, which a mask's border can show.
+///
+/// `None` where libjpeg complains: many webcams write stray bytes between segments, and the picture is whole all
+/// the same. The other decoder then has the last word.
+pub(super) fn libjpeg(bytes: &[u8]) -> Option<RgbImage> {
+    let image = turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).ok()?;
+    RgbImage::from_raw(image.width as u32, image.height as u32, image.pixels)
+}
+
+/// Whether a JPEG reaches its end-of-image marker.
+///
+/// The decoder fills a missing rest with gray and says nothing. A thumbnail's end marker does not count: it
+/// lies within a segment, and segments are skipped by their length.
+pub(super) fn has_end(bytes: &[u8]) -> bool {
+    let mut markers = Markers { bytes, at: 2 };
+    markers.any(|(marker, _)| marker == END_OF_IMAGE)
+}
+
+/// A JPEG with the end-of-image marker that it lacks. Cameras that stream JPEGs leave it out.
+///
+/// Whether nothing else is missing shows when it is decoded: libjpeg complains where a scan ends before its last block. That
+/// a whole scan is missing it does not see, and so [`has_all_scans`] is asked.
+pub(super) fn with_end(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &[0xff, END_OF_IMAGE]].concat()
+}
+
+/// Whether every coefficient of every component is in some scan to its last bit.
+pub(super) fn has_all_scans(bytes: &[u8]) -> bool {
+    let mut components: BTreeMap<u8, [bool; 64]> = BTreeMap::new();
+    for (marker, segment) in (Markers { bytes, at: 2 }) {
+        match marker {
+            // Start of frame: baseline, extended and progressive, with Huffman's or arithmetic coding.
+            0xc0..=0xc2 | 0xc9 | 0xca => {
+                // A component is its number, its sampling and its table.
+                let listed = segment.get(6..).unwrap_or_default().chunks_exact(3);
+                components.extend(listed.filter_map(|c| Some((*c.first()?, [false; 64]))));
+            }
+            START_OF_SCAN => mark(segment, &mut components),
+            _ => {}
+        }
+    }
+    let mut known = components.values().flatten();
+    !components.is_empty() && known.all(|known| *known)
+}
+
+/// Notes what a scan holds of its components.
+fn mark(segment: &[u8], components: &mut BTreeMap<u8, [bool; 64]>) {
+    let Some((&count, rest)) = segment.split_first() else {
+        return;
+    };
+    let Some((listed, &[first, last, bits, ..])) = rest.split_at_checked(2 * usize::from(count))
+    else {
+        return;
+    };
+    // The lower half: how many bits are left for later scans.
+    if bits & 15 != 0 {
+        return;
+    }
+    for component in listed.chunks_exact(2).filter_map(<[u8]>::first) {
+        let known = components.get_mut(component);
+        let range = usize::from(first)..=usize::from(last);
+        if let Some(known) = known.and_then(|known| known.get_mut(range)) {
+            known.fill(true);
+        }
+    }
+}
+
+/// The markers of a JPEG that have a segment, with it, and the end-of-image marker.
+struct Markers<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Markers<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let at = self.at;
+            let &[first, second] = self.bytes.get(at..at + 2)? else {
+                return None;
+            };
+            match (first, second) {
+                // A byte of entropy-coded data, or filling before a marker.
+                (0..=0xfe, _) | (0xff, 0xff) => self.at += 1,
+                // A stuffed 0xff in entropy-coded data, a marker without a segment.
+                (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => self.at += 2,
+                (0xff, END_OF_IMAGE) => {
+                    self.at = self.bytes.len();
+                    return Some((END_OF_IMAGE, &[]));
+                }
+                (0xff, marker) => {
+                    let &[high, low] = self.bytes.get(at + 2..at + 4)? else {
+                        return None;
+                    };
+                    // The length counts itself.
+                    let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
+                    self.at = end;
+                    return Some((marker, self.bytes.get(at + 4..end).unwrap_or_default()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::{decode_image, whole_picture, PictureFormat};
+    use super::*;
+    use ::image::Rgb;
+
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(97, 61, |x, y| {
+            Rgb([(x * y) as u8, (x ^ y) as u8, x as u8 * 2])
+        })
+    }
+
+    fn jpeg(progressive: bool) -> Vec<u8> {
+        let mut compressor = turbojpeg::Compressor::new().unwrap();
+        compressor.set_progressive(progressive).unwrap();
+        compressor.set_subsamp(turbojpeg::Subsamp::Sub2x2).unwrap();
+        let picture = picture();
+        let image = turbojpeg::Image {
+            pixels: &picture.as_raw()[..],
+            width: 97,
+            pitch: 3 * 97,
+            height: 61,
+            format: turbojpeg::PixelFormat::RGB,
+        };
+        compressor.compress_to_vec(image).unwrap()
+    }
+
+    /// Where each scan begins.
+    fn scans(jpeg: &[u8]) -> Vec<usize> {
+        let starts = jpeg.windows(2).enumerate();
+        let starts = starts.filter(|(_, pair)| *pair == [0xff, START_OF_SCAN]);
+        starts.map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn a_jpeg_that_lacks_nothing_but_its_end_is_the_picture_it_is() {
+        for progressive in [false, true] {
+            let jpeg = jpeg(progressive);
+            assert_eq!(scans(&jpeg).len() > 1, progressive);
+            let whole = decode_image("x", &jpeg).unwrap();
+            assert_eq!(whole, libjpeg(&jpeg).unwrap());
+            for missing in [1, 2] {
+                let unended = &jpeg[..jpeg.len() - missing];
+                assert!(!has_end(unended));
+                assert_eq!(decode_image("x", unended).unwrap(), whole);
+                assert_eq!(whole_picture("x", unended).unwrap(), PictureFormat::Jpeg);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_that_lacks_more_is_refused_wherever_it_was_cut() {
+        for progressive in [false, true] {
+            let jpeg = jpeg(progressive);
+            let scans = scans(&jpeg);
+            let cuts = (scans[0]..jpeg.len() - 6).step_by(7);
+            // Between two scans is where libjpeg would see nothing wrong.
+            for cut in cuts.chain(scans.iter().skip(1).copied()) {
+                for picture in [
+                    decode_image("x", &jpeg[..cut]).err(),
+                    whole_picture("x", &jpeg[..cut]).err(),
+                ] {
+                    let error = picture.unwrap_or_else(|| panic!("cut at {cut} of {}", jpeg.len()));
+                    assert!(
+                        error.to_string().starts_with("x is a damaged JPEG: "),
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+}
