@@ -24,7 +24,9 @@ world() {
 # stage CONFIG RUN MODEL: trains, or goes on, and merges.
 stage() {
     [ ! -e "$3/lisa.json" ] || return 0
-    "$lisa" train --config "$1" --resume
+    local resume=
+    [ ! -e "$2/checkpoint-last.safetensors" ] || resume=--resume
+    "$lisa" train --config "$1" $resume
     "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32
 }
 
