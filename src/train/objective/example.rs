@@ -8,8 +8,8 @@ use rand::{Rng, RngCore};
 
 use super::attention::TokenGrid;
 use super::{patch_labels, Guided};
-use crate::data::{ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
-use crate::image::{read_image, ClipPreprocessor, ClipView, SamPreprocessor};
+use crate::data::{read_picture, ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
+use crate::image::{ClipPreprocessor, ClipView, SamPreprocessor};
 use crate::text::LisaTokenizer;
 use crate::train::{PackedSequence, TrainError};
 use crate::weights::LisaConfig;
@@ -106,8 +106,7 @@ impl Preparation {
     /// # Errors
     /// An image that cannot be read, or masks of another size than the image, by the file's name.
     pub fn prepare(&self, sample: Sample, rng: &mut dyn RngCore) -> Result<Example, TrainError> {
-        let mut image = read_image(&sample.image)
-            .map_err(|e| TrainError::Unusable(format!("{}: {e}", sample.image.display())))?;
+        let mut image = read_picture(&sample.image)?;
         let (width, height) = image.dimensions();
         let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
         for conversation in &sample.conversations {
