@@ -64,7 +64,8 @@ PARTS = (
         cargo_test(*targets('golden', 'convert')),)),
     Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
         cargo_test(*targets('engine', 'looking_cli', 'cli_output')),)),
-    Part('training', 'training end to end, on threads, killed and resumed', 2, (cargo_test(*targets('train', 'train_cli')),)),
+    Part('training', 'training end to end, on threads, killed and resumed; docs/TRAINING.md followed', 2, (
+        cargo_test(*targets('train', 'train_cli', 'own_pictures')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),
         cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'replay', 'sample_bag')))),

@@ -50,7 +50,7 @@ enum On {
         /// refclef, refcoco, refcoco+ or refcocog
         #[arg(long, default_value = "refcoco", value_parser = refer_name)]
         dataset: &'static str,
-        /// val, test, testA or testB
+        /// val, test, testA, testB; of refclef also testC, testAB, testBC
         #[arg(long)]
         split: String,
         #[command(flatten)]
@@ -109,10 +109,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             common,
         } => {
             let limit = common.limit.unwrap_or(usize::MAX);
-            let questions: Vec<_> = reason_seg_questions(&root, &split, limit)?.collect();
+            let questions = reason_seg_questions(&root, &split, limit)?;
             let total = questions.len();
             (
-                Box::new(questions.into_iter()),
+                Box::new(questions),
                 total,
                 "reason-seg",
                 split,
@@ -129,14 +129,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions = refer_questions(&root, dataset, &split, limit)?;
             let total = questions.len();
-            (
-                Box::new(questions.into_iter()),
-                total,
-                dataset,
-                split,
-                None,
-                common,
-            )
+            (Box::new(questions), total, dataset, split, None, common)
         }
         On::World {
             split,

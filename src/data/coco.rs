@@ -1,11 +1,18 @@
 //! COCO's annotations: polygons and run lengths become masks, pixel for pixel as pycocotools makes them.
 
-use serde::Deserialize;
+use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::labelme::shown;
+use super::outline::fill_outline;
+use super::picture::size_is_accepted;
 use super::TruthMask;
+use crate::image::{MAX_PIXELS, MAX_SIDE};
 
 /// A mask as COCO's JSON holds it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Segmentation {
     /// Outlines, x and y in turn; their union.
@@ -14,10 +21,19 @@ pub enum Segmentation {
     Rle(Rle),
     /// Several of them, as the refer datasets and TableWorld write it.
     Rles(Vec<Rle>),
+    /// Neither: kept, so that whoever wants a mask of it can say which annotation it is and what it holds instead.
+    Unknown(Value),
+}
+
+impl Default for Segmentation {
+    /// Of an annotation that does not say it.
+    fn default() -> Self {
+        Self::Unknown(Value::Null)
+    }
 }
 
 /// Run lengths down the columns, background first.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Rle {
     /// Height and width.
     pub size: [usize; 2],
@@ -25,7 +41,7 @@ pub struct Rle {
 }
 
 /// Plain, or in COCO's packed letters.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Counts {
     Plain(Vec<u32>),
@@ -38,46 +54,20 @@ impl Segmentation {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn mask(&self, width: u32, height: u32) -> Result<TruthMask, String> {
+        let runs = self.checked_runs(width, height)?;
         let (w, h) = (width as usize, height as usize);
         let mut columns = vec![0u8; w * h];
-        let rles = match self {
-            Self::Polygons(polygons) => {
-                for polygon in polygons {
-                    if polygon.len() < 6 || polygon.len() % 2 != 0 {
-                        return Err(format!(
-                            "a polygon has {} numbers; accepted: x and y of three points or more",
-                            polygon.len()
-                        ));
-                    }
-                    fill_runs(&mut columns, &polygon_runs(polygon, w, h));
-                }
-                &[]
-            }
-            Self::Rle(rle) => std::slice::from_ref(rle),
-            Self::Rles(rles) => rles.as_slice(),
-        };
-        for rle in rles {
-            if rle.size != [h, w] {
-                return Err(format!(
-                    "run lengths are of {}×{} pixels, the picture has {w}×{h}",
-                    rle.size[1], rle.size[0]
-                ));
-            }
-            let runs = match &rle.counts {
-                Counts::Plain(runs) => runs.clone(),
-                Counts::Packed(letters) => unpack(letters)?,
-            };
-            let total: u64 = runs.iter().map(|r| u64::from(*r)).sum();
-            if total != (w * h) as u64 {
-                return Err(format!(
-                    "run lengths add up to {total}, the picture has {}",
-                    w * h
-                ));
-            }
+        for runs in runs {
             fill_runs(&mut columns, &runs);
         }
+        if let Self::Polygons(polygons) = self {
+            let mut scratch = vec![0u8; w * h];
+            for polygon in polygons {
+                fill_outline(&mut columns, &mut scratch, polygon, w, h);
+            }
+        }
         let mut pixels = vec![0u8; w * h];
-        for (x, column) in columns.chunks_exact(h.max(1)).enumerate() {
+        for (x, column) in columns.chunks_exact(h).enumerate() {
             for (y, value) in column.iter().enumerate() {
                 pixels[y * w + x] = *value;
             }
@@ -87,6 +77,108 @@ impl Segmentation {
             height,
             pixels,
         })
+    }
+
+    /// Whether [`mask`](Self::mask) gives one; nothing is drawn.
+    ///
+    /// # Errors
+    /// As `mask`.
+    pub fn check(&self, width: u32, height: u32) -> Result<(), String> {
+        self.checked_runs(width, height).map(|_| ())
+    }
+
+    /// The run lengths, where it is such; of polygons none, but they are looked at too.
+    fn checked_runs(&self, width: u32, height: u32) -> Result<Vec<Cow<'_, [u32]>>, String> {
+        if !size_is_accepted(width, height) {
+            return Err(format!(
+                "its picture is listed as {width}×{height} pixels; \
+                accepted: sides of 1 to {MAX_SIDE} and {MAX_PIXELS} pixels in all"
+            ));
+        }
+        match self {
+            Self::Polygons(polygons) => {
+                check_polygons(polygons, width, height)?;
+                Ok(Vec::new())
+            }
+            Self::Rle(rle) => Ok(vec![rle.runs(width, height)?]),
+            Self::Rles(rles) => rles.iter().map(|rle| rle.runs(width, height)).collect(),
+            Self::Unknown(value) => Err(format!(
+                "its segmentation is {}; accepted: outlines [[x, y, x, y, …], …], \
+                or run lengths {{\"size\": [height, width], \"counts\": …}}",
+                unknown(value)
+            )),
+        }
+    }
+}
+
+impl Rle {
+    fn runs(&self, width: u32, height: u32) -> Result<Cow<'_, [u32]>, String> {
+        let (w, h) = (width as usize, height as usize);
+        if self.size != [h, w] {
+            return Err(format!(
+                "run lengths are of {}×{} pixels, the picture has {w}×{h}",
+                self.size[1], self.size[0]
+            ));
+        }
+        let runs = match &self.counts {
+            Counts::Plain(runs) => Cow::Borrowed(runs.as_slice()),
+            Counts::Packed(letters) => Cow::Owned(unpack(letters)?),
+        };
+        let total: u64 = runs.iter().map(|r| u64::from(*r)).sum();
+        match total == (w * h) as u64 {
+            true => Ok(runs),
+            false => Err(format!(
+                "run lengths add up to {total}, the picture has {}",
+                w * h
+            )),
+        }
+    }
+}
+
+fn check_polygons(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<(), String> {
+    let short = |polygon: &&Vec<f64>| polygon.len() < 6 || polygon.len() % 2 != 0;
+    if let Some(polygon) = polygons.iter().find(short) {
+        return Err(format!(
+            "a polygon has {} numbers; accepted: x and y of three points or more",
+            polygon.len()
+        ));
+    }
+    let range = |first: usize| {
+        let sides = polygons
+            .iter()
+            .flat_map(move |p| p.iter().skip(first).step_by(2));
+        sides.fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(*x), b.max(*x)))
+    };
+    let ((left, right), (top, bottom)) = (range(0), range(1));
+    let beyond = |least: f64, most: f64, length: u32| most <= 0.0 || least >= f64::from(length);
+    // An annotation without any polygon is COCO's way to say that there is no mask.
+    match !polygons.is_empty() && (beyond(left, right, width) || beyond(top, bottom, height)) {
+        false => Ok(()),
+        true => Err(format!(
+            "its polygons lie outside of the picture: x {left:.0} to {right:.0} and \
+            y {top:.0} to {bottom:.0} of {width}×{height} pixels"
+        )),
+    }
+}
+
+/// What a segmentation is that is none.
+fn unknown(value: &Value) -> String {
+    let Value::Array(items) = value else {
+        return shown(value);
+    };
+    if items.iter().all(Value::is_number) {
+        return format!("a flat list of {} numbers", items.len());
+    }
+    let odd = items.iter().enumerate().find_map(|(i, item)| match item {
+        Value::Array(numbers) => {
+            let odd = numbers.iter().enumerate().find(|(_, n)| !n.is_number());
+            odd.map(|(j, value)| (format!("[{i}][{j}]"), value))
+        }
+        other => Some((format!("[{i}]"), other)),
+    });
+    match odd {
+        Some((place, value)) => format!("a list that holds {} at {place}", shown(value)),
+        None => shown(value),
     }
 }
 
@@ -105,7 +197,7 @@ fn fill_runs(columns: &mut [u8], runs: &[u32]) {
 /// COCO's letters: five bits each, the sixth says that more follow, and from the third run on differences to the run
 /// before the last.
 fn unpack(letters: &str) -> Result<Vec<u32>, String> {
-    let mut runs: Vec<i64> = Vec::new();
+    let mut runs: Vec<u32> = Vec::new();
     let mut bytes = letters.bytes();
     while let Some(first) = bytes.next() {
         let (mut value, mut shift, mut byte) = (0i64, 0u32, first);
@@ -129,86 +221,12 @@ fn unpack(letters: &str) -> Result<Vec<u32>, String> {
                 .ok_or("run lengths end in the middle of a number")?;
         }
         if runs.len() > 2 {
-            value += runs[runs.len() - 2];
+            // Within 2⁶⁰ and 2³², so this is no overflow.
+            value += i64::from(runs[runs.len() - 2]);
         }
-        runs.push(value);
+        runs.push(u32::try_from(value).map_err(|_| format!("a run is {value} long"))?);
     }
-    runs.into_iter()
-        .map(|run| u32::try_from(run).map_err(|_| format!("a run is {run} long")))
-        .collect()
-}
-
-/// Where a polygon's outline crosses the pixel columns, as run lengths: traced at five times the resolution.
-fn polygon_runs(polygon: &[f64], width: usize, height: usize) -> Vec<u32> {
-    const SCALE: f64 = 5.0;
-    let mut corners: Vec<(i64, i64)> = polygon
-        .chunks_exact(2)
-        .map(|p| ((SCALE * p[0] + 0.5) as i64, (SCALE * p[1] + 0.5) as i64))
-        .collect();
-    corners.push(corners[0]);
-    let mut outline = Vec::new();
-    for side in corners.windows(2) {
-        let ((mut xs, mut ys), (mut xe, mut ye)) = (side[0], side[1]);
-        let (dx, dy) = ((xe - xs).abs(), (ye - ys).abs());
-        let flip = (dx >= dy && xs > xe) || (dx < dy && ys > ye);
-        if flip {
-            std::mem::swap(&mut xs, &mut xe);
-            std::mem::swap(&mut ys, &mut ye);
-        }
-        let long = dx.max(dy);
-        let slope = match long {
-            0 => 0.0,
-            _ if dx >= dy => (ye - ys) as f64 / dx as f64,
-            _ => (xe - xs) as f64 / dy as f64,
-        };
-        for step in 0..=long {
-            let t = if flip { long - step } else { step };
-            outline.push(if dx >= dy {
-                (t + xs, (ys as f64 + slope * t as f64 + 0.5) as i64)
-            } else {
-                ((xs as f64 + slope * t as f64 + 0.5) as i64, t + ys)
-            });
-        }
-    }
-    let mut crossings: Vec<u64> = Vec::new();
-    for pair in outline.windows(2) {
-        let ((u0, v0), (u1, v1)) = (pair[0], pair[1]);
-        if u0 == u1 {
-            continue;
-        }
-        let x = (if u1 < u0 { u1 } else { u1 - 1 }) as f64;
-        let x = (x + 0.5) / SCALE - 0.5;
-        if x.floor() != x || x < 0.0 || x > width as f64 - 1.0 {
-            continue;
-        }
-        let y = (v0.min(v1) as f64 + 0.5) / SCALE - 0.5;
-        let y = y.clamp(0.0, height as f64).ceil();
-        crossings.push((x as u64) * height as u64 + y as u64);
-    }
-    crossings.push((width * height) as u64);
-    crossings.sort_unstable();
-    let mut runs = Vec::with_capacity(crossings.len());
-    let mut before = 0;
-    for crossing in crossings {
-        runs.push((crossing - before) as u32);
-        before = crossing;
-    }
-    // Empty runs join their neighbours.
-    let mut joined: Vec<u32> = vec![runs[0]];
-    let mut i = 1;
-    while i < runs.len() {
-        if runs[i] > 0 {
-            joined.push(runs[i]);
-            i += 1;
-        } else {
-            i += 1;
-            if let (Some(run), Some(last)) = (runs.get(i), joined.last_mut()) {
-                *last += run;
-                i += 1;
-            }
-        }
-    }
-    joined
+    Ok(runs)
 }
 
 #[cfg(test)]
@@ -249,5 +267,78 @@ mod tests {
         let cut: Segmentation =
             serde_json::from_str(r#"{"size": [4, 5], "counts": "5220P"}"#).unwrap();
         assert!(cut.mask(5, 4).unwrap_err().contains("middle"));
+    }
+
+    #[test]
+    fn packed_run_lengths_that_grow_without_end_are_refused() {
+        // Six numbers of 2⁵⁹ each, of which every one from the fourth on is added to the one before the last.
+        let number = "o".repeat(11) + "_";
+        for letters in [
+            number.repeat(6),
+            "_".repeat(3) + &number.repeat(40),
+            "OOOO".to_owned(),
+        ] {
+            let rle = Rle {
+                size: [4, 5],
+                counts: Counts::Packed(letters),
+            };
+            let refused = Segmentation::Rle(rle).mask(5, 4).unwrap_err();
+            assert!(refused.contains("run"), "{refused}");
+        }
+        let long = Segmentation::Rle(Rle {
+            size: [4, 5],
+            counts: Counts::Plain(vec![u32::MAX; 3]),
+        });
+        assert!(long
+            .mask(5, 4)
+            .unwrap_err()
+            .contains("add up to 12884901885"));
+    }
+
+    #[test]
+    fn a_segmentation_that_is_none_is_told_by_what_it_is() {
+        for (json, said) in [
+            (
+                "[1, 2, 3, 4, 5, 6]",
+                "is a flat list of 6 numbers; accepted: outlines [[x, y,",
+            ),
+            ("null", "is null"),
+            (r#""poly""#, r#"is "poly""#),
+            (r#"[[1, 2, "3", 4, 5, 6]]"#, r#"holds "3" at [0][2]"#),
+            ("[[1, 2, 3, 4, 5, 6], null]", "holds null at [1]"),
+            ("[[[1, 2], [3, 4], [5, 6]]]", "holds [1,2] at [0][0]"),
+            (r#"{"size": [4, 6]}"#, r#"is {"size":[4,6]}"#),
+            (r#"{"size": [4, 6], "counts": [-1]}"#, "accepted: outlines"),
+        ] {
+            let segmentation: Segmentation = serde_json::from_str(json).unwrap();
+            let refused = segmentation.mask(6, 4).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+            assert_eq!(segmentation.check(6, 4).unwrap_err(), refused);
+        }
+    }
+
+    #[test]
+    fn polygons_outside_of_the_picture_are_refused() {
+        let square = |x: f64, y: f64| vec![x, y, x + 2.0, y, x + 2.0, y + 2.0, x, y + 2.0];
+        let mask = |polygons: &[Vec<f64>]| {
+            let mask = Segmentation::Polygons(polygons.to_vec()).mask(6, 4);
+            mask.map(|mask| mask.pixels.iter().filter(|p| **p == 1).count())
+        };
+        for (x, y) in [(-3.0, 1.0), (6.0, 1.0), (1.0, -2.0), (1.0, 4.0)] {
+            let refused = mask(&[square(x, y)]).unwrap_err();
+            assert!(refused.contains("outside of the picture"), "{refused}");
+        }
+        assert_eq!(mask(&[square(100.0, 1.0), square(1.0, 1.0)]), Ok(4));
+        assert_eq!(mask(&[square(-1.0, -1.0)]), Ok(1));
+        assert_eq!(mask(&[]), Ok(0));
+    }
+
+    #[test]
+    fn a_picture_s_size_is_bounded_before_anything_is_made_for_it() {
+        let square = Segmentation::Polygons(vec![vec![1.0, 1.0, 4.0, 1.0, 4.0, 3.0]]);
+        for (width, height) in [(u32::MAX, u32::MAX), (32_769, 1), (0, 4), (20_000, 20_000)] {
+            let refused = square.mask(width, height).unwrap_err();
+            assert!(refused.contains("accepted: sides of 1 to"), "{refused}");
+        }
     }
 }

@@ -1,12 +1,12 @@
-//! Reading a dataset's files, with errors that name them.
+//! A dataset's folders and class pictures, with errors that name them.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
+use super::picture::size_is_accepted;
 use super::{ClassMap, DataError};
+use crate::image::{MAX_PIXELS, MAX_SIDE};
 
 pub(super) fn broken(path: &Path) -> impl Fn(String) -> DataError + '_ {
     move |reason| DataError::Broken {
@@ -22,59 +22,59 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     }
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    let text = std::fs::read(path).map_err(io(path))?;
-    serde_json::from_slice(&text).map_err(|e| broken(path)(e.to_string()))
-}
-
-/// JSON that may be in Windows' western code page, as a few of ReasonSeg's files are.
-pub(super) fn read_json_cp1252<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(e) => e.into_bytes().iter().map(|byte| cp1252(*byte)).collect(),
-    };
-    serde_json::from_str(&text).map_err(|e| broken(path)(e.to_string()))
-}
-
-fn cp1252(byte: u8) -> char {
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
-        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
-        'ž', 'Ÿ',
+/// What is neither a person's nor a dataset's: what systems write beside the files that they are shown.
+fn is_clutter(name: &str) -> bool {
+    const CLUTTER: [&str; 5] = [
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "__macosx",
+        "@eadir",
     ];
-    match byte {
-        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
-        _ => char::from(byte),
-    }
+    // Hidden files, `.DS_Store`, and what macOS leaves as `._a.jpg` of every `a.jpg` on a foreign disk.
+    name.starts_with('.') || CLUTTER.contains(&name.to_lowercase().as_str())
 }
 
-/// Files of an ending below a folder, sorted by name.
-pub(super) fn list(folder: &Path, ending: &str, accepted: &str) -> Result<Vec<PathBuf>, DataError> {
-    let missing = || DataError::Missing {
-        what: "folder",
-        path: folder.to_owned(),
-        accepted: accepted.to_owned(),
-    };
+/// All that lies in a folder but clutter, sorted.
+pub(super) fn entries(folder: &Path, accepted: &str) -> Result<Vec<PathBuf>, DataError> {
     if !folder.is_dir() {
-        return Err(missing());
+        return Err(DataError::Missing {
+            what: "folder",
+            path: folder.to_owned(),
+            accepted: accepted.to_owned(),
+        });
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case(ending))
-        {
-            found.push(path);
+        let entry = entry.map_err(io(folder))?;
+        if !is_clutter(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
         }
     }
+    found.sort();
+    Ok(found)
+}
+
+/// Files of these endings in a folder, sorted by name.
+pub(super) fn list(
+    folder: &Path,
+    endings: &[&str],
+    accepted: &str,
+) -> Result<Vec<PathBuf>, DataError> {
+    let mut found = entries(folder, accepted)?;
+    found.retain(|path| {
+        let ends = |known: &&str| {
+            path.extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case(known))
+        };
+        endings.iter().any(ends)
+    });
     if found.is_empty() {
         return Err(broken(folder)(format!(
-            "it holds no .{ending} file; accepted: {accepted}"
+            "it holds no .{} file; accepted: {accepted}",
+            endings.join(", .")
         )));
     }
-    found.sort();
     Ok(found)
 }
 
@@ -92,38 +92,51 @@ pub(super) fn require(path: &Path, accepted: &str) -> Result<(), DataError> {
 
 /// Width and height of a PNG of class indices, from its header.
 pub(super) fn class_map_size(path: &Path) -> Result<(u32, u32), DataError> {
-    open_classes(path).map(|reader| reader.info().size())
-}
-
-fn open_classes(path: &Path) -> Result<png::Reader<BufReader<File>>, DataError> {
     let file = File::open(path).map_err(io(path))?;
-    let mut decoder = png::Decoder::new(BufReader::new(file));
-    decoder.set_transformations(png::Transformations::IDENTITY);
-    let reader = decoder
-        .read_info()
-        .map_err(|e| broken(path)(e.to_string()))?;
-    let (color, _) = reader.output_color_type();
-    if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) {
-        return Err(broken(path)(format!(
-            "its pixels are {color:?}; accepted: class indices, grey or with a palette"
-        )));
-    }
-    Ok(reader)
+    let reader = open_classes(BufReader::new(file)).map_err(broken(path))?;
+    Ok(reader.info().size())
 }
 
 /// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
+pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
+    let file = File::open(path).map_err(io(path))?;
+    decode_classes(BufReader::new(file)).map_err(broken(path))
+}
+
+fn open_classes<R: BufRead + Seek>(png: R) -> Result<png::Reader<R>, String> {
+    let mut decoder = png::Decoder::new(png);
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let reader = decoder.read_info().map_err(|e| e.to_string())?;
+    let (color, _) = reader.output_color_type();
+    if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) {
+        return Err(format!(
+            "its pixels are {color:?}; accepted: class indices, grey or with a palette"
+        ));
+    }
+    let (width, height) = reader.info().size();
+    match size_is_accepted(width, height) {
+        true => Ok(reader),
+        false => Err(format!(
+            "it is {width}×{height} pixels; accepted: sides of 1 to {MAX_SIDE} and {MAX_PIXELS} pixels in all"
+        )),
+    }
+}
+
+/// The same of a PNG in memory.
 ///
 /// Palettes only colour the viewer's picture (Mapillary Vistas has one), so nothing is expanded here.
-pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
-    let mut reader = open_classes(path)?;
-    let wrong = |e: png::DecodingError| broken(path)(e.to_string());
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn decode_classes(png: impl BufRead + Seek) -> Result<ClassMap, String> {
+    let mut reader = open_classes(png)?;
     let (width, height) = reader.info().size();
     let (_, depth) = reader.output_color_type();
     let size = reader
         .output_buffer_size()
-        .ok_or_else(|| broken(path)("it is too large".to_owned()))?;
+        .ok_or_else(|| "it is too large".to_owned())?;
     let mut bytes = vec![0; size];
-    let frame = reader.next_frame(&mut bytes).map_err(wrong)?;
+    let frame = reader.next_frame(&mut bytes).map_err(|e| e.to_string())?;
     let row = frame.line_size.max(1);
     let mut pixels = Vec::with_capacity(width as usize * height as usize);
     for line in bytes.chunks_exact(row).take(height as usize) {

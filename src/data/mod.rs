@@ -7,15 +7,17 @@
 //! | `parts` | PACO-LVIS, PASCAL-Part |
 //! | `refer` | refCLEF, RefCOCO, RefCOCO+, RefCOCOg |
 //! | `vqa` | LLaVA-Instruct-150k |
-//! | `reason_seg` | ReasonSeg with its explanations |
-//! | `coco`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `picture`, `pickle` | JSON, pictures, class pictures and Python's pickles, with errors that name the file |
+//! | `reason_seg` | ReasonSeg with its explanations, and pictures of one's own in its layout |
+//! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
+//! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
+//! | `files`, `json`, `picture`, `pickle` | folders and class pictures, JSON, pictures and Python's pickles, with errors that name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
 //!
 //! **Invariants:** sample `i` of a [`Mixture`] depends on its seed and `i` alone. A file that is missing or broken is
-//! an error that names it; nothing is skipped in silence.
+//! an error that names it; nothing is skipped in silence. What people's files say is bounded by their size: no number in
+//! them decides alone how much memory is taken.
 
 mod check;
 mod class_names;
@@ -23,8 +25,12 @@ mod coco;
 mod encode;
 mod error;
 mod files;
+mod folder;
+mod json;
+mod labelme;
 mod loader;
 mod mixture;
+mod outline;
 mod parts;
 mod pickle;
 mod picture;
@@ -33,9 +39,16 @@ mod reason_seg;
 mod refer;
 mod sample;
 mod semantic;
+mod shape;
 mod templates;
 mod vqa;
 
+#[cfg(test)]
+mod check_tests;
+#[cfg(test)]
+mod own_tests;
+#[cfg(test)]
+mod refer_tests;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::check::check_picture;
 use super::coco::Segmentation;
-use super::files::{broken, read_json, require};
+use super::files::{broken, require};
+use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
@@ -56,6 +57,7 @@ struct Annotation {
     id: u64,
     image_id: u64,
     category_id: u64,
+    #[serde(default)]
     segmentation: Segmentation,
 }
 
@@ -92,24 +94,28 @@ impl PartsDataset {
     ) -> Result<Self, DataError> {
         require(&path, "the dataset's COCO json, in the reference's layout")?;
         let file: File = read_json(&path)?;
-        let classes: HashMap<u64, Class> = file
-            .categories
-            .iter()
-            .map(|c| (c.id, Class::parse(&c.name)))
-            .collect();
-        let mut pictures: BTreeMap<u64, Picture> = file
-            .images
-            .into_iter()
-            .map(|image| {
-                let picture = Picture {
-                    path: images.join(&image.file_name),
-                    width: image.width,
-                    height: image.height,
-                    annotations: Vec::new(),
-                };
-                (image.id, picture)
-            })
-            .collect();
+        let mut classes = HashMap::new();
+        for category in &file.categories {
+            let class = Class::parse(&category.name);
+            if classes.insert(category.id, class).is_some() {
+                return Err(broken(&path)(format!(
+                    "category {} is listed twice",
+                    category.id
+                )));
+            }
+        }
+        let mut pictures: BTreeMap<u64, Picture> = BTreeMap::new();
+        for image in file.images {
+            let picture = Picture {
+                path: images.join(&image.file_name),
+                width: image.width,
+                height: image.height,
+                annotations: Vec::new(),
+            };
+            if pictures.insert(image.id, picture).is_some() {
+                return Err(broken(&path)(format!("image {} is listed twice", image.id)));
+            }
+        }
         for annotation in file.annotations {
             if !classes.contains_key(&annotation.category_id) {
                 return Err(broken(&path)(format!(
@@ -145,7 +151,11 @@ impl PartsDataset {
 impl PartsDataset {
     fn mask(&self, picture: &Picture, annotation: &Annotation) -> Result<TruthMask, DataError> {
         let mask = annotation.segmentation.mask(picture.width, picture.height);
-        mask.map_err(|reason| broken(&self.path)(format!("annotation {}: {reason}", annotation.id)))
+        mask.map_err(|reason| self.wrong(annotation, reason))
+    }
+
+    fn wrong(&self, annotation: &Annotation, reason: String) -> DataError {
+        broken(&self.path)(format!("annotation {}: {reason}", annotation.id))
     }
 }
 
@@ -209,8 +219,12 @@ impl Dataset for PartsDataset {
 
     fn check(&self, at: usize) -> Vec<DataError> {
         let picture = &self.pictures[at];
-        let masks = picture.annotations.iter();
-        let masks = masks.filter_map(|annotation| self.mask(picture, annotation).err());
+        let wrong = |annotation: &Annotation| {
+            let segmentation = &annotation.segmentation;
+            let checked = segmentation.check(picture.width, picture.height);
+            checked.err().map(|reason| self.wrong(annotation, reason))
+        };
+        let masks = picture.annotations.iter().filter_map(wrong);
         let size = Some((picture.width, picture.height));
         masks.chain(check_picture(&picture.path, size)).collect()
     }

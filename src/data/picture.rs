@@ -7,18 +7,34 @@ use std::path::Path;
 use image::{ImageDecoder, ImageReader, RgbImage};
 
 use super::files::{broken, io};
+use super::labelme::image_data;
 use super::DataError;
-use crate::image::{picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
+use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
 
 /// What is read of a file at first: headers and orientations end long before, as a rule.
 const HEAD: u64 = 256 << 10;
 
-/// Reads the picture of a [`Sample`](super::Sample), as [`read_image`] does.
+/// Reads the picture of a [`Sample`](super::Sample), as [`read_image`] does: a picture's file, or LabelMe's JSON that
+/// holds one as `imageData`.
 ///
 /// # Errors
 /// A picture that is missing or broken, by its path.
 pub fn read_picture(path: &Path) -> Result<RgbImage, DataError> {
-    read_image(path).map_err(picture(path))
+    match is_labels(path) {
+        true => decode_image(&held_in(path), &image_data(path)?),
+        false => read_image(path),
+    }
+    .map_err(picture(path))
+}
+
+fn is_labels(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("json"))
+}
+
+/// What an error calls the picture within its labels.
+fn held_in(labels: &Path) -> String {
+    format!("{}: its imageData", labels.display())
 }
 
 fn picture(path: &Path) -> impl FnOnce(ImageError) -> DataError + '_ {
@@ -33,21 +49,27 @@ fn picture(path: &Path) -> impl FnOnce(ImageError) -> DataError + '_ {
 /// # Errors
 /// A file that is missing, no picture, or larger than what is accepted.
 pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
-    let mut file = File::open(path).map_err(io(path))?;
-    let mut bytes = Vec::new();
-    let mut more = |bytes: &mut Vec<u8>, most: u64| {
-        let before = bytes.len();
-        let read = file.by_ref().take(most).read_to_end(bytes);
-        read.map(|_| bytes.len() > before).map_err(io(path))
+    let size = match is_labels(path) {
+        true => header(&held_in(path), &image_data(path)?),
+        false => {
+            let mut file = File::open(path).map_err(io(path))?;
+            let mut bytes = Vec::new();
+            let mut more = |bytes: &mut Vec<u8>, most: u64| {
+                let read = file.by_ref().take(most).read_to_end(bytes);
+                read.map(|count| count > 0).map_err(io(path))
+            };
+            more(&mut bytes, HEAD)?;
+            let name = path.display().to_string();
+            match header(&name, &bytes) {
+                // Some files have their header behind a long profile, or tell their size at their end.
+                Err(HeaderError::Unread(_)) if more(&mut bytes, 8 * MAX_PIXELS)? => {
+                    header(&name, &bytes)
+                }
+                read => read,
+            }
+        }
     };
-    more(&mut bytes, HEAD)?;
-    let name = path.display().to_string();
-    match header(&name, &bytes) {
-        // Some files have their header behind a long profile, or tell their size at their end.
-        Err(HeaderError::Unread(_)) if more(&mut bytes, 8 * MAX_PIXELS)? => header(&name, &bytes),
-        read => read,
-    }
-    .map_err(|wrong| match wrong {
+    size.map_err(|wrong| match wrong {
         HeaderError::Unread(reason) => broken(path)(reason),
         HeaderError::Refused(source) => picture(path)(source),
     })

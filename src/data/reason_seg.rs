@@ -1,6 +1,6 @@
 //! ReasonSeg: pictures with implicit questions, polygon masks, and for some of them an explanation.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rand::seq::index;
@@ -9,13 +9,16 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::check::check_picture;
-use super::files::{broken, list, read_json, read_json_cp1252, require};
+use super::files::broken;
+use super::folder::{count, labelled_pictures, Labelled};
+use super::json::read_json;
+use super::labelme::{HistoryTurn, Labels};
 use super::picture::picture_size;
-use super::polygon::fill_polygon;
 use super::templates::{fill, ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
 use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
-const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the same name";
+const LAYOUT: &str =
+    "reason_seg/ReasonSeg/SPLIT/*.jpg (or .jpeg, .png, .webp, .bmp), each with a .json of the same name";
 
 /// One split.
 ///
@@ -27,39 +30,13 @@ const LAYOUT: &str = "reason_seg/ReasonSeg/SPLIT/*.jpg, each with a .json of the
 /// instead of LISA's template half of the time.
 pub struct ReasonSegDataset {
     name: String,
-    items: Vec<PathBuf>,
+    items: Vec<Labelled>,
     /// Places in `items` that show the same picture.
     pictures: Vec<Vec<usize>>,
     explanations: HashMap<String, String>,
     samples_per_image: usize,
     explanatory: f64,
-}
-
-#[derive(Deserialize)]
-struct Annotation {
-    text: Vec<String>,
-    is_sentence: bool,
-    shapes: Vec<Shape>,
-    /// The question as it is asked (an extension); instead of the template half of the time.
-    #[serde(default)]
-    question: Option<String>,
-    #[serde(default)]
-    history: Vec<HistoryTurn>,
-}
-
-#[derive(Deserialize)]
-struct Shape {
-    label: String,
-    points: Vec<[f64; 2]>,
-}
-
-#[derive(Clone, Deserialize)]
-struct HistoryTurn {
-    question: String,
-    answer: String,
-    /// Whether the answer says that what was asked for is not there.
-    #[serde(default)]
-    absent: bool,
+    left_out: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +47,7 @@ struct Explanation {
 
 /// One item to evaluate, as the reference's validation takes it: the first text only.
 pub struct ReasonSegItem {
+    /// For [`read_picture`](super::read_picture).
     pub image: PathBuf,
     /// Without any request for a mask.
     pub text: String,
@@ -86,7 +64,10 @@ impl ReasonSegDataset {
     /// `split` is one, or several joined by `_` as in `train_val`.
     ///
     /// `explanatory` is the share of explained items that are answered in text only; below 0 nothing is explained.
-    /// Explanations are in `explanatory/SPLIT.json`; of the training split they have to be there.
+    /// Explanations are in `explanatory/SPLIT.json`; without that file there are none.
+    ///
+    /// What lies in a split's folder and is no labelled picture is left out with a warning, see
+    /// [`left_out`](Self::left_out).
     ///
     /// # Errors
     /// A folder or file that is missing or broken, by its path.
@@ -97,46 +78,82 @@ impl ReasonSegDataset {
         explanatory: f64,
     ) -> Result<Self, DataError> {
         let folder = root.join("reason_seg/ReasonSeg");
-        let (mut items, mut pictures, mut explanations) = (Vec::new(), Vec::new(), HashMap::new());
-        for part in split.split('_') {
-            let found = list(&folder.join(part), "jpg", LAYOUT)?;
-            pictures.extend(pictures_of(&folder, part, &found, items.len())?);
-            items.extend(found);
-            let file = folder.join(format!("explanatory/{part}.json"));
-            if explanatory < 0.0 || (part != "train" && !file.exists()) {
-                continue;
-            }
-            require(
-                &file,
-                "a JSON list of {image, query, outputs}, or an explanatory share of -1",
-            )?;
-            let list: Vec<Explanation> = read_json(&file)?;
-            explanations.extend(list.into_iter().map(|e| (e.image, e.outputs)));
-        }
-        Ok(Self {
+        let mut data = Self {
             name: format!("ReasonSeg|{split}"),
-            items,
-            pictures,
-            explanations,
+            items: Vec::new(),
+            pictures: Vec::new(),
+            explanations: HashMap::new(),
             samples_per_image,
             explanatory,
-        })
-    }
-
-    fn read(&self, image: &Path) -> Result<(Annotation, TruthMask), DataError> {
-        let path = image.with_extension("json");
-        let annotation: Annotation = read_json_cp1252(&path)?;
-        if annotation.text.is_empty() || annotation.text.iter().any(|t| t.trim().is_empty()) {
-            return Err(broken(&path)("it has no text, or an empty one".to_owned()));
+            left_out: Vec::new(),
+        };
+        let mut explained = Vec::new();
+        for part in split.split('_') {
+            explained.extend(data.open_part(&folder, part)?);
         }
-        let (width, height) = picture_size(image)?;
-        let mask = mask(&annotation.shapes, width, height);
-        Ok((annotation, mask))
+        // Of any part: the reference's one list explains pictures of all of them.
+        let names: HashSet<String> = data.items.iter().flat_map(Labelled::names).collect();
+        for (file, list) in explained {
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                list.into_iter().partition(|e| names.contains(&e.image));
+            let unknown: Vec<PathBuf> = unknown.into_iter().map(|e| e.image.into()).collect();
+            let line = count(
+                &unknown,
+                "explanation",
+                &format!("of no picture in {split}"),
+            );
+            data.leave_out(&file, line);
+            let known = known.into_iter().map(|e| (e.image, e.outputs));
+            data.explanations.extend(known);
+        }
+        for line in &data.left_out {
+            tracing::warn!("left out of the data: {line}");
+        }
+        Ok(data)
     }
 
-    fn explanation(&self, image: &Path) -> Option<&String> {
-        let name = image.file_name()?.to_str()?;
-        self.explanations.get(name)
+    /// Takes the items of a split, and gives its file of explanations where there is one.
+    fn open_part(
+        &mut self,
+        folder: &Path,
+        part: &str,
+    ) -> Result<Option<(PathBuf, Vec<Explanation>)>, DataError> {
+        let part_folder = folder.join(part);
+        let found = labelled_pictures(&part_folder, LAYOUT)?;
+        self.leave_out(&part_folder, found.left_out);
+        let pictures = pictures_of(folder, part, &found.labelled, self.items.len())?;
+        self.pictures.extend(pictures);
+        self.items.extend(found.labelled);
+        let file = folder.join(format!("explanatory/{part}.json"));
+        if self.explanatory < 0.0 || !file.exists() {
+            return Ok(None);
+        }
+        let list = read_json(&file)?;
+        Ok(Some((file, list)))
+    }
+
+    fn leave_out(&mut self, path: &Path, lines: impl IntoIterator<Item = String>) {
+        let lines = lines.into_iter();
+        let lines = lines.map(|line| format!("{}: {line}", path.display()));
+        self.left_out.extend(lines);
+    }
+
+    /// What was found and is in no item: pictures without labels and labels without a picture, counted and named, a line
+    /// for each folder and reason.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    fn read(&self, item: &Labelled) -> Result<(Labels, TruthMask), DataError> {
+        let labels = Labels::read(&item.labels)?;
+        let (width, height) = picture_size(&item.picture)?;
+        let mask = labels.mask(width, height).map_err(broken(&item.labels))?;
+        Ok((labels, mask))
+    }
+
+    fn explanation(&self, item: &Labelled) -> Option<&String> {
+        let names = item.names();
+        names.iter().find_map(|name| self.explanations.get(name))
     }
 
     /// Items, each with a question of its own; several may show the same picture.
@@ -146,20 +163,20 @@ impl ReasonSegDataset {
 
     /// Item `index` as the reference evaluates it.
     pub fn item(&self, index: usize) -> Result<ReasonSegItem, DataError> {
-        let image = &self.items[index];
-        let (annotation, mask) = self.read(image)?;
-        let text = annotation.text[0].clone();
-        let explanation = self.explanation(image).cloned();
-        let refusal = is_refusal(&annotation, explanation.as_ref());
+        let item = &self.items[index];
+        let (labels, mask) = self.read(item)?;
+        let text = labels.text[0].clone();
+        let explanation = self.explanation(item).cloned();
+        let refusal = is_refusal(&labels, explanation.as_ref());
         Ok(ReasonSegItem {
-            image: image.clone(),
-            question: match annotation.is_sentence {
+            image: item.picture.clone(),
+            question: match labels.is_sentence {
                 true => LONG_QUESTIONS[1].replacen("{}", text.trim(), 1),
                 false => SHORT_QUESTIONS[3].replacen("{}", text.trim(), 1),
             },
             text,
-            is_sentence: annotation.is_sentence,
-            history: turns(&annotation.history),
+            is_sentence: labels.is_sentence,
+            history: turns(&labels.history),
             mask: (!refusal).then_some(mask),
             explanation,
         })
@@ -170,7 +187,7 @@ impl ReasonSegDataset {
 fn pictures_of(
     folder: &Path,
     part: &str,
-    items: &[PathBuf],
+    items: &[Labelled],
     first: usize,
 ) -> Result<Vec<Vec<usize>>, DataError> {
     let file = folder.join(format!("pictures/{part}.json"));
@@ -178,14 +195,19 @@ fn pictures_of(
         return Ok((0..items.len()).map(|i| vec![first + i]).collect());
     }
     let listed: Vec<Vec<String>> = read_json(&file)?;
-    let name = |item: &PathBuf| item.file_name().map(|n| n.to_string_lossy().into_owned());
-    let mut places: HashMap<String, usize> = (first..)
-        .zip(items)
-        .filter_map(|(place, item)| Some((name(item)?, place)))
-        .collect();
+    let names = (first..).zip(items).flat_map(|(place, item)| {
+        let names = item.names().into_iter();
+        names.map(move |name| (name, place))
+    });
+    let places: HashMap<String, usize> = names.collect();
+    let mut alone: BTreeSet<usize> = (first..first + items.len()).collect();
     let mut pictures = Vec::with_capacity(listed.len());
     for names in listed {
-        let found: Option<Vec<usize>> = names.iter().map(|name| places.remove(name)).collect();
+        let mut take = |name: &String| {
+            let place = places.get(name)?;
+            alone.remove(place).then_some(*place)
+        };
+        let found: Option<Vec<usize>> = names.iter().map(&mut take).collect();
         pictures.push(found.ok_or_else(|| {
             broken(&file)(format!(
                 "of {} not every one is a picture in {part}, or one is listed twice",
@@ -193,14 +215,12 @@ fn pictures_of(
             ))
         })?);
     }
-    let mut alone: Vec<usize> = places.into_values().collect();
-    alone.sort_unstable();
     pictures.extend(alone.into_iter().map(|place| vec![place]));
     Ok(pictures)
 }
 
-fn is_refusal(annotation: &Annotation, explanation: Option<&String>) -> bool {
-    annotation.shapes.is_empty() && explanation.is_some_and(|text| !text.contains("[SEG]"))
+fn is_refusal(labels: &Labels, explanation: Option<&String>) -> bool {
+    labels.is_empty() && explanation.is_some_and(|text| !text.contains("[SEG]"))
 }
 
 fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
@@ -212,41 +232,6 @@ fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
             absent: turn.absent,
         })
         .collect()
-}
-
-/// Largest first, so that what lies within another is not covered; "flag" is left out, "ignore" is neither.
-fn mask(shapes: &[Shape], width: u32, height: u32) -> TruthMask {
-    let size = width as usize * height as usize;
-    let mut polygons: Vec<(usize, u8, Vec<_>)> = shapes
-        .iter()
-        .filter(|shape| shape.label.to_lowercase() != "flag")
-        .map(|shape| {
-            let corners: Vec<(i32, i32)> = shape
-                .points
-                .iter()
-                .map(|p| (p[0] as i32, p[1] as i32))
-                .collect();
-            let value = match shape.label.to_lowercase().contains("ignore") {
-                true => TruthMask::IGNORED,
-                false => 1,
-            };
-            let mut alone = vec![0; size];
-            fill_polygon(&mut alone, width, height, &corners, 1);
-            (alone.iter().filter(|p| **p == 1).count(), value, corners)
-        })
-        .collect();
-    // Of equal areas the later one first, as the reference's reversed order has it.
-    polygons.sort_by_key(|(area, ..)| *area);
-    polygons.reverse();
-    let mut pixels = vec![0; size];
-    for (_, value, corners) in &polygons {
-        fill_polygon(&mut pixels, width, height, corners, *value);
-    }
-    TruthMask {
-        width,
-        height,
-        pixels,
-    }
 }
 
 /// What an explained picture's questions are answered with.
@@ -279,7 +264,7 @@ impl Dataset for ReasonSegDataset {
         }
         Ok(Sample {
             source: "reason_seg",
-            image: self.items[picture[0]].clone(),
+            image: self.items[picture[0]].picture.clone(),
             conversations,
             classes: None,
             attributes: None,
@@ -289,19 +274,20 @@ impl Dataset for ReasonSegDataset {
     fn check(&self, index: usize) -> Vec<DataError> {
         let picture = &self.pictures[index];
         let items = picture.iter().map(|item| &self.items[*item]);
-        let wrong = |image: &PathBuf| match check_picture(image, None) {
+        let wrong = |item: &Labelled| match check_picture(&item.picture, None) {
             Some(error) => Some(error),
-            None => self.read(image).err(),
+            None => self.read(item).err(),
         };
         items.filter_map(wrong).collect()
     }
 
     fn describe(&self) -> String {
+        let explained = self.items.iter().filter_map(|item| self.explanation(item));
         format!(
             "{} images, {} questions, {} explained",
             self.pictures.len(),
             self.items.len(),
-            self.explanations.len()
+            explained.count()
         )
     }
 }
@@ -314,10 +300,10 @@ impl ReasonSegDataset {
         most: usize,
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<Conversation>, DataError> {
-        let image = &self.items[item];
-        let (annotation, mut mask) = self.read(image)?;
-        let explanation = self.explanation(image);
-        let refusal = is_refusal(&annotation, explanation);
+        let item = &self.items[item];
+        let (labels, mut mask) = self.read(item)?;
+        let explanation = self.explanation(item);
+        let refusal = is_refusal(&labels, explanation);
         let answer = match explanation {
             None => Answer::Seg,
             Some(_) if rng.random_bool(self.explanatory.clamp(0.0, 1.0)) => Answer::Text,
@@ -326,20 +312,20 @@ impl ReasonSegDataset {
         };
         // Ignored pixels are background in training, as in the reference.
         mask.pixels.iter_mut().for_each(|p| *p = u8::from(*p == 1));
-        let count = annotation.text.len().min(most);
-        let conversations = index::sample(rng, annotation.text.len(), count)
+        let count = labels.text.len().min(most);
+        let conversations = index::sample(rng, labels.text.len(), count)
             .into_iter()
             .map(|i| {
-                let text = &annotation.text[i];
-                let verbatim = annotation.question.as_ref().filter(|_| rng.random());
-                let plain = match (verbatim, annotation.is_sentence) {
+                let text = &labels.text[i];
+                let verbatim = labels.question.as_ref().filter(|_| rng.random());
+                let plain = match (verbatim, labels.is_sentence) {
                     (Some(question), _) => question.clone(),
                     (None, true) => fill(&LONG_QUESTIONS, text, rng),
                     (None, false) => fill(&SHORT_QUESTIONS, &text.to_lowercase(), rng),
                 };
                 let seg = fill(&ANSWERS, "", rng);
                 let outputs = explanation.map_or("", String::as_str);
-                let own = annotation.question.is_some();
+                let own = labels.question.is_some();
                 let (question, answer, masked) = match answer {
                     Answer::SegAndText if refusal && !own => {
                         let why = fill(&EXPLANATORY_QUESTIONS, "", rng);
@@ -354,7 +340,7 @@ impl ReasonSegDataset {
                     }
                     Answer::Text => (text.clone(), outputs.to_owned(), false),
                 };
-                let mut turns = turns(&annotation.history);
+                let mut turns = turns(&labels.history);
                 turns.push(Turn {
                     question,
                     answer,
@@ -397,9 +383,9 @@ mod tests {
                 continue;
             };
             let found = val.join(format!("{item}.json"));
-            let annotation: Annotation = read_json_cp1252(&found).unwrap();
+            let labels = Labels::read(&found).unwrap();
             let shape = view.shape();
-            let ours = mask(&annotation.shapes, shape[1] as u32, shape[0] as u32);
+            let ours = labels.mask(shape[1] as u32, shape[0] as u32).unwrap();
             let same = ours
                 .pixels
                 .iter()

@@ -1,6 +1,6 @@
 //! Referring segmentation: refCLEF, RefCOCO, RefCOCO+, RefCOCOg.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rand::seq::index;
@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::check::check_picture;
 use super::coco::Segmentation;
-use super::files::{broken, read_json, require};
+use super::files::{broken, io, require};
+use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
@@ -18,6 +19,8 @@ pub struct ReferDataset {
     name: &'static str,
     instances: PathBuf,
     images: Vec<Picture>,
+    /// Places of all expressions, in the order of pictures and file: (picture, expression).
+    places: Vec<(usize, usize)>,
     samples_per_image: usize,
 }
 
@@ -62,6 +65,8 @@ struct Image {
 #[derive(Deserialize)]
 struct Annotation {
     id: u64,
+    image_id: u64,
+    #[serde(default)]
     segmentation: Segmentation,
 }
 
@@ -75,7 +80,12 @@ pub struct ReferItem<'a> {
 impl ReferDataset {
     /// `refer_seg/NAME/refs(SPLIT_BY).p` and `instances.json`; pictures in `refer_seg/images/…`.
     ///
-    /// `split` is one of the file's own: train, val, test, testA, testB.
+    /// `split` is one of the file's own: train, val, test, testA, testB, testC, testAB, testBC, testAC. As in the
+    /// reference's `REFER.getRefIds`, test is all that are called so, and testA is every one with an A, as testAB.
+    ///
+    /// # Errors
+    /// Files that are missing or broken, by their paths; a split that has no expression; an annotation that is missing, or
+    /// that its picture has twice.
     pub fn open(
         root: &Path,
         name: &'static str,
@@ -94,10 +104,7 @@ impl ReferDataset {
                 "refer_seg/NAME/refs(unc).p, or refs(umd).p for refcocog, and instances.json",
             )?;
         }
-        let bytes = std::fs::read(&refs_path).map_err(|source| DataError::Io {
-            path: refs_path.clone(),
-            source,
-        })?;
+        let bytes = std::fs::read(&refs_path).map_err(io(&refs_path))?;
         let refs: Vec<Ref> =
             pickle::from_slice(&bytes).map_err(|e| broken(&refs_path)(e.to_string()))?;
         let held: Instances = read_json(&instances)?;
@@ -105,19 +112,23 @@ impl ReferDataset {
             "refclef" => "saiapr_tc-12",
             _ => "mscoco/images/train2014",
         });
-        let mut annotations: HashMap<u64, Segmentation> = held
-            .annotations
-            .into_iter()
-            .map(|a| (a.id, a.segmentation))
-            .collect();
+        let mut annotations = Annotations::new(held.annotations);
         let mut images: BTreeMap<u64, Picture> = BTreeMap::new();
-        let sizes: HashMap<u64, &Image> = held.images.iter().map(|i| (i.id, i)).collect();
+        let mut sizes: HashMap<u64, &Image> = HashMap::new();
+        for image in &held.images {
+            if sizes.insert(image.id, image).is_some() {
+                return Err(broken(&instances)(format!(
+                    "image {} is listed twice",
+                    image.id
+                )));
+            }
+        }
         let mut splits: Vec<String> = Vec::new();
         for reference in refs {
             if !splits.contains(&reference.split) {
                 splits.push(reference.split.clone());
             }
-            if reference.split != split {
+            if !is_of(split, &reference.split) {
                 continue;
             }
             let Some(size) = sizes.get(&reference.image_id) else {
@@ -133,16 +144,13 @@ impl ReferDataset {
                 expressions: Vec::new(),
                 masks: Vec::new(),
             });
-            let at = match picture
-                .masks
-                .iter()
-                .position(|(id, _)| *id == reference.ann_id)
-            {
+            let known = |(id, _): &(u64, Segmentation)| *id == reference.ann_id;
+            let at = match picture.masks.iter().position(known) {
                 Some(at) => at,
                 None => {
-                    let mask = annotations.remove(&reference.ann_id).ok_or_else(|| {
-                        broken(&instances)(format!("it has no annotation {}", reference.ann_id))
-                    })?;
+                    let mask = annotations
+                        .take(reference.image_id, reference.ann_id)
+                        .map_err(broken(&instances))?;
                     picture.masks.push((reference.ann_id, mask));
                     picture.masks.len() - 1
                 }
@@ -159,10 +167,14 @@ impl ReferDataset {
                 splits.join(", ")
             )));
         }
+        let images: Vec<Picture> = images.into_values().collect();
+        let places = images.iter().enumerate();
+        let places = places.flat_map(|(i, p)| (0..p.expressions.len()).map(move |at| (i, at)));
         Ok(Self {
             name,
             instances,
-            images: images.into_values().collect(),
+            places: places.collect(),
+            images,
             samples_per_image,
         })
     }
@@ -170,19 +182,85 @@ impl ReferDataset {
     fn mask(&self, picture: &Picture, at: usize) -> Result<TruthMask, DataError> {
         let (id, mask) = &picture.masks[at];
         mask.mask(picture.width, picture.height)
-            .map_err(|reason| broken(&self.instances)(format!("annotation {id}: {reason}")))
+            .map_err(|reason| self.wrong(*id, reason))
     }
 
-    /// Every expression, in the order of pictures and file: what is evaluated.
-    pub fn items(&self) -> impl Iterator<Item = Result<ReferItem<'_>, DataError>> {
-        self.images.iter().flat_map(move |picture| {
-            picture.expressions.iter().map(move |(expression, at)| {
-                Ok(ReferItem {
-                    image: &picture.path,
-                    expression,
-                    mask: self.mask(picture, *at)?,
-                })
-            })
+    fn wrong(&self, annotation: u64, reason: String) -> DataError {
+        broken(&self.instances)(format!("annotation {annotation}: {reason}"))
+    }
+
+    /// All expressions.
+    pub fn items(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Expression `index`, in the order of pictures and file: what is evaluated.
+    ///
+    /// # Errors
+    /// A mask that is broken, by its annotation.
+    pub fn item(&self, index: usize) -> Result<ReferItem<'_>, DataError> {
+        let (picture, at) = self.places[index];
+        let picture = &self.images[picture];
+        let (expression, mask) = &picture.expressions[at];
+        Ok(ReferItem {
+            image: &picture.path,
+            expression,
+            mask: self.mask(picture, *mask)?,
+        })
+    }
+}
+
+/// Whether an expression of one split is asked for by another's name, as `REFER.getRefIds` has it.
+fn is_of(asked: &str, split: &str) -> bool {
+    match asked {
+        "test" => split.contains("test"),
+        "testA" | "testB" | "testC" => split.contains(&asked["test".len()..]),
+        _ => split == asked,
+    }
+}
+
+/// Annotations by picture and number. A number alone is not enough: who converts data of one's own often begins anew with
+/// each picture.
+struct Annotations {
+    by_picture: HashMap<(u64, u64), Segmentation>,
+    /// Said twice, and not the same.
+    repeated: HashSet<(u64, u64)>,
+    /// Pictures of a number, for an error.
+    pictures: HashMap<u64, u64>,
+}
+
+impl Annotations {
+    fn new(list: Vec<Annotation>) -> Self {
+        let mut annotations = Self {
+            by_picture: HashMap::with_capacity(list.len()),
+            repeated: HashSet::new(),
+            pictures: HashMap::with_capacity(list.len()),
+        };
+        for annotation in list {
+            let key = (annotation.image_id, annotation.id);
+            annotations
+                .pictures
+                .insert(annotation.id, annotation.image_id);
+            let before = annotations.by_picture.insert(key, annotation.segmentation);
+            if before.is_some_and(|before| before != annotations.by_picture[&key]) {
+                annotations.repeated.insert(key);
+            }
+        }
+        annotations
+    }
+
+    /// Each is asked for once; what is wrong with it is told in words.
+    fn take(&mut self, image: u64, id: u64) -> Result<Segmentation, String> {
+        if self.repeated.contains(&(image, id)) {
+            return Err(format!(
+                "image {image} has annotation {id} more than once, each with another mask"
+            ));
+        }
+        self.by_picture.remove(&(image, id)).ok_or_else(|| {
+            let other = self.pictures.get(&id);
+            let other = other.map(|other| format!(", which is of image {other}"));
+            let other = other.unwrap_or_default();
+            format!("image {image} has no annotation {id}{other}")
         })
     }
 }
@@ -224,7 +302,10 @@ impl Dataset for ReferDataset {
 
     fn check(&self, at: usize) -> Vec<DataError> {
         let picture = &self.images[at];
-        let masks = (0..picture.masks.len()).filter_map(|at| self.mask(picture, at).err());
+        let masks = picture.masks.iter().filter_map(|(id, mask)| {
+            let wrong = mask.check(picture.width, picture.height).err();
+            wrong.map(|reason| self.wrong(*id, reason))
+        });
         let size = Some((picture.width, picture.height));
         masks.chain(check_picture(&picture.path, size)).collect()
     }

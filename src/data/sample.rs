@@ -7,6 +7,7 @@ use std::path::PathBuf;
 pub struct Sample {
     /// The dataset it came from, e.g. `refcoco` or `reason_seg`.
     pub source: &'static str,
+    /// For [`read_picture`](super::read_picture): a picture's file, or the labels that hold it.
     pub image: PathBuf,
     pub conversations: Vec<Conversation>,
     /// Per-pixel classes, where the dataset has them as a picture.

@@ -7,7 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::check::check_picture;
-use super::files::{broken, class_map_size, list, read_classes, read_json, require};
+use super::files::{broken, class_map_size, list, read_classes, require};
+use super::folder::PICTURE_ENDINGS;
+use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{class_names, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
@@ -46,7 +48,7 @@ impl SemanticDataset {
         };
         let images = list(
             &folder.join("images/training"),
-            "jpg",
+            &PICTURE_ENDINGS,
             "ade20k/images/training/*.jpg with ade20k/annotations/training/*.png",
         )?;
         let items = images
@@ -77,7 +79,7 @@ impl SemanticDataset {
     pub fn coco_stuff(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let labels = list(
             &root.join("cocostuff/train2017"),
-            "png",
+            &["png"],
             "cocostuff/train2017/*.png with coco/train2017/*.jpg",
         )?;
         let images = root.join("coco/train2017");
@@ -109,7 +111,7 @@ impl SemanticDataset {
         let config: Config = read_json(&config)?;
         let labels = list(
             &root.join("mapillary/training/v2.0/labels"),
-            "png",
+            &["png"],
             "mapillary/training/v2.0/labels/*.png with mapillary/training/images/*.jpg",
         )?;
         Ok(Self {

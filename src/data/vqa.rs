@@ -8,7 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::check::check_picture;
-use super::files::{broken, read_json, require};
+use super::files::{broken, require};
+use super::json::read_json;
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
 /// Dialogues about COCO pictures, as they are; no masks. Those about one picture are taken together, which costs little

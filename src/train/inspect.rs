@@ -8,7 +8,8 @@ use super::objective::Preparation;
 use super::packing::Piece;
 use super::setup::open_data;
 use super::TrainError;
-use crate::image::{draw_overlay, read_image, Mask, OverlayObject};
+use crate::data::read_picture;
+use crate::image::{draw_overlay, Mask, OverlayObject};
 use crate::weights::ModelDir;
 
 /// Prints every dataset and `count` samples through `say`, and draws them into `run.out`.
@@ -50,8 +51,7 @@ pub fn inspect(
             sample.source,
             sample.image.display()
         ));
-        let image = read_image(&sample.image)
-            .map_err(|e| TrainError::Unusable(format!("{}: {e}", sample.image.display())))?;
+        let image = read_picture(&sample.image)?;
         let mut masks = Vec::new();
         for conversation in &sample.conversations {
             for turn in &conversation.turns {

@@ -1,14 +1,13 @@
 //! Questions with their truth: ReasonSeg, the refer datasets, TableWorld.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::super::EvalError;
-use crate::data::{ReasonSegDataset, ReferDataset, TruthMask, Turn};
+use crate::data::{read_picture, ReasonSegDataset, ReferDataset, TruthMask, Turn};
 use crate::engine::Frame;
-use crate::image::read_image;
 use crate::world::language::{self, Absence, Dialogue, QuestionKind};
 use crate::world::{render, Scene, Split};
 
@@ -49,7 +48,8 @@ impl Question {
     }
 }
 
-/// ReasonSeg as the reference validates it: the first text of every picture, in its template.
+/// ReasonSeg as the reference validates it: the first text of every picture, in its template. Pictures are read as they are
+/// asked for.
 ///
 /// # Errors
 /// A folder that is missing or holds nothing.
@@ -57,12 +57,12 @@ pub fn reason_seg_questions(
     root: &Path,
     split: &str,
     limit: usize,
-) -> Result<impl Iterator<Item = Result<Question, EvalError>>, EvalError> {
+) -> Result<impl ExactSizeIterator<Item = Result<Question, EvalError>>, EvalError> {
     let data = ReasonSegDataset::open(root, split, 1, 0.0)?;
     let count = data.items().min(limit);
     Ok((0..count).map(move |index| {
         let item = data.item(index)?;
-        let frame = Frame::new(read_image(&item.image)?);
+        let frame = Frame::new(read_picture(&item.image)?);
         let name = item.image.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Question {
             name: name.into_owned(),
@@ -80,7 +80,7 @@ pub fn reason_seg_questions(
     }))
 }
 
-/// Every expression of a split, in the reference's template.
+/// Every expression of a split, in the reference's template. Pictures are read as they are asked for, and each once.
 ///
 /// # Errors
 /// Files that are missing or broken, or a split that they do not have.
@@ -89,23 +89,22 @@ pub fn refer_questions(
     dataset: &'static str,
     split: &str,
     limit: usize,
-) -> Result<Vec<Result<Question, EvalError>>, EvalError> {
+) -> Result<impl ExactSizeIterator<Item = Result<Question, EvalError>>, EvalError> {
     let data = ReferDataset::open(root, dataset, split, 1)?;
-    let mut last: Option<(std::path::PathBuf, Frame)> = None;
-    let mut questions = Vec::new();
-    for (i, item) in data.items().take(limit).enumerate() {
-        let item = item?;
+    let mut last: Option<(PathBuf, Frame)> = None;
+    Ok((0..data.items().min(limit)).map(move |index| {
+        let item = data.item(index)?;
         let frame = match &last {
             Some((path, frame)) if path == item.image => frame.clone(),
             _ => {
-                let frame = Frame::new(read_image(item.image)?);
+                let frame = Frame::new(read_picture(item.image)?);
                 last = Some((item.image.to_owned(), frame.clone()));
                 frame
             }
         };
         let stem = item.image.file_stem().unwrap_or_default().to_string_lossy();
-        questions.push(Ok(Question {
-            name: format!("{stem}-{i}"),
+        Ok(Question {
+            name: format!("{stem}-{index}"),
             kind: dataset.to_owned(),
             frame,
             history: Vec::new(),
@@ -120,9 +119,8 @@ pub fn refer_questions(
             names: Vec::new(),
             near_miss: None,
             rivals: Vec::new(),
-        }));
-    }
-    Ok(questions)
+        })
+    }))
 }
 
 /// Questions about scenes that are made on the fly, in the split's own wordings: at most one of each kind a scene, and
@@ -201,5 +199,56 @@ fn union(instances: &[u8], objects: &[usize], width: u32, height: u32) -> TruthM
         width,
         height,
         pixels: instances.iter().map(|id| u8::from(inside(id))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::formats::{write_dataset, Format, Options, Order};
+
+    /// Were all read at once, a picture that is missing at the end would be an error at the beginning.
+    #[test]
+    fn pictures_are_read_as_they_are_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = Order {
+            formats: &[Format::Refer, Format::ReasonSeg],
+            split: Split::Train,
+            seed0: 0,
+            count: 3,
+            width: 160,
+            height: 120,
+        };
+        write_dataset(&order, folder.path(), &Options::default(), &|_| ()).unwrap();
+        for pictures in [
+            "refer_seg/images/mscoco/images/train2014",
+            "reason_seg/ReasonSeg/train",
+        ] {
+            let files = std::fs::read_dir(folder.path().join(pictures)).unwrap();
+            let jpg = |path: &PathBuf| path.extension().is_some_and(|e| e == "jpg");
+            let last = files.map(|file| file.unwrap().path()).filter(jpg).max();
+            let last = last.unwrap();
+            // A link to the picture of another question, maybe.
+            std::fs::remove_file(&last).unwrap();
+            std::fs::write(&last, "gone").unwrap();
+            let root = folder.path();
+            let mut questions: Box<dyn ExactSizeIterator<Item = Result<Question, EvalError>>> =
+                match pictures.starts_with("refer") {
+                    true => Box::new(refer_questions(root, "refcoco", "train", 1000).unwrap()),
+                    false => Box::new(reason_seg_questions(root, "train", 1000).unwrap()),
+                };
+            let all = questions.len();
+            assert!(all > 3);
+            let first = questions.next().unwrap().unwrap();
+            let (asked, broken): (Vec<_>, Vec<_>) = questions.partition(|q| q.is_ok());
+            assert_eq!(1 + asked.len() + broken.len(), all);
+            assert!(!asked.is_empty() && !broken.is_empty());
+            let said = broken[0].as_ref().unwrap_err().to_string();
+            assert!(
+                said.contains(last.file_name().unwrap().to_str().unwrap()),
+                "{said}"
+            );
+            assert_eq!((first.frame.width(), first.frame.height()), (160, 120));
+        }
     }
 }

@@ -8,8 +8,8 @@ use rand::{Rng, RngCore};
 
 use super::attention::TokenGrid;
 use super::{patch_labels, Guided};
-use crate::data::{ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
-use crate::image::{read_image, ClipPreprocessor, ClipView, SamPreprocessor};
+use crate::data::{read_picture, ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
+use crate::image::{ClipPreprocessor, ClipView, SamPreprocessor};
 use crate::text::LisaTokenizer;
 use crate::train::{PackedSequence, TrainError};
 use crate::weights::LisaConfig;
@@ -110,7 +110,7 @@ impl Preparation {
             path: sample.image.clone(),
             reason,
         };
-        let mut image = read_image(&sample.image).map_err(|e| broken(e.to_string()))?;
+        let mut image = read_picture(&sample.image)?;
         let (width, height) = image.dimensions();
         let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
         for conversation in &sample.conversations {

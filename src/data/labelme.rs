@@ -1,0 +1,201 @@
+//! The labels of a picture: LabelMe's JSON, with `text` and `is_sentence` as ReasonSeg adds them.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::files::broken;
+use super::json::read_json;
+use super::shape::Shape;
+use super::{DataError, TruthMask};
+
+/// What is said of a picture, and where it is.
+#[derive(Clone, Debug)]
+pub(super) struct Labels {
+    /// What is asked for, one or more.
+    pub text: Vec<String>,
+    /// Whether it is asked as a sentence, not as a name.
+    pub is_sentence: bool,
+    /// The question as it is asked (an extension); instead of the template half of the time.
+    pub question: Option<String>,
+    pub history: Vec<HistoryTurn>,
+    /// Width and height of the picture that was labelled, where they are told.
+    size: Option<(f64, f64)>,
+    /// Each with its place in the file.
+    shapes: Vec<(usize, Shape)>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct HistoryTurn {
+    pub question: String,
+    pub answer: String,
+    /// Whether the answer says that what was asked for is not there.
+    #[serde(default)]
+    pub absent: bool,
+}
+
+/// As it is written. What people get wrong is told by its place and not by serde, so it is any value here.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with text, is_sentence and shapes")]
+struct Written {
+    #[serde(default)]
+    text: Value,
+    #[serde(default)]
+    is_sentence: Value,
+    #[serde(default)]
+    shapes: Value,
+    #[serde(default)]
+    question: Option<String>,
+    #[serde(default)]
+    history: Vec<HistoryTurn>,
+    #[serde(default, rename = "imageWidth")]
+    width: Option<f64>,
+    #[serde(default, rename = "imageHeight")]
+    height: Option<f64>,
+}
+
+impl Labels {
+    /// # Errors
+    /// A file that is missing or wrong, by its path and the place in it.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let written: Written = read_json(path)?;
+        Self::new(written).map_err(broken(path))
+    }
+
+    fn new(written: Written) -> Result<Self, String> {
+        let texts = "text: what is asked for, as [\"the cup I drink from\"]";
+        let text: Vec<String> = match written.text {
+            Value::Null => Err(format!("it has no text; accepted: {texts}")),
+            value => serde_json::from_value(value.clone())
+                .map_err(|_| format!("its text is {}; accepted: {texts}", shown(&value))),
+        }?;
+        if text.is_empty() || text.iter().any(|t| t.trim().is_empty()) {
+            return Err("it has no text, or an empty one".to_owned());
+        }
+        let sentence = "is_sentence: true where the text is a sentence, false where it is a name";
+        let is_sentence = match written.is_sentence {
+            Value::Bool(is) => is,
+            Value::Null => return Err(format!("it has no is_sentence; accepted: {sentence}")),
+            value => {
+                let value = shown(&value);
+                return Err(format!("its is_sentence is {value}; accepted: {sentence}"));
+            }
+        };
+        let shapes = match written.shapes {
+            Value::Array(shapes) => shapes,
+            Value::Null => return Err("it has no shapes; accepted: a list of them".to_owned()),
+            value => {
+                let value = shown(&value);
+                return Err(format!("its shapes are {value}; accepted: a list of them"));
+            }
+        };
+        let shapes = shapes.iter().enumerate().filter_map(|(i, value)| {
+            let named = |reason| format!("shapes[{i}]{reason}");
+            let shape = Shape::parse(value).map_err(named).transpose()?;
+            Some(shape.map(|shape| (i, shape)))
+        });
+        let size = written.width.zip(written.height);
+        Ok(Self {
+            text,
+            is_sentence,
+            question: written.question,
+            history: written.history,
+            size: size.filter(|(width, height)| *width >= 1.0 && *height >= 1.0),
+            shapes: shapes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether nothing is drawn.
+    pub fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    /// The mask of a picture of this size: largest shape first, so that what lies within another is not covered.
+    ///
+    /// # Errors
+    /// Shapes that lie outside of the picture, or are of another one; in words.
+    pub fn mask(&self, width: u32, height: u32) -> Result<TruthMask, String> {
+        let (scale, size) = (self.scale(width, height)?, (width, height));
+        let mut pixels = vec![0; width as usize * height as usize];
+        let mut by_area: Vec<(usize, &Shape)> = Vec::with_capacity(self.shapes.len());
+        for (place, shape) in &self.shapes {
+            pixels.fill(0);
+            shape.area.draw(scale, &mut pixels, size, 1);
+            let area = pixels.iter().filter(|p| **p == 1).count();
+            if area == 0 {
+                // In silence it would be learned that what was labelled is not there.
+                let why = shape.area.why_unseen(scale, size);
+                return Err(format!("shapes[{place}] ('{}') {why}", shape.label));
+            }
+            by_area.push((area, shape));
+        }
+        // Of equal areas the later one first, as the reference's reversed order has it.
+        by_area.sort_by_key(|(area, _)| *area);
+        by_area.reverse();
+        pixels.fill(0);
+        for (_, shape) in by_area {
+            shape.area.draw(scale, &mut pixels, size, shape.value());
+        }
+        Ok(TruthMask {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// From the pixels of the picture that was labelled to those of the picture as it is now.
+    fn scale(&self, width: u32, height: u32) -> Result<(f64, f64), String> {
+        let (w, h) = (f64::from(width), f64::from(height));
+        let Some((was_w, was_h)) = self.size.filter(|was| *was != (w, h)) else {
+            return Ok((1.0, 1.0));
+        };
+        // Whoever resizes a picture rounds one of its sides.
+        let kept = (was_h * w / was_w - h).abs() <= 1.0 || (was_w * h / was_h - w).abs() <= 1.0;
+        match kept {
+            true => Ok((w / was_w, h / was_h)),
+            false => Err(format!(
+                "it labels a picture of {was_w}×{was_h}, and the picture is {width}×{height}, so it was cropped or turned; \
+                accepted: the picture that was labelled, of any size"
+            )),
+        }
+    }
+}
+
+/// The picture that LabelMe keeps in its file, in the bytes of a picture file.
+///
+/// # Errors
+/// A file without `imageData`, or with what is no base64.
+pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
+    #[derive(Deserialize)]
+    struct Held {
+        #[serde(default, rename = "imageData")]
+        data: Option<String>,
+    }
+    let held: Held = read_json(labels)?;
+    let data = held.data.ok_or_else(|| {
+        broken(labels)("there is no picture of its name, and it has no imageData".to_owned())
+    })?;
+    base64(&data).map_err(|e| broken(labels)(format!("its imageData is no base64: {e}")))
+}
+
+/// Some tools break base64 into lines.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    match text.contains(|c: char| c.is_ascii_whitespace()) {
+        true => {
+            let letters: String = text.split_ascii_whitespace().collect();
+            base64::decode(letters)
+        }
+        false => base64::decode(text),
+    }
+}
+
+/// A value as an error shows it.
+pub(super) fn shown(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
