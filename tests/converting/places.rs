@@ -64,7 +64,9 @@ fn signalled(theirs: &Theirs, signal: &str, trap: &str) -> Option<i32> {
     std::fs::remove_file(&slow).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&slow).status();
     assert!(made.unwrap().success());
-    let mut child = std::process::Command::new("sh")
+    // Whoever runs the tests may have left signals ignored, as shells do for what they start in the background.
+    let mut child = std::process::Command::new("env")
+        .args(["--default-signal=INT,TERM,HUP", "sh"])
         .args(["-c", &format!("{trap} exec \"$@\""), "sh"])
         .args([env!("CARGO_BIN_EXE_lisa"), "convert", "--lisa"])
         .arg(theirs.lisa())
