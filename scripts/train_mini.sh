@@ -21,13 +21,13 @@ world() {
     touch "$runs/$name-$split.done"
 }
 
-# stage CONFIG RUN MODEL: trains, or goes on, and merges.
+# stage CONFIG RUN MODEL [ONTO]: trains, or goes on, and merges; onto the tensors of ONTO where that is given.
 stage() {
     [ ! -e "$3/lisa.json" ] || return 0
     local resume=
     [ ! -e "$2/checkpoint-last.safetensors" ] || resume=--resume
     "$lisa" train --config "$1" $resume
-    "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32
+    "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32 ${4:+--model "$4"}
 }
 
 named="--format reason-seg --kinds explicit,absent --balance"
@@ -41,6 +41,9 @@ world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --bal
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
 
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
+# The encoder's masks and the language model's look-up learn apart, each from the first stage; look-model has both.
+stage config/train_mini_masks.toml "$runs/masks" "$runs/masks-model"
+stage config/train_mini_look.toml "$runs/look" "$runs/look-model" "$runs/masks-model"
 stage config/train_mini_base.toml "$runs/base" "$runs/base-model"
 stage config/train_mini_reason239.toml "$runs/reason239-run" "$runs/reason239-model"
 stage config/train_mini.toml "$runs/lisa-mini" "$runs/lisa-mini-model"
