@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
+mod support;
+
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use support::broken_pipe;
 
 fn lisa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
@@ -82,9 +86,7 @@ fn output_that_is_lost_is_an_error_of_every_command() {
             said(&output)
         );
         // A reader that has gone wants no more.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = lisa().args(args).stdout(writer).output().unwrap();
+        let output = lisa().args(args).stdout(broken_pipe()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
     }
 }

@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use lisa::train::{read_checkpoint, read_metrics, LAST};
+use support::broken_pipe;
 use support::tiny_training::{config, scenes};
 
 const TRAINED: &str = "groups = [{ datasets = 'ade20k' }]
@@ -108,13 +109,6 @@ fn refusal(command: &mut Command) -> String {
 
 fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
-}
-
-/// The writing end of a pipe whose reader has gone.
-fn broken_pipe() -> std::io::PipeWriter {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    writer
 }
 
 /// The shell closes the descriptor, as `2>&-` does.

@@ -32,10 +32,13 @@ pub fn file(path: &Path) -> anyhow::Result<()> {
     }
     let wrong = || format!("cannot write {}", path.display());
     if path.exists() {
-        OpenOptions::new()
-            .append(true)
-            .open(path)
-            .with_context(wrong)?;
+        // A pipe would wait for its reader, and a device has no content to keep.
+        if path.is_file() {
+            OpenOptions::new()
+                .append(true)
+                .open(path)
+                .with_context(wrong)?;
+        }
         return Ok(());
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());

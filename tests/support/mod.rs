@@ -26,6 +26,15 @@ pub fn skipped(test: &str, reason: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
+/// The writing end of a pipe whose reader has gone.
+pub fn broken_pipe() -> std::process::Stdio {
+    use std::process::{Command, Stdio};
+    let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let writer = reader.stdin.take().unwrap();
+    assert!(reader.wait().unwrap().success());
+    writer.into()
+}
+
 /// Every golden folder: `LISA_GOLDEN_DIR` or `tests/golden`, itself or its direct children.
 pub fn golden() -> Vec<Golden> {
     golden_in(&given().unwrap_or_else(own_folder))
