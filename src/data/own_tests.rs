@@ -345,5 +345,16 @@ fn class_pictures_of_one_s_own_are_found_by_every_ending() {
     for name in ["a.jpg", "b.PNG", "._a.jpg", ".DS_Store"] {
         tree.file(&format!("ade20k/images/training/{name}"), jpeg(6, 4));
     }
-    assert_eq!(tree.open("ade20k").unwrap().len(), 2);
+    let data = tree.open("ade20k").unwrap();
+    assert_eq!(data.len(), 2);
+    // No room is made for a class picture larger than any picture.
+    let (grey, bits) = (png::ColorType::Grayscale, png::BitDepth::Eight);
+    let label = "ade20k/annotations/training/a.png";
+    tree.png(label, grey, bits, (40_000, 1), &[1; 40_000]);
+    let refused = tree.refused("ade20k");
+    assert!(
+        refused.contains(label) && refused.contains("accepted: sides of 1 to 32768"),
+        "{refused}"
+    );
+    assert_eq!(data.check(0)[0].to_string(), refused);
 }
