@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
+mod support;
+
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,6 +14,7 @@ use lisa::bag::{
 use lisa::world::formats::{write_dataset, Format, Options, Order};
 use lisa::world::Split;
 use serde_json::Value;
+use support::output::{done, failed, text};
 use tempfile::TempDir;
 
 const SCENES: usize = 3;
@@ -80,24 +83,6 @@ fn annotate(bag: &Path, out: &Path, more: &[&str]) -> Output {
         "24",
     ];
     lisa(&[&fixed, more].concat())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Standard output of a command that succeeds.
-fn done(output: &Output) -> String {
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
-    text(&output.stdout)
-}
-
-/// Standard error of a command that fails.
-fn failed(output: &Output) -> String {
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    said
 }
 
 fn names(bag: &Path) -> Vec<String> {

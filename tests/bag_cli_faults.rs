@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
+mod support;
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -15,6 +17,7 @@ use lisa::bag::{
 };
 use rusqlite::Connection;
 use serde_json::Value;
+use support::output::{done, failed, text};
 
 const FRAMES: u64 = 6;
 
@@ -22,24 +25,6 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
     command.args(arguments);
     command
-}
-
-fn said(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Standard output of a command that succeeds.
-fn done(output: &Output) -> String {
-    let error = said(&output.stderr);
-    assert!(output.status.success(), "{}: {error}", output.status);
-    said(&output.stdout)
-}
-
-/// Standard error of a command that fails.
-fn failed(output: &Output) -> String {
-    let error = said(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    error
 }
 
 fn write(folder: &Path, times: &[u64], options: WriterOptions) -> PathBuf {
@@ -88,7 +73,7 @@ fn extract(bag: &Path, more: &[&str]) -> Output {
     if output.status.success() {
         let entries = fs::read_dir(out.path()).unwrap();
         let frames = entries.count() - 1;
-        assert!(said(&output.stdout).contains(&frames.to_string()));
+        assert!(text(&output.stdout).contains(&frames.to_string()));
     }
     output
 }
@@ -200,13 +185,13 @@ fn a_cut_recording_is_said_to_be_cut_wherever_one_looks() {
     let bag = write(folder.path(), &times, options);
     let file = Bag::open(&bag).unwrap().files()[0].path.clone();
     let whole = fs::read(&file).unwrap();
-    assert!(!said(&extract(&bag, &[]).stdout).contains("not whole"));
+    assert!(!text(&extract(&bag, &[]).stdout).contains("not whole"));
     for part in [2, 4] {
         fs::write(&file, &whole[..whole.len() * part / 5]).unwrap();
         let output = extract(&bag, &[]);
-        let text = done(&output);
-        assert!(text.contains("note: the bag is not whole"), "{text}");
-        let errors = said(&output.stderr);
+        let shown = done(&output);
+        assert!(shown.contains("note: the bag is not whole"), "{shown}");
+        let errors = text(&output.stderr);
         assert!(errors.contains(": it is cut short"), "{errors}");
         let summary: Value = serde_json::from_str(&done(&extract(&bag, &["--json"]))).unwrap();
         let missing = summary["missing"].as_array().unwrap();

@@ -335,14 +335,15 @@ fn broken_files_are_named_before_the_first_step_and_so_many_may_be_left_out() {
     let said = refusal(place.train("late", 1_000_000).arg("--no-check"));
     assert!(said.contains(name), "{said}");
     let records = read_metrics(&place.out("late")).unwrap();
-    if let Some(last) = records.last() {
-        let (state, _) = read_checkpoint(&place.out("late").join(LAST)).unwrap();
-        assert_eq!(state.step, last.step);
-        assert!(
-            said.contains(&format!("saved after step {}", last.step)),
-            "{said}"
-        );
-    }
+    let last = records
+        .last()
+        .expect("the broken picture is not the first that is drawn");
+    let (state, _) = read_checkpoint(&place.out("late").join(LAST)).unwrap();
+    assert_eq!(state.step, last.step);
+    assert!(
+        said.contains(&format!("saved after step {}", last.step)),
+        "{said}"
+    );
 
     let text = format!(
         "{}steps = 12\nout = '{}'",

@@ -1,24 +1,7 @@
 //! The commands, one a file. Arguments are parsed here once; nothing below reads them again.
 
-/// `println!` for a program in a pipeline: a reader that has gone (`| head`) ends it quietly instead of in a panic, and
-/// output that cannot be written (a full disk) ends it with an error.
-macro_rules! say {
-    ($($arg:tt)*) => {{
-        use std::io::Write;
-        if let Err(error) = writeln!(std::io::stdout(), $($arg)*) {
-            $crate::cli::end_without_output(&error);
-        }
-    }};
-}
-
-/// `eprintln!` that goes on where standard error is closed, full, or a pipe whose reader has gone: what is said beside
-/// the work may get lost, the work may not.
-macro_rules! note {
-    ($($arg:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($arg)*);
-    }};
-}
+#[macro_use]
+mod streams;
 
 mod bag;
 mod chat;
@@ -73,10 +56,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(asked) => {
             // Help and the version are output, and errors are said beside it.
-            return match asked.print().and_then(|()| std::io::stdout().flush()) {
-                Err(error) if !asked.use_stderr() => end_without_output(&error),
-                _ => ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2)),
-            };
+            let printed = asked.print().and_then(|()| std::io::stdout().flush());
+            if !asked.use_stderr() {
+                if let Err(error) = streams::arrived(printed) {
+                    streams::fail(&error);
+                }
+            }
+            return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
         }
     };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
@@ -102,19 +88,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note!("lisa: {}", one_line(&error));
+            streams::warn(one_line(&error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// Ends the program whose output cannot be written: quietly where the reader has gone, with an error otherwise.
-fn end_without_output(error: &std::io::Error) -> ! {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        std::process::exit(0);
-    }
-    note!("lisa: standard output: {error}");
-    std::process::exit(1);
 }
 
 /// An error with its causes; those that its own words name already are not said twice.

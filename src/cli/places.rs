@@ -1,7 +1,8 @@
 //! Whether output can be written where it is to go: looked at before a computation, not after it.
 
 use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use anyhow::{bail, Context};
 
@@ -18,41 +19,46 @@ pub fn folder(path: &Path) -> anyhow::Result<()> {
     }
     fs::create_dir_all(path)
         .with_context(|| format!("cannot make the folder {}", path.display()))?;
-    let trial = path.join(format!(".lisa-{}", std::process::id()));
-    make(&trial).with_context(|| format!("cannot write to the folder {}", path.display()))
+    probe(&path.join("output"))
+        .with_context(|| format!("cannot write to the folder {}", path.display()))
 }
 
-/// Tries whether a file can be written; leaves what is in it as it is.
+/// Whether a file can be written, before anything is computed for it. What stands there stays as it is.
 ///
 /// # Errors
-/// A folder in its place, a folder above it that is missing, a place that cannot be written, by its path.
+/// What keeps it from being written, with its path.
 pub fn file(path: &Path) -> anyhow::Result<()> {
-    if path.is_dir() {
-        bail!("{} is a folder; accepted: a file's name", path.display());
-    }
-    let wrong = || format!("cannot write {}", path.display());
-    if path.exists() {
-        // A pipe would wait for its reader, and a device has no content to keep.
-        if path.is_file() {
-            OpenOptions::new()
-                .append(true)
-                .open(path)
-                .with_context(wrong)?;
+    let cannot = || format!("cannot write {}", path.display());
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => bail!("{}: it is a folder", cannot()),
+        Ok(there) if there.is_file() => {
+            let opened = OpenOptions::new().append(true).open(path);
+            opened.map(drop).with_context(cannot)
         }
-        return Ok(());
+        // A pipe would wait for its reader.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => probe(path).with_context(cannot),
+        Err(error) => Err(error).with_context(cannot),
     }
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    let above = above.map_or(PathBuf::from("."), Path::to_owned);
-    if !above.is_dir() {
-        bail!("{}: there is no folder {}", wrong(), above.display());
-    }
-    make(path).with_context(wrong)
 }
 
-/// Makes a file and takes it away again.
-fn make(path: &Path) -> std::io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).open(path)?;
-    fs::remove_file(path)
+/// Makes a file beside one that is not there yet, and removes it.
+fn probe(path: &Path) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!("there is no folder {}", folder.display());
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.probe", std::process::id()));
+    let beside = folder.join(name);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
+    Ok(fs::remove_file(beside)?)
 }
 
 #[cfg(test)]
@@ -75,21 +81,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_tried_and_left_as_it_is() {
+    fn a_file_that_cannot_be_written_is_known_before_and_nothing_stays_behind() {
         let place = tempfile::tempdir().unwrap();
-        let kept = place.path().join("kept.json");
-        fs::write(&kept, "kept").unwrap();
-        file(&kept).unwrap();
-        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
-        let new = place.path().join("new.json");
-        file(&new).unwrap();
-        assert!(!new.exists());
-        let words = file(&place.path().join("none/new.json"))
-            .unwrap_err()
-            .to_string();
-        assert!(words.contains("there is no folder"), "{words}");
-        let words = file(place.path()).unwrap_err().to_string();
-        assert!(words.contains("is a folder"), "{words}");
-        assert!(file(Path::new("/proc/new.json")).is_err());
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("old"), "old").unwrap();
+        file(&at("old")).unwrap();
+        file(&at("new")).unwrap();
+        assert_eq!(fs::read_to_string(at("old")).unwrap(), "old");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        for (path, why) in [
+            (at(""), "it is a folder"),
+            (at("gone/report.json"), "there is no folder"),
+            (at("old/report.json"), "Not a directory"),
+            ("/proc/report.json".into(), ""), // nobody can make files there, whoever runs the test
+        ] {
+            let error = format!("{:#}", file(&path).unwrap_err());
+            let named = error.starts_with(&format!("cannot write {}", path.display()));
+            assert!(named && error.contains(why), "{error}");
+        }
     }
 }

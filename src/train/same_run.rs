@@ -25,7 +25,7 @@ const MAY_CHANGE: [&str; 16] = [
     "data.skip_broken",
 ];
 
-/// Every difference that makes another run of it, `setting: theirs → ours`; empty where it is the same run.
+/// Every setting that makes another run of it, with both values; empty where it is the same run.
 pub(super) fn differences(
     theirs: &TrainConfig,
     ours: &TrainConfig,

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test target uses its part
 
+pub mod output;
 pub mod tiny_training;
 
 use std::collections::HashMap;

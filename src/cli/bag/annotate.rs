@@ -15,7 +15,7 @@ use lisa::replay::{
 use lisa::text::Instruction;
 
 use super::super::model_args::ModelArgs;
-use super::streams::{print, warn};
+use crate::cli::streams::{print, warn};
 
 /// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
 #[derive(clap::Args)]

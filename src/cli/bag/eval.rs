@@ -15,7 +15,7 @@ use lisa::replay::{
 
 use super::super::model_args::ModelArgs;
 use super::super::report_args::ReportArgs;
-use super::streams::{check_file, print, warn};
+use crate::cli::streams::{print, warn};
 
 /// Measure on a recording with truth: overlap, latency, and what became of every instruction.
 #[derive(clap::Args)]
@@ -57,9 +57,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    for file in [&args.report.json, &args.report.html].into_iter().flatten() {
-        check_file(file)?;
-    }
+    args.report.check()?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
     let pictures = camera_topic(&bag, args.topic.as_deref())?;

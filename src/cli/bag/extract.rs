@@ -16,9 +16,9 @@ use lisa::replay::{
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde_json::json;
 
-use super::streams::{print, warn};
 use super::table::{Names, Row, Table};
 use super::times::Window;
+use crate::cli::streams::{print, warn};
 
 /// Write the pictures of a topic to files, and a table of them.
 #[derive(clap::Args)]

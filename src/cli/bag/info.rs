@@ -9,8 +9,8 @@ use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use lisa::bag::{shown, Bag, Note, QosProfile, Selection, Topic};
 use serde::Serialize;
 
-use super::streams::print;
 use super::times::{in_seconds, utc};
+use crate::cli::streams::print;
 
 /// Say what is in a bag: topics, times, how it is stored, and what is damaged or missing.
 #[derive(clap::Args)]

@@ -5,14 +5,13 @@ mod eval;
 mod extract;
 mod info;
 mod live;
-mod streams;
 mod table;
 mod times;
 
 use clap::Subcommand;
 use lisa::bag::Bag;
 
-use self::streams::warn;
+use super::streams::warn;
 
 /// Recordings (rosbag2, in MCAP or SQLite): look into them, answer over them, measure on them, play and record them.
 #[derive(clap::Args)]
