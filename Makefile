@@ -1,7 +1,7 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo no-old-demo readme-picture test test-threads lint eval train-mini clean
+.PHONY: help setup build install demo no-old-demo readme-picture test test-threads lint eval train-mini clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ u
 
 build: setup ## interfaces into install/, lisa and lisa_node into target/release/
 	@scripts/build.sh
+
+install: build ## put lisa and its models below PREFIX (default ~/.local): bin/lisa, share/lisa_ros/models
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
 demo: no-old-demo build ## ask the node four questions over a real ROS 2 graph; writes a picture of each answer and answers.json into demo/
 	@scripts/demo.sh

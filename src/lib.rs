@@ -5,6 +5,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`compute`] | on which device the network computes, and in which numbers |
+//! | [`signals`] | Ctrl-C and its like, for programs that put something in order first |
 //! | [`image`] | pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays |
 //! | [`text`] | tokenizer, conversation templates, prompts, streaming decoder |
 //! | [`weights`] | model directories: opening one, and writing one |
@@ -22,6 +24,7 @@
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod bag;
+pub mod compute;
 pub mod convert;
 pub mod data;
 pub mod engine;
@@ -32,6 +35,7 @@ mod lfs;
 pub mod model;
 pub mod nn;
 pub mod replay;
+pub mod signals;
 pub mod text;
 pub mod train;
 pub mod weights;

@@ -15,6 +15,7 @@ use lisa::world::formats::{write_dataset, Format, Options, Order};
 use lisa::world::Split;
 use serde_json::Value;
 use support::output::{done, failed, text};
+use support::process::{ended, ignores_hangup, nohup, send};
 use tempfile::TempDir;
 
 const SCENES: usize = 3;
@@ -27,12 +28,16 @@ struct Bench {
 
 impl Bench {
     fn new(seed0: u64) -> Self {
+        Self::with(seed0, SCENES)
+    }
+
+    fn with(seed0: u64, count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let order = Order {
             formats: &[Format::Rosbag],
             split: Split::Test,
             seed0,
-            count: SCENES,
+            count,
             width: 96,
             height: 72,
         };
@@ -200,6 +205,27 @@ fn where_the_answers_cannot_go_is_said_before_the_model_is_loaded() {
         let named = said.starts_with(&format!("lisa: cannot write {report}: "));
         assert!(named && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn stopped_it_ends_with_the_signal_s_code_and_the_same_command_goes_on() {
+    let bench = Bench::with(40, 60);
+    let out = bench.file("answers");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
+    command
+        .args(["bag", "annotate"])
+        .arg(&bench.recording)
+        .arg("--out")
+        .arg(&out)
+        .args(["--max-new-tokens", "4"]);
+    let mut child = nohup(&command).spawn().unwrap();
+    assert!(ignores_hangup(&mut child));
+    send("-HUP", &child);
+    send("-TERM", &child);
+    assert_eq!(ended(&mut child).code(), Some(143));
+    assert!(!out.exists() && bench.file("answers.part").exists());
+    done(&command.output().unwrap());
+    assert!(out.exists() && !bench.file("answers.part").exists());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use support::broken_pipe;
+use support::process::{ended, ignores_hangup, nohup, send};
 
 fn lisa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lisa"));
@@ -224,6 +225,21 @@ fn chat_goes_on_after_a_line_that_is_no_text() {
         text.contains("not UTF-8") && text.contains("the history is forgotten"),
         "{text}"
     );
+}
+
+#[test]
+fn nohup_keeps_a_chat_from_ending_with_its_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chat = lisa();
+    chat.args(["chat", "--image"])
+        .arg(picture(&folder.path().join("a.png")))
+        .arg("--out")
+        .arg(folder.path().join("out"));
+    let mut child = nohup(&chat).stdin(Stdio::piped()).spawn().unwrap();
+    assert!(ignores_hangup(&mut child));
+    send("-HUP", &child);
+    send("-TERM", &child);
+    assert_eq!(ended(&mut child).code(), Some(143));
 }
 
 #[test]

@@ -7,11 +7,12 @@ mod support;
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lisa::train::{read_checkpoint, read_metrics, LAST};
 use support::broken_pipe;
+use support::process::{ended, nohup, send};
 use support::tiny_training::{config, scenes};
 
 const TRAINED: &str = "groups = [{ datasets = 'ade20k' }]
@@ -66,18 +67,6 @@ impl Place {
     }
 }
 
-fn ended(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    panic!("it did not end in five minutes");
-}
-
 /// Waits until the run has made a step.
 fn begun(out: &Path, child: &mut Child) {
     let deadline = Instant::now() + Duration::from_secs(300);
@@ -92,19 +81,19 @@ fn begun(out: &Path, child: &mut Child) {
     }
 }
 
-fn send(signal: &str, child: &Child) {
-    let sent = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-}
-
 /// What it says on standard error when it refuses to begin.
 fn refusal(command: &mut Command) -> String {
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
+}
+
+/// What is in a folder, sorted.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 fn full() -> File {
@@ -207,14 +196,7 @@ fn default_signals(command: &mut Command) -> &mut Command {
 fn nohup_keeps_a_training_from_ending_with_its_terminal() {
     let place = Place::new();
     let command = place.train("nohup", 1_000_000);
-    let mut nohup = Command::new("nohup");
-    nohup
-        .arg(command.get_program())
-        .args(command.get_args())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = nohup.spawn().unwrap();
+    let mut child = nohup(&command).spawn().unwrap();
     begun(&place.out("nohup"), &mut child);
     send("-HUP", &child);
     // It goes on: further steps are made.
@@ -306,6 +288,24 @@ fn resuming_says_what_differs_and_goes_on_where_nothing_that_counts_does() {
     let (state, _) = read_checkpoint(&place.out("renamed").join(LAST)).unwrap();
     assert_eq!(state.step, 7);
 
+    // As many scenes, but one of them another.
+    let ade = place.folder.path().join("data/ade20k");
+    let first = files(&ade.join("images/training")).swap_remove(0);
+    let label = ade
+        .join("annotations/training")
+        .join(first.with_extension("png").file_name().unwrap());
+    let rename = |path: &Path| {
+        let renamed = path.with_file_name(format!("other-{}", path.file_name().unwrap().display()));
+        std::fs::rename(path, &renamed).unwrap();
+        renamed
+    };
+    let renamed = (rename(&first), rename(&label));
+    let said = refusal(&mut run("renamed", 9, ""));
+    let words = "ade20k has 2 items as before, but not the same";
+    assert!(said.contains(words), "{said}");
+    std::fs::rename(renamed.0, first).unwrap();
+    std::fs::rename(renamed.1, label).unwrap();
+
     // Another scene.
     scenes(&place.folder.path().join("data"), 3);
     let said = refusal(&mut run("renamed", 9, ""));
@@ -317,11 +317,7 @@ fn broken_files_are_named_before_the_first_step_and_so_many_may_be_left_out() {
     let place = Place::new();
     scenes(&place.folder.path().join("data"), 6);
     let pictures = place.folder.path().join("data/ade20k/images/training");
-    let mut names: Vec<PathBuf> = std::fs::read_dir(&pictures)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    names.sort();
+    let names = files(&pictures);
     std::fs::write(&names[1], "no picture").unwrap();
     let said = refusal(&mut place.train("run", 4));
     let name = names[1].file_name().unwrap().to_str().unwrap();
@@ -368,4 +364,44 @@ fn broken_files_are_named_before_the_first_step_and_so_many_may_be_left_out() {
         said.contains("left out (1 of 1 allowed)") && said.contains(name),
         "{said}"
     );
+}
+
+#[test]
+fn what_the_processor_cannot_do_is_said_before_anything_is_read() {
+    let place = Place::new();
+    let text = config(place.folder.path(), TRAINED);
+    let text = format!(
+        "{text}steps = 1\ndevice = 'cpu'\nout = '{}'\n",
+        place.out("bf16").display()
+    );
+    // The data is not there either, and would be missed next.
+    std::fs::remove_dir_all(place.folder.path().join("data")).unwrap();
+    let text = match text.contains("[model]") {
+        true => text.replacen("[model]", "[model]\ndtype = 'bf16'", 1),
+        false => format!("[model]\ndtype = 'bf16'\n{text}"),
+    };
+    let said = refusal(&mut place.train_as("bf16", &text));
+    let words = "dtype bf16 cannot be computed on the CPU; accepted: auto, f32, f16";
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn where_a_merged_model_cannot_go_is_said_before_the_run_is_read() {
+    let place = Place::new();
+    let taken = place.out("taken");
+    std::fs::write(&taken, "no folder").unwrap();
+    let merge = |out: &Path| {
+        let mut lisa = Command::new(env!("CARGO_BIN_EXE_lisa"));
+        lisa.args(["merge", "--run", "no-such-run", "--out"])
+            .arg(out);
+        refusal(&mut lisa)
+    };
+    let said = merge(&taken);
+    assert!(
+        said.contains("taken") && !said.contains("no-such-run"),
+        "{said}"
+    );
+    let said = merge(&place.out("new"));
+    assert!(said.contains("no-such-run"), "{said}");
+    assert!(!place.out("new").exists());
 }

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use lisa::engine::{Answer, CancelToken, Engine, Event, Frame, Request, RequestError};
 use lisa::image::read_image;
+use lisa::signals::{exit_code, on_each};
 use rustyline::error::ReadlineError;
 use rustyline::DefaultEditor;
+use signal_hook::consts::SIGINT;
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, timing_line, write_pictures};
@@ -137,13 +139,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// Ctrl-C takes back the running answer; at the prompt the editor sees the key before it becomes a signal.
+/// Ctrl-C takes back the running answer; at the prompt the editor sees the key before it becomes a signal. Signals that no
+/// key sends end the chat.
 fn cancel_on_interrupt(running: &Arc<Mutex<Option<CancelToken>>>) -> anyhow::Result<()> {
     let running = Arc::clone(running);
-    ctrlc::set_handler(
-        move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(cancel) => cancel.cancel(),
-            None => std::process::exit(130),
+    on_each(
+        move |signal| match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(cancel) if signal == SIGINT => cancel.cancel(),
+            _ => std::process::exit(exit_code(signal)),
         },
     )
     .context("cannot handle Ctrl-C")

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::convert::{convert, ConvertOptions};
+use lisa::signals::Interrupt;
 use lisa::text::Template;
 use lisa::weights::{DType, WeightsError};
-
-use super::interrupt::Interrupt;
 
 /// Turn a published LISA checkpoint into one model directory.
 #[derive(clap::Args)]

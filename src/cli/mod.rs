@@ -7,7 +7,6 @@ mod bag;
 mod chat;
 mod convert;
 mod eval;
-mod interrupt;
 mod merge;
 mod model_args;
 mod output;

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::interrupt::Interrupt;
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::signals::Interrupt;
 use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
 use lisa::weights::find_model;
 
@@ -68,7 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(steps) = args.steps {
         config.run.steps = steps;
     }
-    if config.run.device == "cpu" {
+    if config.run.device.open()?.is_cpu() {
         // One thread an image: the workers are the parallelism. Read once, at the first product.
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let (steps, out) = (config.run.steps, config.run.out.clone());
     let interrupt = Interrupt::listen()?;
-    interrupt.announce("finishing this step; once more to stop at once")?;
+    interrupt.announce(|| note!("finishing this step; once more to stop at once"))?;
     let mut trainer = Trainer::new(config, args.resume)?;
     if !args.no_check {
         check(&trainer)?;

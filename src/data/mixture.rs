@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{open_dataset, DataError, Dataset, Sample};
 
@@ -32,6 +33,28 @@ impl Default for MixtureOptions {
         Self {
             samples_per_image: 3,
             explanatory: 0.1,
+        }
+    }
+}
+
+/// What a dataset consists of, short enough to be kept with a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemList {
+    pub count: u64,
+    /// CRC-32 of the items' names in their order.
+    pub crc32: u32,
+}
+
+impl ItemList {
+    fn of(data: &dyn Dataset) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        for index in 0..data.len() {
+            crc.update(data.item_name(index).as_bytes());
+            crc.update(b"\0");
+        }
+        Self {
+            count: data.len() as u64,
+            crc32: crc.finalize(),
         }
     }
 }
@@ -93,11 +116,11 @@ impl Mixture {
         self.len() == 0
     }
 
-    /// Items of each dataset, by its name.
-    pub fn items(&self) -> BTreeMap<String, u64> {
+    /// What each dataset consists of, by its name.
+    pub fn items(&self) -> BTreeMap<String, ItemList> {
         let datasets = self.datasets();
         datasets
-            .map(|d| (d.name().to_owned(), d.len() as u64))
+            .map(|d| (d.name().to_owned(), ItemList::of(d.as_ref())))
             .collect()
     }
 

@@ -56,7 +56,7 @@ pub use coco::{Counts, Rle, Segmentation};
 pub use encode::{Encoded, EncodedAnswer, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
 pub use error::DataError;
 pub use loader::Loader;
-pub use mixture::{GroupSpec, Mixture, MixtureOptions};
+pub use mixture::{GroupSpec, ItemList, Mixture, MixtureOptions};
 pub use parts::PartsDataset;
 pub use picture::read_picture;
 pub use polygon::fill_polygon;
@@ -67,6 +67,7 @@ pub use semantic::SemanticDataset;
 pub use templates::{ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
 pub use vqa::VqaDataset;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -100,12 +101,21 @@ pub trait Dataset: Send + Sync {
     /// A file that is missing or broken, by its path.
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
 
+    /// What tells item `index` from others: the file names of its pictures, and what is asked of them where that is in the
+    /// list itself. Without folders, as data may lie elsewhere another time.
+    fn item_name(&self, index: usize) -> String;
+
     /// Looks at all that item `index` is read from, without decoding a picture: what is missing or broken, at most one
     /// error a file. Empty where all is well.
     fn check(&self, index: usize) -> Vec<DataError>;
 
     /// Its size, in words.
     fn describe(&self) -> String;
+}
+
+/// A file's name without its folder.
+fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// Opens a dataset of the reference's layout below `root`, by the reference's name for it.

@@ -13,7 +13,7 @@ use super::coco::Segmentation;
 use super::files::{broken, require};
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{file_name, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// Pictures whose annotations are objects or parts of them.
 pub struct PartsDataset {
@@ -215,6 +215,12 @@ impl Dataset for PartsDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn item_name(&self, at: usize) -> String {
+        let picture = &self.pictures[at];
+        let ids: Vec<u64> = picture.annotations.iter().map(|a| a.id).collect();
+        format!("{} {ids:?}", file_name(&picture.path))
     }
 
     fn check(&self, at: usize) -> Vec<DataError> {

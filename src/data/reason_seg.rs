@@ -270,6 +270,14 @@ impl Dataset for ReasonSegDataset {
         })
     }
 
+    fn item_name(&self, index: usize) -> String {
+        let items = self.pictures[index].iter().map(|item| &self.items[*item]);
+        items
+            .flat_map(Labelled::names)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     fn check(&self, index: usize) -> Vec<DataError> {
         let picture = &self.pictures[index];
         let items = picture.iter().map(|item| &self.items[*item]);

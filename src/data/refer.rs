@@ -12,7 +12,7 @@ use super::coco::Segmentation;
 use super::files::{broken, io, require};
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// Expressions for objects of one split.
 pub struct ReferDataset {
@@ -298,6 +298,14 @@ impl Dataset for ReferDataset {
             classes: None,
             attributes: None,
         })
+    }
+
+    fn item_name(&self, at: usize) -> String {
+        let picture = &self.images[at];
+        let asked = picture.expressions.iter().map(|(words, _)| words.as_str());
+        let mut name = file_name(&picture.path).into_owned();
+        asked.for_each(|words| name.extend(["\n", words]));
+        name
     }
 
     fn check(&self, at: usize) -> Vec<DataError> {

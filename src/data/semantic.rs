@@ -11,7 +11,9 @@ use super::files::{broken, class_map_size, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{class_names, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{
+    class_names, file_name, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn,
+};
 
 /// What differs between them.
 enum Labels {
@@ -238,6 +240,10 @@ impl Dataset for SemanticDataset {
             classes: Some(map),
             attributes,
         })
+    }
+
+    fn item_name(&self, index: usize) -> String {
+        file_name(&self.items[index].0).into_owned()
     }
 
     fn check(&self, index: usize) -> Vec<DataError> {

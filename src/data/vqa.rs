@@ -86,6 +86,17 @@ impl Dataset for VqaDataset {
         })
     }
 
+    fn item_name(&self, at: usize) -> String {
+        let items = self.pictures[at].iter().map(|item| &self.items[*item]);
+        let mut name = String::new();
+        for item in items {
+            name.push_str(&item.image);
+            let said = item.conversations.iter().map(|m| m.value.as_str());
+            said.for_each(|words| name.extend(["\n", words]));
+        }
+        name
+    }
+
     fn check(&self, at: usize) -> Vec<DataError> {
         let picture = &self.pictures[at];
         let talks = picture.iter().filter_map(|i| self.conversation(*i).err());

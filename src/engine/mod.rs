@@ -25,8 +25,9 @@ mod session;
 mod vision;
 mod work;
 
+pub use crate::compute::{DTypeSpec, DeviceSpec};
 pub use attention::Attention;
-pub use config::{DTypeSpec, DeviceSpec, EngineConfig, EngineError, SpecError};
+pub use config::{EngineConfig, EngineError};
 pub use event::{Answer, AnswerStatus, Event, ObjectMask, RequestError, Stage, Timings};
 pub use reasoner::LisaReasoner;
 pub use request::{AnswerOptions, CancelToken, Frame, FrameId, Request};

@@ -169,6 +169,11 @@ impl Dispatcher {
         self.endings.action.expire(Instant::now());
     }
 
+    /// Whether somebody waits for a result.
+    pub fn owes(&self) -> bool {
+        !self.waiting.is_empty() || !self.running.is_empty()
+    }
+
     /// The node ends: whoever is still open is told, and so is whoever stands behind `rest`, which was taken and not yet done.
     pub fn close(mut self, rest: Vec<Input>) -> Engine {
         let goodbye = Refusal::new(Status::Cancelled, "the node is shutting down");

@@ -25,6 +25,10 @@ use crate::weights::shipped_model;
 /// The model thread gets this long to notice that the node ends.
 const ENGINE_GRACE: Duration = Duration::from_millis(1200);
 
+/// The last results get this long to reach who waits for them, before the node leaves the graph. A subscriber on a busy machine
+/// that learns first that the publisher is gone drops what it has not taken yet, and r2r has no way to wait until it has.
+const DELIVERY: Duration = Duration::from_millis(200);
+
 /// Why the node did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -241,12 +245,17 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             }
         }
     };
-    let engine = dispatcher.close(spinner.close());
+    let rest = spinner.close();
+    let owed = dispatcher.owes() || !rest.is_empty();
+    let engine = dispatcher.close(rest);
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         engine.shutdown();
         let _ = done.send(());
     });
+    if owed {
+        std::thread::sleep(DELIVERY);
+    }
     spinner.stop();
     if ended.recv_timeout(ENGINE_GRACE).is_err() {
         tracing::debug!("the model thread is still inside a step; it ends with the process");

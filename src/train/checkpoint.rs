@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use crate::data::ItemList;
 
 /// File of the newest state of a run, from which it resumes.
 pub const LAST: &str = "checkpoint-last.safetensors";
@@ -29,9 +30,9 @@ pub struct CheckpointState {
     pub metrics_bytes: u64,
     /// α / r of the adapters, where there are some.
     pub lora_scale: Option<f64>,
-    /// Items of each dataset that it learned from, by the dataset's name; empty in checkpoints that do not say.
+    /// The items of each dataset that it learned from, by the dataset's name; empty in checkpoints that do not say.
     #[serde(default)]
-    pub items: BTreeMap<String, u64>,
+    pub items: BTreeMap<String, ItemList>,
 }
 
 /// Writes tensors and state to `folder/name`: a new file beside it, flushed to disk, then renamed.

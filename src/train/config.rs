@@ -8,6 +8,7 @@ use super::objective::LossWeights;
 use super::schedule::{Decay, Schedule};
 use super::settings::SETTINGS;
 use super::TrainError;
+use crate::compute::{DTypeSpec, DeviceSpec};
 
 /// A training run, as its TOML file says it. [`SETTINGS`] has every value's range and meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,8 +38,9 @@ pub struct ModelConfig {
     pub texts: Vec<String>,
     /// Entries of a new model's vocabulary, added tokens included.
     pub vocab_size: usize,
-    /// What the parameters and activations are computed in: f32, bf16 or f16.
-    pub dtype: crate::weights::DType,
+    /// What the parameters and activations are computed in; `auto` is f32 on the CPU, and bf16 on a GPU unless the model is
+    /// stored as f32.
+    pub dtype: DTypeSpec,
 }
 
 impl Default for ModelConfig {
@@ -48,7 +50,7 @@ impl Default for ModelConfig {
             init: None,
             texts: Vec::new(),
             vocab_size: 1024,
-            dtype: crate::weights::DType::F32,
+            dtype: DTypeSpec::Auto,
         }
     }
 }
@@ -263,7 +265,7 @@ pub struct RunConfig {
     pub validate_every: u64,
     pub validation_images: usize,
     pub save_every: u64,
-    pub device: String,
+    pub device: DeviceSpec,
     pub checkpoint_activations: bool,
     /// Images whose frozen features are kept in memory.
     pub cached_images: usize,
@@ -282,7 +284,7 @@ impl Default for RunConfig {
             validate_every: 500,
             validation_images: 100,
             save_every: 100,
-            device: "cpu".to_owned(),
+            device: DeviceSpec::Auto,
             checkpoint_activations: false,
             cached_images: 0,
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::compute::ComputeError;
 use crate::data::DataError;
 use crate::model::ModelError;
 use crate::text::TextError;
@@ -23,6 +24,8 @@ pub enum TrainError {
     Weights(#[from] WeightsError),
     #[error(transparent)]
     Text(#[from] TextError),
+    #[error(transparent)]
+    Device(#[from] ComputeError),
     #[error("computing: {0}")]
     Compute(#[from] candle_core::Error),
     #[error("{0}")]

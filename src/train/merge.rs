@@ -10,7 +10,7 @@ use super::config::TrainConfig;
 use super::parameters::AUXILIARY;
 use super::setup::tokenizer_json;
 use super::TrainError;
-use crate::weights::{save_model_dir, ModelDir};
+use crate::weights::{write_model_dir, ModelDir, Staging};
 
 /// What to merge.
 #[derive(Clone, Debug)]
@@ -39,8 +39,10 @@ pub struct MergeReport {
 /// Writes the model directory `out`.
 ///
 /// # Errors
-/// A checkpoint or model that cannot be read, or that do not belong together.
+/// A place that cannot be written; a checkpoint or model that cannot be read, or that do not belong together.
 pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
+    // First of all: what cannot be written is known before anything is read.
+    let staging = Staging::beside(&options.out, &[])?;
     let (state, mut trained) = read_checkpoint(&options.checkpoint)?;
     let path = options.model.as_ref().unwrap_or(&state.model);
     let model = ModelDir::open(path)?;
@@ -111,7 +113,7 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
     if let Some(name) = &options.name {
         config.name.clone_from(name);
     }
-    save_model_dir(&options.out, &config, &tokenizer_json(path)?, &tensors)?;
+    write_model_dir(staging, &config, &tokenizer_json(path)?, &tensors)?;
     Ok(report)
 }
 

@@ -57,5 +57,5 @@ pub use packing::{PackedAnswer, PackedSequence, Piece};
 pub use parameters::{LoraSpec, Parameters, AUXILIARY};
 pub use schedule::{Decay, Schedule};
 pub use settings::{settings_help, Accepted, Setting, SETTINGS};
-pub use setup::{open_data, open_device, Setup};
+pub use setup::{open_data, Setup};
 pub use trainer::{Ended, Trainer};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::checkpoint::CheckpointState;
 use super::config::TrainConfig;
+use crate::data::ItemList;
 
 /// What may change between two sittings of a run: where things lie, how long it goes on, and how the work is spread.
 const MAY_CHANGE: [&str; 16] = [
@@ -46,18 +47,25 @@ pub(super) fn differences(
         .collect())
 }
 
-/// Every dataset whose number of items changed; empty for a checkpoint that does not say.
+/// Every dataset whose items are others; empty for a checkpoint that does not say.
 pub(super) fn data_differences(
     state: &CheckpointState,
-    items: &BTreeMap<String, u64>,
+    items: &BTreeMap<String, ItemList>,
 ) -> Vec<String> {
     state
         .items
         .iter()
         .filter_map(|(name, were)| match items.get(name) {
             Some(are) if are == were => None,
-            Some(are) => Some(format!("{name} had {were} items and has {are}")),
-            None => Some(format!("{name} had {were} items and is not there")),
+            Some(are) if are.count == were.count => Some(format!(
+                "{name} has {} items as before, but not the same",
+                are.count
+            )),
+            Some(are) => Some(format!(
+                "{name} had {} items and has {}",
+                were.count, are.count
+            )),
+            None => Some(format!("{name} had {} items and is not there", were.count)),
         })
         .collect()
 }
@@ -125,18 +133,28 @@ mod tests {
 
     #[test]
     fn data_that_grew_or_went_is_named() {
-        let items = |list: &[(&str, u64)]| -> BTreeMap<String, u64> {
-            list.iter().map(|(n, i)| ((*n).to_owned(), *i)).collect()
+        let items = |list: &[(&str, u64, u32)]| -> BTreeMap<String, ItemList> {
+            let list = list.iter().copied();
+            list.map(|(name, count, crc32)| (name.to_owned(), ItemList { count, crc32 }))
+                .collect()
         };
         let state = CheckpointState {
-            items: items(&[("ReasonSeg|train", 239), ("refcoco", 10)]),
+            items: items(&[
+                ("ReasonSeg|train", 239, 1),
+                ("refcoco", 10, 1),
+                ("vqa", 5, 1),
+            ]),
             ..CheckpointState::default()
         };
         assert_eq!(
-            data_differences(&state, &items(&[("ReasonSeg|train", 240), ("ade20k", 1)])),
+            data_differences(
+                &state,
+                &items(&[("ReasonSeg|train", 240, 2), ("ade20k", 1, 1), ("vqa", 5, 2)])
+            ),
             [
                 "ReasonSeg|train had 239 items and has 240",
-                "refcoco had 10 items and is not there"
+                "refcoco had 10 items and is not there",
+                "vqa has 5 items as before, but not the same"
             ]
         );
         assert!(data_differences(&CheckpointState::default(), &items(&[])).is_empty());

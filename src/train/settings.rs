@@ -44,7 +44,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("model.init", Text("a file like lisa.json"), "none", "instead of dir: dimensions of a new model with random weights"),
     setting("model.texts", Text("a list of datasets, NAME or NAME@FOLDER"), "[]", "more datasets whose texts a new model's tokenizer is trained on"),
     setting("model.vocab_size", Whole(300, 200_000), "1024", "vocabulary of a new model's tokenizer, which is trained on the data"),
-    setting("model.dtype", Text("f32, bf16, f16"), "f32", "what the network computes in; variables are f32 always"),
+    setting("model.dtype", Text("auto, f32, bf16, f16"), "auto", "what the network computes in; auto is f32 on a CPU, on a GPU bf16 unless the model is stored as f32; variables are f32 always"),
     setting("data.root", Text("a folder"), "", "where the datasets lie, in the reference's layout"),
     setting("data.groups", Text("a list of { datasets, rate }"), "", "dataset names joined by ||, and how often the group is drawn"),
     setting("data.validation", Text("a list of { datasets, rate }"), "none", "held-out data, measured every run.validate_every steps"),
@@ -91,7 +91,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("run.validate_every", Whole(1, 100_000_000), "500", "steps between validations"),
     setting("run.validation_images", Whole(1, 1_000_000), "100", "images of a validation, the same each time"),
     setting("run.save_every", Whole(1, 100_000_000), "100", "steps between checkpoints"),
-    setting("run.device", Text("cpu, cuda, cuda:N"), "cpu", "where the network computes"),
+    setting("run.device", Text("auto, cpu, cuda, cuda:N"), "auto", "where the network computes; auto is the GPU, where the build and the machine have one"),
     setting("run.checkpoint_activations", Text("true, false"), "false", "compute the language model's layers again on the way back: less memory, a third more time"),
     setting("run.cached_images", Whole(0, 10_000_000), "0", "images whose frozen features are kept in memory"),
 ];

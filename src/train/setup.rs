@@ -36,11 +36,14 @@ impl Setup {
     /// Whatever is missing or broken, by name.
     pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
         check_guided_head(config)?;
+        // Before the data, which takes a while to read.
+        let (device, dtype) = (config.run.device.open()?, config.model.dtype);
+        dtype.check(&device)?;
         let data = open_data(config)?;
         let path = model_path(config, &data)?;
         let model = ModelDir::open(&path)?;
-        let device = open_device(&config.run.device)?;
-        let mut parameters = Parameters::open(&model, config.model.dtype.into(), &device)?;
+        let dtype = dtype.resolve_for_training(model.config.dtype.into(), &device);
+        let mut parameters = Parameters::open(&model, dtype, &device)?;
         let mut unreached = Vec::new();
         if config.objective.iou == 0.0 {
             unreached.push("iou_prediction_head");
@@ -224,22 +227,6 @@ fn open_teacher(
     let weights = Weights::from_tensors(tensors, DType::F32, device).pp("aux.phrase");
     PhraseEncoder::load(&weights, model.llama.vocab_size, model.sam.prompt_dim)
         .map_err(|e| TrainError::Unusable(format!("objective.teacher: {}: {e}", path.display())))
-}
-
-/// `cpu`, `cuda`, `cuda:1`.
-pub fn open_device(name: &str) -> Result<Device, TrainError> {
-    let index = match name.split_once(':') {
-        None if name == "cpu" => return Ok(Device::Cpu),
-        None if name == "cuda" => Some(0),
-        Some(("cuda", index)) => index.parse().ok(),
-        _ => None,
-    };
-    let Some(index) = index else {
-        return Err(TrainError::Unusable(format!(
-            "run.device is '{name}'; accepted: cpu, cuda, cuda:N"
-        )));
-    };
-    Ok(Device::new_cuda(index)?)
 }
 
 /// Where a model directory's tokenizer is.

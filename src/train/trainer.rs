@@ -20,7 +20,7 @@ use super::same_run::{data_differences, differences};
 use super::setup::Setup;
 use super::skipping::Skipping;
 use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
-use crate::data::{Loader, Mixture};
+use crate::data::{ItemList, Loader, Mixture};
 
 /// Broken files that are named before the others are counted.
 const NAMED: usize = 20;
@@ -41,6 +41,8 @@ pub struct Trainer {
     metrics: MetricsFile,
     /// Keeps other trainings out of `run.out`.
     _folder: RunFolder,
+    /// What the data consists of.
+    items: BTreeMap<String, ItemList>,
     /// Updates made.
     step: u64,
     best: Option<(u64, f64)>,
@@ -91,10 +93,11 @@ impl Trainer {
             0.0 => None,
             decay => Some(Ema::new(&parameters, decay)?),
         };
+        let items = data.items();
         let (mut step, mut best, mut keep) = (0, None, 0);
         if resume {
             let (state, tensors) = read_checkpoint(&last)?;
-            same_run(&state, (&config, &data), &last)?;
+            same_run(&state, (&config, &items), &last)?;
             for name in parameters.trained().keys() {
                 let tensor = tensors.get(name).ok_or_else(|| {
                     TrainError::Unusable(format!("{}: it lacks {name}", last.display()))
@@ -123,6 +126,7 @@ impl Trainer {
             skipping: Arc::new(skipping),
             preparation: Arc::new(preparation),
             validation,
+            items,
             step,
             best,
         })
@@ -317,7 +321,7 @@ impl Trainer {
             best: self.best,
             metrics_bytes: self.metrics.sync()?,
             lora_scale: self.parameters.lora().map(|l| l.alpha / l.rank as f64),
-            items: self.data.items(),
+            items: self.items.clone(),
         })
     }
 
@@ -354,7 +358,7 @@ fn set_all(parameters: &Parameters, tensors: &BTreeMap<String, Tensor>) -> Resul
 /// A resumed run has to be the same run, with the same data.
 fn same_run(
     state: &CheckpointState,
-    (config, data): (&TrainConfig, &Mixture),
+    (config, items): (&TrainConfig, &BTreeMap<String, ItemList>),
     path: &Path,
 ) -> Result<(), TrainError> {
     let theirs = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
@@ -363,7 +367,7 @@ fn same_run(
     })?;
     let mut found = differences(&theirs, config)
         .map_err(|e| TrainError::Unusable(format!("reading the settings: {e}")))?;
-    found.extend(data_differences(state, &data.items()));
+    found.extend(data_differences(state, items));
     if found.is_empty() {
         return Ok(());
     }

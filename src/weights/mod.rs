@@ -27,7 +27,7 @@ pub use shipped::{find_model, shipped_model, SHIPPED_MODEL};
 pub use source::{LoraUse, Weights};
 
 pub(crate) use model_dir::check_header;
-pub(crate) use save::write_texts;
+pub(crate) use save::{write_model_dir, write_texts};
 pub(crate) use staging::Staging;
 
 /// Where the vision tower's tensors stand among the others.

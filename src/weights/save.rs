@@ -24,7 +24,19 @@ pub fn save_model_dir(
     tokenizer_json: &str,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), WeightsError> {
-    let staging = Staging::beside(out, &[])?;
+    write_model_dir(Staging::beside(out, &[])?, config, tokenizer_json, tensors)
+}
+
+/// The same for a place that was made before the tensors were computed.
+///
+/// # Errors
+/// A place that cannot be written.
+pub(crate) fn write_model_dir(
+    staging: Staging,
+    config: &LisaConfig,
+    tokenizer_json: &str,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<(), WeightsError> {
     write_texts(staging.path(), config, tokenizer_json)?;
     let dtype: TensorType = config.dtype.into();
     let mut stored = BTreeMap::new();

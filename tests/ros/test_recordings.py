@@ -3,6 +3,7 @@ recorder."""
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -112,9 +113,9 @@ def test_a_wrong_argument_is_refused_before_anything_starts(given, said, tmp_pat
         described(EVALUATE, {'out': str(tmp_path / 'out'), **given})
 
 
-def start(domain, *arguments):
+def start(domain, *arguments, below=()):
     environment = dict(os.environ, ROS_DOMAIN_ID=str(domain))
-    return subprocess.Popen([LISA, 'bag', *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return subprocess.Popen([*below, LISA, 'bag', *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env=environment)
 
 
@@ -161,6 +162,28 @@ def test_ctrl_c_ends_a_loop_and_a_recording(tmp_path):
     assert code == 0, said
     # The same half second again and again.
     assert count(json.loads(lisa('bag', 'info', tmp_path / 'infos', '--json')), '/camera/camera_info') >= 2
+
+
+def handled(process, number):
+    """Whether it handles a signal itself, and whether it ignores it."""
+    lines = (pathlib.Path('/proc') / str(process.pid) / 'status').read_text().splitlines()
+    masks = {name: int(mask, 16) for name, _, mask in (line.partition(':') for line in lines) if name in ('SigCgt', 'SigIgn')}
+    return tuple(bool(masks[name] >> (number - 1) & 1) for name in ('SigCgt', 'SigIgn'))
+
+
+def test_nohup_keeps_a_recording_from_ending_with_its_terminal(tmp_path):
+    recorder = start(free_domain(), 'record', '/nothing', '--out', tmp_path / 'out', '--drain', '0',
+                     below=('env', '--default-signal=INT,TERM', 'nohup'))
+    while not handled(recorder, signal.SIGTERM)[0]:
+        assert recorder.poll() is None, recorder.communicate()
+        time.sleep(0.01)
+    assert handled(recorder, signal.SIGHUP) == (False, True)
+    recorder.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert recorder.poll() is None
+    recorder.send_signal(signal.SIGINT)
+    code, said = finish(recorder)
+    assert code in (0, 1) and 'panicked' not in said, said
 
 
 @pytest.mark.parametrize('arguments, said', [

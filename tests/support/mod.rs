@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test target uses its part
 
 pub mod output;
+pub mod process;
 pub mod tiny_training;
 
 use std::collections::HashMap;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,6 +11,7 @@ use lisa::replay::{
     ask, camera_topic, instruction_topic, AnnotateOptions, Annotator, Questions, ReplayError,
     Timeline,
 };
+use lisa::signals::Interrupt;
 use lisa::text::Instruction;
 
 use super::super::model_args::ModelArgs;
@@ -127,14 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             return Err(error);
         }
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked_to_stop = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // The second one ends at once.
-        if asked_to_stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    let interrupt = Interrupt::listen()?;
     let bar = ProgressBar::new(expected);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
         bar.set_style(style);
@@ -147,13 +140,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if known && moment.ask.conversation_id.is_empty() {
             continue;
         }
-        if stop.load(Ordering::Relaxed) {
+        if interrupt.asked.load(Ordering::Relaxed) {
             bar.finish_and_clear();
             let part = annotator.pause()?;
-            bail!(
-                "stopped after {answered} answers, which are in {}; the same command goes on",
+            note!(
+                "lisa: stopped after {answered} answers, which are in {}; the same command goes on",
                 part.display()
             );
+            std::process::exit(interrupt.exit_code());
         }
         let outcome = ask(&bag, &engine, &options, moment);
         if known {

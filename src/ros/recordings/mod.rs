@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::node::context;
 use crate::bag::BagError;
+use crate::signals::on_each_and_interrupts;
 
 /// Why a bag was not played, or none recorded.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +46,15 @@ pub enum RecordingError {
 pub struct StopCount(Arc<AtomicUsize>);
 
 impl StopCount {
-    /// Counts SIGINT and SIGTERM from here on, instead of ending the process.
+    /// Counts SIGINT, SIGTERM and SIGHUP from here on, instead of ending the process; a SIGHUP that `nohup` ignores is not
+    /// counted.
     ///
     /// # Errors
     /// [`RecordingError::Signals`], where a handler is refused.
     pub fn listen() -> Result<Self, RecordingError> {
         let count = Self::default();
         let counted = count.clone();
-        ctrlc::set_handler(move || {
+        on_each_and_interrupts(move |_| {
             counted.0.fetch_add(1, Ordering::Relaxed);
         })
         .map_err(|e| RecordingError::Signals(e.to_string()))?;

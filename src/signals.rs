@@ -1,0 +1,112 @@
+//! Signals that ask a program to end, for programs that have something to put in order first.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+/// Calls `hear` with the number of every signal that asks to end: SIGINT, SIGTERM and SIGHUP, on a thread of its own.
+/// None of them ends the process any more.
+///
+/// One that was ignored when the process started, as `nohup` does with SIGHUP, stays ignored.
+///
+/// # Errors
+/// The operating system's, where a handler or a thread cannot be had.
+pub fn on_each(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    listen(&heard(), hear)
+}
+
+/// The same for programs that a script starts with `&` and ends with `kill -INT`, as it ends a node: a shell has such
+/// programs ignore SIGINT, so SIGINT is heard whatever it was.
+///
+/// # Errors
+/// As [`on_each`].
+pub fn on_each_and_interrupts(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    let mut signals = heard();
+    if !signals.contains(&SIGINT) {
+        signals.push(SIGINT);
+    }
+    listen(&signals, hear)
+}
+
+/// The exit code that a shell gives a command which the signal ended: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
+pub fn exit_code(signal: i32) -> i32 {
+    128 + signal
+}
+
+/// Becomes true when a signal asks the command to end. A second one ends it on the spot.
+pub struct Interrupt {
+    pub asked: Arc<AtomicBool>,
+    by: Arc<AtomicUsize>,
+    /// Those that are listened to.
+    signals: Vec<i32>,
+}
+
+impl Interrupt {
+    /// Listens to SIGINT, SIGTERM and SIGHUP. One that was ignored when the command started, as `nohup` does with SIGHUP,
+    /// stays ignored.
+    ///
+    /// # Errors
+    /// The operating system's, where it refuses a handler.
+    pub fn listen() -> io::Result<Self> {
+        let interrupt = Self {
+            asked: Arc::default(),
+            by: Arc::default(),
+            signals: heard(),
+        };
+        for &signal in &interrupt.signals {
+            let status = exit_code(signal);
+            // In this order: the first signal finds the flag down, the second finds it up.
+            flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupt.asked))?;
+            flag::register_usize(signal, Arc::clone(&interrupt.by), status as usize)?;
+            flag::register(signal, Arc::clone(&interrupt.asked))?;
+        }
+        Ok(interrupt)
+    }
+
+    /// Calls `say` when the first signal comes, for commands that take a while to end.
+    ///
+    /// # Errors
+    /// The operating system's, where it refuses a thread.
+    pub fn announce(&self, say: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut say = Some(say);
+        listen(&self.signals, move |_| {
+            if let Some(say) = say.take() {
+                say();
+            }
+        })
+    }
+
+    /// The [`exit_code`] of the signal that came.
+    pub fn exit_code(&self) -> i32 {
+        self.by.load(Ordering::Relaxed) as i32
+    }
+}
+
+fn listen(signals: &[i32], mut hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new(signals)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || signals.forever().for_each(&mut hear))?;
+    Ok(())
+}
+
+/// The signals that ask to end and were not ignored when the process started.
+fn heard() -> Vec<i32> {
+    let ignored = ignored();
+    [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| ignored & (1 << (signal - 1)) == 0)
+        .collect()
+}
+
+/// The signals that are ignored, a bit each, from the lowest for signal 1; none where the system does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

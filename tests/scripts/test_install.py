@@ -1,0 +1,55 @@
+"""`make install` gives a shell the program and its model, and nothing of the checkout is needed then."""
+
+import json
+import os
+import pathlib
+import stat
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def install(home, **environment):
+    return subprocess.run([ROOT / 'scripts/install.sh'], cwd=home, capture_output=True, text=True,
+                          env={'PATH': os.environ['PATH'], 'HOME': str(home), **environment})
+
+
+@pytest.fixture
+def home(tmp_path):
+    assert (ROOT / 'target/release/lisa').exists(), 'run make build first'
+    return tmp_path
+
+
+def test_the_program_and_its_models_are_installed_for_everybody(home):
+    done = install(home)
+    assert done.returncode == 0, done.stderr
+    prefix = home / '.local'
+    model = prefix / 'share/lisa_ros/models/lisa-mini'
+    assert {f.name for f in model.iterdir()} == {f.name for f in (ROOT / 'models/lisa-mini').iterdir()}
+    for file in (*model.iterdir(), prefix / 'bin/lisa'):
+        assert stat.S_IMODE(file.stat().st_mode) & 0o444 == 0o444, file
+    assert f'{prefix}/bin is not on the PATH' in done.stderr
+    # Its own model is found, by default and by name, from a folder that has nothing to do with the checkout.
+    for named in ([], ['--model', 'lisa-mini']):
+        picture = ROOT / 'docs/demo.png'
+        said = subprocess.run([prefix / 'bin/lisa', '-v', 'segment', *named, '--image', picture, '--instruction', 'the remote control',
+                               '--json', '--out', home / 'out'], cwd=home, capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+        assert json.loads(said.stdout.splitlines()[0]), said.stdout
+        assert str(model) in said.stderr, said.stderr
+
+
+def test_prefix_and_destdir_say_where(home):
+    done = install(home, PREFIX='/usr', DESTDIR=str(home / 'package'), PATH=f'/usr/bin:{os.environ["PATH"]}')
+    assert done.returncode == 0, done.stderr
+    assert (home / 'package/usr/bin/lisa').exists()
+    assert 'is not on the PATH' not in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_told(home):
+    (home / 'file').write_text('')
+    done = install(home, PREFIX=str(home / 'file'))
+    assert done.returncode == 1
+    assert 'install: cannot write to' in done.stderr and 'accepted: ' in done.stderr
