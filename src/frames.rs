@@ -218,11 +218,12 @@ impl<T> FrameStore<T> {
     }
 
     /// Frames a second, over the last few seconds.
-    pub fn rate_hz(&mut self, now: Instant) -> f64 {
-        self.forget_arrivals(now);
-        match (self.arrivals.front(), self.arrivals.back()) {
+    pub fn rate_hz(&self, now: Instant) -> f64 {
+        let old = |t: &Instant| now.saturating_duration_since(*t) > RATE_WINDOW;
+        let forgotten = self.arrivals.partition_point(old);
+        match (self.arrivals.get(forgotten), self.arrivals.back()) {
             (Some(first), Some(last)) if last > first => {
-                (self.arrivals.len() - 1) as f64 / (*last - *first).as_secs_f64()
+                (self.arrivals.len() - 1 - forgotten) as f64 / (*last - *first).as_secs_f64()
             }
             _ => 0.0,
         }

@@ -20,6 +20,7 @@
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | [`frames`] | camera frames as they arrive: the newest, and a short memory |
+//! | [`node`] | the node without ROS: which frame, which status, which header, in which order |
 //! | [`replay`] | recordings: which frame is asked about, answers into a bag, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
@@ -34,6 +35,7 @@ pub mod image;
 mod lfs;
 pub mod model;
 pub mod nn;
+pub mod node;
 pub mod replay;
 pub mod signals;
 pub mod text;

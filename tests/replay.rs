@@ -93,7 +93,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
 
     let mut judge = Judge::new(&bag, truths(), 0);
     for moment in timeline(&bag) {
-        let shot = moment.shot.as_ref().ok().cloned();
+        let shot = moment.frame.as_ref().ok().cloned();
         let outcome = ask(&bag, &engine, &options(), moment);
         judge.computed(shot.as_deref(), &outcome).unwrap();
     }
@@ -127,9 +127,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     );
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
     assert_eq!(annotator.done(), 2);
-    let left: Vec<Moment> = timeline(&bag)
-        .filter(|m| !annotator.is_done(&m.ask))
-        .collect();
+    let left: Vec<Moment> = timeline(&bag).filter(|m| !annotator.is_done(m)).collect();
     assert_eq!(left.len(), SCENES - 2);
     for moment in left {
         annotator
@@ -159,7 +157,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
 
     let mut judge = Judge::new(&bag, truths(), 0);
     for moment in timeline(&bag) {
-        let said = one.result(&moment.ask.id).unwrap();
+        let said = one.result(&moment.question.instruction_id).unwrap();
         judge.recorded(&moment, said.as_ref()).unwrap();
     }
     let (recorded, _) = judge.finish(run(Protocol::Recorded));
@@ -258,8 +256,10 @@ fn an_instruction_is_about_the_frame_that_the_node_would_take() {
     let mut found: Vec<(u64, Result<i64, String>)> = timeline(&bag)
         .map(|m| {
             (
-                m.ask.number,
-                m.shot.map(|shot| shot.stamp().0 / SECOND as i64),
+                m.question.id.0,
+                m.frame
+                    .map(|frame| frame.stamp().0 / SECOND as i64)
+                    .map_err(|refusal| refusal.why),
             )
         })
         .collect();
@@ -276,19 +276,37 @@ fn an_instruction_is_about_the_frame_that_the_node_would_take() {
     );
 }
 
+/// The first frame is waited for a second after the recording began, as after the node began to listen, and not after
+/// each instruction.
+#[test]
+fn the_first_frame_is_waited_for_as_the_node_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let asks = [(9.2, 0.0), (9.9, 0.0), (10.5, 0.0)];
+    let bag = Bag::open(spoken(folder.path(), 11..13, &asks)).unwrap();
+    let found = timeline(&bag).map(|m| (m.question.id.0, m.frame.is_ok()));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(1, false), (2, false), (3, false)]
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let bag = Bag::open(spoken(folder.path(), 10..13, &asks)).unwrap();
+    let found = timeline(&bag).map(|m| (m.question.id.0, m.frame.is_ok()));
+    assert_eq!(found.collect::<Vec<_>>(), [(1, true), (2, true), (3, true)]);
+}
+
 #[test]
 fn the_same_can_be_asked_of_every_nth_frame() {
     let folder = tempfile::tempdir().unwrap();
     let bag = Bag::open(spoken(folder.path(), 10..20, &[])).unwrap();
     let pictures = picture_topic(&bag, None).unwrap();
     assert!(pictures.compressed);
-    let questions = Questions::Same {
+    let questions = Questions::EveryNthFrame {
         text: "the mug".to_owned(),
         every: 3,
     };
     let stamps: Vec<i64> = Timeline::new(&bag, pictures, questions, 0.1)
         .unwrap()
-        .map(|m| m.shot.unwrap().stamp().0 / SECOND as i64)
+        .map(|m| m.frame.ok().unwrap().stamp().0 / SECOND as i64)
         .collect();
     assert_eq!(stamps, [10, 13, 16, 19]);
 }
@@ -301,7 +319,7 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
     let engine = engine();
     let mut judge = Judge::new(&bag, None, 0);
     for moment in timeline(&bag) {
-        let shot = moment.shot.as_ref().ok().cloned();
+        let shot = moment.frame.as_ref().ok().cloned();
         let outcome = ask(&bag, &engine, &options(), moment);
         judge.computed(shot.as_deref(), &outcome).unwrap();
     }

@@ -58,8 +58,9 @@ pub use error::{shown, BagError, McapFault};
 pub use merge::Messages;
 pub use messages::{
     definition, type_hash, CameraInfo, Clock, CompressedImage, Header, Image, Instruction, Message,
-    Quaternion, ReasoningResult, RegionOfInterest, SegmentedObject, StageTime, Status,
-    StringMessage, TFMessage, TextDelta, Time, Transform, TransformStamped, Vector3,
+    Quaternion, ReasoningResult, RegionOfInterest, ResultStatus, SegmentedObject,
+    SegmentedObjectStamped, StageTime, StringMessage, TFMessage, TextDelta, Time, Transform,
+    TransformStamped, Vector3,
 };
 pub use metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, NEWEST_VERSION,

@@ -48,7 +48,7 @@ pub fn write_pictures(
         let union = union_masks(
             width,
             height,
-            answer.objects.iter().map(|o| (o.roi, &o.mask)),
+            answer.objects.iter().map(|o| (o.roi, &*o.mask)),
         );
         union
             .save(&mask)

@@ -1,6 +1,7 @@
 //! What comes out of the engine: a stream of events that ends in exactly one [`Event::Done`] or [`Event::Failed`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use candle_core::Tensor;
@@ -85,7 +86,7 @@ pub struct ObjectMask {
     /// Tight box around the mask, in pixels of the frame.
     pub roi: Roi,
     /// 0 or 255, cropped to `roi`.
-    pub mask: GrayImage,
+    pub mask: Arc<GrayImage>,
     /// Pixels that are 255.
     pub area: usize,
 }
@@ -121,6 +122,13 @@ pub struct Answer {
     pub attention: Option<Attention>,
     /// Intermediate tensors under the golden names, where [`AnswerOptions::trace`](super::AnswerOptions::trace) asked for them.
     pub trace: Option<BTreeMap<String, Tensor>>,
+}
+
+impl Answer {
+    /// Whether there is a mask to speak of: the model named objects, even where every mask came out empty.
+    pub fn names_objects(&self) -> bool {
+        self.status != AnswerStatus::TextOnly
+    }
 }
 
 /// Wall time of every stage of one request. A stage that was served from a cache, or not needed, is absent.

@@ -306,7 +306,7 @@ impl LisaReasoner {
                 iou.clamp(0.0, 1.0)
             },
             roi,
-            mask: pixels,
+            mask: Arc::new(pixels),
             area,
         };
         reply.send(Event::Mask(object.clone()));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use image::codecs::jpeg::JpegEncoder;
 
 use super::masks::mono8;
-use super::{Ask, Outcome, ReplayError};
+use super::{Moment, Outcome, ReplayError};
 use crate::bag::{
     check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
     Compression, Image, Message, NewTopic, QosProfile, ReasoningResult, Selection, StorageKind,
@@ -109,8 +109,9 @@ impl<'b> Annotator<'b> {
     }
 
     /// Whether an earlier run has answered this one.
-    pub fn is_done(&self, ask: &Ask) -> bool {
-        self.done.contains(&(ask.id.clone(), ask.log_time))
+    pub fn is_done(&self, moment: &Moment) -> bool {
+        let id = moment.question.instruction_id.clone();
+        self.done.contains(&(id, moment.log_time))
     }
 
     /// Copies what an earlier run has finished.
@@ -154,32 +155,34 @@ impl<'b> Annotator<'b> {
     /// [`BagError`], where the file cannot be written; [`ReplayError::Overlay`].
     pub fn write(&mut self, outcome: &Outcome) -> Result<(), ReplayError> {
         // Log time: the frame's, so that picture and answer show together; publish time: the instruction's.
-        let (at, asked) = (outcome.frame_time, outcome.ask.log_time);
+        let (at, asked) = (outcome.frame_time, outcome.log_time);
+        let header = &outcome.result.header;
         let mut say = |topic: TopicId, data: Vec<u8>| self.writer.write_at(topic, at, asked, &data);
         if let Some(mask) = outcome.mask() {
-            say(self.topics.mask, mono8(&outcome.header, &mask).to_cdr())?;
+            say(self.topics.mask, mono8(header, &mask).to_cdr())?;
         }
-        if let Ok(answer) = &outcome.answer {
+        if let Some(answer) = outcome.answer() {
             let data = answer.text.clone();
             say(self.topics.answer, StringMessage { data }.to_cdr())?;
         }
         let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
         if let Some((topic, alpha)) = overlay {
-            if let (Ok(answer), Some(frame)) = (&outcome.answer, &outcome.frame) {
-                let picture = answer.overlay(frame.pixels(), &outcome.ask.text, alpha);
+            if let (Some(answer), Some(frame)) = (outcome.answer(), &outcome.frame) {
+                let words = &outcome.question().text.words;
+                let picture = answer.overlay(frame.pixels(), words, alpha);
                 let mut data = Vec::new();
                 JpegEncoder::new_with_quality(&mut data, OVERLAY_QUALITY)
                     .encode_image(&picture)
                     .map_err(ReplayError::Overlay)?;
                 let message = CompressedImage {
-                    header: outcome.header.clone(),
+                    header: header.clone(),
                     format: "rgb8; jpeg compressed rgb8".to_owned(),
                     data: data.into(),
                 };
                 say(topic, message.to_cdr())?;
             }
         }
-        say(self.topics.result, outcome.result().to_cdr())?;
+        say(self.topics.result, outcome.result.message().to_cdr())?;
         Ok(())
     }
 

@@ -6,17 +6,19 @@ use std::time::Duration;
 use image::GrayImage;
 use serde::Serialize;
 
+use super::instructions::kind;
 use super::recorded::Said;
-use super::timeline::{Moment, Shot};
+use super::timeline::{Moment, RecordedFrame};
 use super::truth::{Truth, Truths};
-use super::{Ask, Outcome, ReplayError};
-use crate::bag::{Bag, Status};
+use super::{Outcome, ReplayError};
+use crate::bag::{Bag, ResultStatus};
 use crate::engine::Attention;
 use crate::eval::{
     latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
     LOOKING_DEFINITIONS,
 };
 use crate::frames::Stamp;
+use crate::node::Question;
 
 /// A report about a recording: the scores, and each instruction by itself.
 #[derive(Clone, Debug, Serialize)]
@@ -68,7 +70,7 @@ const NO_TRUTH: &str =
 
 /// What an answer comes down to.
 struct Reply<'a> {
-    status: Option<Status>,
+    status: Option<ResultStatus>,
     error: &'a str,
     answer: &'a str,
     mask: Option<GrayImage>,
@@ -99,24 +101,20 @@ impl<'b> Judge<'b> {
     /// A truth that cannot be read or has another size than its frame.
     pub fn computed(
         &mut self,
-        shot: Option<&Shot>,
+        shot: Option<&RecordedFrame>,
         outcome: &Outcome,
     ) -> Result<&Row, ReplayError> {
-        let stages: Vec<(&str, Duration)> = match &outcome.answer {
-            Ok(answer) => answer
-                .timings
-                .stages()
-                .map(|(s, t)| (s.name(), t))
-                .collect(),
-            Err(_) => Vec::new(),
-        };
+        let timings = outcome.answer().map(|answer| answer.timings.stages());
+        let stages = timings.into_iter().flatten();
+        let stages: Vec<(&str, Duration)> = stages.map(|(s, t)| (s.name(), t)).collect();
         let latency = Latency {
             total: outcome.total,
             stages: &stages,
         };
-        let reply = match &outcome.answer {
+        let status = Some(outcome.result.status());
+        let reply = match &outcome.result.outcome {
             Ok(answer) => Reply {
-                status: Status::from_number(outcome.result().status),
+                status,
                 error: "",
                 answer: &answer.text,
                 mask: outcome.mask(),
@@ -124,7 +122,7 @@ impl<'b> Judge<'b> {
                 latency,
             },
             Err(refusal) => Reply {
-                status: Some(refusal.status),
+                status,
                 error: &refusal.why,
                 answer: "",
                 mask: None,
@@ -132,7 +130,7 @@ impl<'b> Judge<'b> {
                 latency,
             },
         };
-        self.add(&outcome.ask, shot, reply)
+        self.add(outcome.question(), shot, reply)
     }
 
     /// Takes what the node said, or that it said nothing.
@@ -140,26 +138,32 @@ impl<'b> Judge<'b> {
     /// # Errors
     /// As of [`Judge::computed`].
     pub fn recorded(&mut self, moment: &Moment, said: Option<&Said>) -> Result<&Row, ReplayError> {
-        let shot = moment.shot.as_deref().ok();
+        let shot = moment.frame.as_deref().ok();
         let Some(said) = said else {
             self.delivery.asked += 1;
             self.delivery.dropped += 1;
-            self.count(shot.map_or(Stamp::default(), Shot::stamp));
-            return Ok(self.row(&moment.ask, shot, "dropped", "", "no result was recorded"));
+            self.count(shot.map_or(Stamp::default(), RecordedFrame::stamp));
+            return Ok(self.row(
+                &moment.question,
+                shot,
+                "dropped",
+                "",
+                "no result was recorded",
+            ));
         };
         if let Some(age) = said.frame_age {
             self.delivery.add_age(age);
         }
         let stages: Vec<(&str, Duration)> =
             said.stages.iter().map(|(s, t)| (s.as_str(), *t)).collect();
-        let shot_stamp = shot.map(Shot::stamp);
+        let shot_stamp = shot.map(RecordedFrame::stamp);
         let same_frame = said.stamp == Stamp::default() || Some(said.stamp) == shot_stamp;
         if !same_frame {
             self.delivery.asked += 1;
             self.delivery.other_frame += 1;
             self.count(shot_stamp.unwrap_or_default());
             return Ok(self.row(
-                &moment.ask,
+                &moment.question,
                 shot,
                 "other_frame",
                 &said.answer,
@@ -186,7 +190,7 @@ impl<'b> Judge<'b> {
                 stages: &stages,
             },
         };
-        self.add(&moment.ask, shot, reply)
+        self.add(&moment.question, shot, reply)
     }
 
     /// Which instruction about that frame this is, from 0.
@@ -198,32 +202,25 @@ impl<'b> Judge<'b> {
 
     fn add(
         &mut self,
-        ask: &Ask,
-        shot: Option<&Shot>,
+        question: &Question,
+        shot: Option<&RecordedFrame>,
         reply: Reply<'_>,
     ) -> Result<&Row, ReplayError> {
-        let stamp = shot.map_or(Stamp::default(), Shot::stamp);
+        let stamp = shot.map_or(Stamp::default(), RecordedFrame::stamp);
         let nth = self.count(stamp);
         let delivery = &mut self.delivery;
         delivery.asked += 1;
-        let (answered, status) = match reply.status {
-            Some(Status::Segmented) => (true, "segmented"),
-            Some(Status::TextOnly) => (true, "text_only"),
-            Some(Status::EmptyMask) => (true, "empty_mask"),
-            Some(Status::NoImage) => (false, "no_image"),
-            Some(Status::Overloaded) => (false, "overloaded"),
-            Some(Status::Cancelled) => (false, "cancelled"),
-            Some(Status::Error) | None => (false, "error"),
-        };
+        let status = reply.status.unwrap_or(ResultStatus::Error);
         match status {
-            _ if answered => delivery.answered += 1,
-            "no_image" => delivery.no_image += 1,
-            "overloaded" => delivery.overloaded += 1,
-            "cancelled" => delivery.cancelled += 1,
+            _ if status.is_answer() => delivery.answered += 1,
+            ResultStatus::NoImage => delivery.no_image += 1,
+            ResultStatus::Overloaded => delivery.overloaded += 1,
+            ResultStatus::Cancelled => delivery.cancelled += 1,
             _ => delivery.failed += 1,
         }
+        let (answered, status) = (status.is_answer(), status.name());
         if !answered {
-            return Ok(self.row(ask, shot, status, "", reply.error));
+            return Ok(self.row(question, shot, status, "", reply.error));
         }
         self.times.push(reply.latency.total);
         for (stage, time) in reply.latency.stages {
@@ -238,16 +235,16 @@ impl<'b> Judge<'b> {
         match truth {
             None => self.delivery.without_truth += usize::from(self.truths.is_some()),
             Some(truth) => {
-                let kind = ask.kind();
+                let kind = kind(question);
                 let truth = match &truth {
                     Truth::There(mask) => Some(mask),
                     Truth::Absent => None,
                 };
                 let case = Case {
-                    name: &ask.id,
+                    name: &question.instruction_id,
                     kind: &kind,
                     history: &[],
-                    instruction: &ask.text,
+                    instruction: &question.text.words,
                     answer: reply.answer,
                     truth,
                     predicted: reply.mask.as_ref(),
@@ -267,23 +264,23 @@ impl<'b> Judge<'b> {
             }
         }
         let latency = reply.latency.total.as_secs_f64() * 1e3;
-        let row = self.row(ask, shot, status, reply.answer, "");
+        let row = self.row(question, shot, status, reply.answer, "");
         (row.iou, row.latency_ms) = (iou, Some(latency));
         Ok(row)
     }
 
     fn row(
         &mut self,
-        ask: &Ask,
-        shot: Option<&Shot>,
+        question: &Question,
+        shot: Option<&RecordedFrame>,
         status: &'static str,
         answer: &str,
         error: &str,
     ) -> &mut Row {
         let at = self.rows.len();
         self.rows.push(Row {
-            id: ask.id.clone(),
-            instruction: ask.text.clone(),
+            id: question.instruction_id.clone(),
+            instruction: question.text.words.clone(),
             stamp: shot.map_or(0, |shot| shot.stamp().0),
             status,
             answer: answer.to_owned(),

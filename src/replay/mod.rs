@@ -4,9 +4,9 @@
 //! | file | one idea |
 //! |---|---|
 //! | `images.rs` | which topics are pictures; a message becomes pixels, by the decoders the node uses |
-//! | `asks.rs`, `timeline.rs` | instructions; which frame each is about, by the node's own rules |
-//! | `answering.rs` | asking the engine; the answer as the node's messages |
-//! | `annotate.rs` | answers into a bag; what was begun is gone on with |
+//! | `instructions.rs`, `timeline.rs` | instructions; which frame each is about: the node's machine by the bag's times |
+//! | `answering.rs` | asking the engine |
+//! | `annotate.rs` | answers into a bag; interrupted runs resume |
 //! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
 //! | `compare.rs` | are two sets of answers the same |
 //! | `masks.rs`, `place.rs` | masks in messages; a message by its place in the bag |
@@ -14,10 +14,10 @@
 
 mod annotate;
 mod answering;
-mod asks;
 mod compare;
 mod error;
 mod images;
+mod instructions;
 mod judge;
 mod masks;
 mod place;
@@ -26,15 +26,15 @@ mod timeline;
 mod truth;
 
 pub use annotate::{AnnotateOptions, Annotator};
-pub use answering::{ask, Outcome, Refusal};
-pub use asks::{instruction_topic, About, Ask, INSTRUCTION_TYPES};
+pub use answering::{ask, Outcome};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use images::{
     camera_topic, picture, picture_file, picture_topic, picture_topics, raw_image, Picture,
     PictureFile, PictureTopic, RawPicture,
 };
+pub use instructions::{instruction_topic, INSTRUCTION_TYPES};
 pub use judge::{BagReport, Judge, Row};
 pub use recorded::{result_topic, Recorded, Said};
-pub use timeline::{Moment, Questions, Shot, Timeline};
+pub use timeline::{Moment, Questions, RecordedFrame, Timeline};
 pub use truth::{Truth, Truths};

@@ -9,7 +9,7 @@ use super::masks::first_channel;
 use super::place::{Place, Places};
 use super::ReplayError;
 use crate::bag::{
-    Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, Selection, Status,
+    Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, ResultStatus, Selection,
 };
 use crate::frames::Stamp;
 use crate::image::{paste_mask, Roi};
@@ -27,7 +27,7 @@ pub struct Recorded<'b> {
 
 /// A result of the node.
 pub struct Said {
-    pub status: Option<Status>,
+    pub status: Option<ResultStatus>,
     pub error: String,
     /// What was asked.
     pub instruction: String,
@@ -143,7 +143,7 @@ impl<'b> Recorded<'b> {
             .checked_sub(stamp.0)
             .and_then(|age| u64::try_from(age).ok());
         Ok(Said {
-            status: Status::from_number(result.status),
+            status: ResultStatus::from_number(result.status),
             error: result.error,
             instruction: result.instruction,
             answer: result.answer,
@@ -169,13 +169,15 @@ impl Said {
 
     /// Whether the model answered, with masks or without.
     pub fn is_answer(&self) -> bool {
-        let answers = [Status::Segmented, Status::TextOnly, Status::EmptyMask];
-        self.status.is_some_and(|status| answers.contains(&status))
+        self.status.is_some_and(ResultStatus::is_answer)
     }
 
     /// The union of its masks in a frame of that size; `None` where it names no object.
     pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
-        let named = matches!(self.status, Some(Status::Segmented | Status::EmptyMask));
+        let named = matches!(
+            self.status,
+            Some(ResultStatus::Segmented | ResultStatus::EmptyMask)
+        );
         named.then(|| {
             let mut whole = GrayImage::new(width, height);
             for (roi, mask) in &self.objects {

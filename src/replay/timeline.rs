@@ -1,23 +1,24 @@
-//! A recording as the node would have lived through it: which frame each instruction is about.
+//! A recording as the node would have lived through it: the very same machine ([`crate::node`]), by the bag's own times.
 //!
-//! The rules are the node's, and so is the memory of frames ([`FrameStore`]); time is the bag's. So an answer depends on
-//! the recording alone, and a replay through the node gives the same one.
+//! So an answer depends on the recording alone, and a replay through the node gives the same one. The machine begins to
+//! listen when the recording begins. Its model answers in no time at all: what a recording is asked about does not depend
+//! on the machine that replays it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::asks::{read_ask, About, Ask};
 use super::images::{self, Picture, PictureTopic};
+use super::instructions::heard;
 use super::ReplayError;
 use crate::bag::{Bag, CompressedImage, Header, Image, Messages, RawMessage, Selection};
-use crate::engine::Frame;
-use crate::frames::{Bounds, FrameStore, Nearest, Stamp};
-
-/// A stamped instruction may come before its frame; it waits for the camera this long, nanoseconds.
-const CAMERA_LAG: u64 = 500_000_000;
-/// One about the newest frame, before the first of them, waits this long, nanoseconds.
-const FIRST_FRAME: u64 = 1_000_000_000;
+use crate::engine::{Event, Frame, RequestError};
+use crate::frames::Stamp;
+use crate::node::{
+    Camera, CameraFrame, Host, InstructionText, NodeCore, Output, Question, QuestionId, Refusal,
+    Settings, StampedInstruction,
+};
 
 /// What is asked of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +26,17 @@ pub enum Questions {
     /// What was recorded on this topic.
     Recorded(String),
     /// The same of every `every`th frame, 1 for all.
-    Same { text: String, every: usize },
+    EveryNthFrame { text: String, every: usize },
 }
 
 /// A frame of the recording, decoded when somebody asks for its pixels, and once.
-pub struct Shot {
+pub struct RecordedFrame {
     message: RawMessage,
     pub header: Header,
     decoded: OnceLock<Result<Frame, String>>,
 }
 
-impl Shot {
+impl RecordedFrame {
     fn new(bag: &Bag, message: RawMessage, compressed: bool) -> Result<Self, ReplayError> {
         let header = match compressed {
             true => bag.decode::<CompressedImage<'_>>(&message)?.header,
@@ -70,24 +71,44 @@ impl Shot {
     }
 }
 
-/// An instruction together with the frame it is about, or why there is none.
-pub struct Moment {
-    pub ask: Ask,
-    pub shot: Result<Arc<Shot>, String>,
+impl CameraFrame for RecordedFrame {
+    fn header(&self) -> Header {
+        self.header.clone()
+    }
 }
 
-/// The recording's instructions in the order the node would have turned to them.
+/// A recording as the host of the machine: it has frames and instructions, and nobody who sends goals.
+struct Recording;
+
+impl Host for Recording {
+    type Frame = RecordedFrame;
+    type GoalRequest = Infallible;
+    type CancelRequest = Infallible;
+    type ResultRequest = Infallible;
+}
+
+/// A question of the recording together with the frame that it is about, or why it is not asked.
+pub struct Moment {
+    pub question: Arc<Question>,
+    /// When its instruction was recorded, nanoseconds.
+    pub log_time: u64,
+    pub frame: Result<Arc<RecordedFrame>, Refusal>,
+}
+
+/// The recording's questions in the order in which the node would have turned to them.
 pub struct Timeline<'b> {
     bag: &'b Bag,
     messages: Messages,
     pictures: PictureTopic,
     questions: Questions,
-    /// Seconds between an instruction's stamp and its frame's.
-    slop_s: f64,
-    frames: FrameStore<Shot>,
-    waiting: VecDeque<(Ask, u64)>,
+    core: NodeCore<Recording>,
+    clock: Clock,
+    /// When the instructions were recorded that are on their way.
+    log_times: HashMap<QuestionId, u64>,
+    /// Those that were put to the engine.
+    asked: HashMap<QuestionId, Arc<RecordedFrame>>,
     ready: VecDeque<Moment>,
-    asked: u64,
+    frames: u64,
     /// Messages that could not be read, the first few in words.
     faults: Vec<String>,
     faulty: u64,
@@ -96,6 +117,25 @@ pub struct Timeline<'b> {
 
 /// Faults that are kept in words.
 const SPOKEN_FAULTS: usize = 5;
+
+/// The bag's time as the machine knows time.
+struct Clock {
+    base: Instant,
+    /// The log time that `base` stands for, nanoseconds.
+    start: u64,
+    now: Instant,
+}
+
+impl Clock {
+    /// Time never goes back, whatever a bag says.
+    fn at(&self, log_time: u64) -> Instant {
+        let since = Duration::from_nanos(log_time.saturating_sub(self.start));
+        self.base
+            .checked_add(since)
+            .unwrap_or(self.now)
+            .max(self.now)
+    }
+}
 
 impl<'b> Timeline<'b> {
     /// `slop_s` as the node's parameter `sync_slop_s`, seconds.
@@ -112,16 +152,32 @@ impl<'b> Timeline<'b> {
         if let Questions::Recorded(topic) = &questions {
             topics.push(topic.clone());
         }
+        let settings = Settings {
+            sync_slop_s: slop_s,
+            ..Settings::default()
+        };
+        let camera = Camera {
+            topic: pictures.name.clone(),
+            compressed: pictures.compressed,
+            reliable: false,
+            publishers: None,
+        };
+        let base = Instant::now();
         Ok(Self {
-            bag,
             messages: bag.messages(&Selection::all().topics(topics))?,
+            clock: Clock {
+                base,
+                start: bag.span().map_or(0, |(start, _)| start),
+                now: base,
+            },
+            core: NodeCore::new(Arc::new(settings), camera, "~/enable", base),
+            bag,
             pictures,
             questions,
-            slop_s,
-            frames: FrameStore::new(Bounds::default()),
-            waiting: VecDeque::new(),
+            log_times: HashMap::new(),
+            asked: HashMap::new(),
             ready: VecDeque::new(),
-            asked: 0,
+            frames: 0,
             faults: Vec::new(),
             faulty: 0,
             ended: false,
@@ -141,88 +197,95 @@ impl<'b> Timeline<'b> {
     }
 
     fn take(&mut self, message: RawMessage) {
-        let now = message.log_time;
-        self.resolve(Some(now));
-        let topics = self.bag.topics();
-        let is_picture = topics
-            .get(message.topic)
-            .is_some_and(|t| t.name == self.pictures.name);
-        let taken = match is_picture {
-            true => self.take_picture(message),
-            false => self.take_instruction(&message),
-        };
-        if let Err(error) = taken {
-            self.fault(&error);
-        }
-        self.resolve(Some(now));
-    }
-
-    fn take_picture(&mut self, message: RawMessage) -> Result<(), ReplayError> {
-        let bytes = message.data.len();
-        let shot = Shot::new(self.bag, message, self.pictures.compressed)?;
-        let (stamp, log_time) = (shot.stamp(), shot.log_time());
-        self.frames.push(stamp, bytes, shot, Instant::now());
-        if let Questions::Same { text, every } = &self.questions {
-            if (self.frames.received() - 1) % (*every).max(1) as u64 == 0 {
-                self.asked += 1;
-                let ask = Ask {
-                    number: self.asked,
-                    id: self.asked.to_string(),
-                    conversation_id: String::new(),
-                    text: text.clone(),
-                    about: About::Stamp(stamp),
-                    log_time,
-                };
-                self.waiting.push_back((ask, log_time));
-            }
-        }
-        Ok(())
-    }
-
-    fn take_instruction(&mut self, message: &RawMessage) -> Result<(), ReplayError> {
-        self.asked += 1;
-        let ask = read_ask(self.bag, message, self.asked)?;
-        let patience = match ask.about {
-            About::Newest => FIRST_FRAME,
-            About::Stamp(_) => CAMERA_LAG.max((self.slop_s * 1e9) as u64),
-        };
-        let until = ask.log_time.saturating_add(patience);
-        self.waiting.push_back((ask, until));
-        Ok(())
-    }
-
-    /// Turns to those whose frame is there, or whose patience is at an end; all of them at the end of the bag.
-    fn resolve(&mut self, now: Option<u64>) {
-        for _ in 0..self.waiting.len() {
-            let Some((ask, until)) = self.waiting.pop_front() else {
-                return;
-            };
-            let awaited = match ask.about {
-                About::Newest => self.frames.is_empty(),
-                About::Stamp(stamp) => !self.frames.has_reached(stamp),
-            };
-            match awaited && now.is_some_and(|now| now <= until) {
-                true => self.waiting.push_back((ask, until)),
-                false => {
-                    let shot = self.pick(ask.about);
-                    self.ready.push_back(Moment { ask, shot });
+        let log_time = message.log_time;
+        self.pass(Some(self.clock.at(log_time)));
+        let topic = self.bag.topics().get(message.topic);
+        match topic.is_some_and(|topic| topic.name == self.pictures.name) {
+            true => {
+                if let Err(error) = self.take_frame(message) {
+                    self.fault(&error);
                 }
             }
+            false => self.ask(heard(self.bag, &message), log_time),
         }
     }
 
-    fn pick(&self, about: About) -> Result<Arc<Shot>, String> {
-        let none = || format!("no frame on {} so far", self.pictures.name);
-        match about {
-            About::Newest => self.frames.newest().map(|held| held.image).ok_or_else(none),
-            About::Stamp(stamp) => match self.frames.nearest(stamp, self.slop_s) {
-                Nearest::Found(held) => Ok(held.image),
-                Nearest::Empty => Err(none()),
-                Nearest::TooFar { nearest, gap_s } => Err(format!(
-                    "no frame within {} s of stamp {stamp}: the nearest is {gap_s:.3} s away, at {nearest}",
-                    self.slop_s
-                )),
-            },
+    fn take_frame(&mut self, message: RawMessage) -> Result<(), ReplayError> {
+        let bytes = message.data.len();
+        let frame = RecordedFrame::new(self.bag, message, self.pictures.compressed)?;
+        let (stamp, log_time) = (frame.stamp(), frame.log_time());
+        self.core.handle_frame(stamp, bytes, frame, self.clock.now);
+        self.drain();
+        self.frames += 1;
+        if let Questions::EveryNthFrame { text, every } = &self.questions {
+            if (self.frames - 1) % (*every).max(1) as u64 == 0 {
+                let text = InstructionText::new(text.as_bytes());
+                let same = StampedInstruction {
+                    stamp: Some(stamp),
+                    id: String::new(),
+                    conversation_id: String::new(),
+                    text,
+                };
+                self.ask(same, log_time);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, heard: StampedInstruction, log_time: u64) {
+        let id = self.core.next_question();
+        self.log_times.insert(id, log_time);
+        self.core.handle_instruction(heard, self.clock.now);
+        self.drain();
+    }
+
+    /// Lets time pass, with the machine's timeouts at their moments; to the last of what waits where there is no end.
+    fn pass(&mut self, until: Option<Instant>) {
+        loop {
+            let timeout = self.core.poll_timeout(self.clock.now);
+            let due = timeout.map(|(at, _)| at).filter(|at| match until {
+                Some(until) => *at <= until,
+                None => self.core.awaiting() > 0,
+            });
+            let Some(at) = due else {
+                break;
+            };
+            self.clock.now = self.clock.now.max(at);
+            self.core.handle_timeout(self.clock.now);
+            self.drain();
+        }
+        self.clock.now = until.unwrap_or(self.clock.now);
+    }
+
+    /// Does what the machine says, as far as it concerns a recording.
+    fn drain(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::AskEngine(request) => {
+                    self.asked.insert(request.id, request.frame);
+                    // Whoever reads this recording answers in their own time; to the machine it is over at once.
+                    let over = Event::Failed(RequestError::Cancelled { tokens: 0 });
+                    self.core
+                        .handle_engine_event(request.id, over, self.clock.now);
+                }
+                Output::PublishResult(result) => {
+                    let (question, id) = (Arc::clone(&result.question), result.question.id);
+                    let log_time = self.log_times.remove(&id).unwrap_or_default();
+                    let refusal = result.outcome.as_ref().err().cloned();
+                    let frame = match (self.asked.remove(&id), refusal) {
+                        (Some(frame), _) => Ok(frame),
+                        (None, Some(refusal)) => Err(refusal),
+                        // Nothing is answered here.
+                        (None, None) => continue,
+                    };
+                    self.ready.push_back(Moment {
+                        question,
+                        log_time,
+                        frame,
+                    });
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -243,7 +306,7 @@ impl Iterator for Timeline<'_> {
                 Some(Err(error)) => self.fault(&error),
                 None => {
                     self.ended = true;
-                    self.resolve(None);
+                    self.pass(None);
                 }
             }
         }

@@ -5,14 +5,16 @@ use std::sync::OnceLock;
 
 use cv_convert::TryToCv;
 use image::{GrayImage, RgbImage};
+use r2r::builtin_interfaces::msg::Time;
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
-use super::instructions::Ask;
-use crate::engine::{Answer, AnswerStatus, Frame, ObjectMask, RequestError, Timings};
+use crate::bag;
+use crate::engine::Frame;
 use crate::frames::Stamp;
 use crate::image::{decode_compressed, EncodingError, RosImage};
+use crate::node::CameraFrame;
 
 /// A camera message. Its pixels are decoded when somebody first asks for them, and once.
 #[derive(Debug)]
@@ -45,9 +47,21 @@ impl From<CompressedImage> for SourceImage {
     }
 }
 
+impl CameraFrame for SourceImage {
+    fn header(&self) -> bag::Header {
+        let header = self.ros_header();
+        bag::Header {
+            stamp: bag::Time {
+                sec: header.stamp.sec,
+                nanosec: header.stamp.nanosec,
+            },
+            frame_id: header.frame_id.clone(),
+        }
+    }
+}
+
 impl SourceImage {
-    /// As the camera wrote it.
-    pub fn header(&self) -> &Header {
+    fn ros_header(&self) -> &Header {
         match &self.message {
             Message::Raw(m) => &m.header,
             Message::Compressed(m) => &m.header,
@@ -55,7 +69,8 @@ impl SourceImage {
     }
 
     pub fn stamp(&self) -> Stamp {
-        Stamp::new(self.header().stamp.sec, self.header().stamp.nanosec)
+        let stamp = &self.ros_header().stamp;
+        Stamp::new(stamp.sec, stamp.nanosec)
     }
 
     /// Bytes of the message's pixels.
@@ -96,147 +111,77 @@ impl SourceImage {
     }
 }
 
-/// How an instruction ended; the numbers are `ReasoningResult`'s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Status {
-    Segmented = 0,
-    TextOnly = 1,
-    EmptyMask = 2,
-    NoImage = 3,
-    Overloaded = 4,
-    Cancelled = 5,
-    Error = 6,
-}
-
-impl Status {
-    /// As in the message definition, lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Segmented => "segmented",
-            Status::TextOnly => "text_only",
-            Status::EmptyMask => "empty_mask",
-            Status::NoImage => "no_image",
-            Status::Overloaded => "overloaded",
-            Status::Cancelled => "cancelled",
-            Status::Error => "error",
-        }
+/// A header as a message.
+pub fn header(header: &bag::Header) -> Header {
+    Header {
+        stamp: Time {
+            sec: header.stamp.sec,
+            nanosec: header.stamp.nanosec,
+        },
+        frame_id: header.frame_id.clone(),
     }
 }
 
-impl From<AnswerStatus> for Status {
-    fn from(status: AnswerStatus) -> Self {
-        match status {
-            AnswerStatus::Segmented => Status::Segmented,
-            AnswerStatus::TextOnly => Status::TextOnly,
-            AnswerStatus::EmptyMask => Status::EmptyMask,
-        }
-    }
-}
-
-/// No answer, and why.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    pub status: Status,
-    pub why: String,
-}
-
-impl Refusal {
-    pub fn new(status: Status, why: impl Into<String>) -> Self {
-        Self {
-            status,
-            why: why.into(),
-        }
-    }
-}
-
-impl From<RequestError> for Refusal {
-    fn from(error: RequestError) -> Self {
-        let status = match &error {
-            RequestError::Cancelled { .. } | RequestError::ShuttingDown => Status::Cancelled,
-            RequestError::Overloaded { .. } => Status::Overloaded,
-            _ => Status::Error,
-        };
-        Self::new(status, error.to_string())
-    }
-}
-
-/// The result of an instruction that was answered.
-pub fn answered(ask: &Ask, header: &Header, answer: &Answer) -> ReasoningResult {
+/// A result as a message.
+pub fn result(result: bag::ReasoningResult<'_>) -> ReasoningResult {
+    let stage = |time: bag::StageTime| StageTime {
+        stage: time.stage,
+        seconds: time.seconds,
+    };
     ReasoningResult {
-        answer: ros_text(&answer.text),
-        status: Status::from(answer.status) as u8,
-        notes: answer.notes.iter().map(|n| ros_text(n)).collect(),
-        objects: answer.objects.iter().map(|o| object(header, o)).collect(),
-        timings: stage_times(&answer.timings),
-        token_seconds: answer
-            .timings
-            .tokens
-            .iter()
-            .map(|t| t.as_secs_f32())
-            .collect(),
-        ..blank(ask, header)
+        header: header(&result.header),
+        instruction_id: ros_text(&result.instruction_id),
+        conversation_id: ros_text(&result.conversation_id),
+        instruction: ros_text(&result.instruction),
+        answer: ros_text(&result.answer),
+        status: result.status,
+        error: ros_text(&result.error),
+        notes: result.notes.iter().map(|note| ros_text(note)).collect(),
+        objects: result.objects.into_iter().map(object).collect(),
+        timings: result.timings.into_iter().map(stage).collect(),
+        token_seconds: result.token_seconds,
     }
 }
 
-/// The result of an instruction that was not.
-pub fn refused(ask: &Ask, header: &Header, refusal: &Refusal) -> ReasoningResult {
-    ReasoningResult {
-        status: refusal.status as u8,
-        error: ros_text(&refusal.why),
-        ..blank(ask, header)
-    }
-}
-
-fn blank(ask: &Ask, header: &Header) -> ReasoningResult {
-    ReasoningResult {
-        header: header.clone(),
-        instruction_id: ros_text(&ask.id),
-        conversation_id: ros_text(&ask.conversation_id),
-        instruction: ros_text(&ask.text.words),
-        ..ReasoningResult::default()
-    }
-}
-
-fn object(header: &Header, object: &ObjectMask) -> SegmentedObject {
+/// An object as a message.
+pub fn object(object: bag::SegmentedObject<'_>) -> SegmentedObject {
     SegmentedObject {
-        id: object.index as u32,
+        id: object.id,
         label: ros_text(&object.label),
         score: object.score,
         roi: RegionOfInterest {
-            x_offset: object.roi.x,
-            y_offset: object.roi.y,
+            x_offset: object.roi.x_offset,
+            y_offset: object.roi.y_offset,
             width: object.roi.width,
             height: object.roi.height,
-            do_rectify: false,
+            do_rectify: object.roi.do_rectify,
         },
-        mask: mono8(header, object.mask.clone()),
+        mask: Image {
+            header: header(&object.mask.header),
+            height: object.mask.height,
+            width: object.mask.width,
+            encoding: object.mask.encoding,
+            is_bigendian: object.mask.is_bigendian,
+            step: object.mask.step,
+            data: object.mask.data.into_owned(),
+        },
     }
 }
 
-fn stage_times(timings: &Timings) -> Vec<StageTime> {
-    let time = |name: &str, t: std::time::Duration| StageTime {
-        stage: name.to_owned(),
-        seconds: t.as_secs_f32(),
-    };
-    let stages = timings.stages().map(|(stage, t)| time(stage.name(), t));
-    stages.chain([time("total", timings.total)]).collect()
-}
-
 /// A mask as a message, rows without padding.
-pub fn mono8(header: &Header, mask: GrayImage) -> Image {
+pub fn mono8(header: &bag::Header, mask: GrayImage) -> Image {
     let (width, height) = mask.dimensions();
     pixels(header, "mono8", width, height, width, mask.into_raw())
 }
 
 /// A picture as a message, rows without padding.
-pub fn rgb8(header: &Header, picture: RgbImage) -> Image {
+pub fn rgb8(header: &bag::Header, picture: RgbImage) -> Image {
     let (width, height) = picture.dimensions();
     pixels(header, "rgb8", width, height, width * 3, picture.into_raw())
 }
 
 fn pixels(
-    header: &Header,
+    of: &bag::Header,
     encoding: &str,
     width: u32,
     height: u32,
@@ -244,7 +189,7 @@ fn pixels(
     data: Vec<u8>,
 ) -> Image {
     Image {
-        header: header.clone(),
+        header: header(of),
         height,
         width,
         encoding: encoding.to_owned(),

@@ -7,10 +7,10 @@ use r2r::{Context, Node};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, sleep_until, MissedTickBehavior};
 
-use super::action::ActionServer;
+use super::action::ActionTopics;
 use super::clock::RosClock;
-use super::diagnostics::{self, image_trouble, SILENCE};
-use super::dispatch::Dispatcher;
+use super::diagnostics;
+use super::driver::Driver;
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
@@ -67,7 +67,7 @@ struct Parts {
     shared: Arc<Shared>,
     clock: RosClock,
     outputs: Outputs,
-    action: ActionServer,
+    action: ActionTopics,
     spinner: Spinner,
 }
 
@@ -126,7 +126,7 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
     let (clock, clock_inlet) = RosClock::create(&mut node, params.use_sim_time)?;
     let outputs = Outputs::create(&mut node)?;
-    let action = ActionServer::create(&mut node, clock.clone())?;
+    let action = ActionTopics::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
     let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared))?;
     Ok(Parts {
@@ -179,7 +179,7 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
     config.dtype = params.dtype;
-    config.max_pending = params.max_pending;
+    config.max_pending = params.settings.max_pending;
     tracing::info!(
         "loading {} on device {}, dtype {}",
         params.model.display(),
@@ -212,45 +212,47 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
         action,
         mut spinner,
     } = parts;
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let mut dispatcher = Dispatcher::new(Arc::clone(&shared), engine, outputs, action, sender);
+    let (sender, mut reports) = mpsc::unbounded_channel();
+    let driver = Driver::start(
+        Arc::clone(&shared),
+        engine,
+        outputs,
+        action,
+        clock.clone(),
+        sender,
+    )?;
     // They may have been changed while the model was loading.
-    dispatcher.params_changed();
-    shared.listen();
+    driver.params_changed();
+    shared.core().mark_listening(Instant::now());
     spinner.open();
     let mut second = every_second();
-    let mut silence = Silence::default();
     let mut unguided = Unguided::default();
     let end = loop {
-        let look_at = dispatcher.next_look().map(tokio::time::Instant::from_std);
+        let timeout = driver.next_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
             signal = stop.recv() => {
                 tracing::info!("{signal}: ending");
                 break Ok(());
             }
-            Some((key, event)) = events.recv() => dispatcher.event(key, event),
+            Some((id, reported)) = reports.recv() => driver.reported(id, reported),
             input = spinner.recv() => match input {
                 Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
-                Some(input) => dispatcher.input(input),
+                Some(input) => driver.input(input),
                 None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
             },
-            () = shared.frame_arrived.notified() => dispatcher.look(),
-            () = shared.params_changed.notified() => dispatcher.params_changed(),
-            () = until(look_at) => dispatcher.look(),
+            () = shared.frame_arrived.notified() => driver.act(),
+            () = shared.params_changed.notified() => driver.params_changed(),
+            () = until(timeout) => driver.timeout(),
             _ = second.tick() => {
-                dispatcher.tick();
-                dispatcher.endings().outputs.diagnostics(&diagnostics::running(&shared, &clock, &dispatcher));
-                silence.look(&shared);
-                unguided.look(&shared, &dispatcher);
+                driver.outputs().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
+                unguided.look(&shared, &driver);
             }
         }
     };
-    let rest = spinner.close();
-    let owed = dispatcher.owes() || !rest.is_empty();
-    let engine = dispatcher.close(rest);
+    let (engine, owed) = driver.close(spinner.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        engine.shutdown();
+        drop(engine);
         let _ = done.send(());
     });
     if owed {
@@ -283,9 +285,9 @@ struct Unguided {
 }
 
 impl Unguided {
-    fn look(&mut self, shared: &Shared, dispatcher: &Dispatcher) {
-        let watched = dispatcher.endings().outputs.attention_watched();
-        let model = dispatcher.engine().status().model;
+    fn look(&mut self, shared: &Shared, driver: &Driver) {
+        let watched = driver.outputs().watched().attention;
+        let model = driver.engine().status().model;
         let in_vain = watched && model.guided_head.is_none();
         if in_vain && !self.said {
             tracing::warn!(
@@ -295,36 +297,5 @@ impl Unguided {
             );
         }
         self.said = in_vain;
-    }
-}
-
-/// Says once in the log that the camera is silent, and once that it is back.
-#[derive(Default)]
-struct Silence {
-    said: bool,
-}
-
-impl Silence {
-    fn look(&mut self, shared: &Shared) {
-        let arrived = shared
-            .frames()
-            .newest()
-            .map_or(shared.listening_since(), |h| h.arrived);
-        let silent = arrived.elapsed();
-        let is_silent = shared.enabled() && silent >= SILENCE;
-        if is_silent && !self.said {
-            tracing::warn!(
-                "{}",
-                image_trouble(
-                    &shared.names.image,
-                    silent,
-                    &shared.params(),
-                    &shared.image_publishers()
-                )
-            );
-        } else if self.said && !is_silent && shared.enabled() {
-            tracing::info!("images come on {} again", shared.names.image);
-        }
-        self.said = is_silent;
     }
 }

@@ -1,5 +1,7 @@
 //! The table of the node's parameters: what each is called, means, accepts and defaults to.
 
+use crate::node::MAX_NEW_TOKENS;
+
 /// A parameter's value, in the four types the node uses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -118,9 +120,6 @@ impl ParamSpec {
         }
     }
 }
-
-/// Longest answer that may be asked for, in tokens.
-pub const MAX_NEW_TOKENS: usize = 2048;
 
 /// Every parameter of the node, in the order `ros2 param list` is read best.
 pub const PARAMS: [ParamSpec; 18] = [

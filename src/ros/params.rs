@@ -5,9 +5,11 @@
 //! [`ParamStore::check`], so nothing deeper in the node ever meets a value out of range.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
+use crate::node::Settings;
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -34,21 +36,25 @@ pub enum ParamError {
     NoModel,
 }
 
-/// Values of all parameters, each of which has passed its row of the table.
+/// Values of all parameters, each of which has passed its row of the table, and the typed view of them.
 #[derive(Clone, Debug)]
 pub struct ParamStore {
     values: Vec<Value>,
+    params: Arc<NodeParams>,
 }
 
 impl Default for ParamStore {
     fn default() -> Self {
-        Self {
-            values: PARAMS.iter().map(ParamSpec::default).collect(),
-        }
+        Self::new(PARAMS.iter().map(ParamSpec::default).collect())
     }
 }
 
 impl ParamStore {
+    fn new(values: Vec<Value>) -> Self {
+        let params = Arc::new(Values(&values).params());
+        Self { values, params }
+    }
+
     /// Defaults, then the overrides of the command line and parameter files.
     ///
     /// # Errors
@@ -57,15 +63,15 @@ impl ParamStore {
     pub fn with_overrides(
         overrides: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<(Self, Vec<String>), ParamError> {
-        let mut store = Self::default();
+        let mut values = Self::default().values;
         let mut unknown = Vec::new();
         for (name, value) in overrides {
             match index_of(&name) {
-                Some(i) => store.values[i] = check_value(&PARAMS[i], value)?,
+                Some(i) => values[i] = check_value(&PARAMS[i], value)?,
                 None => unknown.push(name),
             }
         }
-        Ok((store, unknown))
+        Ok((Self::new(values), unknown))
     }
 
     /// Takes `shipped` where nobody named a model.
@@ -73,9 +79,10 @@ impl ParamStore {
     /// # Errors
     /// [`ParamError::NoModel`] where there is none either.
     pub fn complete_model(&mut self, shipped: Option<PathBuf>) -> Result<(), ParamError> {
-        if let (Some(i), true) = (index_of("model"), self.text("model").is_empty()) {
+        let unnamed = Values(&self.values).text("model").is_empty();
+        if let (Some(i), true) = (index_of("model"), unnamed) {
             let shipped = shipped.ok_or(ParamError::NoModel)?;
-            self.values[i] = Value::Text(shipped.to_string_lossy().into_owned());
+            self.put(i, Value::Text(shipped.to_string_lossy().into_owned()));
         }
         Ok(())
     }
@@ -114,35 +121,57 @@ impl ParamStore {
             name: name.to_owned(),
         })?;
         let changed = self.values[i] != value;
-        self.values[i] = value;
+        if changed {
+            self.put(i, value);
+        }
         Ok(changed)
     }
 
-    /// The typed view.
-    pub fn params(&self) -> NodeParams {
+    fn put(&mut self, index: usize, value: Value) {
+        self.values[index] = value;
+        self.params = Arc::new(Values(&self.values).params());
+    }
+
+    /// The typed view of these values; a change makes a new one.
+    pub fn params(&self) -> Arc<NodeParams> {
+        Arc::clone(&self.params)
+    }
+}
+
+/// Values by their names.
+struct Values<'v>(&'v [Value]);
+
+impl Values<'_> {
+    fn params(&self) -> NodeParams {
         NodeParams {
             model: find_model(self.text("model").as_ref()),
             device: self.text("device").parse().unwrap_or_default(),
             dtype: self.text("dtype").parse().unwrap_or_default(),
             compressed: self.text("image_transport") == "compressed",
             reliable: self.text("image_reliability") == "reliable",
-            continuous: self.text("mode") == "continuous",
-            max_rate_hz: self.float("max_rate_hz"),
-            answer: AnswerOptions {
-                max_new_tokens: self.int("max_new_tokens") as usize,
-                temperature: self.float("temperature"),
-                mask_threshold: self.float("mask_threshold") as f32,
-                min_mask_area: self.int("min_mask_area") as usize,
-                clip_fit: self.text("clip_fit").parse().ok(),
-                ..AnswerOptions::default()
-            },
-            max_pending: self.int("max_pending") as usize,
-            sync_slop_s: self.float("sync_slop_s"),
-            publish_overlay: self.flag("publish_overlay"),
-            publish_attention: self.flag("publish_attention"),
-            overlay_alpha: self.float("overlay_alpha") as f32,
+            settings: Arc::new(Settings {
+                answer: AnswerOptions {
+                    max_new_tokens: self.int("max_new_tokens") as usize,
+                    temperature: self.float("temperature"),
+                    mask_threshold: self.float("mask_threshold") as f32,
+                    min_mask_area: self.int("min_mask_area") as usize,
+                    clip_fit: self.text("clip_fit").parse().ok(),
+                    ..AnswerOptions::default()
+                },
+                max_pending: self.int("max_pending") as usize,
+                sync_slop_s: self.float("sync_slop_s"),
+                continuous: self.text("mode") == "continuous",
+                max_rate_hz: self.float("max_rate_hz"),
+                publish_overlay: self.flag("publish_overlay"),
+                publish_attention: self.flag("publish_attention"),
+                overlay_alpha: self.float("overlay_alpha") as f32,
+            }),
             use_sim_time: self.flag("use_sim_time"),
         }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        index_of(name).map(|i| &self.0[i])
     }
 
     fn text(&self, name: &str) -> &str {
@@ -182,35 +211,9 @@ pub struct NodeParams {
     pub compressed: bool,
     /// Ask the image publisher for reliable delivery.
     pub reliable: bool,
-    /// Mode `continuous` instead of `on_instruction`.
-    pub continuous: bool,
-    pub max_rate_hz: f64,
-    /// How requests are answered.
-    pub answer: AnswerOptions,
-    pub max_pending: usize,
-    pub sync_slop_s: f64,
-    pub publish_overlay: bool,
-    pub publish_attention: bool,
-    pub overlay_alpha: f32,
+    /// What the machine goes by.
+    pub settings: Arc<Settings>,
     pub use_sim_time: bool,
-}
-
-impl NodeParams {
-    /// How one question is answered. `watched`: somebody subscribes to `~/attention`; otherwise the engine is not asked
-    /// where it looked.
-    pub fn answering(
-        &self,
-        max_new_tokens: Option<usize>,
-        seed: u64,
-        watched: bool,
-    ) -> AnswerOptions {
-        AnswerOptions {
-            max_new_tokens: max_new_tokens.unwrap_or(self.answer.max_new_tokens),
-            seed,
-            attention: self.publish_attention && watched,
-            ..self.answer.clone()
-        }
-    }
 }
 
 fn index_of(name: &str) -> Option<usize> {
@@ -265,26 +268,11 @@ mod tests {
             assert!(!spec.description.is_empty());
         }
         let params = ParamStore::default().params();
-        assert_eq!(params.answer.max_new_tokens, 128);
-        assert_eq!(params.answer.clip_fit, None);
-        assert_eq!(params.max_rate_hz, 2.0);
-        assert!(!params.continuous && !params.compressed && !params.reliable);
-    }
-
-    #[test]
-    fn attention_is_computed_only_for_somebody_who_listens() {
-        let mut store = ParamStore::default();
-        let asks = |store: &ParamStore, watched| {
-            let options = store.params().answering(None, 7, watched);
-            assert_eq!((options.max_new_tokens, options.seed), (128, 7));
-            options.attention
-        };
-        assert!(asks(&store, true));
-        assert!(!asks(&store, false));
-        store.set("publish_attention", Value::Bool(false)).unwrap();
-        assert!(!asks(&store, true));
-        let own = store.params().answering(Some(3), 0, false);
-        assert_eq!(own.max_new_tokens, 3);
+        assert!(!params.compressed && !params.reliable);
+        // What the machine goes by where nobody says otherwise, in a replay for example, is the node's own default.
+        let mut expected = Settings::default();
+        expected.answer.max_new_tokens = 128;
+        assert_eq!(*params.settings, expected);
     }
 
     #[test]
@@ -353,7 +341,7 @@ mod tests {
                 Ok(changed) => {
                     prop_assert!((0.0..=2.0).contains(&v));
                     prop_assert_eq!(changed, v != 0.0);
-                    prop_assert_eq!(store.params().answer.temperature, v);
+                    prop_assert_eq!(store.params().settings.answer.temperature, v);
                 }
                 Err(_) => {
                     prop_assert!(!(0.0..=2.0).contains(&v));

@@ -1,27 +1,26 @@
-//! What the node says: its publishers, and what an answer looks like on them.
-//!
-//! The result goes out last, so that whoever acts on it finds the mask already there.
+//! The node's publishers, and what the machine's outputs look like on them.
 
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
-use r2r::lisa_ros::msg::{ReasoningResult, TextDelta};
+use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObjectStamped, TextDelta};
 use r2r::sensor_msgs::msg::Image;
-use r2r::std_msgs::msg::{Header, String as RosString};
+use r2r::std_msgs::msg::String as RosString;
 use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 
-use super::convert::{mono8, rgb8, ros_text};
-use super::instructions::Ask;
-use super::params::NodeParams;
-use crate::engine::{Answer, AnswerStatus, Attention, Frame};
+use super::convert::{header, mono8, object, result, ros_text, SourceImage};
+use crate::bag::Header;
+use crate::engine::{Answer, ObjectMask};
 use crate::image::union_masks;
+use crate::node::{object_message, Question, QuestionResult, Watched};
 
 /// The node's publishers. All reliable, depth 10.
 pub struct Outputs {
     result: Publisher<ReasoningResult>,
+    object: Publisher<SegmentedObjectStamped>,
     mask: Publisher<Image>,
     answer: Publisher<RosString>,
     delta: Publisher<TextDelta>,
-    overlay: Publisher<Image>,
-    attention: Publisher<Image>,
+    pub overlay: Publisher<Image>,
+    pub attention: Publisher<Image>,
     diagnostics: Publisher<DiagnosticArray>,
 }
 
@@ -32,6 +31,7 @@ impl Outputs {
         let qos = QosProfile::default();
         Ok(Self {
             result: node.create_publisher("~/result", qos.clone())?,
+            object: node.create_publisher("~/object", qos.clone())?,
             mask: node.create_publisher("~/mask", qos.clone())?,
             answer: node.create_publisher("~/answer", qos.clone())?,
             delta: node.create_publisher("~/answer_delta", qos.clone())?,
@@ -42,11 +42,11 @@ impl Outputs {
     }
 
     /// More of an answer; `done` with the last of it.
-    pub fn delta(&self, ask: &Ask, header: &Header, text: &str, tokens: usize, done: bool) {
+    pub fn delta(&self, of: &Question, at: &Header, text: &str, tokens: usize, done: bool) {
         let delta = TextDelta {
-            header: header.clone(),
-            instruction_id: ros_text(&ask.id),
-            conversation_id: ros_text(&ask.conversation_id),
+            header: header(at),
+            instruction_id: ros_text(&of.instruction_id),
+            conversation_id: ros_text(&of.conversation_id),
             delta: ros_text(text),
             tokens: tokens as u32,
             done,
@@ -54,55 +54,41 @@ impl Outputs {
         send(&self.delta, &delta);
     }
 
-    /// The masks and the words of an answer, and the pictures that somebody watches.
-    pub fn answer(
-        &self,
-        ask: &Ask,
-        header: &Header,
-        frame: &Frame,
-        answer: &Answer,
-        params: &NodeParams,
-    ) {
-        let (width, height) = (frame.width(), frame.height());
-        match answer.status {
-            // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest: with no
-            // objects the union is all zero.
-            AnswerStatus::Segmented | AnswerStatus::EmptyMask => {
-                let masks = answer.objects.iter().map(|o| (o.roi, &o.mask));
-                send(
-                    &self.mask,
-                    &mono8(header, union_masks(width, height, masks)),
-                );
-            }
-            AnswerStatus::TextOnly => {}
-        }
-        let (pixels, alpha) = (frame.pixels(), params.overlay_alpha);
-        if params.publish_overlay && watched(&self.overlay) {
-            let drawn = answer.overlay(pixels, &ask.text.words, alpha);
-            send(&self.overlay, &rgb8(header, drawn));
-        }
-        // It is known where somebody watched when the question was asked, and that somebody may have gone since.
-        let attention = answer.attention.as_ref();
-        let wanted = |_: &&Attention| params.publish_attention && self.attention_watched();
-        if let Some(attention) = attention.filter(wanted) {
-            let drawn = attention.draw(pixels, alpha);
-            send(&self.attention, &rgb8(header, drawn));
-        }
-        send(
-            &self.answer,
-            &RosString {
-                data: ros_text(&answer.text),
-            },
-        );
+    pub fn object(&self, of: &Question, at: &Header, mask: &ObjectMask) {
+        let stamped = SegmentedObjectStamped {
+            header: header(at),
+            instruction_id: ros_text(&of.instruction_id),
+            conversation_id: ros_text(&of.conversation_id),
+            object: object(object_message(at, mask)),
+        };
+        send(&self.object, &stamped);
     }
 
-    /// Somebody subscribes to `~/attention`.
-    pub fn attention_watched(&self) -> bool {
-        watched(&self.attention)
+    /// The union of the answer's masks, at the frame's size.
+    pub fn mask(&self, at: &Header, frame: &SourceImage, answer: &Answer) {
+        // The engine has seen it, so it can be decoded, and is.
+        if let Ok(frame) = frame.frame() {
+            let masks = answer.objects.iter().map(|o| (o.roi, &*o.mask));
+            let union = union_masks(frame.width(), frame.height(), masks);
+            send(&self.mask, &mono8(at, union));
+        }
     }
 
-    pub fn result(&self, result: &ReasoningResult) {
-        send(&self.result, result);
+    pub fn answer(&self, text: &str) {
+        let data = ros_text(text);
+        send(&self.answer, &RosString { data });
+    }
+
+    pub fn result(&self, ended: &QuestionResult) {
+        send(&self.result, &result(ended.message()));
+    }
+
+    /// Which of the pictures somebody subscribes to.
+    pub fn watched(&self) -> Watched {
+        Watched {
+            overlay: watched(&self.overlay),
+            attention: watched(&self.attention),
+        }
     }
 
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {

@@ -1,14 +1,16 @@
-//! What the node's two threads share: the spinning thread writes, the dispatcher reads.
+//! What the node's threads share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
+use r2r::action_msgs::srv::CancelGoal;
+use r2r::ServiceRequest;
 use tokio::sync::Notify;
 
+use super::action::{GetResult, SendGoal};
 use super::convert::SourceImage;
 use super::params::{NodeParams, ParamStore};
-use crate::frames::{Bounds, FrameStore};
+use crate::node::{Camera, Host, ImagePublisher, NodeCore};
 
 /// Names as they are after namespace and remappings, for words that people read.
 #[derive(Clone, Debug)]
@@ -21,96 +23,64 @@ pub struct Names {
     pub attention: String,
 }
 
-/// A publisher somebody else has on our image topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImagePublisher {
-    pub node: String,
-    pub reliable: bool,
-    /// Its message type, as `sensor_msgs/msg/Image`.
-    pub kind: String,
+/// The ROS 2 node as the host of a [`NodeCore`].
+pub struct Ros;
+
+impl Host for Ros {
+    type Frame = SourceImage;
+    type GoalRequest = ServiceRequest<SendGoal>;
+    type CancelRequest = ServiceRequest<CancelGoal::Service>;
+    type ResultRequest = ServiceRequest<GetResult>;
 }
 
 /// State of the running node.
+///
+/// The machine stands behind a lock because two threads have something to tell it: the spinning thread its frames, so that
+/// the newest is there at once and none queues, and the main thread everything else. Nobody holds the lock for longer than
+/// the machine needs, and it never waits.
 pub struct Shared {
     pub names: Names,
     pub params: RwLock<ParamStore>,
-    frames: Mutex<FrameStore<SourceImage>>,
-    image_publishers: Mutex<Vec<ImagePublisher>>,
-    enabled: AtomicBool,
-    listening_since: Mutex<Instant>,
-    /// Wakes the dispatcher when a frame has come; several frames may be one wake-up.
+    core: Mutex<NodeCore<Ros>>,
+    /// Wakes the driver when the machine has seen a frame; several frames may be one wake-up.
     pub frame_arrived: Notify,
-    /// Wakes the dispatcher when parameters have changed; several changes may be one wake-up, as their values are in `params`.
+    /// Wakes the driver when parameters have changed; several changes may be one wake-up, as their values are in `params`.
     pub params_changed: Notify,
 }
 
 impl Shared {
     pub fn new(names: Names, params: ParamStore) -> Self {
+        let snapshot = params.params();
+        let camera = Camera {
+            topic: names.image.clone(),
+            compressed: snapshot.compressed,
+            reliable: snapshot.reliable,
+            publishers: Some(Vec::new()),
+        };
+        let settings = Arc::clone(&snapshot.settings);
+        let core = NodeCore::new(settings, camera, names.enable.clone(), Instant::now());
         Self {
             names,
             params: RwLock::new(params),
-            frames: Mutex::new(FrameStore::new(Bounds::default())),
-            image_publishers: Mutex::default(),
-            enabled: AtomicBool::new(true),
-            listening_since: Mutex::new(Instant::now()),
+            core: Mutex::new(core),
             frame_arrived: Notify::new(),
             params_changed: Notify::new(),
         }
     }
 
     /// The parameters as they are now.
-    pub fn params(&self) -> NodeParams {
-        self.params
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .params()
+    pub fn params(&self) -> Arc<NodeParams> {
+        let store = self.params.read().unwrap_or_else(PoisonError::into_inner);
+        store.params()
     }
 
-    pub fn frames(&self) -> MutexGuard<'_, FrameStore<SourceImage>> {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The machine.
+    pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As of about a second ago.
-    pub fn image_publishers(&self) -> Vec<ImagePublisher> {
-        self.image_publishers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
+    /// As the graph shows it about once a second.
     pub fn set_image_publishers(&self, publishers: Vec<ImagePublisher>) {
-        *self
-            .image_publishers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = publishers;
-    }
-
-    pub fn enabled(&self) -> bool {
-        self.enabled.load(Ordering::Relaxed)
-    }
-
-    /// Since when frames are taken; silence of the camera is counted from here.
-    pub fn listening_since(&self) -> Instant {
-        *self
-            .listening_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Frames are taken from now on.
-    pub fn listen(&self) {
-        *self
-            .listening_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// A disabled node holds no frames, so that none is stale when it is enabled again.
-    pub fn set_enabled(&self, enabled: bool) {
-        self.enabled.store(enabled, Ordering::Relaxed);
-        match enabled {
-            true => self.listen(),
-            false => self.frames().clear(),
-        }
+        self.core().handle_image_publishers(publishers);
     }
 }

@@ -1,8 +1,8 @@
 //! The thread that owns the r2r node.
 //!
 //! After every `spin_once` it empties every stream itself. r2r's streams hold about eleven messages and then lose the
-//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the shared
-//! slot, parameter services are answered on the spot, all else goes to the dispatcher.
+//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the machine at
+//! once, parameter services are answered on the spot, all else goes to the driver.
 //!
 //! **Invariant.** This thread waits for the main thread only to hand over an [`Input`], and the main thread waits for this
 //! one only in [`Spinner::stop`], which closes that channel first. So neither ever waits for the other in a circle.
@@ -24,10 +24,9 @@ use tokio::sync::mpsc::{channel, Receiver, Sender};
 use super::action::{GetResult, SendGoal};
 use super::clock::ClockInlet;
 use super::convert::SourceImage;
-use super::instructions::{read_stamped, read_string, Spoken};
 use super::param_services::ParamServices;
-use super::shared::{ImagePublisher, Shared};
-use crate::frames::Arrival;
+use super::shared::Shared;
+use crate::node::{ImagePublisher, StampedInstruction};
 
 /// A stream of r2r's, as the spinning thread holds it.
 pub type Inlet<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
@@ -54,9 +53,9 @@ pub fn reply<T: WrappedServiceTypeSupport + 'static>(
     }
 }
 
-/// What the spinning thread tells the dispatcher.
+/// What the spinning thread tells the driver.
 pub enum Input {
-    Spoken(Spoken),
+    Heard(StampedInstruction),
     Goal(ServiceRequest<SendGoal>),
     CancelGoal(ServiceRequest<CancelGoal::Service>),
     GoalResult(ServiceRequest<GetResult>),
@@ -66,7 +65,7 @@ pub enum Input {
     Broken(String),
 }
 
-/// Inputs on their way to the dispatcher; when it is full the spinning thread waits, and the middleware's own queues hold.
+/// Inputs on their way to the driver; when it is full the spinning thread waits, and the middleware's own queues hold.
 const INPUTS: usize = 256;
 
 /// The running thread, and what it hands over.
@@ -321,10 +320,14 @@ impl Interface {
         }
         let tell = |input| handover.tell(input);
         drain(&mut self.strings, |bytes| {
-            tell(Input::Spoken(read_string(&bytes)))
+            tell(Input::Heard(StampedInstruction::from_string(
+                "instruction",
+                &bytes,
+            )))
         });
         drain(&mut self.stamped, |bytes| {
-            tell(Input::Spoken(read_stamped(&bytes)))
+            let heard = StampedInstruction::from_instruction("instruction_stamped", &bytes);
+            tell(Input::Heard(heard))
         });
         drain(&mut self.goals, |request| tell(Input::Goal(request)));
         drain(&mut self.cancels, |request| {
@@ -339,14 +342,9 @@ impl Interface {
 }
 
 fn take_frame(shared: &Shared, image: SourceImage) {
-    if !shared.enabled() {
-        return;
-    }
     let (stamp, bytes) = (image.stamp(), image.bytes());
-    let arrival = shared.frames().push(stamp, bytes, image, Instant::now());
-    if arrival == Arrival::TimeJump {
-        tracing::info!("the camera's time went back to {stamp}; earlier frames will be forgotten");
-    }
+    let now = Instant::now();
+    shared.core().handle_frame(stamp, bytes, image, now);
     shared.frame_arrived.notify_one();
 }
 

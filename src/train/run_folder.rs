@@ -33,6 +33,12 @@ impl RunFolder {
                 folder.display()
             )));
         }
+        if folder.exists() && !folder.is_dir() {
+            return Err(TrainError::Unusable(format!(
+                "{} is no folder; accepted for a run: a folder, or a name for a new one",
+                folder.display()
+            )));
+        }
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let path = folder.join(LOCK);
         let mut file = OpenOptions::new()
@@ -113,5 +119,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let error = RunFolder::open(&file.join("run"), false).unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
+        let error = RunFolder::open(&file, false).unwrap_err().to_string();
+        assert!(error.contains("file is no folder"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ struct Definition {
     hash: &'static str,
 }
 
-const DEFINITIONS: [Definition; 18] = [
+const DEFINITIONS: [Definition; 19] = [
     Definition {
         name: "builtin_interfaces/Time",
         text: "int32 sec\nuint32 nanosec\n",
@@ -90,6 +90,11 @@ const DEFINITIONS: [Definition; 18] = [
         name: "lisa_ros/SegmentedObject",
         text: include_str!("../../../msg/SegmentedObject.msg"),
         hash: "RIHS01_e16a039afff1f5e81e6393399b04dd47d62c5376071f0823362512920a6cada3",
+    },
+    Definition {
+        name: "lisa_ros/SegmentedObjectStamped",
+        text: include_str!("../../../msg/SegmentedObjectStamped.msg"),
+        hash: "RIHS01_c0550d5d18c2a31f14600dac5d8ac2dfe5772c6207df3356992e27ee7cdfe16d",
     },
     Definition {
         name: "lisa_ros/StageTime",

@@ -28,7 +28,7 @@ ros_message! {
         pub instruction: String,
         /// What the model said; `[SEG]` stands where an object is named.
         pub answer: String,
-        /// A [`Status`], as its number.
+        /// A [`ResultStatus`], as its number.
         pub status: u8,
         /// What was wrong and what is accepted; empty on success.
         pub error: String,
@@ -54,6 +54,18 @@ ros_message! {
         pub roi: RegionOfInterest,
         /// `mono8`, 0 or 255, cropped to the box.
         pub mask: Image<'a>,
+    }
+
+    /// One object of an answer, as soon as its mask is there.
+    pub struct SegmentedObjectStamped<'a> = "lisa_ros/msg/SegmentedObjectStamped" {
+        /// The source image's.
+        pub header: Header,
+        /// As of [`ReasoningResult`].
+        pub instruction_id: String,
+        /// As of [`ReasoningResult`].
+        pub conversation_id: String,
+        /// The object.
+        pub object: SegmentedObject<'a>,
     }
 
     /// Wall time of one stage of one answer.
@@ -83,9 +95,9 @@ ros_message! {
 }
 
 /// How an instruction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Status {
+pub enum ResultStatus {
     /// An answer, and at least one mask.
     Segmented = 0,
     /// An answer without a mask: a success.
@@ -102,19 +114,37 @@ pub enum Status {
     Error = 6,
 }
 
-impl Status {
+impl ResultStatus {
+    const ALL: [Self; 7] = [
+        Self::Segmented,
+        Self::TextOnly,
+        Self::EmptyMask,
+        Self::NoImage,
+        Self::Overloaded,
+        Self::Cancelled,
+        Self::Error,
+    ];
+
     /// The status of a number, if it is one.
     pub fn from_number(number: u8) -> Option<Self> {
-        [
-            Self::Segmented,
-            Self::TextOnly,
-            Self::EmptyMask,
-            Self::NoImage,
-            Self::Overloaded,
-            Self::Cancelled,
-            Self::Error,
-        ]
-        .into_iter()
-        .find(|status| *status as u8 == number)
+        Self::ALL.into_iter().find(|status| *status as u8 == number)
+    }
+
+    /// As in the message's definition, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Segmented => "segmented",
+            Self::TextOnly => "text_only",
+            Self::EmptyMask => "empty_mask",
+            Self::NoImage => "no_image",
+            Self::Overloaded => "overloaded",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether the model answered.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Segmented | Self::TextOnly | Self::EmptyMask)
     }
 }

@@ -11,7 +11,10 @@ mod standard;
 
 pub use definition::{definition, type_hash};
 pub use geometry::{Quaternion, TFMessage, Transform, TransformStamped, Vector3};
-pub use lisa::{Instruction, ReasoningResult, SegmentedObject, StageTime, Status, TextDelta};
+pub use lisa::{
+    Instruction, ReasoningResult, ResultStatus, SegmentedObject, SegmentedObjectStamped, StageTime,
+    TextDelta,
+};
 pub use sensor::{CameraInfo, CompressedImage, Image, RegionOfInterest};
 pub use standard::{Clock, Header, StringMessage, Time};
 

@@ -23,7 +23,7 @@ fn result(mask: &[u8]) -> ReasoningResult<'_> {
     ReasoningResult {
         header: header(),
         answer: "It is [SEG].".into(),
-        status: Status::Segmented as u8,
+        status: ResultStatus::Segmented as u8,
         notes: vec!["one".into(), String::new()],
         objects: vec![SegmentedObject {
             id: 0,
@@ -97,8 +97,8 @@ fn nanoseconds_before_1970_are_whole_seconds_and_a_positive_rest() {
 
 #[test]
 fn statuses_are_numbers() {
-    assert_eq!(Status::from_number(2), Some(Status::EmptyMask));
-    assert_eq!(Status::from_number(7), None);
+    assert_eq!(ResultStatus::from_number(2), Some(ResultStatus::EmptyMask));
+    assert_eq!(ResultStatus::from_number(7), None);
 }
 
 proptest! {

@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let questions = questions(&args, &bag)?;
     let expected = bag.topic(match &questions {
         Questions::Recorded(topic) => topic,
-        Questions::Same { .. } => &pictures.name,
+        Questions::EveryNthFrame { .. } => &pictures.name,
     })?;
     if expected.messages == 0 {
         bail!(
@@ -135,9 +135,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (mut answered, mut refused) = (0usize, 0usize);
     for moment in timeline.by_ref() {
         bar.inc(1);
-        let known = annotator.is_done(&moment.ask);
+        let known = annotator.is_done(&moment);
         // A turn of a conversation is asked again: later ones build on it.
-        if known && moment.ask.conversation_id.is_empty() {
+        if known && moment.question.conversation_id.is_empty() {
             continue;
         }
         if interrupt.asked.load(Ordering::Relaxed) {
@@ -153,7 +153,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if known {
             continue;
         }
-        match &outcome.answer {
+        match &outcome.result.outcome {
             Ok(answer) => {
                 answered += 1;
                 bar.set_message(answer.text.clone());
@@ -163,7 +163,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 bar.suspend(|| {
                     warn(format_args!(
                         "instruction {}: {}",
-                        outcome.ask.id, refusal.why
+                        outcome.question().instruction_id,
+                        refusal.why
                     ))
                 });
             }
@@ -189,7 +190,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 fn questions(args: &Args, bag: &Bag) -> anyhow::Result<Questions> {
     if let Some(text) = &args.instruction {
-        return Ok(Questions::Same {
+        return Ok(Questions::EveryNthFrame {
             text: text.clone(),
             every: args.every as usize,
         });

@@ -159,7 +159,7 @@ fn computed<'b>(
         ..args.model.options(0)
     };
     for moment in timeline {
-        let shot = moment.shot.as_ref().ok().cloned();
+        let shot = moment.frame.as_ref().ok().cloned();
         let outcome = ask(bag, &engine, &options, moment);
         heard(judge.computed(shot.as_deref(), &outcome)?)?;
     }
@@ -178,13 +178,14 @@ fn recorded<'b>(
     let recorded = Recorded::open(&bag, args.result_topic.as_deref())?;
     let (mut own, mut other_frame, mut foreign) = (0, 0, None);
     for moment in timeline {
-        let said = match recorded.result(&moment.ask.id)? {
-            Some(said) if said.answers(&moment.ask.text) => Some(said),
+        let said = match recorded.result(&moment.question.instruction_id)? {
+            Some(said) if said.answers(&moment.question.text.words) => Some(said),
             Some(said) => {
                 foreign.get_or_insert_with(|| {
-                    let words = [&said.instruction, &moment.ask.text].map(|text| shown(text));
+                    let words =
+                        [&said.instruction, &moment.question.text.words].map(|text| shown(text));
                     let [theirs, ours] = words;
-                    let id = shown(&moment.ask.id);
+                    let id = shown(&moment.question.instruction_id);
                     format!("; {id:?} is {theirs:?} there and {ours:?} here")
                 });
                 None

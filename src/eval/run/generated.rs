@@ -61,7 +61,7 @@ impl Answerer for Generated {
         let masks = answer
             .objects
             .iter()
-            .map(|object| (object.roi, &object.mask));
+            .map(|object| (object.roi, &*object.mask));
         let predicted = (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
         Ok(Some(Reply {
             predicted,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Repeat {
     last: Option<Repeated>,
     frame: u64,
-    started: Option<Instant>,
+    at: Option<Instant>,
 }
 
 /// The instruction that is repeated.
@@ -30,13 +30,13 @@ impl Repeat {
     /// This is the instruction from now on; `frame` (its number) is being asked about already.
     pub fn remember(&mut self, last: Repeated, frame: u64, now: Instant) {
         self.last = Some(last);
-        self.began(frame, now);
+        self.started(frame, now);
     }
 
     /// The instruction was asked again, about this frame.
-    pub fn began(&mut self, frame: u64, now: Instant) {
+    pub fn started(&mut self, frame: u64, now: Instant) {
         self.frame = frame;
-        self.started = Some(now);
+        self.at = Some(now);
     }
 
     /// The instruction to repeat.
@@ -50,7 +50,7 @@ impl Repeat {
             return Due::Never;
         }
         let period = Duration::try_from_secs_f64(1.0 / max_rate_hz).unwrap_or(Duration::MAX);
-        match self.started.and_then(|t| t.checked_add(period)) {
+        match self.at.and_then(|t| t.checked_add(period)) {
             Some(next) if next > now => Due::At(next),
             _ => Due::Now,
         }
@@ -91,7 +91,7 @@ mod tests {
             "never two in flight"
         );
         assert_eq!(repeat.due(Some(9), true, 2.0, t + ms(500)), Due::Now);
-        repeat.began(9, t + ms(500));
+        repeat.started(9, t + ms(500));
         assert_eq!(repeat.due(Some(9), true, 2.0, t + ms(5000)), Due::Never);
         assert_eq!(repeat.due(None, true, 2.0, t + ms(5000)), Due::Never);
     }

@@ -1,12 +1,13 @@
 //! The life of action goals, as `rcl_action` defines it, without the wire: who may cancel what, which result goes to whom,
 //! and when a finished goal is forgotten.
 //!
-//! The node keeps this book itself because r2r's action server never lets goals expire: after the result timeout its spin
-//! returns at once for ever. Here a finished goal leaves [`RESULT_KEPT`] after its end, by the node's own clock.
+//! The book is the node's own because r2r's action server never lets goals expire: after the result timeout its spin returns
+//! at once for ever. Here a finished goal leaves [`RESULT_KEPT`] after its end.
 
 use std::time::{Duration, Instant};
 
-use super::instructions::Key;
+use super::instruction::InstructionText;
+use super::question::QuestionId;
 use crate::frames::Stamp;
 
 /// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.
@@ -34,6 +35,18 @@ impl std::fmt::Display for GoalId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
     }
+}
+
+/// A goal as a client sends it.
+#[derive(Clone, Debug)]
+pub struct GoalOffer<F> {
+    pub id: GoalId,
+    pub instruction: InstructionText,
+    pub conversation_id: String,
+    /// A picture of the client's own, instead of the camera's newest.
+    pub frame: Option<F>,
+    /// `None`: the parameter's.
+    pub max_new_tokens: Option<usize>,
 }
 
 /// Where a goal is in its life; the numbers are `action_msgs/GoalStatus`'s.
@@ -66,7 +79,7 @@ pub enum CancelReply {
 
 struct Goal<R, W> {
     id: GoalId,
-    key: Key,
+    question: QuestionId,
     accepted: Stamp,
     state: GoalState,
     result: Option<R>,
@@ -87,13 +100,13 @@ impl<R, W> Default for Goals<R, W> {
 
 impl<R: Clone, W> Goals<R, W> {
     /// Accepts a goal, unless its id is in the book already.
-    pub fn accept(&mut self, id: GoalId, key: Key, accepted: Stamp) -> bool {
+    pub fn accept(&mut self, id: GoalId, question: QuestionId, accepted: Stamp) -> bool {
         if self.find(id).is_some() {
             return false;
         }
         self.goals.push(Goal {
             id,
-            key,
+            question,
             accepted,
             state: GoalState::Executing,
             result: None,
@@ -103,11 +116,11 @@ impl<R: Clone, W> Goals<R, W> {
         true
     }
 
-    /// Who asked for cancellation gets an answer; whose keys come back are to be stopped.
+    /// The answer to a cancel request, and the questions that are to be stopped.
     ///
     /// The request's meaning is `action_msgs/CancelGoal`'s: a zero id and a zero stamp mean all goals, a stamp all goals
     /// accepted no later, an id that goal, both the union.
-    pub fn cancel(&mut self, id: GoalId, until: Stamp) -> (CancelReply, Vec<Key>) {
+    pub fn cancel(&mut self, id: GoalId, until: Stamp) -> (CancelReply, Vec<QuestionId>) {
         if id != GoalId::ALL && until == Stamp::default() {
             match self.find(id).map(|g| g.state) {
                 None => return (CancelReply::UnknownGoal, Vec::new()),
@@ -120,15 +133,15 @@ impl<R: Clone, W> Goals<R, W> {
             all || g.id == id || (until != Stamp::default() && g.accepted <= until)
         };
         let mut cancelled = Vec::new();
-        let mut keys = Vec::new();
+        let mut questions = Vec::new();
         for goal in self.goals.iter_mut().filter(|g| !g.state.is_terminal()) {
             if asked(goal) {
                 goal.state = GoalState::Canceling;
                 cancelled.push((goal.id, goal.accepted));
-                keys.push(goal.key);
+                questions.push(goal.question);
             }
         }
-        (CancelReply::Canceling(cancelled), keys)
+        (CancelReply::Canceling(cancelled), questions)
     }
 
     /// Where the goal is, if the book has it.
@@ -182,6 +195,15 @@ impl<R: Clone, W> Goals<R, W> {
         });
     }
 
+    /// When the next goal is to be forgotten.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.goals
+            .iter()
+            .filter_map(|g| g.ended)
+            .min()
+            .map(|t| t + RESULT_KEPT)
+    }
+
     /// Every goal in the book, for the status topic.
     pub fn states(&self) -> impl Iterator<Item = (GoalId, Stamp, GoalState)> + '_ {
         self.goals.iter().map(|g| (g.id, g.accepted, g.state))
@@ -215,7 +237,7 @@ mod tests {
     fn three() -> Goals<&'static str, u32> {
         let mut goals = Goals::default();
         (1..=3).for_each(|n| {
-            assert!(goals.accept(id(n), Key(u64::from(n)), Stamp(i64::from(n) * 100)))
+            assert!(goals.accept(id(n), QuestionId(u64::from(n)), Stamp(i64::from(n) * 100)))
         });
         goals
     }
@@ -223,7 +245,10 @@ mod tests {
     #[test]
     fn a_result_reaches_those_who_waited_and_those_who_ask_later_until_it_expires() {
         let (mut goals, t) = (three(), Instant::now());
-        assert!(!goals.accept(id(1), Key(9), Stamp(1)), "an id is used once");
+        assert!(
+            !goals.accept(id(1), QuestionId(9), Stamp(1)),
+            "an id is used once"
+        );
         assert_eq!(goals.result_or_wait(id(1), 7), ResultReply::Waiting);
         assert_eq!(goals.finish(id(1), GoalState::Succeeded, "cup", t), [7]);
         assert!(
@@ -260,7 +285,10 @@ mod tests {
         assert_eq!(goals.cancel(id(9), Stamp(0)).0, CancelReply::UnknownGoal);
         goals.finish(id(1), GoalState::Succeeded, "", Instant::now());
         assert_eq!(goals.cancel(id(1), Stamp(0)).0, CancelReply::Terminated);
-        assert_eq!(goals.cancel(GoalId::ALL, Stamp(0)).1, [Key(2), Key(3)]);
+        assert_eq!(
+            goals.cancel(GoalId::ALL, Stamp(0)).1,
+            [QuestionId(2), QuestionId(3)]
+        );
         assert_eq!(goals.state(id(2)), Some(GoalState::Canceling));
     }
 
@@ -270,7 +298,7 @@ mod tests {
         for n in 0..3000u32 {
             let mut bytes = [0; 16];
             bytes[..4].copy_from_slice(&n.to_be_bytes());
-            goals.accept(GoalId(bytes), Key(u64::from(n)), Stamp(1));
+            goals.accept(GoalId(bytes), QuestionId(u64::from(n)), Stamp(1));
             goals.finish(GoalId(bytes), GoalState::Aborted, (), t);
             goals.expire(t);
         }

@@ -1,0 +1,277 @@
+//! A question's way from the door to the engine, and what the engine says about it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::core::{Asked, Awaiting, CameraFrame, Host, NodeCore};
+use super::frame_choice::{choose, frame_deadline, is_awaited, ChosenFrame};
+use super::goals::GoalState;
+use super::instruction::InstructionText;
+use super::output::{EngineRequest, LogLevel, Output};
+use super::question::{Origin, Question, QuestionId};
+use super::repeat::{Due, Repeated};
+use super::result::{Refusal, ResultStatus};
+use crate::bag::Header;
+use crate::engine::{Answer, ObjectMask, RequestError, Stage};
+
+/// From the door to the engine.
+impl<H: Host> NodeCore<H> {
+    pub(super) fn next_id(&mut self) -> QuestionId {
+        self.questions += 1;
+        QuestionId(self.questions)
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, text: String) {
+        self.outputs.push_back(Output::Log { level, text });
+    }
+
+    /// Every question enters here. `own` is the picture that it brought along.
+    pub(super) fn ask(&mut self, question: Question, own: Option<H::Frame>, now: Instant) {
+        let question = Arc::new(question);
+        let refusal = self.closed.clone().or_else(|| self.disabled());
+        if let Some(refusal) = refusal.or_else(|| question.fault()) {
+            return self.refused(question, Header::default(), refusal, now);
+        }
+        if let Some(frame) = own {
+            let frame = Arc::new(frame);
+            return self.submit(question, ChosenFrame { number: 0, frame }, now);
+        }
+        let since = now - self.silence.lasts(now);
+        let deadline = frame_deadline(&self.frames, question.origin, &self.settings, since, now);
+        match deadline {
+            Some(until) => self.wait(question, until, now),
+            None => self.choose(question, now),
+        }
+    }
+
+    pub(super) fn disabled(&self) -> Option<Refusal> {
+        let why = format!(
+            "the node is disabled; call {} with data: true",
+            self.enable_service
+        );
+        (!self.enabled).then(|| Refusal::new(ResultStatus::Error, why))
+    }
+
+    pub(super) fn wait(&mut self, question: Arc<Question>, until: Instant, now: Instant) {
+        let (pending, max) = (self.awaiting.len(), self.settings.max_pending);
+        if pending < max {
+            return self.awaiting.push(Awaiting { question, until });
+        }
+        let overloaded = RequestError::Overloaded { pending, max };
+        self.refused(question, Header::default(), (&overloaded).into(), now);
+    }
+
+    /// Takes the frame that the question is about from those that are there.
+    pub(super) fn choose(&mut self, question: Arc<Question>, now: Instant) {
+        let trouble = || self.camera.trouble(self.silence.lasts(now));
+        match choose(&self.frames, question.origin, &self.settings, trouble) {
+            Ok(chosen) => self.submit(question, chosen, now),
+            Err(refusal) => self.refused(question, Header::default(), refusal, now),
+        }
+    }
+
+    /// Turns to the questions whose frame has come, or whose time is over.
+    pub(super) fn resolve_waiting(&mut self, now: Instant) {
+        let awaiting = std::mem::take(&mut self.awaiting);
+        let (ready, awaiting) = awaiting
+            .into_iter()
+            .partition(|a| a.until <= now || !is_awaited(&self.frames, a.question.origin));
+        self.awaiting = awaiting;
+        let ready: Vec<Awaiting> = ready;
+        for Awaiting { question, .. } in ready {
+            self.choose(question, now);
+        }
+    }
+
+    pub(super) fn submit(
+        &mut self,
+        question: Arc<Question>,
+        chosen: ChosenFrame<H::Frame>,
+        now: Instant,
+    ) {
+        // One is being answered, and so many more may wait.
+        let (pending, max) = (
+            self.asked.len().saturating_sub(1),
+            self.settings.max_pending,
+        );
+        if self.asked.len() > max {
+            let overloaded = RequestError::Overloaded { pending, max };
+            return self.refused(question, chosen.frame.header(), (&overloaded).into(), now);
+        }
+        if matches!(question.origin, Origin::Newest | Origin::Stamped(_)) {
+            let last = Repeated {
+                id: question.instruction_id.clone(),
+                words: question.text.words.clone(),
+            };
+            self.repeat.remember(last, chosen.number, now);
+        }
+        let options =
+            self.settings
+                .answering(question.max_new_tokens, question.seed(), self.watched);
+        self.outputs.push_back(Output::AskEngine(EngineRequest {
+            id: question.id,
+            frame: Arc::clone(&chosen.frame),
+            instruction: question.text.words.clone(),
+            conversation_id: question.conversation(),
+            options,
+        }));
+        self.asked.insert(
+            question.id,
+            Asked {
+                question,
+                chosen,
+                started: false,
+                tokens: 0,
+            },
+        );
+    }
+
+    pub(super) fn cancel(&mut self, id: QuestionId, now: Instant) {
+        let taken_back = Refusal::new(
+            ResultStatus::Cancelled,
+            "cancelled before the model began with it",
+        );
+        if let Some(at) = self.awaiting.iter().position(|a| a.question.id == id) {
+            let Awaiting { question, .. } = self.awaiting.remove(at);
+            return self.refused(question, Header::default(), taken_back, now);
+        }
+        let Some(started) = self.asked.get(&id).map(|asked| asked.started) else {
+            return;
+        };
+        self.outputs.push_back(Output::CancelEngine(id));
+        // The engine will say so itself, at the next token; one still in its queue need not wait for its turn.
+        if !started {
+            self.failed(id, taken_back, now);
+        }
+    }
+}
+
+/// What the engine says.
+impl<H: Host> NodeCore<H> {
+    pub(super) fn stage(&mut self, id: QuestionId, stage: Stage) {
+        let Some(asked) = self.asked.get_mut(&id) else {
+            return;
+        };
+        asked.started = true;
+        if let Some(goal) = asked.question.goal() {
+            self.outputs.push_back(Output::GoalFeedback {
+                goal,
+                header: asked.chosen.frame.header(),
+                stage,
+                text: String::new(),
+                tokens: asked.tokens,
+                object: None,
+            });
+        }
+    }
+
+    pub(super) fn delta(&mut self, id: QuestionId, text: String, tokens: usize) {
+        let Some(asked) = self.asked.get_mut(&id) else {
+            return;
+        };
+        (asked.started, asked.tokens) = (true, tokens);
+        let header = asked.chosen.frame.header();
+        self.outputs.push_back(Output::PublishDelta {
+            question: Arc::clone(&asked.question),
+            header: header.clone(),
+            text: text.clone(),
+            tokens,
+            done: false,
+        });
+        if let Some(goal) = asked.question.goal() {
+            self.outputs.push_back(Output::GoalFeedback {
+                goal,
+                header,
+                stage: Stage::Generate,
+                text,
+                tokens,
+                object: None,
+            });
+        }
+    }
+
+    pub(super) fn object(&mut self, id: QuestionId, object: ObjectMask) {
+        let Some(asked) = self.asked.get_mut(&id) else {
+            return;
+        };
+        asked.started = true;
+        let (header, object) = (asked.chosen.frame.header(), Arc::new(object));
+        self.outputs.push_back(Output::PublishObject {
+            question: Arc::clone(&asked.question),
+            header: header.clone(),
+            object: Arc::clone(&object),
+        });
+        if let Some(goal) = asked.question.goal() {
+            self.outputs.push_back(Output::GoalFeedback {
+                goal,
+                header,
+                stage: Stage::Postprocess,
+                text: String::new(),
+                tokens: asked.tokens,
+                object: Some(object),
+            });
+        }
+    }
+
+    pub(super) fn done(&mut self, id: QuestionId, answer: Answer, now: Instant) {
+        // A client that was told "canceling" is owed CANCELLED, even where the last token was already on its way.
+        let goal = self.asked.get(&id).and_then(|asked| asked.question.goal());
+        if goal.is_some_and(|goal| self.goals.state(goal) == Some(GoalState::Canceling)) {
+            let tokens = answer.tokens;
+            return self.failed(id, (&RequestError::Cancelled { tokens }).into(), now);
+        }
+        if let Some(asked) = self.asked.remove(&id) {
+            self.answered(asked, Arc::new(answer), now);
+        }
+    }
+
+    /// An end without an answer, of a question that was in the engine's hands.
+    pub(super) fn failed(&mut self, id: QuestionId, refusal: Refusal, now: Instant) {
+        if let Some(asked) = self.asked.remove(&id) {
+            let header = asked.chosen.frame.header();
+            self.outputs.push_back(Output::PublishDelta {
+                question: Arc::clone(&asked.question),
+                header: header.clone(),
+                text: String::new(),
+                tokens: asked.tokens,
+                done: true,
+            });
+            self.refused(asked.question, header, refusal, now);
+        }
+    }
+}
+
+/// Mode `continuous`.
+impl<H: Host> NodeCore<H> {
+    pub(super) fn repeat_due(&self, now: Instant) -> Due {
+        if !self.settings.continuous || !self.enabled || self.closed.is_some() {
+            return Due::Never;
+        }
+        let newest = self.frames.newest().map(|held| held.number);
+        let rate = self.settings.max_rate_hz;
+        self.repeat.due(newest, !self.owes(), rate, now)
+    }
+
+    pub(super) fn repeat_if_due(&mut self, now: Instant) {
+        if self.repeat_due(now) != Due::Now {
+            return;
+        }
+        let (Some(Repeated { id, words }), Some(newest)) =
+            (self.repeat.last().cloned(), self.frames.newest())
+        else {
+            return;
+        };
+        self.repeat.started(newest.number, now);
+        let question = Question {
+            id: self.next_id(),
+            origin: Origin::Repeat,
+            instruction_id: id,
+            // A question on its own: repeats would push the person's own turns out of the conversation.
+            conversation_id: String::new(),
+            text: InstructionText::checked(words),
+            max_new_tokens: None,
+            received: now,
+        };
+        self.submit(Arc::new(question), newest.into(), now);
+    }
+}

@@ -1,0 +1,159 @@
+//! Since when the camera is silent, and why, in words.
+
+use std::time::{Duration, Instant};
+
+/// Silence of the camera that is worth a word.
+pub const CAMERA_SILENCE: Duration = Duration::from_secs(5);
+
+/// What is known about where frames come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Camera {
+    /// Its topic, for people to read.
+    pub topic: String,
+    /// Compressed images are taken, instead of raw ones.
+    pub compressed: bool,
+    /// The publisher is asked for reliable delivery.
+    pub reliable: bool,
+    /// Who publishes on the topic, where there is a graph that tells.
+    pub publishers: Option<Vec<ImagePublisher>>,
+}
+
+/// A publisher on the camera's topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImagePublisher {
+    pub node: String,
+    pub reliable: bool,
+    /// Its message type, as `sensor_msgs/msg/Image`.
+    pub kind: String,
+}
+
+impl Camera {
+    /// Why there is no frame, as far as is known.
+    pub fn trouble(&self, silent: Duration) -> String {
+        let topic = &self.topic;
+        let Some(publishers) = &self.publishers else {
+            return format!("no frame on {topic} so far");
+        };
+        let (wanted, name) = match self.compressed {
+            true => ("sensor_msgs/msg/CompressedImage", "image/compressed"),
+            false => ("sensor_msgs/msg/Image", "image"),
+        };
+        let asked = match self.reliable {
+            true => "reliable",
+            false => "best effort",
+        };
+        let head = format!("no image on {topic} for {:.0} s", silent.as_secs_f64());
+        let of_kind: Vec<_> = publishers.iter().filter(|p| p.kind == wanted).collect();
+        let Some(first) = of_kind.first() else {
+            return match publishers.first() {
+                Some(other) => format!(
+                    "{head}: {} publishes {} there, we take {wanted}; see image_transport",
+                    other.node, other.kind
+                ),
+                None => format!(
+                    "{head}: 0 publishers; is the camera running, and is {name} remapped to its topic (-r {name}:=/camera/…)?"
+                ),
+            };
+        };
+        let reliable = of_kind.iter().filter(|p| p.reliable).count();
+        let offers = match reliable {
+            0 => "best effort",
+            n if n == of_kind.len() => "reliable",
+            _ => "reliable and best effort",
+        };
+        let (n, s) = (of_kind.len(), if of_kind.len() == 1 { "" } else { "s" });
+        let head = format!("{head}: {n} publisher{s}, {offers}, we ask {asked}");
+        match self.reliable && reliable == 0 {
+            true => format!(
+                "{head}, which best effort cannot give; set image_reliability to best_effort"
+            ),
+            false => format!(
+                "{head}; they fit together, but nothing has come from {}",
+                first.node
+            ),
+        }
+    }
+}
+
+/// Since when frames are taken, and whether it was said that none come.
+#[derive(Debug)]
+pub(super) struct Silence {
+    since: Instant,
+    pub said: bool,
+}
+
+impl Silence {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            said: false,
+        }
+    }
+
+    /// Frames are taken from now on.
+    pub fn listen(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// A frame came; true where it was said before that none come.
+    pub fn broken(&mut self, now: Instant) -> bool {
+        self.since = now;
+        std::mem::take(&mut self.said)
+    }
+
+    /// For how long there has been none, since frames are taken.
+    pub fn lasts(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// When it is to be said.
+    pub fn due(&self) -> Option<Instant> {
+        (!self.said).then(|| self.since + CAMERA_SILENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(reliable: bool, publishers: &[(bool, &str)]) -> String {
+        let publishers = publishers.iter().map(|(reliable, kind)| ImagePublisher {
+            node: "/camera".to_owned(),
+            reliable: *reliable,
+            kind: (*kind).to_owned(),
+        });
+        let camera = Camera {
+            topic: "/camera/image_raw".to_owned(),
+            compressed: false,
+            reliable,
+            publishers: Some(publishers.collect()),
+        };
+        camera.trouble(Duration::from_secs(5))
+    }
+
+    #[test]
+    fn silence_is_explained_by_what_the_graph_shows() {
+        let image = "sensor_msgs/msg/Image";
+        let said = trouble(false, &[(true, image)]);
+        let expected =
+            "no image on /camera/image_raw for 5 s: 1 publisher, reliable, we ask best effort";
+        assert!(said.starts_with(expected), "{said}");
+        let said = trouble(true, &[(false, image), (false, image)]);
+        let expected = "2 publishers, best effort, we ask reliable";
+        assert!(
+            said.contains(expected) && said.contains("image_reliability"),
+            "{said}"
+        );
+        let said = trouble(false, &[]);
+        assert!(
+            said.contains("0 publishers") && said.contains("-r image:="),
+            "{said}"
+        );
+        let said = trouble(false, &[(true, "sensor_msgs/msg/CompressedImage")]);
+        let expected = "/camera publishes sensor_msgs/msg/CompressedImage";
+        assert!(
+            said.contains(expected) && said.contains("image_transport"),
+            "{said}"
+        );
+    }
+}

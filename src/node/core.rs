@@ -1,0 +1,369 @@
+//! The machine: inputs, outputs, and the open questions between them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::camera::{Camera, ImagePublisher, Silence};
+use super::frame_choice::ChosenFrame;
+use super::goals::{GoalId, GoalOffer, Goals, ResultReply};
+use super::health::Health;
+use super::instruction::StampedInstruction;
+use super::output::{LogLevel, Output, Timer};
+use super::question::{Origin, Question, QuestionId};
+use super::repeat::{Due, Repeat};
+use super::result::{QuestionResult, Refusal, ResultStatus};
+use super::settings::{Settings, Watched};
+use crate::bag::Header;
+use crate::engine::Event;
+use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
+
+/// What a driver brings along.
+pub trait Host {
+    /// A camera's message.
+    type Frame: CameraFrame;
+    /// Somebody who waits to hear whether a goal was accepted.
+    type GoalRequest;
+    /// Somebody who waits to hear which goals are being cancelled.
+    type CancelRequest;
+    /// Somebody who waits for a goal's result.
+    type ResultRequest;
+}
+
+/// A camera's message, as the machine sees it.
+pub trait CameraFrame {
+    /// As the camera wrote it.
+    fn header(&self) -> Header;
+}
+
+/// A question that waits for its frame.
+pub(super) struct Awaiting {
+    pub question: Arc<Question>,
+    pub until: Instant,
+}
+
+/// A question that the engine has.
+pub(super) struct Asked<F> {
+    pub question: Arc<Question>,
+    pub chosen: ChosenFrame<F>,
+    /// The model has begun with it.
+    pub started: bool,
+    pub tokens: usize,
+}
+
+/// The node without ROS. The [module](super) says how to drive it.
+pub struct NodeCore<H: Host> {
+    pub(super) settings: Arc<Settings>,
+    pub(super) camera: Camera,
+    /// The service that enables the node, for people to read.
+    pub(super) enable_service: String,
+    pub(super) watched: Watched,
+    pub(super) enabled: bool,
+    pub(super) frames: FrameStore<H::Frame>,
+    pub(super) silence: Silence,
+    pub(super) awaiting: Vec<Awaiting>,
+    pub(super) asked: BTreeMap<QuestionId, Asked<H::Frame>>,
+    pub(super) repeat: Repeat,
+    pub(super) goals: Goals<Arc<QuestionResult>, H::ResultRequest>,
+    pub(super) health: Health,
+    pub(super) questions: u64,
+    pub(super) outputs: VecDeque<Output<H>>,
+    /// Why nothing is begun any more, once the node ends.
+    pub(super) closed: Option<Refusal>,
+}
+
+/// Inputs.
+impl<H: Host> NodeCore<H> {
+    /// A machine that takes frames from `now` on. `enable_service` is the name by which people enable it.
+    pub fn new(
+        settings: Arc<Settings>,
+        camera: Camera,
+        enable_service: impl Into<String>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            settings,
+            camera,
+            enable_service: enable_service.into(),
+            watched: Watched::default(),
+            enabled: true,
+            frames: FrameStore::new(Bounds::default()),
+            silence: Silence::new(now),
+            awaiting: Vec::new(),
+            asked: BTreeMap::new(),
+            repeat: Repeat::default(),
+            goals: Goals::default(),
+            health: Health::default(),
+            questions: 0,
+            outputs: VecDeque::new(),
+            closed: None,
+        }
+    }
+
+    /// Frames are taken from `now` on; silence of the camera is counted from here.
+    pub fn mark_listening(&mut self, now: Instant) {
+        self.silence.listen(now);
+    }
+
+    /// A frame of `bytes` bytes came.
+    pub fn handle_frame(&mut self, stamp: Stamp, bytes: usize, frame: H::Frame, now: Instant) {
+        if !self.enabled {
+            return;
+        }
+        if self.frames.push(stamp, bytes, frame, now) == Arrival::TimeJump {
+            self.log(
+                LogLevel::Info,
+                format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
+            );
+        }
+        if self.silence.broken(now) {
+            let topic = &self.camera.topic;
+            let text = format!("images come on {topic} again");
+            self.log(LogLevel::Info, text);
+        }
+        self.resolve_waiting(now);
+        self.repeat_if_due(now);
+    }
+
+    /// Somebody said something on a topic.
+    pub fn handle_instruction(&mut self, heard: StampedInstruction, now: Instant) {
+        let id = self.next_id();
+        let question = Question {
+            id,
+            origin: heard.stamp.map_or(Origin::Newest, Origin::Stamped),
+            instruction_id: match heard.id.is_empty() {
+                true => id.0.to_string(),
+                false => heard.id,
+            },
+            conversation_id: heard.conversation_id,
+            text: heard.text,
+            max_new_tokens: None,
+            received: now,
+        };
+        self.ask(question, None, now);
+        self.repeat_if_due(now);
+    }
+
+    /// A client sent a goal; `stamp` is the moment on the robot's clock.
+    pub fn handle_goal(
+        &mut self,
+        offer: GoalOffer<H::Frame>,
+        request: H::GoalRequest,
+        stamp: Stamp,
+        now: Instant,
+    ) {
+        let id = self.next_id();
+        let accepted = self.closed.is_none() && self.goals.accept(offer.id, id, stamp);
+        self.outputs.push_back(Output::AnswerGoal {
+            request,
+            accepted,
+            stamp,
+        });
+        if !accepted {
+            // Whoever waited for the result of a goal that a closing node accepts would wait for ever.
+            if self.closed.is_none() {
+                let text = format!(
+                    "goal {} rejected: a goal of that id was sent before",
+                    offer.id
+                );
+                self.log(LogLevel::Warn, text);
+            }
+            return;
+        }
+        self.publish_goal_states();
+        let question = Question {
+            id,
+            origin: Origin::Goal(offer.id),
+            instruction_id: offer.id.to_string(),
+            conversation_id: offer.conversation_id,
+            text: offer.instruction,
+            max_new_tokens: offer.max_new_tokens,
+            received: now,
+        };
+        self.ask(question, offer.frame, now);
+        self.repeat_if_due(now);
+    }
+
+    /// A client asks to cancel goals, in the form of `action_msgs/CancelGoal`.
+    pub fn handle_cancel(
+        &mut self,
+        goal: GoalId,
+        until: Stamp,
+        request: H::CancelRequest,
+        now: Instant,
+    ) {
+        let (reply, questions) = self.goals.cancel(goal, until);
+        self.outputs
+            .push_back(Output::AnswerCancel { request, reply });
+        if !questions.is_empty() {
+            self.publish_goal_states();
+        }
+        for id in questions {
+            self.cancel(id, now);
+        }
+        self.repeat_if_due(now);
+    }
+
+    /// A client asks for the result of a goal; it is answered now, or when there is one.
+    pub fn handle_result_request(&mut self, goal: GoalId, request: H::ResultRequest) {
+        let (request, result) = match self.goals.result_or_wait(goal, request) {
+            ResultReply::Waiting => return,
+            ResultReply::Ready(request, state, result) => (request, Some((state, result))),
+            ResultReply::Unknown(request) => (request, None),
+        };
+        self.outputs
+            .push_back(Output::AnswerResult { request, result });
+    }
+
+    /// Parameters have other values than before.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
+        self.settings = settings;
+        self.resolve_waiting(now);
+        self.repeat_if_due(now);
+    }
+
+    /// Frames and instructions are taken, or not. What is being answered is answered. A disabled node holds no frames, so
+    /// that none is stale when it is enabled again.
+    pub fn handle_enable(&mut self, enabled: bool, now: Instant) {
+        self.enabled = enabled;
+        match enabled {
+            true => self.silence.listen(now),
+            false => self.frames.clear(),
+        }
+        self.resolve_waiting(now);
+        self.repeat_if_due(now);
+    }
+
+    /// Who subscribes to pictures.
+    pub fn handle_watched(&mut self, watched: Watched) {
+        self.watched = watched;
+    }
+
+    /// Who publishes on the camera's topic.
+    pub fn handle_image_publishers(&mut self, publishers: Vec<ImagePublisher>) {
+        self.camera.publishers = Some(publishers);
+    }
+
+    /// The engine reports about a question that it was given.
+    pub fn handle_engine_event(&mut self, id: QuestionId, event: Event, now: Instant) {
+        match event {
+            Event::Stage(stage) => self.stage(id, stage),
+            Event::TextDelta { text, tokens } => self.delta(id, text, tokens),
+            Event::Mask(object) => self.object(id, object),
+            Event::Done(answer) => self.done(id, *answer, now),
+            Event::Failed(error) => self.failed(id, (&error).into(), now),
+        }
+        self.repeat_if_due(now);
+    }
+
+    /// The frame of a question that was to be put to the engine is none; `why` says what is wrong and what is accepted.
+    pub fn handle_bad_frame(&mut self, id: QuestionId, why: &str, now: Instant) {
+        if let Some(asked) = self.asked.remove(&id) {
+            let header = asked.chosen.frame.header();
+            self.refused(asked.question, header, Refusal::bad_frame(why), now);
+        }
+        self.repeat_if_due(now);
+    }
+
+    /// A moment that [`poll_timeout`](Self::poll_timeout) named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.resolve_waiting(now);
+        self.repeat_if_due(now);
+        self.goals.expire(now);
+        if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
+            self.silence.said = true;
+            let text = self.camera.trouble(self.silence.lasts(now));
+            self.log(LogLevel::Warn, text);
+        }
+    }
+
+    /// The node ends: whoever is still open is told, and nothing is begun any more.
+    pub fn close(&mut self, now: Instant) {
+        let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
+        self.closed = Some(goodbye.clone());
+        for Awaiting { question, .. } in std::mem::take(&mut self.awaiting) {
+            self.refused(question, Header::default(), goodbye.clone(), now);
+        }
+        let asked: Vec<QuestionId> = self.asked.keys().copied().collect();
+        for id in asked {
+            self.outputs.push_back(Output::CancelEngine(id));
+            self.failed(id, goodbye.clone(), now);
+        }
+    }
+}
+
+/// Outputs.
+impl<H: Host> NodeCore<H> {
+    /// The next thing to do; `None` where nothing is left.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output<H>> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) although nothing arrives, and why.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, Timer)> {
+        let awaiting = self.awaiting.iter();
+        let frames = awaiting.map(|a| (a.until, Timer::AwaitFrame(a.question.id)));
+        let repeat = match self.repeat_due(now) {
+            Due::Now => Some(now),
+            Due::At(at) => Some(at),
+            Due::Never => None,
+        };
+        let silence = self.silence.due().filter(|_| self.enabled);
+        frames
+            .chain(repeat.map(|at| (at, Timer::Repeat)))
+            .chain(self.goals.next_expiry().map(|at| (at, Timer::ExpireGoals)))
+            .chain(silence.map(|at| (at, Timer::CameraSilent)))
+            .min()
+    }
+}
+
+/// What can be looked at.
+impl<H: Host> NodeCore<H> {
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    pub fn camera(&self) -> &Camera {
+        &self.camera
+    }
+
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The frames at hand.
+    pub fn frames(&self) -> &FrameStore<H::Frame> {
+        &self.frames
+    }
+
+    /// For how long no frame has come, since frames are taken.
+    pub fn silent_for(&self, now: Instant) -> std::time::Duration {
+        self.silence.lasts(now)
+    }
+
+    /// The number that the next question will have.
+    pub fn next_question(&self) -> QuestionId {
+        QuestionId(self.questions + 1)
+    }
+
+    /// Questions that wait for their frames.
+    pub fn awaiting(&self) -> usize {
+        self.awaiting.len()
+    }
+
+    /// Whether somebody waits for a result.
+    pub fn owes(&self) -> bool {
+        !self.awaiting.is_empty() || !self.asked.is_empty()
+    }
+
+    /// Goals that live or are remembered.
+    pub fn goals(&self) -> usize {
+        self.goals.len()
+    }
+}

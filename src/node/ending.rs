@@ -1,0 +1,143 @@
+//! How questions end: what is published, in which order, and what becomes of the goal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::core::{Asked, CameraFrame, Host, NodeCore};
+use super::goals::GoalState;
+use super::output::{LogLevel, Output};
+use super::question::{Origin, Question};
+use super::result::{QuestionResult, Refusal, ResultStatus};
+use crate::bag::Header;
+use crate::engine::Answer;
+
+impl<H: Host> NodeCore<H> {
+    pub(super) fn answered(&mut self, asked: Asked<H::Frame>, answer: Arc<Answer>, now: Instant) {
+        let Asked {
+            question, chosen, ..
+        } = asked;
+        let (header, frame) = (chosen.frame.header(), chosen.frame);
+        let settings = Arc::clone(&self.settings);
+        self.outputs.push_back(Output::PublishDelta {
+            question: Arc::clone(&question),
+            header: header.clone(),
+            text: String::new(),
+            tokens: answer.tokens,
+            done: true,
+        });
+        // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest.
+        if answer.names_objects() {
+            self.outputs.push_back(Output::PublishMask {
+                header: header.clone(),
+                frame: Arc::clone(&frame),
+                answer: Arc::clone(&answer),
+            });
+        }
+        if settings.publish_overlay && self.watched.overlay {
+            self.outputs.push_back(Output::DrawOverlay {
+                question: Arc::clone(&question),
+                header: header.clone(),
+                frame: Arc::clone(&frame),
+                answer: Arc::clone(&answer),
+                alpha: settings.overlay_alpha,
+            });
+        }
+        // It is known where somebody watched when the question was asked, and that somebody may have gone since.
+        if settings.publish_attention && self.watched.attention && answer.attention.is_some() {
+            self.outputs.push_back(Output::DrawAttention {
+                header: header.clone(),
+                frame,
+                answer: Arc::clone(&answer),
+                alpha: settings.overlay_alpha,
+            });
+        }
+        self.outputs.push_back(Output::PublishAnswer {
+            text: answer.text.clone(),
+        });
+        let seconds = now
+            .saturating_duration_since(question.received)
+            .as_secs_f64();
+        let what = match answer.objects.len() {
+            1 => "1 object".to_owned(),
+            n => format!("{n} objects"),
+        };
+        let (text, notes) = (answer.text.clone(), answer.notes.clone());
+        let id = question.instruction_id.clone();
+        let result = QuestionResult {
+            question,
+            header,
+            outcome: Ok(Arc::clone(&answer)),
+        };
+        let status = result.status();
+        self.health.answered(status, chosen.number, &answer.timings);
+        self.end(result, now);
+        self.log(
+            LogLevel::Info,
+            format!("{} in {seconds:.2} s, {what}: {text:?}", status.name()),
+        );
+        for note in notes {
+            self.log(LogLevel::Info, format!("instruction {id}: {note}"));
+        }
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        question: Arc<Question>,
+        header: Header,
+        refusal: Refusal,
+        now: Instant,
+    ) {
+        let text = format!(
+            "instruction {} {}: {}",
+            question.instruction_id,
+            refusal.status.name(),
+            refusal.why
+        );
+        let level = match refusal.status {
+            // A camera that is broken for good would say so with every frame.
+            _ if question.origin == Origin::Repeat && self.health.is_last(&refusal) => {
+                LogLevel::Debug
+            }
+            ResultStatus::Cancelled => LogLevel::Info,
+            _ => LogLevel::Warn,
+        };
+        self.health.refused(&refusal, now);
+        self.end(
+            QuestionResult {
+                question,
+                header,
+                outcome: Err(refusal),
+            },
+            now,
+        );
+        self.log(level, text);
+    }
+
+    /// The result, which is the last of a question, and what becomes of the goal that it came from.
+    pub(super) fn end(&mut self, result: QuestionResult, now: Instant) {
+        let (status, result) = (result.status(), Arc::new(result));
+        self.outputs
+            .push_back(Output::PublishResult(Arc::clone(&result)));
+        let Some(goal) = result.question.goal() else {
+            return;
+        };
+        let canceling = self.goals.state(goal) == Some(GoalState::Canceling);
+        let state = match status {
+            ResultStatus::Cancelled if canceling => GoalState::Canceled,
+            _ if status.is_answer() => GoalState::Succeeded,
+            _ => GoalState::Aborted,
+        };
+        for request in self.goals.finish(goal, state, Arc::clone(&result), now) {
+            self.outputs.push_back(Output::AnswerResult {
+                request,
+                result: Some((state, Arc::clone(&result))),
+            });
+        }
+        self.publish_goal_states();
+    }
+
+    pub(super) fn publish_goal_states(&mut self) {
+        let states = self.goals.states().collect();
+        self.outputs.push_back(Output::PublishGoalStates(states));
+    }
+}

@@ -1,0 +1,166 @@
+//! An instruction as it is read off a message, from a topic or from a recording.
+//!
+//! Instructions are read from serialized bytes and not by way of r2r's types, because those turn a string that is not UTF-8
+//! into an empty one, and a person deserves to hear which of the two it was.
+
+use crate::bag::cdr::{CdrError, Decoder};
+use crate::frames::Stamp;
+use crate::text::{Instruction, InstructionError};
+
+/// An instruction's words, and what is wrong with them where something is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstructionText {
+    /// As they came; bytes that are not UTF-8 stand as U+FFFD.
+    pub words: String,
+    pub fault: Option<InstructionFault>,
+}
+
+/// Why an instruction cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstructionFault {
+    #[error(transparent)]
+    Instruction(#[from] InstructionError),
+    #[error("the message on {topic} cannot be read: {error}")]
+    Malformed { topic: String, error: CdrError },
+}
+
+impl InstructionText {
+    /// Words as they came, checked.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self {
+            words: String::from_utf8_lossy(bytes).into_owned(),
+            fault: Instruction::parse_bytes(bytes)
+                .err()
+                .map(InstructionFault::from),
+        }
+    }
+
+    /// Words that were checked before.
+    pub(super) fn checked(words: String) -> Self {
+        Self { words, fault: None }
+    }
+}
+
+/// What was said on a topic, and about which moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StampedInstruction {
+    /// The moment it is about; `None`: the newest frame.
+    pub stamp: Option<Stamp>,
+    /// Empty where the asker gave none.
+    pub id: String,
+    /// Empty: a question on its own.
+    pub conversation_id: String,
+    pub text: InstructionText,
+}
+
+impl StampedInstruction {
+    /// A serialized `std_msgs/String` of `topic`: about the newest frame. Never fails: what cannot be read comes back with
+    /// its fault.
+    pub fn from_string(topic: &str, bytes: &[u8]) -> Self {
+        let read = || -> Result<Self, CdrError> {
+            let text = InstructionText::new(Decoder::new(bytes)?.string_bytes()?);
+            Ok(Self::on_its_own(text))
+        };
+        read().unwrap_or_else(|error| Self::unreadable(topic, error))
+    }
+
+    /// A serialized `lisa_ros/Instruction` of `topic`; a zero stamp means the newest frame. Never fails, as
+    /// [`from_string`](Self::from_string).
+    pub fn from_instruction(topic: &str, bytes: &[u8]) -> Self {
+        let read = || -> Result<Self, CdrError> {
+            let mut cdr = Decoder::new(bytes)?;
+            let stamp = Stamp::new(cdr.i32()?, cdr.u32()?);
+            let _frame_id = cdr.string_bytes()?;
+            let id = String::from_utf8_lossy(cdr.string_bytes()?).into_owned();
+            let conversation_id = String::from_utf8_lossy(cdr.string_bytes()?).into_owned();
+            let text = InstructionText::new(cdr.string_bytes()?);
+            Ok(Self {
+                stamp: Some(stamp).filter(|stamp| *stamp != Stamp::default()),
+                id,
+                conversation_id,
+                text,
+            })
+        };
+        read().unwrap_or_else(|error| Self::unreadable(topic, error))
+    }
+
+    fn on_its_own(text: InstructionText) -> Self {
+        Self {
+            stamp: None,
+            id: String::new(),
+            conversation_id: String::new(),
+            text,
+        }
+    }
+
+    fn unreadable(topic: &str, error: CdrError) -> Self {
+        let topic = topic.to_owned();
+        Self::on_its_own(InstructionText {
+            words: String::new(),
+            fault: Some(InstructionFault::Malformed { topic, error }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn string(out: &mut Vec<u8>, s: &[u8]) {
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend((s.len() as u32 + 1).to_le_bytes());
+        out.extend(s);
+        out.push(0);
+    }
+
+    fn stamped(sec: i32, nanosec: u32, fields: [&[u8]; 4]) -> StampedInstruction {
+        let mut out = vec![0, 1, 0, 0];
+        out.extend(sec.to_le_bytes());
+        out.extend(nanosec.to_le_bytes());
+        fields.iter().for_each(|s| string(&mut out, s));
+        StampedInstruction::from_instruction("instruction_stamped", &out)
+    }
+
+    fn spoken(words: &[u8]) -> StampedInstruction {
+        let mut bytes = vec![0, 1, 0, 0];
+        string(&mut bytes, words);
+        StampedInstruction::from_string("instruction", &bytes)
+    }
+
+    #[test]
+    fn stamped_instructions_keep_their_fields() {
+        let cup = "找到杯子";
+        let s = stamped(12, 500_000_000, [b"camera", b"q7", b"talk", cup.as_bytes()]);
+        assert_eq!(s.stamp, Some(Stamp(12_500_000_000)));
+        assert_eq!((s.id.as_str(), s.conversation_id.as_str()), ("q7", "talk"));
+        assert_eq!(s.text, InstructionText::checked(cup.to_owned()));
+        assert_eq!(stamped(0, 0, [b"", b"", b"", b"x"]).stamp, None);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_named() {
+        let s = spoken(b"find \xff it");
+        assert_eq!(s.text.words, "find \u{fffd} it");
+        assert_eq!(
+            s.text.fault,
+            Some(InstructionError::NotUtf8 { at: 5 }.into())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_survive(words in any::<String>(), id in any::<String>()) {
+            let text = InstructionText::new(words.as_bytes());
+            prop_assert_eq!(&spoken(words.as_bytes()).text, &text);
+            let s = stamped(1, 2, [b"f", id.as_bytes(), b"", words.as_bytes()]);
+            prop_assert_eq!((s.id, s.text), (id, text));
+        }
+
+        #[test]
+        fn any_bytes_are_an_instruction_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            StampedInstruction::from_string("a", &bytes);
+            StampedInstruction::from_instruction("b", &bytes);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The parameters that the machine goes by.
+
+use std::time::Duration;
+
+use crate::engine::AnswerOptions;
+
+/// The most tokens that an answer may be allowed.
+pub const MAX_NEW_TOKENS: usize = 2048;
+
+/// One snapshot of the parameters; a change is a new snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How questions are answered; seed and attention are set for each of them.
+    pub answer: AnswerOptions,
+    /// How many questions may wait for the model, and how many for a frame. 1 or more.
+    pub max_pending: usize,
+    /// How far the frame of a stamped instruction may be from its stamp, seconds.
+    pub sync_slop_s: f64,
+    /// Mode `continuous`: the last instruction again on every new frame.
+    pub continuous: bool,
+    /// How often at most, in mode `continuous`, Hz.
+    pub max_rate_hz: f64,
+    /// Draw the answer over its frame where somebody watches.
+    pub publish_overlay: bool,
+    /// Draw where the model looked over the frame where somebody watches.
+    pub publish_attention: bool,
+    /// Opacity of what is drawn over a frame, 0 to 1.
+    pub overlay_alpha: f32,
+}
+
+impl Default for Settings {
+    /// As the node's parameters are by default.
+    fn default() -> Self {
+        Self {
+            answer: AnswerOptions::default(),
+            max_pending: 8,
+            sync_slop_s: 0.1,
+            continuous: false,
+            max_rate_hz: 2.0,
+            publish_overlay: true,
+            publish_attention: true,
+            overlay_alpha: 0.5,
+        }
+    }
+}
+
+impl Settings {
+    /// [`sync_slop_s`](Self::sync_slop_s) as a duration.
+    pub(super) fn sync_slop(&self) -> Duration {
+        Duration::try_from_secs_f64(self.sync_slop_s).unwrap_or_default()
+    }
+
+    /// How one question is answered. The engine says where it looked only where somebody watches that.
+    pub(super) fn answering(
+        &self,
+        max_new_tokens: Option<usize>,
+        seed: u64,
+        watched: Watched,
+    ) -> AnswerOptions {
+        AnswerOptions {
+            max_new_tokens: max_new_tokens.unwrap_or(self.answer.max_new_tokens),
+            seed,
+            attention: self.publish_attention && watched.attention,
+            ..self.answer.clone()
+        }
+    }
+}
+
+/// Which of the pictures somebody subscribes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    pub overlay: bool,
+    pub attention: bool,
+}
