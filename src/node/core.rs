@@ -357,6 +357,11 @@ impl<H: Host> NodeCore<H> {
         self.awaiting.len()
     }
 
+    /// Questions that wait: for their frames, or for the model.
+    pub fn pending(&self) -> usize {
+        self.awaiting.len() + self.asked.len().saturating_sub(1)
+    }
+
     /// Whether somebody waits for a result.
     pub fn owes(&self) -> bool {
         !self.awaiting.is_empty() || !self.asked.is_empty()

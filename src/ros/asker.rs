@@ -110,10 +110,12 @@ fn ask(
     let Some(slot) = open.get_mut(&id) else {
         return;
     };
+    let taken = Arc::<Mutex<Taken>>::default();
     let mut sink = Sink {
         id,
         reports: reports.clone(),
         ended: false,
+        taken: Arc::clone(&taken),
     };
     let submitted = engine.submit_to(
         Request {
@@ -125,9 +127,29 @@ fn ask(
         move |event| sink.take(event),
     );
     match submitted {
-        Ok(token) => *slot = Open::Asked(token),
+        Ok(token) => {
+            *slot = Open::Asked(token);
+            let dropped = std::mem::replace(&mut *lock(&taken), Taken::Yes) == Taken::Dropped;
+            if dropped {
+                report(Reported::Engine(Event::Failed(without_answer())));
+            }
+        }
         Err(error) => report(Reported::Engine(Event::Failed(error))),
     }
+}
+
+/// Whether the engine has taken a question. One that it refuses is dropped, too, and then the refusal is what is told.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Taken {
+    #[default]
+    NotYet,
+    Yes,
+    /// Dropped before it was known that it is taken.
+    Dropped,
+}
+
+fn without_answer() -> RequestError {
+    RequestError::Model("the request was dropped without an answer".to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -139,6 +161,7 @@ struct Sink {
     id: QuestionId,
     reports: UnboundedSender<(QuestionId, Reported)>,
     ended: bool,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl Sink {
@@ -150,9 +173,18 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        if !self.ended {
-            let error = RequestError::Model("the request was dropped without an answer".to_owned());
-            self.take(Event::Failed(error));
+        if self.ended {
+            return;
+        }
+        let taken = {
+            let mut taken = lock(&self.taken);
+            if *taken == Taken::NotYet {
+                *taken = Taken::Dropped;
+            }
+            *taken == Taken::Yes
+        };
+        if taken {
+            self.take(Event::Failed(without_answer()));
         }
     }
 }

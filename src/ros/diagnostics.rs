@@ -119,11 +119,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
     );
     report.value(
         "queue",
-        format!(
-            "{} of {}",
-            engine.pending + core.awaiting(),
-            engine.max_pending
-        ),
+        format!("{} of {}", core.pending(), params.settings.max_pending),
     );
     report.value("busy", engine.busy);
     report.value("conversations", engine.conversations);

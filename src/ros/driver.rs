@@ -18,7 +18,7 @@ use super::publish::Outputs;
 use super::shared::{Ros, Shared};
 use super::spin::{reply, Input};
 use crate::engine::{Engine, Event};
-use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId};
+use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings};
 
 /// The machine's hands and ears.
 pub struct Driver {
@@ -120,7 +120,7 @@ impl Driver {
     /// Parameters have other values than before.
     pub fn params_changed(&self) {
         let settings = Arc::clone(&self.shared.params().settings);
-        self.engine.set_max_pending(settings.max_pending);
+        self.engine.set_max_pending(engine_places(&settings));
         self.shared.core().handle_settings(settings, Instant::now());
         self.act();
     }
@@ -247,6 +247,12 @@ impl Driver {
         self.asker.stop();
         (self.engine, owed)
     }
+}
+
+/// How many requests may wait in the engine. Which question is one too many is the machine's to say; the engine has a place more,
+/// because it reports an answer before it takes the next request out of its queue.
+pub fn engine_places(settings: &Settings) -> usize {
+    settings.max_pending + 1
 }
 
 /// `~/enable`: whether frames and instructions are taken. What is being answered is answered.

@@ -10,7 +10,7 @@ use tokio::time::{interval, sleep_until, MissedTickBehavior};
 use super::action::ActionTopics;
 use super::clock::RosClock;
 use super::diagnostics;
-use super::driver::Driver;
+use super::driver::{engine_places, Driver};
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
@@ -179,7 +179,7 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
     config.dtype = params.dtype;
-    config.max_pending = params.settings.max_pending;
+    config.max_pending = engine_places(&params.settings);
     tracing::info!(
         "loading {} on device {}, dtype {}",
         params.model.display(),

@@ -7,7 +7,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lisa_ros.action import Segment
-from lisa_ros.msg import Instruction, ReasoningResult, TextDelta
+from lisa_ros.msg import Instruction, ReasoningResult, SegmentedObjectStamped, TextDelta
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters, SetParametersAtomically
 from rclpy.action import ActionClient
@@ -43,6 +43,8 @@ class Client:
         self.results: list[ReasoningResult] = []
         self.deltas: list[TextDelta] = []
         self.answers: list[String] = []
+        # With the moment each came.
+        self.objects: list[tuple[float, SegmentedObjectStamped]] = []
         self.masks: dict = {}
         self.overlays: dict = {}
         self.attention: dict = {}
@@ -59,6 +61,7 @@ class Client:
         self._listen(ReasoningResult, 'lisa/result', self.results.append)
         self._listen(TextDelta, 'lisa/answer_delta', self.deltas.append)
         self._listen(String, 'lisa/answer', self.answers.append)
+        self._listen(SegmentedObjectStamped, 'lisa/object', lambda m: self.objects.append((time.monotonic(), m)))
         self._listen(Image, 'lisa/mask', lambda m: self.masks.__setitem__(key(m.header), m))
         self._listen(Image, 'lisa/overlay', lambda m: self.overlays.__setitem__(key(m.header), m))
         self._listen(DiagnosticArray, '/diagnostics', self.diagnostics.append)

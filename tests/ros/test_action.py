@@ -39,6 +39,27 @@ def test_a_goal_is_answered_with_feedback(lisa, golden):
     assert tokens == sorted(tokens), tokens
 
 
+def test_an_object_comes_before_the_result_that_repeats_it(lisa, golden):
+    feedback, before = Feedback(), len(lisa.results)
+    handle = lisa.goal(golden.masked, feedback)
+    answered = lisa.wait('result', lambda: next((r for r in lisa.results[before:] if r.instruction == golden.masked), None))
+    assert len(answered.objects) == 1, said(answered)
+    # What was published before the result on another topic may reach us behind it, but it was sent before.
+    mine = lisa.wait('object', lambda: [o for _, o in lisa.objects if o.instruction_id == answered.instruction_id])
+    assert [o.object for o in mine] == list(answered.objects)
+    assert [key(o.header) for o in mine] == [key(answered.header)]
+    lisa.wait('the object in the feedback', lambda: any(m.objects for m in feedback.messages))
+    assert [o for m in feedback.messages for o in m.objects] == list(answered.objects)
+    with_object = next(i for i, m in enumerate(feedback.messages) if m.objects)
+    assert feedback.messages[with_object].tokens < answered_tokens(feedback), 'the mask is there while the text still comes'
+    status, _ = lisa.outcome(handle)
+    assert status == GoalStatus.STATUS_SUCCEEDED
+
+
+def answered_tokens(feedback):
+    return max(m.tokens for m in feedback.messages)
+
+
 def test_a_goal_brings_its_own_picture(lisa, golden):
     image = rgb8(golden.picture)
     image.header.frame_id, image.header.stamp.sec, image.header.stamp.nanosec = 'photo', 77, 88
