@@ -198,7 +198,7 @@ fn a_configuration_of_other_sizes_is_refused_with_both() {
         ),
         ("head_dim", json!(32), &["head_dim", "32"]),
         ("num_attention_heads", json!(96), &["is 1 wide", "even"]),
-        ("out_dim", json!(128), &["out_dim is 128", "are 256 wide"]),
+        ("out_dim", json!(128), &["out_dim is 128", "are 64 wide"]),
         (
             "mm_hidden_size",
             json!(99),
