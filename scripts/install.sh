@@ -6,9 +6,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 prefix=${PREFIX:-$HOME/.local}
+# A shell leaves a ~ that does not begin a word, as in `make install PREFIX=~/x`.
 case "$prefix" in
     /*) ;;
-    *) prefix=$PWD/$prefix ;;
+    '~') prefix=$HOME ;;
+    '~/'*) prefix=$HOME/${prefix#'~/'} ;;
+    '~'*) echo "install: PREFIX=$prefix; accepted: a path, absolute or below ~/" >&2 && exit 1 ;;
+    *)
+        echo "install: PREFIX=$prefix is taken from $PWD" >&2
+        prefix=$PWD/$prefix
+        ;;
 esac
 to=${DESTDIR:-}$prefix
 [ -x target/release/lisa ] || { echo "install: target/release/lisa is not there: run make build" >&2 && exit 1; }

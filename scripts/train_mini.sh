@@ -27,7 +27,7 @@ stage() {
     local resume=
     [ ! -e "$2/checkpoint-last.safetensors" ] || resume=--resume
     "$lisa" train --config "$1" $resume
-    "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32 ${4:+--model "$4"}
+    "$lisa" merge --run "$2" --checkpoint last --out "$3" --dtype f32 ${4:+--onto "$4"}
 }
 
 named="--format reason-seg --kinds explicit,absent --balance"

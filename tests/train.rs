@@ -83,14 +83,7 @@ fn a_few_samples_are_learned_by_heart() {
     assert!(giou > 0.9, "gIoU {giou} from phrases");
 
     let merged = folder.path().join("merged");
-    merge(&MergeOptions {
-        checkpoint: vision.join(LAST),
-        model: None,
-        out: merged.clone(),
-        dtype: None,
-        name: None,
-    })
-    .unwrap();
+    merge(&MergeOptions::new(vision.join(LAST), &merged)).unwrap();
     let giou = learn(&format!(
         "[model]
         dir = '{}'
@@ -162,16 +155,36 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
     // The merged directory computes what the trained network computes.
     let merged = folder.path().join("merged");
     let options = MergeOptions {
-        checkpoint: out.join(LAST),
-        model: None,
-        out: merged.clone(),
-        dtype: None,
         name: Some("merged".to_owned()),
+        ..MergeOptions::new(out.join(LAST), &merged)
     };
     let report = merge(&options).unwrap();
     assert_eq!((report.step, report.adapters), (5, 4));
     let model = ModelDir::open(&merged).unwrap();
     assert_eq!(model.config.name, "merged");
+    // Folded into the layers once, the adapters are not folded in again.
+    let again = |model: &Path, out: &Path| {
+        let options = MergeOptions {
+            model: Some(model.to_owned()),
+            ..MergeOptions::new(&options.checkpoint, out)
+        };
+        merge(&options).unwrap_err().to_string()
+    };
+    let refused = again(&merged, &folder.path().join("twice"));
+    let words = "merged is not the model that was trained: its frozen tensors are";
+    assert!(
+        refused.contains(words) && refused.contains("hold other numbers"),
+        "{refused}"
+    );
+    let refused = again(&merged, &merged);
+    assert!(refused.contains("made of what lies in it"), "{refused}");
+    let onto = MergeOptions {
+        onto: Some(merged.clone()),
+        ..MergeOptions::new(out.join(LAST), folder.path().join("twice"))
+    };
+    let refused = merge(&onto).unwrap_err().to_string();
+    assert!(refused.contains("its adapters belong to"), "{refused}");
+    assert!(!folder.path().join("twice").exists());
     let weights = model.weights(DType::F32, &Device::Cpu).unwrap();
     let ours = Lisa::load(&weights, &model.config).unwrap();
     let tokens = Tensor::zeros((4, 48), DType::F32, &Device::Cpu).unwrap();
@@ -282,13 +295,7 @@ fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
     assert_eq!(height(&out), 3 * height(&unweighted_out));
 
     let merged = |run: &Path, name: &str| {
-        let options = MergeOptions {
-            checkpoint: run.join(LAST),
-            model: None,
-            out: folder.path().join(name),
-            dtype: None,
-            name: None,
-        };
+        let options = MergeOptions::new(run.join(LAST), folder.path().join(name));
         merge(&options).unwrap();
         ModelDir::open(&options.out).unwrap().config.guided_head
     };
@@ -329,6 +336,16 @@ fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
         .map(|i| setup.data.sample(i).unwrap())
         .find(|s| s.conversations.len() == 3 && !s.conversations[0].masks.is_empty())
         .unwrap();
+    // Room for the picture and a few words: no answer is left to learn from, and that is counted.
+    assert_eq!(preparation.cut_off(), 0);
+    let shortest = model.config.clip.num_features() + 15;
+    let tokenizer = std::sync::Arc::new(ModelDir::open(&setup.model).unwrap().tokenizer);
+    let short = Preparation::new(&model.config, tokenizer, shortest, false).unwrap();
+    for _ in 0..2 {
+        let mut rng = setup.data.rng(0);
+        short.prepare(sample.clone(), &mut rng).unwrap();
+    }
+    assert_eq!(short.cut_off(), 1);
     let objective = Reasoning::new(&model.config, config.objective.weights(), 0);
     let prepare = |conversations: &[lisa::data::Conversation]| {
         let mut sample = sample.clone();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
+#[path = "train_cli/merging.rs"]
+mod merging;
 mod support;
 
 use std::fs::{File, OpenOptions};
@@ -322,7 +324,7 @@ fn broken_files_are_named_before_the_first_step_and_so_many_may_be_left_out() {
     let said = refusal(&mut place.train("run", 4));
     let name = names[1].file_name().unwrap().to_str().unwrap();
     assert!(
-        said.contains(name) && said.contains("data.skip_broken = 1"),
+        said.contains(name) && said.contains("1 file of the data is broken; data.skip_broken = 1"),
         "{said}"
     );
     assert!(!place.out("run").join(LAST).exists());

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use lisa::train::{merge, MergeOptions, BEST, LAST};
-use lisa::weights::{find_model, DType};
+use lisa::signals::Interrupt;
+use lisa::train::{merge, MergeOptions, TrainError, BEST, LAST};
+use lisa::weights::{find_model, DType, WeightsError};
 
 /// Fold what a run trained, adapters too, into a model directory.
 #[derive(clap::Args)]
@@ -19,7 +20,10 @@ pub struct Args {
     /// The model directory that was trained, where it has moved
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Model directory to make; an earlier one is replaced
+    /// Another model of the same shapes, to put the trained tensors into; only for runs without adapters
+    #[arg(long, value_name = "DIR", conflicts_with = "model")]
+    onto: Option<PathBuf>,
+    /// Model directory to make; an earlier one is replaced, but for the one that is read
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Store the weights so: f32, f16 or bf16 [default: as the trained model]
@@ -53,13 +57,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None if best.is_file() => best,
         None => args.run.join(LAST),
     };
-    let report = merge(&MergeOptions {
-        checkpoint: checkpoint.clone(),
+    let interrupt = Interrupt::listen()?;
+    let merged = merge(&MergeOptions {
         model: args.model.as_deref().map(find_model),
-        out: args.out.clone(),
+        onto: args.onto.as_deref().map(find_model),
         dtype: args.dtype,
         name: args.name,
-    })?;
+        stop: interrupt.asked.clone(),
+        ..MergeOptions::new(&checkpoint, &args.out)
+    });
+    let report = match merged {
+        Err(TrainError::Weights(error @ WeightsError::Interrupted)) => {
+            note!("lisa: {error}; nothing was written");
+            std::process::exit(interrupt.exit_code());
+        }
+        merged => merged?,
+    };
     say!(
         "{}: step {} of {}; {} of {} tensors replaced, {} adapters folded",
         args.out.display(),

@@ -40,10 +40,11 @@ impl Checkpoint {
     /// Lists the tensors of every file.
     ///
     /// # Errors
-    /// A file that is missing, damaged or refused, and a tensor that the index names and no file has.
+    /// A file that is missing, damaged or refused, and a tensor that two files have, or that the index names and no file has.
     pub fn open(candidate: &Candidate) -> Result<Self, WeightsError> {
         let mut shards = Vec::new();
-        let mut tensors = BTreeMap::new();
+        let mut tensors: BTreeMap<String, Entry> = BTreeMap::new();
+        let folder = candidate.files[0].parent().unwrap_or(Path::new(""));
         for path in &candidate.files {
             let (shard, listed) = Shard::open(path)?;
             for (name, element, shape) in listed {
@@ -53,11 +54,21 @@ impl Checkpoint {
                     element,
                     shape,
                 };
-                tensors.insert(name, entry);
+                if let Some(first) = tensors.insert(name.clone(), entry) {
+                    let file = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+                    let first = file(&candidate.files[first.shard]);
+                    return Err(WeightsError::Invalid {
+                        path: folder.join(&candidate.name),
+                        reason: format!(
+                            "the tensor {name} lies in both {} and {}; accepted: each tensor in one file. Download the checkpoint again, whole",
+                            first.display(),
+                            file(path).display()
+                        ),
+                    });
+                }
             }
             shards.push(shard);
         }
-        let folder = candidate.files[0].parent().unwrap_or(Path::new(""));
         for (name, file) in candidate.index.iter().flatten() {
             let lies = tensors.get(name).map(|entry| &candidate.files[entry.shard]);
             if lies.is_none_or(|lies| !lies.ends_with(file)) {

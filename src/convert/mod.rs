@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** nothing outside this module knows how a published checkpoint is stored.
 
+mod agreement;
 mod check;
 mod checkpoint;
 mod element;
@@ -107,9 +108,10 @@ pub fn convert(
     })?;
     notes.extend(plan.notes.iter().cloned());
 
-    write_texts(staging.path(), &plan.config, &published.tokenizer.json)?;
-    let bytes = write::tensors(staging.path(), &plan, &lisa, &clip, &options.stop, progress)?;
-    check::model_dir(staging.path())?;
+    let bytes = write_texts(staging.path(), &plan.config, &published.tokenizer.json)
+        .and_then(|()| write::tensors(staging.path(), &plan, &lisa, &clip, &options.stop, progress))
+        .and_then(|bytes| check::model_dir(staging.path()).map(|()| bytes))
+        .map_err(|error| staging.named(error))?;
     staging.replace()?;
     Ok(ConvertReport {
         tensors: plan.kept.len(),

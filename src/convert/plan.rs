@@ -233,8 +233,7 @@ fn check_superfluous(
         .is_some_and(|e| e.float().is_some());
     let known =
         DERIVED.iter().any(|d| name.contains(d)) || UNUSED.iter().any(|u| name.starts_with(u));
-    let of_the_network = name.starts_with("model.") || name.starts_with("lm_head.");
-    if !learned || known || !of_the_network {
+    if !learned || known {
         return Ok(());
     }
     let layers = config.llama.num_hidden_layers;

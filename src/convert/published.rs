@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::agreement::Said;
 use super::check::Shapes;
 use super::rope::Rope;
 use super::{read_json, sam_dims, ConvertOptions};
@@ -11,7 +12,7 @@ use crate::image::ClipFit;
 use crate::text::{tokenizer_json_from_checkpoint, LisaTokenizer};
 use crate::weights::{
     Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
-    ProjectorKind, SamPreprocess, SpecialTokens, WeightsError, CONFIG_VERSION,
+    SamPreprocess, SpecialTokens, WeightsError, CONFIG_VERSION,
 };
 
 /// `config.json` of a LISA (LLaVA, Llama) checkpoint.
@@ -31,7 +32,6 @@ struct LlavaJson {
     mm_vision_select_layer: Option<i64>,
     mm_vision_select_feature: Option<String>,
     mm_use_im_start_end: Option<bool>,
-    mm_projector_type: Option<String>,
     #[serde(rename = "_name_or_path")]
     name_or_path: Option<String>,
 }
@@ -115,6 +115,7 @@ pub(super) struct Published {
     /// LISA's `config.json`.
     pub path: PathBuf,
     json: LlavaJson,
+    said: Said,
     rope: Rope,
     /// Whether the output table is the embedding table.
     pub tied: bool,
@@ -127,19 +128,23 @@ impl Published {
     /// # Errors
     /// The file that is missing or says what is not understood.
     pub fn read(options: &ConvertOptions) -> Result<Self, WeightsError> {
-        let path = options.lisa.join("config.json");
+        let path = beside_weights(&options.lisa, "config.json")?;
         let value: serde_json::Value = read_json(&path)?;
         let invalid = |reason: String| WeightsError::Invalid {
             path: path.clone(),
             reason,
         };
         let rope = Rope::read(&value).map_err(invalid)?;
+        let said = Said::read(&value).map_err(|e| invalid(e.to_string()))?;
         let json: LlavaJson = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
+        let clip_path = beside_weights(&options.clip, "config.json")?;
+        let preprocessor = beside_weights(&options.clip, "preprocessor_config.json")?;
         Ok(Self {
+            said,
             rope,
             tied: json.tie_word_embeddings.unwrap_or(false),
-            clip: clip(&options.clip.join("config.json"), &path, &json)?,
-            clip_preprocess: clip_preprocess(&options.clip.join("preprocessor_config.json"))?,
+            clip: clip(&clip_path, &path, &json)?,
+            clip_preprocess: clip_preprocess(&preprocessor)?,
             tokenizer: tokenizer(&options.lisa)?,
             json,
             path,
@@ -190,13 +195,14 @@ impl Published {
             tokens: tokens(path, json, &self.tokenizer.tokenizer)?,
             clip: self.clip.clone(),
             clip_preprocess: self.clip_preprocess.clone(),
-            projector: projector(path, json, shapes)?,
+            projector: self.said.projector(path, shapes)?,
             out_dim: sam.prompt_dim,
             llama: self.llama(shapes, precision)?,
             sam,
             sam_preprocess: SamPreprocess::default(),
             guided_head: None,
         };
+        self.said.check(path, &config)?;
         config.check().map_err(|reason| WeightsError::Invalid {
             path: path.clone(),
             reason: format!("with it and the tensors, {reason}"),
@@ -222,6 +228,22 @@ impl Published {
                 ),
             }),
         }
+    }
+}
+
+/// A file that has to lie beside the weights.
+fn beside_weights(folder: &Path, name: &'static str) -> Result<PathBuf, WeightsError> {
+    let path = folder.join(name);
+    match path.exists() {
+        true => Ok(path),
+        false => Err(WeightsError::Missing {
+            what: name,
+            path,
+            accepted: match folder.join("lisa.json").exists() {
+                true => "lisa.json lies there, so the folder is a model directory already: give it to --model as it is",
+                false => "a checkpoint folder holds it beside the weights; download the checkpoint again, whole",
+            },
+        }),
     }
 }
 
@@ -305,32 +327,6 @@ impl Published {
                 .max_position_embeddings
                 .or(json.max_sequence_length)
                 .unwrap_or(2048),
-        })
-    }
-}
-
-/// The tensors decide: older configurations do not name the projector, and the reference ignores the name.
-fn projector(
-    path: &Path,
-    json: &LlavaJson,
-    shapes: &Shapes,
-) -> Result<ProjectorKind, WeightsError> {
-    if shapes.contains_key("model.mm_projector.weight") {
-        Ok(ProjectorKind::Linear)
-    } else if shapes.contains_key("model.mm_projector.2.weight")
-        && !shapes.contains_key("model.mm_projector.4.weight")
-    {
-        Ok(ProjectorKind::Mlp2xGelu)
-    } else if let Some(kind) = &json.mm_projector_type {
-        Err(WeightsError::Unsupported {
-            path: path.to_owned(),
-            name: "mm_projector_type",
-            found: kind.clone(),
-            accepted: "linear, mlp2x_gelu",
-        })
-    } else {
-        Err(WeightsError::MissingTensor {
-            name: "model.mm_projector.weight".into(),
         })
     }
 }

@@ -27,6 +27,7 @@ impl Rope {
     /// The field, what it says, and what is accepted.
     pub fn read(config: &Value) -> Result<Self, String> {
         let theta = number(config, "rope_theta")?;
+        whole_rotary(config).map_err(|said| format!("partial_rotary_factor is {said}"))?;
         let mut said = Vec::new();
         for name in ["rope_parameters", "rope_scaling"] {
             match config.get(name) {
@@ -67,16 +68,7 @@ impl Rope {
             }
             (inside, outside) => inside.or(outside).unwrap_or(THETA),
         };
-        match number(&value, "partial_rotary_factor") {
-            Ok(None) => {}
-            Ok(Some(1.0)) => {}
-            _ => {
-                return Err(format!(
-                    "{name}.partial_rotary_factor is {}; accepted: 1",
-                    fields["partial_rotary_factor"]
-                ))
-            }
-        }
+        whole_rotary(&value).map_err(|said| format!("{name}.partial_rotary_factor is {said}"))?;
         let kinds = ["rope_type", "type"].map(|key| fields.get(key).filter(|v| !v.is_null()));
         let mut scale = 1.0;
         for kind in kinds.into_iter().flatten() {
@@ -105,6 +97,15 @@ fn layers(fields: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     match inner.len() == fields.len() {
         true => inner,
         false => vec![fields],
+    }
+}
+
+/// Whether all of a head's numbers turn. Gives what is said otherwise, and what is accepted.
+fn whole_rotary(fields: &Value) -> Result<(), String> {
+    match fields.get("partial_rotary_factor") {
+        None | Some(Value::Null) => Ok(()),
+        Some(value) if value.as_f64() == Some(1.0) => Ok(()),
+        Some(value) => Err(format!("{value}; accepted: 1")),
     }
 }
 
@@ -195,6 +196,10 @@ mod tests {
             (
                 r#"{"rope_parameters": {"partial_rotary_factor": 0.5}}"#,
                 "partial_rotary_factor is 0.5",
+            ),
+            (
+                r#"{"partial_rotary_factor": 0.5}"#,
+                "partial_rotary_factor is 0.5; accepted: 1",
             ),
             (
                 r#"{"rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "default"}}"#,

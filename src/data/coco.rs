@@ -11,6 +11,9 @@ use super::picture::size_is_accepted;
 use super::TruthMask;
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 
+/// Why an annotation is left out whose segmentation [is nothing](Segmentation::is_nothing).
+pub(super) const NO_MASK: &str = "without a mask (segmentation is [])";
+
 /// A mask as COCO's JSON holds it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -49,6 +52,12 @@ pub enum Counts {
 }
 
 impl Segmentation {
+    /// Whether it says that there is no mask: a list without an outline. The reference's reader takes it for an empty mask, and
+    /// pycocotools refuses it.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Polygons(polygons) if polygons.is_empty())
+    }
+
     /// The mask of a picture of this size.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::picture::size_is_accepted;
 use super::{ClassMap, DataError};
 use crate::image::{MAX_PIXELS, MAX_SIDE};
+use crate::lfs;
 
 pub(super) fn broken(path: &Path) -> impl Fn(String) -> DataError + '_ {
     move |reason| DataError::Broken {
@@ -20,6 +22,37 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Opens a file of the data. What is not a regular file but has the name of one (a pipe, a device) may never answer, and is
+/// refused.
+pub(super) fn open(path: &Path) -> Result<File, DataError> {
+    regular(path)?;
+    File::open(path).map_err(io(path))
+}
+
+/// The bytes of a file of the data.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    regular(path)?;
+    std::fs::read(path).map_err(io(path))
+}
+
+/// Whether a path leads to a regular file. Where there is nothing, whoever opens it says so.
+pub(super) fn regular(path: &Path) -> Result<(), DataError> {
+    let Ok(metadata) = path.metadata() else {
+        return Ok(());
+    };
+    let kind = metadata.file_type();
+    let what = match kind {
+        _ if kind.is_file() => return Ok(()),
+        _ if kind.is_dir() => "a folder",
+        _ if kind.is_fifo() => "a named pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(broken(path)(format!(
+        "it is {what}; accepted: a regular file"
+    )))
 }
 
 /// What is neither a person's nor a dataset's: what systems write beside the files that they are shown.
@@ -92,18 +125,22 @@ pub(super) fn require(path: &Path, accepted: &str) -> Result<(), DataError> {
 
 /// Width and height of a PNG of class indices, from its header.
 pub(super) fn class_map_size(path: &Path) -> Result<(u32, u32), DataError> {
-    let file = File::open(path).map_err(io(path))?;
+    let file = open(path)?;
     let reader = open_classes(BufReader::new(file)).map_err(broken(path))?;
     Ok(reader.info().size())
 }
 
 /// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
 pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
-    let file = File::open(path).map_err(io(path))?;
+    let file = open(path)?;
     decode_classes(BufReader::new(file)).map_err(broken(path))
 }
 
-fn open_classes<R: BufRead + Seek>(png: R) -> Result<png::Reader<R>, String> {
+fn open_classes<R: BufRead + Seek>(mut png: R) -> Result<png::Reader<R>, String> {
+    let begin = png.fill_buf().map_err(|e| e.to_string())?;
+    if !begin.starts_with(b"\x89PNG") {
+        return Err(no_png(begin));
+    }
     let mut decoder = png::Decoder::new(png);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let reader = decoder.read_info().map_err(|e| e.to_string())?;
@@ -119,6 +156,20 @@ fn open_classes<R: BufRead + Seek>(png: R) -> Result<png::Reader<R>, String> {
         false => Err(format!(
             "it is {width}×{height} pixels; accepted: sides of 1 to {MAX_SIDE} and {MAX_PIXELS} pixels in all"
         )),
+    }
+}
+
+/// What bytes are that begin as no PNG does.
+fn no_png(begin: &[u8]) -> String {
+    const ACCEPTED: &str = "accepted: a PNG, which keeps every pixel's number";
+    match image::guess_format(begin) {
+        _ if lfs::is_pointer(begin) => format!(
+            "it is a Git LFS pointer, which stands for the file itself; {}",
+            lfs::WAY_OUT
+        ),
+        Ok(format) => format!("it is a picture in {format:?}; {ACCEPTED}"),
+        Err(_) if begin.is_empty() => format!("it is empty; {ACCEPTED}"),
+        Err(_) => format!("it is no picture that is known; {ACCEPTED}"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::files::{broken, entries};
+use super::form::Form;
 use super::json::read_json;
 use super::DataError;
 
@@ -134,7 +135,7 @@ fn rank(ending: &str) -> Option<usize> {
 /// Whether labels without a picture beside them hold it. Those that cannot be read count as such, so that whoever reads
 /// them says what is wrong.
 fn may_hold_picture(labels: &Path) -> bool {
-    match read_json::<Value>(labels) {
+    match read_json::<Value>(labels, &Form::Any) {
         Ok(value) => value.get("imageData").is_some_and(Value::is_string),
         Err(_) => true,
     }

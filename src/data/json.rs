@@ -7,7 +7,8 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, GBK, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::de::DeserializeOwned;
 
-use super::files::{broken, io};
+use super::files::{broken, read};
+use super::form::Form;
 use super::DataError;
 
 const ACCEPTED: &str = "accepted: UTF-8, UTF-16, Windows-1252; save it as UTF-8";
@@ -19,11 +20,32 @@ const ACCEPTED: &str = "accepted: UTF-8, UTF-16, Windows-1252; save it as UTF-8"
 /// refused, by the name of the encoding that it looks like.
 ///
 /// # Errors
-/// A file that is missing, in another encoding, or not the JSON that is asked for, by its path.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
+/// A file that is missing, in another encoding, or not the JSON that is asked for, by its path; of what is not of the form,
+/// the place in it.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path, form: &Form) -> Result<T, DataError> {
+    let bytes = read(path)?;
     let text = decode(&bytes).map_err(broken(path))?;
-    serde_json::from_str(&text).map_err(|e| broken(path)(e.to_string()))
+    serde_json::from_str(&text).map_err(|error| {
+        // Only a file that is wrong is read once more: some have a hundred megabytes.
+        let fault = || form.fault(&serde_json::from_str(&text).ok()?);
+        let said = no_number(&text, &error).or_else(fault);
+        broken(path)(said.unwrap_or_else(|| error.to_string()))
+    })
+}
+
+/// The words for numbers that Python writes into JSON, and that JSON does not have.
+fn no_number(text: &str, error: &serde_json::Error) -> Option<String> {
+    let line = text.split('\n').nth(error.line().checked_sub(1)?)?;
+    let stopped = error.column();
+    ["-Infinity", "Infinity", "NaN"].into_iter().find_map(|word| {
+        let here = |at: &usize| (*at..=at + word.len()).contains(&stopped);
+        let mut places = line.match_indices(word).map(|(at, _)| at);
+        let at = places.find(here).filter(|_| error.is_syntax())?;
+        let (line, column) = (error.line(), at + 1);
+        Some(format!(
+            "line {line}, column {column}: {word} is no number in JSON; accepted: numbers such as 1.5"
+        ))
+    })
 }
 
 /// The text of a file, without a byte order mark.
@@ -197,6 +219,28 @@ mod tests {
         assert!(decode(b"{\"a\": \"caf\x8d\"}")
             .unwrap_err()
             .contains("0x8d"));
+    }
+
+    #[test]
+    fn what_python_takes_for_numbers_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for (json, said) in [
+            (r#"{"x": NaN}"#, "line 1, column 7: NaN is no number"),
+            (
+                "{\n  \"x\": [1.0, -Infinity]}",
+                "line 2, column 14: -Infinity is",
+            ),
+            (r#"["NaN", Infinity]"#, "line 1, column 9: Infinity is no"),
+        ] {
+            std::fs::write(&path, json).unwrap();
+            let refused = read_json::<serde_json::Value>(&path, &Form::Any);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+        }
+        std::fs::write(&path, r#"["NaN", "#).unwrap();
+        let refused = read_json::<serde_json::Value>(&path, &Form::Any);
+        assert!(refused.unwrap_err().to_string().contains("EOF"));
     }
 
     #[test]

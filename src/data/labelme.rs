@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::broken;
+use super::form::{IMAGE_DATA, LABELS};
 use super::json::read_json;
 use super::shape::Shape;
 use super::{DataError, TruthMask};
@@ -20,10 +21,16 @@ pub(super) struct Labels {
     /// The question as it is asked (an extension); instead of the template half of the time.
     pub question: Option<String>,
     pub history: Vec<HistoryTurn>,
-    /// Width and height of the picture that was labelled, where they are told.
-    size: Option<(f64, f64)>,
+    size: LabelledSize,
     /// Each with its place in the file.
     shapes: Vec<(usize, Shape)>,
+}
+
+/// The size of the picture that was labelled, as far as it is told.
+#[derive(Clone, Copy, Debug)]
+struct LabelledSize {
+    width: Option<f64>,
+    height: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -37,7 +44,6 @@ pub(super) struct HistoryTurn {
 
 /// As it is written. What people get wrong is told by its place and not by serde, so it is any value here.
 #[derive(Deserialize)]
-#[serde(expecting = "an object with text, is_sentence and shapes")]
 struct Written {
     #[serde(default)]
     text: Value,
@@ -50,16 +56,16 @@ struct Written {
     #[serde(default)]
     history: Vec<HistoryTurn>,
     #[serde(default, rename = "imageWidth")]
-    width: Option<f64>,
+    width: Value,
     #[serde(default, rename = "imageHeight")]
-    height: Option<f64>,
+    height: Value,
 }
 
 impl Labels {
     /// # Errors
     /// A file that is missing or wrong, by its path and the place in it.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let written: Written = read_json(path)?;
+        let written: Written = read_json(path, &LABELS)?;
         Self::new(written).map_err(broken(path))
     }
 
@@ -95,13 +101,16 @@ impl Labels {
             let shape = Shape::parse(value).map_err(named).transpose()?;
             Some(shape.map(|shape| (i, shape)))
         });
-        let size = written.width.zip(written.height);
+        let size = LabelledSize {
+            width: side("imageWidth", &written.width)?,
+            height: side("imageHeight", &written.height)?,
+        };
         Ok(Self {
             text,
             is_sentence,
             question: written.question,
             history: written.history,
-            size: size.filter(|(width, height)| *width >= 1.0 && *height >= 1.0),
+            size,
             shapes: shapes.collect::<Result<_, _>>()?,
         })
     }
@@ -147,8 +156,15 @@ impl Labels {
     /// From the pixels of the picture that was labelled to those of the picture as it is now.
     fn scale(&self, width: u32, height: u32) -> Result<(f64, f64), String> {
         let (w, h) = (f64::from(width), f64::from(height));
-        let Some((was_w, was_h)) = self.size.filter(|was| *was != (w, h)) else {
-            return Ok((1.0, 1.0));
+        let (was_w, was_h) = match (self.size.width, self.size.height) {
+            (Some(was_w), Some(was_h)) if (was_w, was_h) != (w, h) => (was_w, was_h),
+            (Some(was), None) if was != w => {
+                return Err(one_side("imageWidth", was, width, height))
+            }
+            (None, Some(was)) if was != h => {
+                return Err(one_side("imageHeight", was, width, height))
+            }
+            _ => return Ok((1.0, 1.0)),
         };
         // Whoever resizes a picture rounds one of its sides.
         let kept = (was_h * w / was_w - h).abs() <= 1.0 || (was_w * h / was_h - w).abs() <= 1.0;
@@ -162,6 +178,26 @@ impl Labels {
     }
 }
 
+/// A side of the picture that was labelled, where it is told.
+fn side(name: &str, value: &Value) -> Result<Option<f64>, String> {
+    match value.as_f64() {
+        _ if value.is_null() => Ok(None),
+        Some(side) if side >= 1.0 && side.is_finite() => Ok(Some(side)),
+        _ => Err(format!(
+            "its {name} is {}; accepted: a number of pixels, 1 or more",
+            shown(value)
+        )),
+    }
+}
+
+/// One side alone does not tell a picture that was resized from one that was cropped.
+fn one_side(name: &str, was: f64, width: u32, height: u32) -> String {
+    format!(
+        "its {name} is {was}, and the picture is {width}×{height}; \
+        accepted: imageWidth and imageHeight both, to which its labels are scaled, or the picture that was labelled"
+    )
+}
+
 /// The picture that LabelMe keeps in its file, in the bytes of a picture file.
 ///
 /// # Errors
@@ -172,7 +208,7 @@ pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
         #[serde(default, rename = "imageData")]
         data: Option<String>,
     }
-    let held: Held = read_json(labels)?;
+    let held: Held = read_json(labels, &IMAGE_DATA)?;
     let data = held.data.ok_or_else(|| {
         broken(labels)("there is no picture of its name, and it has no imageData".to_owned())
     })?;

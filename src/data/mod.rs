@@ -10,7 +10,7 @@
 //! | `reason_seg` | ReasonSeg with its explanations, and pictures of one's own in its layout |
 //! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `picture`, `pickle` | folders and class pictures, JSON, pictures and Python's pickles, with errors that name the file |
+//! | `files`, `json`, `form`, `picture`, `pickle` | folders and class pictures, JSON, pictures and Python's pickles, with errors that name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
@@ -26,6 +26,7 @@ mod encode;
 mod error;
 mod files;
 mod folder;
+mod form;
 mod json;
 mod labelme;
 mod loader;

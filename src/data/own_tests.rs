@@ -60,7 +60,11 @@ fn shapes_of_labelme_are_drawn_as_it_draws_them() {
         ),
         shape("lid", "circle", serde_json::json!([[3.0, 2.0], [3.0, 3.0]])),
         dots,
-        shape("ignore", "rectangle", serde_json::json!([[5, 3], [5, 3]])),
+        shape(
+            "ignore",
+            "rectangle",
+            serde_json::json!([[5, 3], [5.5, 3.5]])
+        ),
         shape("flag", "linestrip", serde_json::json!([[0, 0], [5, 3]])),
     ]);
     let tree = reason(&labelme(&shapes, None));
@@ -197,6 +201,49 @@ fn labels_follow_a_picture_that_was_resized_and_no_other() {
 }
 
 #[test]
+fn a_size_that_is_told_in_part_or_wrong_is_no_scale() {
+    let rest = |size: &str| {
+        labels(&format!(
+            r#"{size}"shapes":[{{"label":"mug","points":[[1,1],[3,1],[3,2],[1,2]]}}]"#
+        ))
+    };
+    for size in [
+        "",
+        r#""imageWidth":6,"#,
+        r#""imageHeight":4,"imageWidth":null,"#,
+        r#""imageWidth":600.0,"imageHeight":400,"#,
+    ] {
+        assert!(area(&mask(&reason(&rest(size)))) <= 6, "{size}");
+    }
+    for (size, said) in [
+        (
+            r#""imageWidth":12,"#,
+            "its imageWidth is 12, and the picture is 6×4; accepted: imageWidth and imageHeight both",
+        ),
+        (
+            r#""imageHeight":8,"#,
+            "its imageHeight is 8, and the picture is 6×4",
+        ),
+        (
+            r#""imageWidth":"160","imageHeight":4,"#,
+            "its imageWidth is \"160\"; accepted: a number of pixels",
+        ),
+        (r#""imageWidth":-6,"imageHeight":4,"#, "its imageWidth is -6"),
+        (r#""imageWidth":6,"imageHeight":0,"#, "its imageHeight is 0"),
+        (
+            r#""imageWidth":NaN,"imageHeight":4,"#,
+            "NaN is no number in JSON",
+        ),
+    ] {
+        let refused = reason(&rest(size)).refused("ReasonSeg|train");
+        assert!(
+            refused.contains("train/a.json: ") && refused.contains(said),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn pictures_of_every_ending_are_found_and_what_is_left_out_is_named() {
     let tree = Tree::new();
     let file = |name: &str| format!("{TRAIN}/{name}");
@@ -295,6 +342,77 @@ fn explanations_of_no_picture_are_named() {
     assert!(
         said.ends_with("explanatory/train.json: 1 explanation of no picture in train: a"),
         "{said}"
+    );
+}
+
+#[test]
+fn of_two_explanations_of_a_picture_the_last_is_taken_and_the_others_are_named() {
+    let tree = reason(&square());
+    let list = "reason_seg/ReasonSeg/explanatory/train.json";
+    tree.file(
+        list,
+        r#"[{"image":"a.jpg","outputs":"First."},{"image":"a.jpg","outputs":"Last."}]"#,
+    );
+    let data = open(&tree).unwrap();
+    assert_eq!(data.item(0).unwrap().explanation.as_deref(), Some("Last."));
+    let said = data.left_out().join("\n");
+    let line = "train.json: 1 explanation before another one of the same picture: a.jpg";
+    assert!(said.ends_with(line), "{said}");
+    for (json, said) in [
+        (
+            "{}",
+            "it is {}; accepted: a list of objects with image and outputs",
+        ),
+        (
+            r#"[{"image":"a.jpg"}]"#,
+            "[0] has no outputs; accepted: text",
+        ),
+        (
+            r#"[{"image":"a.jpg","outputs":null}]"#,
+            "[0].outputs is null; accepted: text",
+        ),
+    ] {
+        tree.file(list, json);
+        let refused = tree.refused("ReasonSeg|train");
+        assert!(
+            refused.contains(&format!("train.json: {said}")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_named_and_not_waited_for() {
+    let tree = reason(&square());
+    let pipe = |name: &str| {
+        let path = tree.root().join(TRAIN).join(name);
+        let _ = std::fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+    };
+    for (name, label) in [("a.jpg", "a.jpg"), ("a.json", "a.json")] {
+        pipe(name);
+        let data = open(&tree).unwrap();
+        let found = data.check(0);
+        assert_eq!(found.len(), 1);
+        let said = found[0].to_string();
+        assert!(
+            said.contains(&format!(
+                "{label}: it is a named pipe; accepted: a regular file"
+            )),
+            "{said}"
+        );
+        let read = read_picture(&tree.root().join(TRAIN).join(name));
+        assert!(read.unwrap_err().to_string().contains("a named pipe"));
+        let _ = std::fs::remove_file(tree.root().join(TRAIN).join(name));
+        tree.image(&format!("{TRAIN}/a.jpg"));
+    }
+    tree.image("ade20k/images/training/a.jpg");
+    std::fs::create_dir_all(tree.root().join("ade20k/annotations/training/a.png")).unwrap();
+    let refused = tree.refused("ade20k");
+    assert!(
+        refused.contains("a.png: it is a folder; accepted"),
+        "{refused}"
     );
 }
 

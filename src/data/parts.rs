@@ -9,8 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::check::check_picture;
-use super::coco::Segmentation;
+use super::coco::{Segmentation, NO_MASK};
 use super::files::{broken, require};
+use super::folder::count;
+use super::form::PARTS;
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{file_name, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
@@ -93,7 +95,7 @@ impl PartsDataset {
         samples_per_image: usize,
     ) -> Result<Self, DataError> {
         require(&path, "the dataset's COCO json, in the reference's layout")?;
-        let file: File = read_json(&path)?;
+        let file: File = read_json(&path, &PARTS)?;
         let mut classes = HashMap::new();
         for category in &file.categories {
             let class = Class::parse(&category.name);
@@ -116,6 +118,7 @@ impl PartsDataset {
                 return Err(broken(&path)(format!("image {} is listed twice", image.id)));
             }
         }
+        let mut unmasked = Vec::new();
         for annotation in file.annotations {
             if !classes.contains_key(&annotation.category_id) {
                 return Err(broken(&path)(format!(
@@ -124,6 +127,9 @@ impl PartsDataset {
                 )));
             }
             match pictures.get_mut(&annotation.image_id) {
+                Some(_) if annotation.segmentation.is_nothing() => {
+                    unmasked.push(PathBuf::from(annotation.id.to_string()));
+                }
                 Some(picture) => picture.annotations.push(annotation),
                 None => {
                     return Err(broken(&path)(format!(
@@ -132,6 +138,9 @@ impl PartsDataset {
                     )))
                 }
             }
+        }
+        if let Some(line) = count(&unmasked, "annotation", NO_MASK) {
+            tracing::warn!("left out of the data: {}: {line}", path.display());
         }
         // The reference draws again where a picture has no annotation.
         pictures.retain(|_, picture| !picture.annotations.is_empty());

@@ -1,12 +1,11 @@
 //! The picture of a sample, and what its header says of it.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{ImageDecoder, ImageReader, RgbImage};
 
-use super::files::{broken, io};
+use super::files::{broken, io, open, regular};
 use super::labelme::image_data;
 use super::DataError;
 use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
@@ -22,7 +21,10 @@ const HEAD: u64 = 256 << 10;
 pub fn read_picture(path: &Path) -> Result<RgbImage, DataError> {
     match is_labels(path) {
         true => decode_image(&held_in(path), &image_data(path)?),
-        false => read_image(path),
+        false => {
+            regular(path)?;
+            read_image(path)
+        }
     }
     .map_err(picture(path))
 }
@@ -52,7 +54,7 @@ pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
     let size = match is_labels(path) {
         true => header(&held_in(path), &image_data(path)?),
         false => {
-            let mut file = File::open(path).map_err(io(path))?;
+            let mut file = open(path)?;
             let mut bytes = Vec::new();
             let mut more = |bytes: &mut Vec<u8>, most: u64| {
                 let read = file.by_ref().take(most).read_to_end(bytes);

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::files::broken;
 use super::folder::{count, labelled_pictures, Labelled};
+use super::form::{EXPLANATIONS, PICTURES};
 use super::json::read_json;
 use super::labelme::{HistoryTurn, Labels};
 use super::picture::picture_size;
@@ -102,8 +103,15 @@ impl ReasonSegDataset {
                 &format!("of no picture in {split}"),
             );
             data.leave_out(&file, line);
-            let known = known.into_iter().map(|e| (e.image, e.outputs));
-            data.explanations.extend(known);
+            // Of several the last one is taken, as the reference does.
+            let before = known.into_iter().filter_map(|e| {
+                let before = data.explanations.insert(e.image.clone(), e.outputs);
+                before.map(|_| PathBuf::from(e.image))
+            });
+            let before: Vec<PathBuf> = before.collect();
+            let why = "before another one of the same picture";
+            let line = count(&before, "explanation", why);
+            data.leave_out(&file, line);
         }
         for line in &data.left_out {
             tracing::warn!("left out of the data: {line}");
@@ -127,7 +135,7 @@ impl ReasonSegDataset {
         if self.explanatory < 0.0 || !file.exists() {
             return Ok(None);
         }
-        let list = read_json(&file)?;
+        let list = read_json(&file, &EXPLANATIONS)?;
         Ok(Some((file, list)))
     }
 
@@ -193,7 +201,7 @@ fn pictures_of(
     if !file.exists() {
         return Ok((0..items.len()).map(|i| vec![first + i]).collect());
     }
-    let listed: Vec<Vec<String>> = read_json(&file)?;
+    let listed: Vec<Vec<String>> = read_json(&file, &PICTURES)?;
     let names = (first..).zip(items).flat_map(|(place, item)| {
         let names = item.names().into_iter();
         names.map(move |name| (name, place))

@@ -8,8 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::check::check_picture;
-use super::coco::Segmentation;
-use super::files::{broken, io, require};
+use super::coco::{Segmentation, NO_MASK};
+use super::files::{broken, read, require};
+use super::folder::count;
+use super::form::INSTANCES;
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
@@ -17,6 +19,7 @@ use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMa
 /// Expressions for objects of one split.
 pub struct ReferDataset {
     name: &'static str,
+    refs: PathBuf,
     instances: PathBuf,
     images: Vec<Picture>,
     /// Places of all expressions, in the order of pictures and file: (picture, expression).
@@ -83,6 +86,8 @@ impl ReferDataset {
     /// `split` is one of the file's own: train, val, test, testA, testB, testC, testAB, testBC, testAC. As in the
     /// reference's `REFER.getRefIds`, test is all that are called so, and testA is every one with an A, as testAB.
     ///
+    /// Annotations whose segmentation is an empty list have no mask; they are left out with a warning.
+    ///
     /// # Errors
     /// Files that are missing or broken, by their paths; a split that has no expression; an annotation that is missing, or
     /// that its picture has twice.
@@ -104,10 +109,10 @@ impl ReferDataset {
                 "refer_seg/NAME/refs(unc).p, or refs(umd).p for refcocog, and instances.json",
             )?;
         }
-        let bytes = std::fs::read(&refs_path).map_err(io(&refs_path))?;
+        let bytes = read(&refs_path)?;
         let refs: Vec<Ref> =
             pickle::from_slice(&bytes).map_err(|e| broken(&refs_path)(e.to_string()))?;
-        let held: Instances = read_json(&instances)?;
+        let held: Instances = read_json(&instances, &INSTANCES)?;
         let pictures = root.join("refer_seg/images").join(match name {
             "refclef" => "saiapr_tc-12",
             _ => "mscoco/images/train2014",
@@ -124,6 +129,7 @@ impl ReferDataset {
             }
         }
         let mut splits: Vec<String> = Vec::new();
+        let mut unmasked: Vec<(u64, u64)> = Vec::new();
         for reference in refs {
             if !splits.contains(&reference.split) {
                 splits.push(reference.split.clone());
@@ -137,6 +143,25 @@ impl ReferDataset {
                     reference.image_id
                 )));
             };
+            let place = (reference.image_id, reference.ann_id);
+            if unmasked.contains(&place) {
+                continue;
+            }
+            let known = |(id, _): &(u64, Segmentation)| *id == reference.ann_id;
+            let known = images
+                .get(&reference.image_id)
+                .and_then(|picture| picture.masks.iter().position(known));
+            let mask = match known {
+                Some(_) => None,
+                None => {
+                    let mask = annotations.take(place.0, place.1);
+                    Some(mask.map_err(broken(&instances))?)
+                }
+            };
+            if mask.as_ref().is_some_and(Segmentation::is_nothing) {
+                unmasked.push(place);
+                continue;
+            }
             let picture = images.entry(reference.image_id).or_insert_with(|| Picture {
                 path: pictures.join(&size.file_name),
                 width: size.width,
@@ -144,21 +169,24 @@ impl ReferDataset {
                 expressions: Vec::new(),
                 masks: Vec::new(),
             });
-            let known = |(id, _): &(u64, Segmentation)| *id == reference.ann_id;
-            let at = match picture.masks.iter().position(known) {
-                Some(at) => at,
-                None => {
-                    let mask = annotations
-                        .take(reference.image_id, reference.ann_id)
-                        .map_err(broken(&instances))?;
-                    picture.masks.push((reference.ann_id, mask));
-                    picture.masks.len() - 1
-                }
-            };
+            let at = known.unwrap_or(picture.masks.len());
+            picture
+                .masks
+                .extend(mask.map(|mask| (reference.ann_id, mask)));
             for sentence in reference.sentences {
                 picture
                     .expressions
                     .push((sentence.sent.trim().to_owned(), at));
+            }
+        }
+        let numbers: Vec<PathBuf> = unmasked
+            .iter()
+            .map(|(_, id)| id.to_string().into())
+            .collect();
+        if let Some(line) = count(&numbers, "annotation", NO_MASK) {
+            tracing::warn!("left out of the data: {}: {line}", instances.display());
+            if images.is_empty() {
+                return Err(broken(&instances)(format!("split '{split}' has {line}")));
             }
         }
         if images.is_empty() {
@@ -172,6 +200,7 @@ impl ReferDataset {
         let places = places.flat_map(|(i, p)| (0..p.expressions.len()).map(move |at| (i, at)));
         Ok(Self {
             name,
+            refs: refs_path,
             instances,
             places: places.collect(),
             images,
@@ -183,6 +212,22 @@ impl ReferDataset {
         let (id, mask) = &picture.masks[at];
         mask.mask(picture.width, picture.height)
             .map_err(|reason| self.wrong(*id, reason))
+    }
+
+    /// An expression and the place of its mask.
+    fn expression<'a>(
+        &self,
+        picture: &'a Picture,
+        at: usize,
+    ) -> Result<(&'a str, usize), DataError> {
+        match &picture.expressions[at] {
+            (words, mask) if words.is_empty() => Err(broken(&self.refs)(format!(
+                "an expression for annotation {} in {} is empty; accepted: words",
+                picture.masks[*mask].0,
+                file_name(&picture.path)
+            ))),
+            (words, mask) => Ok((words, *mask)),
+        }
     }
 
     fn wrong(&self, annotation: u64, reason: String) -> DataError {
@@ -197,15 +242,15 @@ impl ReferDataset {
     /// Expression `index`, in the order of pictures and file: what is evaluated.
     ///
     /// # Errors
-    /// A mask that is broken, by its annotation.
+    /// A mask that is broken, or an expression that is empty, by its annotation.
     pub fn item(&self, index: usize) -> Result<ReferItem<'_>, DataError> {
         let (picture, at) = self.places[index];
         let picture = &self.images[picture];
-        let (expression, mask) = &picture.expressions[at];
+        let (expression, mask) = self.expression(picture, at)?;
         Ok(ReferItem {
             image: &picture.path,
             expression,
-            mask: self.mask(picture, *mask)?,
+            mask: self.mask(picture, mask)?,
         })
     }
 }
@@ -280,14 +325,14 @@ impl Dataset for ReferDataset {
         let conversations = index::sample(rng, picture.expressions.len(), count)
             .into_iter()
             .map(|i| {
-                let (expression, mask) = &picture.expressions[i];
+                let (expression, mask) = self.expression(picture, i)?;
                 Ok(Conversation {
                     turns: vec![Turn::new(
                         fill(&SHORT_QUESTIONS, &expression.to_lowercase(), rng),
                         fill(&ANSWERS, "", rng),
                     )],
-                    masks: vec![self.mask(picture, *mask)?],
-                    phrases: vec![expression.clone()],
+                    masks: vec![self.mask(picture, mask)?],
+                    phrases: vec![expression.to_owned()],
                 })
             })
             .collect::<Result<_, DataError>>()?;
@@ -314,7 +359,10 @@ impl Dataset for ReferDataset {
             let wrong = mask.check(picture.width, picture.height).err();
             wrong.map(|reason| self.wrong(*id, reason))
         });
+        let expressions = 0..picture.expressions.len();
+        let empty = expressions.filter_map(|at| self.expression(picture, at).err());
         let size = Some((picture.width, picture.height));
+        let masks = masks.chain(empty);
         masks.chain(check_picture(&picture.path, size)).collect()
     }
 

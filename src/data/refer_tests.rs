@@ -157,6 +157,63 @@ fn a_segmentation_that_is_none_is_told_by_file_and_annotation() {
 }
 
 #[test]
+fn annotations_without_a_mask_are_left_out_and_instances_of_another_form_are_told_where() {
+    let both = [annotation(1, 7, "[]"), annotation(2, 7, TWO)].join(",");
+    let refs = [
+        ("train", 1, 7),
+        ("train", 1, 7),
+        ("train", 2, 7),
+        ("val", 1, 7),
+    ];
+    let tree = tree(&refs, &both);
+    let open = |split: &str| ReferDataset::open(tree.root(), "refcoco", split, 3);
+    let data = open("train").unwrap();
+    assert_eq!((data.len(), data.items()), (1, 1));
+    assert_eq!(area(&data.item(0).unwrap().mask), 2);
+    let refused = open("val").err().unwrap().to_string();
+    let words = "split 'val' has 1 annotation without a mask (segmentation is []): 7";
+    assert!(refused.contains(words), "{refused}");
+    // One of nothing is no outline.
+    tree.file(
+        INSTANCES,
+        format!(
+            r#"{{"images":[{{"id":1,"file_name":"a.jpg","width":6,"height":4}}],"annotations":[{}]}}"#,
+            annotation(1, 7, "[[]]")
+        ),
+    );
+    let refused = open("val").unwrap().item(0).err().unwrap().to_string();
+    assert!(
+        refused.contains("annotation 7: a polygon has 0"),
+        "{refused}"
+    );
+    for (json, said) in [
+        ("[]", "accepted: an object with images and annotations"),
+        (
+            r#"{"images":[{"id":"1","file_name":"a.jpg","width":6,"height":4}],"annotations":[]}"#,
+            "instances.json: images[0].id is \"1\"; accepted: a whole number",
+        ),
+    ] {
+        tree.file(INSTANCES, json);
+        let refused = open("train").err().unwrap().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[test]
+fn an_expression_without_a_word_is_named() {
+    let tree = tree(&[("train", 1, 7)], &annotation(1, 7, SIX));
+    let empty = "(l(dS'ann_id'\nI7\nsS'image_id'\nI1\nsS'split'\nS'train'\nsS'sentences'\n(l(dS'sent'\nS' '\nsasa.";
+    tree.file("refer_seg/refcoco/refs(unc).p", empty);
+    let refused = tree.refused("refcoco");
+    let words = "refs(unc).p: an expression for annotation 7 in a.jpg is empty; accepted: words";
+    assert!(refused.contains(words), "{refused}");
+    let checked = tree.open("refcoco").unwrap().check(0);
+    assert!(checked.iter().any(|error| error.to_string() == refused));
+    let data = ReferDataset::open(tree.root(), "refcoco", "train", 3).unwrap();
+    assert_eq!(data.item(0).err().unwrap().to_string(), refused);
+}
+
+#[test]
 fn parts_that_are_listed_twice_are_named() {
     let json = |images: &str, categories: &str| {
         format!(

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::check::check_picture;
 use super::files::{broken, class_map_size, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
+use super::form::{MAPILLARY, NAMES};
 use super::json::read_json;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{
@@ -45,7 +46,7 @@ impl SemanticDataset {
         let folder = root.join("ade20k");
         let own = folder.join("classes.json");
         let classes = match own.exists() {
-            true => read_json(&own)?,
+            true => read_json(&own, &NAMES)?,
             false => class_names::ade20k(),
         };
         let images = list(
@@ -64,7 +65,10 @@ impl SemanticDataset {
             .collect();
         let names = folder.join("attributes.json");
         let attributes = match names.exists() {
-            true => Some((folder.join("attributes/training"), read_json(&names)?)),
+            true => {
+                let listed = read_json(&names, &NAMES)?;
+                Some((folder.join("attributes/training"), listed))
+            }
             false => None,
         };
         Ok(Self {
@@ -110,7 +114,7 @@ impl SemanticDataset {
             &config,
             "mapillary/config_v2.0.json of Mapillary Vistas 2.0",
         )?;
-        let config: Config = read_json(&config)?;
+        let config: Config = read_json(&config, &MAPILLARY)?;
         let labels = list(
             &root.join("mapillary/training/v2.0/labels"),
             &["png"],

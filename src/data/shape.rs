@@ -19,7 +19,7 @@ pub(super) struct Shape {
 /// Where it is, in pixels of the picture that was labelled; whole numbers are their left and upper borders.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Area {
-    /// With its outline, as the reference draws it; an outline alone where there are two corners.
+    /// Three corners or more, with its outline, as the reference draws it.
     Polygon(Vec<(f64, f64)>),
     /// Two opposite corners.
     Rectangle([(f64, f64); 2]),
@@ -48,8 +48,13 @@ impl Shape {
                 " is {value}; accepted: an object with label and points"
             ));
         };
-        let Some(label) = shape.get("label").and_then(Value::as_str) else {
-            return Err(" has no label; accepted: text".to_owned());
+        let label = match shape.get("label") {
+            Some(Value::String(label)) => label,
+            None | Some(Value::Null) => return Err(" has no label; accepted: text".to_owned()),
+            Some(other) => {
+                let other = shown(other);
+                return Err(format!(".label is {other}; accepted: text"));
+            }
         };
         if label.to_lowercase() == "flag" {
             return Ok(None);
@@ -92,20 +97,34 @@ impl Area {
         let points = points(shape.get("points"))?;
         let wrong = |accepted: &str| {
             let count = points.len();
+            let points = if count == 1 { "point" } else { "points" };
             Err(format!(
-                " is a {kind} of {count} points; accepted: {accepted}"
+                " is a {kind} of {count} {points}; accepted: {accepted}"
+            ))
+        };
+        // What a click without a movement leaves. It would be drawn as a dot or a line.
+        let flat = |[a, b]: [Point; 2], accepted: &str| {
+            let [a, b] = [a, b].map(|(x, y)| format!("[{x}, {y}]"));
+            Err(format!(
+                " is a {kind} from {a} to {b}, which has no inside; accepted: {accepted}"
             ))
         };
         match (kind, points.as_slice()) {
+            ("rectangle", &[a, b]) if a.0 == b.0 || a.1 == b.1 => {
+                flat([a, b], "two opposite corners")
+            }
             ("rectangle", &[a, b]) => Ok(Self::Rectangle([a, b])),
             // Some tools write all of its corners.
             ("rectangle", [_, _, _, _]) => Ok(Self::Polygon(points)),
             ("rectangle", _) => wrong("two opposite corners, or all four"),
+            ("circle", &[centre, rim]) if centre == rim => {
+                flat([centre, rim], "its centre and one point of its rim")
+            }
             ("circle", &[centre, rim]) => Ok(Self::Circle { centre, rim }),
             ("circle", _) => wrong("two, the centre and one of its rim"),
             ("mask", &[from, to]) => Self::parse_mask(shape.get("mask"), from, to),
             ("mask", _) => wrong("two, the corners of the mask"),
-            (_, []) => wrong("three or more"),
+            (_, [] | [_] | [_, _]) => wrong("three or more"),
             _ => Ok(Self::Polygon(points)),
         }
     }
@@ -373,7 +392,7 @@ mod tests {
             (shape("line", json!([[1, 1], [3, 2]])), "shape_type line"),
             (shape("point", json!([[1, 1]])), "shape_type point"),
             (shape("points", json!([[1, 1]])), "shape_type points"),
-            (shape("rectangle", json!([[1, 1]])), "rectangle of 1 points"),
+            (shape("rectangle", json!([[1, 1]])), "rectangle of 1 point;"),
             (shape("circle", json!([])), "circle of 0 points"),
             (shape("polygon", json!([])), "polygon of 0 points"),
             (
@@ -391,12 +410,42 @@ mod tests {
             (shape("polygon", json!(null)), "points is null"),
             (json!({"label": "mug"}), "points is missing"),
             (json!({"points": []}), "has no label"),
-            (json!({"label": 3, "points": []}), "has no label"),
+            (
+                json!({"label": 3, "points": []}),
+                ".label is 3; accepted: text",
+            ),
+            (
+                shape("polygon", json!([[1, 1]])),
+                "('mug') is a polygon of 1 point; accepted: three or more",
+            ),
+            (
+                shape("polygon", json!([[1, 1], [3, 2]])),
+                "('mug') is a polygon of 2 points; accepted: three or more",
+            ),
+            (
+                shape("rectangle", json!([[5, 3], [5, 3]])),
+                "('mug') is a rectangle from [5, 3] to [5, 3], which has no inside",
+            ),
+            (
+                shape("rectangle", json!([[1.5, 3], [5, 3]])),
+                "a rectangle from [1.5, 3] to [5, 3]",
+            ),
+            (
+                shape("circle", json!([[5, 3], [5, 3]])),
+                "('mug') is a circle from [5, 3] to [5, 3], which has no inside",
+            ),
             (json!("mug"), "is \"mug\"; accepted: an object"),
             (json!({"label": "mug", "shape_type": 3}), "shape_type 3"),
             (mask(json!(null)), "accepted: a PNG in base64"),
             (mask(json!("&&&")), ".mask is no base64"),
-            (mask(json!("aGVsbG8=")), ".mask: "),
+            (
+                mask(json!("aGVsbG8=")),
+                ".mask: it is no picture that is known; accepted: a PNG",
+            ),
+            (
+                mask(json!("/9j/4AAQSkZJRgABAQAAAQABAAD/2Q==")),
+                ".mask: it is a picture in Jpeg; accepted: a PNG",
+            ),
             (
                 mask(json!(png(5, 2, &[1; 10]))),
                 "5×2 pixels, and its points are the corners of 3×2",

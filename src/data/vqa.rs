@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::check::check_picture;
 use super::files::{broken, require};
+use super::form::DIALOGUES;
 use super::json::read_json;
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
@@ -43,7 +44,7 @@ impl VqaDataset {
             &path,
             "llava_dataset/llava_instruct_150k.json with coco/train2017/*.jpg",
         )?;
-        let items: Vec<Item> = read_json(&path)?;
+        let items: Vec<Item> = read_json(&path, &DIALOGUES)?;
         if items.is_empty() {
             return Err(broken(&path)("it lists no dialogue".to_owned()));
         }

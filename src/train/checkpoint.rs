@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use crate::data::ItemList;
+use crate::weights::Fingerprint;
 
 /// File of the newest state of a run, from which it resumes.
 pub const LAST: &str = "checkpoint-last.safetensors";
@@ -33,6 +34,14 @@ pub struct CheckpointState {
     /// The items of each dataset that it learned from, by the dataset's name; empty in checkpoints that do not say.
     #[serde(default)]
     pub items: BTreeMap<String, ItemList>,
+    /// The model's tensors beside the trained ones, to which they belong; none in checkpoints that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Fingerprint>,
+}
+
+/// What a checkpoint is called until it is whole.
+pub(super) fn part_name(name: &str) -> String {
+    format!("{name}.part")
 }
 
 /// Writes tensors and state to `folder/name`: a new file beside it, flushed to disk, then renamed.
@@ -43,7 +52,7 @@ pub fn write_checkpoint(
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), TrainError> {
     let path = folder.join(name);
-    let part = folder.join(format!("{name}.part"));
+    let part = folder.join(part_name(name));
     let state = serde_json::to_string(state)
         .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))?;
     let metadata = HashMap::from([("state".to_owned(), state)]);

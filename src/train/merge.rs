@@ -1,16 +1,18 @@
 //! `lisa merge`: a run's trained tensors, adapters folded, become a model directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::checkpoint::read_checkpoint;
+use super::checkpoint::{read_checkpoint, CheckpointState};
 use super::config::TrainConfig;
 use super::parameters::AUXILIARY;
 use super::setup::tokenizer_json;
 use super::TrainError;
-use crate::weights::{write_model_dir, ModelDir, Staging};
+use crate::weights::{go_on, write_model_dir, ModelDir, Staging};
 
 /// What to merge.
 #[derive(Clone, Debug)]
@@ -19,11 +21,33 @@ pub struct MergeOptions {
     pub checkpoint: PathBuf,
     /// The model directory that was trained, where it is not any more where it was.
     pub model: Option<PathBuf>,
+    /// Another model of the same shapes, which gets the trained tensors in the place of its own. Only for runs without
+    /// adapters, which are differences to the layers that they were trained beside.
+    pub onto: Option<PathBuf>,
     pub out: PathBuf,
     /// How the result stores its tensors; as the trained model by default.
     pub dtype: Option<crate::weights::DType>,
     /// What the result is called; as the trained model by default.
     pub name: Option<String>,
+    /// Set from elsewhere, it ends the merge at the next tensor, as [`WeightsError::Interrupted`].
+    ///
+    /// [`WeightsError::Interrupted`]: crate::weights::WeightsError::Interrupted
+    pub stop: Arc<AtomicBool>,
+}
+
+impl MergeOptions {
+    /// Onto the model that was trained, where it was, stored and called as it.
+    pub fn new(checkpoint: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: checkpoint.into(),
+            model: None,
+            onto: None,
+            out: out.into(),
+            dtype: None,
+            name: None,
+            stop: Arc::default(),
+        }
+    }
 }
 
 /// What [`merge`] did.
@@ -39,18 +63,17 @@ pub struct MergeReport {
 /// Writes the model directory `out`.
 ///
 /// # Errors
-/// A place that cannot be written; a checkpoint or model that cannot be read, or that do not belong together.
+/// A place that cannot be written, or that the model is read from; a checkpoint or model that cannot be read, or that do not
+/// belong together.
 pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
     // First of all: what cannot be written is known before anything is read.
     let staging = Staging::beside(&options.out, &[])?;
     let (state, mut trained) = read_checkpoint(&options.checkpoint)?;
-    let path = options.model.as_ref().unwrap_or(&state.model);
+    let path = options.onto.as_ref().or(options.model.as_ref());
+    let path = path.unwrap_or(&state.model);
+    // Merged into itself, it would be gone, and adapters could be folded into it twice.
+    staging.spare(path)?;
     let model = ModelDir::open(path)?;
-    let weights = model.weights(DType::F32, &Device::Cpu)?;
-    let mut tensors = BTreeMap::new();
-    for (name, shape) in weights.names() {
-        tensors.insert(name.clone(), weights.get(shape, &name)?);
-    }
     // A last checkpoint holds the optimizer too; where the run keeps an average, the average is the result.
     let averages: Vec<String> = trained
         .keys()
@@ -61,6 +84,13 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
             trained.insert(name, average);
         }
     }
+    check_model(options, &state, &trained, &model)?;
+    let weights = model.weights(DType::F32, &Device::Cpu)?;
+    let mut tensors = BTreeMap::new();
+    for (name, shape) in weights.names() {
+        go_on(&options.stop)?;
+        tensors.insert(name.clone(), weights.get(shape, &name)?);
+    }
     let mut report = MergeReport {
         step: state.step,
         replaced: 0,
@@ -68,6 +98,7 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
         tensors: tensors.len(),
     };
     for (name, tensor) in &trained {
+        go_on(&options.stop)?;
         if let Some(layer) = name.strip_suffix(".lora_B.weight") {
             let scale = state.lora_scale.unwrap_or(1.0);
             fold(
@@ -113,15 +144,45 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
     if let Some(name) = &options.name {
         config.name.clone_from(name);
     }
-    write_model_dir(staging, &config, &tokenizer_json(path)?, &tensors)?;
+    let tokenizer = tokenizer_json(path)?;
+    write_model_dir(staging, &config, &tokenizer, &tensors, &options.stop)?;
     Ok(report)
+}
+
+/// Whether the trained tensors belong to the others of the model.
+fn check_model(
+    options: &MergeOptions,
+    state: &CheckpointState,
+    trained: &HashMap<String, Tensor>,
+    model: &ModelDir,
+) -> Result<(), TrainError> {
+    let checkpoint = options.checkpoint.display();
+    if options.onto.is_some() {
+        return match trained.keys().any(|name| name.ends_with(".lora_B.weight")) {
+            true => Err(TrainError::Unusable(format!(
+                "{checkpoint}: its adapters belong to the layers that they were trained beside, and cannot go onto another model; accepted: the model that was trained"
+            ))),
+            false => Ok(()),
+        };
+    }
+    let Some(were) = state.frozen else {
+        return Ok(());
+    };
+    let are = model.fingerprint(|name| !trained.contains_key(name))?;
+    match were.difference(&are) {
+        None => Ok(()),
+        Some(how) => Err(TrainError::Unusable(format!(
+            "{checkpoint}: {} is not the model that was trained: its frozen tensors {how}; accepted: the model that was trained, or `--onto` for one that is to take the trained tensors all the same",
+            model.path().display()
+        ))),
+    }
 }
 
 /// W ← W + s · B A.
 fn fold(
     tensors: &mut BTreeMap<String, Tensor>,
     layer: &str,
-    trained: &std::collections::HashMap<String, Tensor>,
+    trained: &HashMap<String, Tensor>,
     b: &Tensor,
     scale: f64,
     checkpoint: &Path,

@@ -159,11 +159,18 @@ impl Parameters {
     /// Overwrites a trained tensor.
     ///
     /// # Errors
-    /// A name that is not trained, or another shape.
+    /// A name that is not trained, or another shape, by its name.
     pub fn set(&self, name: &str, value: &Tensor) -> Result<(), TrainError> {
         let var = self.trained.get(name).ok_or_else(|| {
             TrainError::Unusable(format!("'{name}' is not among the trained tensors"))
         })?;
+        if var.dims() != value.dims() {
+            return Err(TrainError::Unusable(format!(
+                "{name} is {:?} in the model and {:?} in the checkpoint: they do not belong together",
+                var.dims(),
+                value.dims()
+            )));
+        }
         Ok(var.set(&value.to_device(&self.device)?.to_dtype(DType::F32)?)?)
     }
 

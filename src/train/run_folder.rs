@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{flock, FlockOperation};
 
-use super::checkpoint::LAST;
+use super::checkpoint::{part_name, LAST};
 use super::TrainError;
 
 /// The file whose lock says that a training is at work. The lock goes with the process, however that ends.
@@ -75,6 +75,11 @@ impl RunFolder {
             file.flush()
         };
         sign().map_err(TrainError::io(&path))?;
+        // The lock's file may be writable in a folder that has become read-only, and then the first save would fail.
+        let part = folder.join(part_name(LAST));
+        File::create(&part)
+            .and_then(|_| std::fs::remove_file(&part))
+            .map_err(TrainError::io(folder))?;
         Ok(Self { _lock: file })
     }
 }
@@ -110,6 +115,18 @@ mod tests {
         RunFolder::open(folder.path(), true).unwrap();
         let error = RunFolder::open(folder.path(), false).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_can_be_saved_is_refused_before_the_first_step() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LAST), "").unwrap();
+        RunFolder::open(folder.path(), true).unwrap();
+        // In the place where a save begins. Permissions do not keep root out.
+        std::fs::create_dir(folder.path().join(part_name(LAST))).unwrap();
+        let error = RunFolder::open(folder.path(), true).unwrap_err();
+        let named = folder.path().display().to_string();
+        assert!(error.to_string().starts_with(&named), "{error}");
     }
 
     #[test]

@@ -1,14 +1,21 @@
 //! Whether a checkpoint belongs to the run that a configuration describes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::Tensor;
 
 use super::checkpoint::CheckpointState;
 use super::config::TrainConfig;
+use super::{Parameters, TrainError};
 use crate::data::ItemList;
+use crate::weights::Fingerprint;
 
 /// What may change between two sittings of a run: where things lie, how long it goes on, and how the work is spread.
-const MAY_CHANGE: [&str; 16] = [
+const MAY_CHANGE: [&str; 17] = [
     "data.root",
+    "data.skip_broken",
+    "data.validation",
     "model.dir",
     "model.init",
     "model.texts",
@@ -23,14 +30,65 @@ const MAY_CHANGE: [&str; 16] = [
     "run.validate_every",
     "run.validation_images",
     "run.workers",
-    "data.skip_broken",
 ];
 
+/// What a resumed run goes on with.
+pub(super) struct Ours<'a> {
+    pub config: &'a TrainConfig,
+    pub items: &'a BTreeMap<String, ItemList>,
+    pub frozen: Fingerprint,
+    pub parameters: &'a Parameters,
+}
+
+impl Ours<'_> {
+    /// Whether the checkpoint at `path` is of this very run: the same settings, data and model. Gives its settings.
+    ///
+    /// # Errors
+    /// All that differs, by name.
+    pub fn check(
+        &self,
+        path: &Path,
+        state: &CheckpointState,
+        tensors: &HashMap<String, Tensor>,
+    ) -> Result<TrainConfig, TrainError> {
+        let theirs = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
+            path: path.to_owned(),
+            reason,
+        })?;
+        let mut found = differences(&theirs, self.config)
+            .map_err(|e| TrainError::Unusable(format!("reading the settings: {e}")))?;
+        found.extend(data_differences(state, self.items));
+        found.extend(self.model_difference(state, tensors));
+        if found.is_empty() {
+            return Ok(theirs);
+        }
+        Err(TrainError::Unusable(format!(
+            "{}: it belongs to another run: {}; the old values resume it, another `run.out` starts anew",
+            path.display(),
+            found.join(", ")
+        )))
+    }
+
+    /// A trained tensor of another shape, or others beside the trained ones.
+    fn model_difference(
+        &self,
+        state: &CheckpointState,
+        tensors: &HashMap<String, Tensor>,
+    ) -> Option<String> {
+        let mut trained = self.parameters.trained().iter();
+        let reshaped = trained.find_map(|(name, is)| {
+            let was = tensors.get(name)?.dims();
+            let is = is.dims();
+            (was != is).then(|| format!("{name} had the shape {was:?} and has {is:?}"))
+        });
+        let others = || state.frozen?.difference(&self.frozen);
+        let others = || others().map(|how| format!("the model's frozen tensors {how}"));
+        reshaped.or_else(others)
+    }
+}
+
 /// Every setting that makes another run of it, with both values; empty where it is the same run.
-pub(super) fn differences(
-    theirs: &TrainConfig,
-    ours: &TrainConfig,
-) -> Result<Vec<String>, toml::ser::Error> {
+fn differences(theirs: &TrainConfig, ours: &TrainConfig) -> Result<Vec<String>, toml::ser::Error> {
     let (theirs, ours) = (values(theirs)?, values(ours)?);
     let mut names: Vec<&String> = theirs.keys().chain(ours.keys()).collect();
     names.sort_unstable();
@@ -48,10 +106,7 @@ pub(super) fn differences(
 }
 
 /// Every dataset whose items are others; empty for a checkpoint that does not say.
-pub(super) fn data_differences(
-    state: &CheckpointState,
-    items: &BTreeMap<String, ItemList>,
-) -> Vec<String> {
+fn data_differences(state: &CheckpointState, items: &BTreeMap<String, ItemList>) -> Vec<String> {
     state
         .items
         .iter()
@@ -122,6 +177,20 @@ mod tests {
         let theirs =
             config("[run]\nout = './b'\nsteps = 20\nworkers = 3\nloaders = 4\ndevice = 'cuda'");
         assert_eq!(differences(&theirs, &ours).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_held_out_may_change() {
+        let ours = config("[run]\nsteps = 10");
+        let theirs = TrainConfig {
+            data: crate::train::DataConfig {
+                validation: ours.data.groups.clone(),
+                ..ours.data.clone()
+            },
+            ..ours.clone()
+        };
+        assert_eq!(differences(&theirs, &ours).unwrap(), [""; 0]);
+        assert_eq!(differences(&ours, &theirs).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::objective::{
 use super::{LoraSpec, Parameters, TrainError, AUXILIARY};
 use crate::data::{GroupSpec, Mixture, MixtureOptions};
 use crate::text::LisaTokenizer;
-use crate::weights::{LisaConfig, ModelDir, Weights};
+use crate::weights::{Fingerprint, LisaConfig, ModelDir, Weights};
 
 /// Samples whose texts a new model's tokenizer is trained on.
 const TOKENIZER_SAMPLES: u64 = 4000;
@@ -29,6 +29,8 @@ pub struct Setup {
     pub preparation: Preparation,
     /// Prepared once: the same images each time.
     pub validation: Vec<Example>,
+    /// The model's tensors that are not trained.
+    pub frozen: Fingerprint,
 }
 
 impl Setup {
@@ -65,7 +67,9 @@ impl Setup {
             preparation.attend_share = config.objective.attend_share();
             Ok(preparation)
         };
+        let trained = parameters.trained();
         Ok(Self {
+            frozen: model.fingerprint(|name| !trained.contains_key(name))?,
             validation: open_validation(config, &preparation(false)?)?,
             preparation: preparation(config.data.augment)?,
             model: path,

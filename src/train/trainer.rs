@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,11 +16,12 @@ use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
 use super::run_folder::RunFolder;
-use super::same_run::{data_differences, differences};
+use super::same_run::Ours;
 use super::setup::Setup;
 use super::skipping::Skipping;
 use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
 use crate::data::{ItemList, Loader, Mixture};
+use crate::weights::Fingerprint;
 
 /// Broken files that are named before the others are counted.
 const NAMED: usize = 20;
@@ -43,6 +44,8 @@ pub struct Trainer {
     _folder: RunFolder,
     /// What the data consists of.
     items: BTreeMap<String, ItemList>,
+    /// The model's tensors that are not trained.
+    frozen: Fingerprint,
     /// Updates made.
     step: u64,
     best: Option<(u64, f64)>,
@@ -72,6 +75,7 @@ impl Trainer {
             data,
             preparation,
             validation,
+            frozen,
         } = Setup::new(&config)?;
         let settings = &config.optimizer;
         let group = |name: &str| {
@@ -97,7 +101,13 @@ impl Trainer {
         let (mut step, mut best, mut keep) = (0, None, 0);
         if resume {
             let (state, tensors) = read_checkpoint(&last)?;
-            same_run(&state, (&config, &items), &last)?;
+            let ours = Ours {
+                config: &config,
+                items: &items,
+                frozen,
+                parameters: &parameters,
+            };
+            let theirs = ours.check(&last, &state, &tensors)?;
             for name in parameters.trained().keys() {
                 let tensor = tensors.get(name).ok_or_else(|| {
                     TrainError::Unusable(format!("{}: it lacks {name}", last.display()))
@@ -108,7 +118,11 @@ impl Trainer {
             if let Some(ema) = &mut ema {
                 ema.restore(&tensors)?;
             }
-            (step, best, keep) = (state.step, state.best, state.metrics_bytes);
+            (step, keep) = (state.step, state.metrics_bytes);
+            // Scores of other images say nothing about which step is the best in these.
+            best = (theirs.data.validation == config.data.validation)
+                .then_some(state.best)
+                .flatten();
         }
         let skipping = Skipping::new(config.data.skip_broken);
         let on_cpu = parameters.device().is_cpu();
@@ -127,6 +141,7 @@ impl Trainer {
             preparation: Arc::new(preparation),
             validation,
             items,
+            frozen,
             step,
             best,
         })
@@ -149,8 +164,12 @@ impl Trainer {
         if count > NAMED {
             lines.push(format!("and {} more", count - NAMED));
         }
+        let what = match count {
+            1 => "1 file of the data is broken; data.skip_broken = 1 goes on without it".to_owned(),
+            _ => format!("{count} files of the data are broken; data.skip_broken = {count} goes on without them"),
+        };
         Err(TrainError::Unusable(format!(
-            "{count} files of the data are broken; data.skip_broken = {count} goes on without them:\n{}",
+            "{what}:\n{}",
             lines.join("\n")
         )))
     }
@@ -322,6 +341,7 @@ impl Trainer {
             metrics_bytes: self.metrics.sync()?,
             lora_scale: self.parameters.lora().map(|l| l.alpha / l.rank as f64),
             items: self.items.clone(),
+            frozen: Some(self.frozen),
         })
     }
 
@@ -353,27 +373,4 @@ fn set_all(parameters: &Parameters, tensors: &BTreeMap<String, Tensor>) -> Resul
     tensors
         .iter()
         .try_for_each(|(name, tensor)| parameters.set(name, tensor))
-}
-
-/// A resumed run has to be the same run, with the same data.
-fn same_run(
-    state: &CheckpointState,
-    (config, items): (&TrainConfig, &BTreeMap<String, ItemList>),
-    path: &Path,
-) -> Result<(), TrainError> {
-    let theirs = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
-        path: path.to_owned(),
-        reason,
-    })?;
-    let mut found = differences(&theirs, config)
-        .map_err(|e| TrainError::Unusable(format!("reading the settings: {e}")))?;
-    found.extend(data_differences(state, items));
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(TrainError::Unusable(format!(
-        "{}: it belongs to another run: {}; the old values resume it, another `run.out` starts anew",
-        path.display(),
-        found.join(", ")
-    )))
 }

@@ -17,6 +17,8 @@ const LARGEST_SIDE: usize = 4096;
 const LARGEST_GRID: usize = 256;
 /// Positions of the language model, at most.
 const LONGEST_CONTEXT: usize = 1 << 20;
+/// What a norm adds to a variance, at most; models have 1e-6 or 1e-5.
+const LARGEST_EPS: f64 = 0.01;
 /// Width of a hidden state, at most.
 const LARGEST_WIDTH: usize = 1 << 20;
 
@@ -171,6 +173,12 @@ impl ClipConfig {
             FeatureSelection::Patch => self.num_patches(),
             FeatureSelection::ClsPatch => self.num_patches() + 1,
         }
+    }
+
+    /// What [`select_layer`](Self::select_layer) may be: there is one hidden state more than there are layers.
+    pub fn hidden_states(&self) -> std::ops::RangeInclusive<i64> {
+        let layers = self.num_hidden_layers as i64;
+        -layers - 1..=layers
     }
 
     /// Transformer layers that have to run for the selected hidden state.
@@ -447,6 +455,33 @@ impl LisaConfig {
             if x < y || x % y != 0 {
                 return Err(format!("{a} is {x}, which is not a multiple of {b}, {y}"));
             }
+        }
+        if self.llama.head_dim() % 2 != 0 {
+            return Err(format!(
+                "llama.hidden_size is {} and llama.num_attention_heads is {}, so each head is {} wide; \
+                accepted: an even width, whose numbers rotary embeddings turn in pairs",
+                self.llama.hidden_size,
+                self.llama.num_attention_heads,
+                self.llama.head_dim()
+            ));
+        }
+        for (name, eps) in [
+            ("llama.rms_norm_eps", self.llama.rms_norm_eps),
+            ("clip.layer_norm_eps", self.clip.layer_norm_eps),
+        ] {
+            if !(0.0..=LARGEST_EPS).contains(&eps) {
+                return Err(format!("{name} is {eps:?}; accepted: 0 to {LARGEST_EPS}"));
+            }
+        }
+        let states = self.clip.hidden_states();
+        if !states.contains(&self.clip.select_layer) {
+            return Err(format!(
+                "clip.select_layer is {}, and clip.num_hidden_layers is {}; accepted: {} to {}",
+                self.clip.select_layer,
+                self.clip.num_hidden_layers,
+                states.start(),
+                states.end()
+            ));
         }
         if self.clip_preprocess.crop != self.clip.image_size {
             return Err(format!(

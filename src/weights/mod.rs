@@ -10,6 +10,7 @@
 
 mod config;
 mod error;
+mod fingerprint;
 mod model_dir;
 mod save;
 mod shipped;
@@ -21,13 +22,14 @@ pub use config::{
     LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
 };
 pub use error::WeightsError;
+pub use fingerprint::Fingerprint;
 pub use model_dir::ModelDir;
 pub use save::{save_model_dir, write_safetensors};
 pub use shipped::{find_model, shipped_model, SHIPPED_MODEL};
 pub use source::{LoraUse, Weights};
 
 pub(crate) use model_dir::check_header;
-pub(crate) use save::{write_model_dir, write_texts};
+pub(crate) use save::{go_on, write_model_dir, write_texts};
 pub(crate) use staging::Staging;
 
 /// Where the vision tower's tensors stand among the others.

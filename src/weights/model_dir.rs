@@ -9,7 +9,7 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 
 use super::save::MODEL_FILES;
-use super::{LisaConfig, Weights, WeightsError};
+use super::{Fingerprint, LisaConfig, Weights, WeightsError};
 use crate::lfs;
 use crate::text::LisaTokenizer;
 
@@ -77,16 +77,27 @@ impl ModelDir {
 
     /// Maps the tensors; they are read as they are asked for.
     pub fn weights(&self, dtype: DType, device: &Device) -> Result<Weights, WeightsError> {
+        Ok(Weights::from_mapped(self.map()?, dtype, device))
+    }
+
+    /// What tells those of its tensors that `chosen` takes from another model's.
+    ///
+    /// # Errors
+    /// A file that cannot be mapped.
+    pub fn fingerprint(&self, chosen: impl Fn(&str) -> bool) -> Result<Fingerprint, WeightsError> {
+        Ok(Fingerprint::of(&self.map()?, chosen))
+    }
+
+    fn map(&self) -> Result<MmapedSafetensors, WeightsError> {
         let path = self.path.join("model.safetensors");
         // SAFETY: the mapping is read-only and lives as long as `Weights`. Truncating the file under a running
         // program would be a fault; `lisa convert` never writes in place, it renames a finished file.
         #[allow(unsafe_code)]
         let mapped = unsafe { MmapedSafetensors::new(&path) };
-        let mapped = mapped.map_err(|e| WeightsError::Invalid {
+        mapped.map_err(|e| WeightsError::Invalid {
             path,
             reason: e.to_string(),
-        })?;
-        Ok(Weights::from_mapped(mapped, dtype, device))
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -114,8 +125,13 @@ pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     }
     file.read_exact(&mut prefix).map_err(io)?;
     let header_len = u64::from_le_bytes(prefix);
+    if let Some(reason) = foreign(&prefix) {
+        return Err(WeightsError::Invalid {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
     if header_len > found - 8 {
-        // Also what a file that is no safetensors at all looks like.
         return Err(truncated(header_len.saturating_add(8)));
     }
     let mut header = vec![0u8; header_len as usize];
@@ -138,6 +154,18 @@ pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     let shapes = header.values().filter_map(|t| t.shape.as_ref());
     let elements = shapes.map(|s| s.iter().fold(1u64, |n, d| n.saturating_mul(*d)));
     Ok(elements.fold(0, u64::saturating_add))
+}
+
+/// What else lies under the name, told by the first bytes, which are the length of the header in a safetensors file.
+fn foreign(prefix: &[u8; 8]) -> Option<&'static str> {
+    /// The format allows no longer header.
+    const LONGEST: u64 = 100_000_000;
+    let page = prefix.trim_ascii_start().starts_with(b"<");
+    match (page, u64::from_le_bytes(*prefix) > LONGEST) {
+        (_, false) => None,
+        (true, _) => Some("it is a web page, perhaps the error message of a download; download it again"),
+        (false, _) => Some("it does not begin as a safetensors file does; download it again, or convert the checkpoint again"),
+    }
 }
 
 /// A tensor's entry in a safetensors header; the file's metadata has neither field.

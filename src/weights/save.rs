@@ -1,11 +1,14 @@
 //! Writing a model directory, whole or not at all.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType as TensorType, Tensor};
 use safetensors::tensor::View;
+use safetensors::Dtype;
 
 use super::staging::Staging;
 use super::{LisaConfig, WeightsError};
@@ -24,23 +27,38 @@ pub fn save_model_dir(
     tokenizer_json: &str,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), WeightsError> {
-    write_model_dir(Staging::beside(out, &[])?, config, tokenizer_json, tensors)
+    let (staging, never) = (Staging::beside(out, &[])?, AtomicBool::new(false));
+    write_model_dir(staging, config, tokenizer_json, tensors, &never)
 }
 
-/// The same for a place that was made before the tensors were computed.
+/// The same for a place that was made before the tensors were computed. `stop` ends it at the next tensor.
 ///
 /// # Errors
-/// A place that cannot be written.
+/// A place that cannot be written, and [`WeightsError::Interrupted`]; then nothing is left behind.
 pub(crate) fn write_model_dir(
     staging: Staging,
     config: &LisaConfig,
     tokenizer_json: &str,
     tensors: &BTreeMap<String, Tensor>,
+    stop: &AtomicBool,
 ) -> Result<(), WeightsError> {
-    write_texts(staging.path(), config, tokenizer_json)?;
+    write_into(staging.path(), config, tokenizer_json, tensors, stop)
+        .map_err(|error| staging.named(error))?;
+    staging.replace()
+}
+
+fn write_into(
+    folder: &Path,
+    config: &LisaConfig,
+    tokenizer_json: &str,
+    tensors: &BTreeMap<String, Tensor>,
+    stop: &AtomicBool,
+) -> Result<(), WeightsError> {
+    write_texts(folder, config, tokenizer_json)?;
     let dtype: TensorType = config.dtype.into();
     let mut stored = BTreeMap::new();
     for (name, tensor) in tensors {
+        go_on(stop)?;
         let tensor = tensor
             .to_device(&candle_core::Device::Cpu)
             .and_then(|tensor| tensor.to_dtype(dtype)?.contiguous())
@@ -50,9 +68,50 @@ pub(crate) fn write_model_dir(
             })?;
         stored.insert(name.as_str(), tensor);
     }
-    let path = staging.path().join("model.safetensors");
-    write_safetensors(&path, stored.iter().map(|(n, t)| (*n, t)))?;
-    staging.replace()
+    let path = folder.join("model.safetensors");
+    let views = stored
+        .iter()
+        .map(|(name, tensor)| (*name, Stoppable { tensor, stop }));
+    let written = write_safetensors(&path, views);
+    go_on(stop)?;
+    written.map(drop)
+}
+
+/// # Errors
+/// [`WeightsError::Interrupted`] once `stop` is set.
+pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), WeightsError> {
+    match stop.load(Ordering::Relaxed) {
+        true => Err(WeightsError::Interrupted),
+        false => Ok(()),
+    }
+}
+
+/// A tensor whose bytes are not asked for any more once `stop` is set: a large model takes minutes to write, and the writer
+/// has no way to hear that nobody wants it.
+struct Stoppable<'a> {
+    tensor: &'a Tensor,
+    stop: &'a AtomicBool,
+}
+
+impl View for Stoppable<'_> {
+    fn dtype(&self) -> Dtype {
+        View::dtype(&self.tensor)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.tensor.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Cow::Borrowed(&[]),
+            false => Cow::Owned(View::data(&self.tensor).into_owned()),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        View::data_len(&self.tensor)
+    }
 }
 
 /// Writes tensors to a file of the mode that the user's umask gives; gives its bytes.

@@ -40,13 +40,7 @@ impl Staging {
         };
         check(&out)?;
         for source in sources {
-            if fs::canonicalize(source).is_ok_and(|source| out.exists() && source.starts_with(&out))
-            {
-                return Err(cannot_write(
-                    &out,
-                    "what is converted lies in it; name a new folder",
-                ));
-            }
+            spare(&out, source)?;
         }
         let Some(name) = out
             .file_name()
@@ -63,7 +57,7 @@ impl Staging {
             .map_err(|e| cannot_write(&parent, e))
             .and_then(|()| {
                 remove_dead(&parent, &name);
-                locked(&parent, &name)
+                locked(&parent, &name, &out)
             });
         match staged {
             Ok((folder, lock)) => Ok(Self {
@@ -82,6 +76,38 @@ impl Staging {
 
     pub fn path(&self) -> &Path {
         &self.folder
+    }
+
+    /// For a source that is known later than the place.
+    ///
+    /// # Errors
+    /// A source that lies in what would be replaced.
+    pub fn spare(&self, source: &Path) -> Result<(), WeightsError> {
+        spare(&self.out, source)
+    }
+
+    /// An error about a file in the folder, with the name that the file was to get: nobody knows the folder's own.
+    pub fn named(&self, error: WeightsError) -> WeightsError {
+        let place = |path: PathBuf| match path.strip_prefix(&self.folder) {
+            Ok(rest) if rest.as_os_str().is_empty() => self.out.clone(),
+            Ok(rest) => self.out.join(rest),
+            Err(_) => path,
+        };
+        match error {
+            WeightsError::Write { path, reason } => WeightsError::Write {
+                path: place(path),
+                reason,
+            },
+            WeightsError::Io { path, source } => WeightsError::Io {
+                path: place(path),
+                source,
+            },
+            WeightsError::Invalid { path, reason } => WeightsError::Invalid {
+                path: place(path),
+                reason,
+            },
+            other => other,
+        }
     }
 
     /// Puts the finished folder in its place. The files of a model directory that stood there go; others in it, such as a
@@ -161,6 +187,18 @@ fn remove_empty(folders: &[PathBuf]) {
     }
 }
 
+/// Whether `source` outlives what stands at `out`.
+fn spare(out: &Path, source: &Path) -> Result<(), WeightsError> {
+    let within = fs::canonicalize(source).is_ok_and(|source| source.starts_with(out));
+    match out.exists() && within {
+        true => Err(cannot_write(
+            out,
+            "the new model is made of what lies in it; name another folder",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Whether a model directory may come to this place.
 fn check(out: &Path) -> Result<(), WeightsError> {
     if !out.exists() {
@@ -206,15 +244,15 @@ fn remove_dead(parent: &Path, name: &str) {
 }
 
 /// Makes a folder and locks it. Between the two another process may take it for a dead one's; then there is a next one.
-fn locked(parent: &Path, name: &str) -> Result<(PathBuf, File), WeightsError> {
+fn locked(parent: &Path, name: &str, out: &Path) -> Result<(PathBuf, File), WeightsError> {
     for attempt in 0..100 {
         let folder = parent.join(format!("{name}{PART}{}-{attempt}", std::process::id()));
         match fs::create_dir(&folder) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            Err(e) => return Err(cannot_write(&folder, e)),
+            Err(e) => return Err(cannot_write(out, e)),
         }
-        let file = File::open(&folder).map_err(|e| cannot_write(&folder, e))?;
+        let file = File::open(&folder).map_err(|e| cannot_write(out, e))?;
         // Some network file systems have no locks; then nobody takes the folder either.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         let same = |a: fs::Metadata, b: fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
@@ -302,6 +340,21 @@ mod tests {
     }
 
     #[test]
+    fn errors_know_the_place_and_not_the_folder_that_becomes_it() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("model");
+        let staging = Staging::beside(&out, &[]).unwrap();
+        for (path, place) in [
+            (staging.path().join("lisa.json"), out.join("lisa.json")),
+            (staging.path().to_owned(), out.clone()),
+            (root.path().join("other"), root.path().join("other")),
+        ] {
+            let error = staging.named(cannot_write(&path, "no space")).to_string();
+            assert_eq!(error, cannot_write(&place, "no space").to_string());
+        }
+    }
+
+    #[test]
     fn a_place_that_cannot_be_had_is_refused_before_anything_is_made() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
@@ -314,7 +367,7 @@ mod tests {
             (at("file"), "a file stands there"),
             (at("file/model"), "a file stands there"),
             (at("link"), "link"),
-            (at("source"), "what is converted lies in it"),
+            (at("source"), "made of what lies in it"),
             (at("new/.."), "name of a folder"),
         ] {
             let source = at("source");

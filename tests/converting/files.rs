@@ -53,7 +53,11 @@ fn what_is_whole_is_taken_before_what_is_not() {
         (part, "missing"),
         (whole[..whole.len() - 1000].to_vec(), "truncated"),
         (POINTER.as_bytes().to_vec(), "LFS"),
-        (b"<html>502</html>".to_vec(), "truncated"),
+        (b"<html>502</html>".to_vec(), "web page"),
+        (
+            b"PK: no archive, and no tensors".to_vec(),
+            "does not begin as",
+        ),
     ] {
         let notes = beside(|path| std::fs::write(path, &bytes).unwrap());
         let note = notes.iter().find(|note| note.starts_with("took")).unwrap();
@@ -138,4 +142,38 @@ fn a_pickle_that_would_run_something_is_refused_and_runs_nothing() {
         assert!(error.contains(word), "{error}");
     }
     assert!(!names(&theirs.lisa()).contains(&"proof".to_owned()));
+}
+
+#[test]
+fn a_folder_without_its_configuration_is_told_what_it_is() {
+    let theirs = Theirs::new();
+    theirs.convert();
+    // What was converted already is no checkpoint any more.
+    let mut options = theirs.options();
+    options.lisa = theirs.options().out;
+    options.out = theirs.lisa().with_file_name("again");
+    let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("model/config.json") && error.contains("is a model directory already"),
+        "{error}"
+    );
+    std::fs::remove_dir_all(theirs.options().out).unwrap();
+    let mut options = theirs.options();
+    std::fs::remove_file(theirs.lisa().join("config.json")).unwrap();
+    let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+    let words = "config.json not found: ";
+    assert!(
+        error.starts_with(words) && error.contains("beside the weights"),
+        "{error}"
+    );
+    let theirs = Theirs::new();
+    let clip = theirs.lisa().with_file_name("clip");
+    copy(&options.clip, &clip);
+    std::fs::remove_file(clip.join("preprocessor_config.json")).unwrap();
+    (options.lisa, options.clip) = (theirs.lisa(), clip);
+    let error = convert(&options, |_, _, _| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("preprocessor_config.json not found"),
+        "{error}"
+    );
 }

@@ -38,6 +38,29 @@ fn an_index_that_names_what_its_shard_lacks_is_refused() {
 }
 
 #[test]
+fn a_tensor_that_two_shards_hold_is_named_with_both() {
+    let theirs = Theirs::new();
+    theirs.save();
+    let lisa = theirs.lisa();
+    let whole = lisa.join("model.safetensors");
+    std::fs::copy(&whole, lisa.join("model-00001-of-00002.safetensors")).unwrap();
+    let norm = candle_core::safetensors::load(&whole, &candle_core::Device::Cpu).unwrap();
+    let norm = &norm["model.norm.weight"];
+    std::fs::remove_file(&whole).unwrap();
+    let second = lisa.join("model-00002-of-00002.safetensors");
+    lisa::weights::write_safetensors(&second, [("model.norm.weight", norm)]).unwrap();
+    let error = lisa::convert::convert(&theirs.options(), |_, _, _| ())
+        .unwrap_err()
+        .to_string();
+    for word in [
+        "model.norm.weight lies in both",
+        "model-00001-of-00002.safetensors and model-00002-of-00002.safetensors",
+    ] {
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn quantized_tensors_are_refused_by_name_and_type() {
     for (dtype, name) in [
         (Dtype::I8, "int8"),
@@ -174,6 +197,40 @@ fn a_configuration_of_other_sizes_is_refused_with_both() {
             &["model.layers.2.", "num_hidden_layers is 2"],
         ),
         ("head_dim", json!(32), &["head_dim", "32"]),
+        ("num_attention_heads", json!(96), &["is 1 wide", "even"]),
+        ("out_dim", json!(128), &["out_dim is 128", "are 64 wide"]),
+        (
+            "mm_hidden_size",
+            json!(99),
+            &["mm_hidden_size is 99", "are 48 wide"],
+        ),
+        (
+            "mm_projector_type",
+            json!("linear"),
+            &["mm_projector_type is linear", "of mlp2x_gelu"],
+        ),
+        (
+            "mm_vision_select_layer",
+            json!(5),
+            &["mm_vision_select_layer is 5", "4 layers", "-5 to 4"],
+        ),
+        (
+            "mm_vision_select_layer",
+            json!(-9),
+            &["mm_vision_select_layer is -9", "-5 to 4"],
+        ),
+        (
+            "partial_rotary_factor",
+            json!(0.5),
+            &["partial_rotary_factor is 0.5", "accepted: 1"],
+        ),
+        ("rms_norm_eps", json!(-1), &["rms_norm_eps is -1", "0 to"]),
+        ("rms_norm_eps", json!(1e30), &["rms_norm_eps is 1", "0 to"]),
+        (
+            "sliding_window",
+            json!(16),
+            &["sliding_window is 16", "max_position_embeddings is 1024"],
+        ),
         (
             "num_attention_heads",
             json!(0),
@@ -262,6 +319,16 @@ fn buffers_are_passed_over_and_weights_without_a_place_are_not() {
     let error = theirs.refused();
     assert!(
         error.contains("q_proj.bias") && error.contains("no place"),
+        "{error}"
+    );
+
+    // What somebody's training added beside the network, too.
+    let mut theirs = Theirs::new();
+    let head = Stored::f16(&[96], [0.0; 96]);
+    theirs.tensors.insert("my_extra_head.weight".into(), head);
+    let error = theirs.refused();
+    assert!(
+        error.contains("my_extra_head.weight") && error.contains("no place"),
         "{error}"
     );
 }

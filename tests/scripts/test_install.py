@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 
@@ -53,3 +54,21 @@ def test_a_place_that_cannot_be_written_is_told(home):
     done = install(home, PREFIX=str(home / 'file'))
     assert done.returncode == 1
     assert 'install: cannot write to' in done.stderr and 'accepted: ' in done.stderr
+
+
+def test_a_home_that_the_shell_left_as_it_is_becomes_one(home):
+    for prefix, where in (('~/apps', home / 'apps'), ('~', home)):
+        done = install(home, PREFIX=prefix)
+        assert done.returncode == 0, done.stderr
+        assert (where / 'bin/lisa').exists()
+    done = install(home, PREFIX='~somebody/apps')
+    assert done.returncode == 1
+    assert 'PREFIX=~somebody/apps; accepted: a path' in done.stderr
+    assert not list(ROOT.glob('~*'))
+
+
+def test_what_a_relative_prefix_is_relative_to_is_told(home):
+    done = install(home, PREFIX='target/test-install')
+    assert done.returncode == 0, done.stderr
+    assert f'PREFIX=target/test-install is taken from {ROOT}' in done.stderr
+    shutil.rmtree(ROOT / 'target/test-install')

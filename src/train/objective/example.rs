@@ -7,6 +7,7 @@ use image::RgbImage;
 use rand::{Rng, RngCore};
 
 use super::attention::TokenGrid;
+use super::cut_off::CutOff;
 use super::{patch_labels, Guided};
 use crate::data::{read_picture, ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
 use crate::image::{ClipPreprocessor, ClipView, SamPreprocessor};
@@ -64,6 +65,7 @@ pub struct Preparation {
     pub attend_share: Option<f64>,
     /// First words of LISA's answers.
     openings: Vec<u32>,
+    cut_off: CutOff,
 }
 
 impl Preparation {
@@ -86,6 +88,7 @@ impl Preparation {
             encoder,
             openings,
             attend_share: None,
+            cut_off: CutOff::default(),
             sam: SamPreprocessor {
                 target: config.sam.image_size,
                 mean: config.sam_preprocess.mean,
@@ -101,7 +104,12 @@ impl Preparation {
         &self.encoder
     }
 
-    /// Reads the image and encodes the conversations.
+    /// Pictures so far of which an answer was cut off whole, so that nothing is learned from it.
+    pub fn cut_off(&self) -> usize {
+        self.cut_off.len()
+    }
+
+    /// Reads the image and encodes the conversations. A conversation too long to learn anything from is warned of.
     ///
     /// # Errors
     /// An image that cannot be read, or masks of another size than the image, by the file's name.
@@ -115,6 +123,11 @@ impl Preparation {
         let (mut masks, mut phrases, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
         for conversation in &sample.conversations {
             let ids = self.encoder.encode(conversation)?;
+            if ids.answers.is_empty() {
+                if let Some(warning) = self.cut_off.count(&sample.image) {
+                    tracing::warn!("{warning}");
+                }
+            }
             for (mask, phrase) in conversation
                 .masks
                 .iter()

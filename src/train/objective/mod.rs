@@ -4,6 +4,7 @@
 //! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
 
 mod attention;
+mod cut_off;
 mod example;
 mod features;
 mod grounding;

@@ -21,6 +21,8 @@ pub enum WriteError {
     Encode { path: PathBuf, reason: String },
     #[error("{} is there already and cannot be added to: {reason}; remove it or write to another folder", .path.display())]
     Existing { path: PathBuf, reason: String },
+    #[error("{} holds files that are not of TableWorld, and is neither added to nor overwritten; accepted: another --out, or an empty folder in its place", .path.display())]
+    Foreign { path: PathBuf },
     #[error(
         "scene {seed}: the frame is {width}x{height} pixels but its {what} has {found} values"
     )]

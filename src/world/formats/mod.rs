@@ -14,12 +14,14 @@
 //! | [`Rosbag`](Format::Rosbag) | `rosbag/SPLIT/{metadata.yaml,SPLIT_0.mcap}` |
 //!
 //! Everything is named by split and seed. Writing into a folder that holds other scenes adds to them, and the
-//! same order gives the same bytes with any number of threads. A bag is always written anew.
+//! same order gives the same bytes with any number of threads; files that are not of TableWorld are neither added to nor
+//! overwritten (`.tableworld/` notes what is). A bag is always written anew.
 
 mod contour;
 mod error;
 mod frames;
 mod listing;
+mod own;
 mod picture;
 mod reason;
 mod refer;

@@ -13,6 +13,15 @@ use super::write::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::world::{Category, Colour, Object, Split};
 
+/// The names the dataset uses itself.
+pub(super) fn part(split: Split) -> &'static str {
+    match split {
+        Split::Train => "training",
+        Split::Val => "validation",
+        Split::Test => "testing",
+    }
+}
+
 pub(super) struct Semantic {
     root: PathBuf,
     images: PathBuf,
@@ -24,12 +33,7 @@ pub(super) struct Semantic {
 impl Semantic {
     pub fn new(plan: &Plan) -> Result<Self, WriteError> {
         let root = plan.folder.join("ade20k");
-        // The names the dataset uses itself.
-        let part = match plan.split {
-            Split::Train => "training",
-            Split::Val => "validation",
-            Split::Test => "testing",
-        };
+        let part = part(plan.split);
         let [images, annotations, attributes] =
             ["images", "annotations", "attributes"].map(|kind| root.join(kind).join(part));
         for folder in [&images, &annotations, &attributes] {

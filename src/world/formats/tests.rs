@@ -297,6 +297,40 @@ fn what_cannot_be_written_says_why_and_where() {
 }
 
 #[test]
+fn what_is_not_of_tableworld_is_neither_added_to_nor_overwritten() {
+    for (format, file) in [
+        (
+            Format::ReasonSeg,
+            "reason_seg/ReasonSeg/train/000000000_0.json",
+        ),
+        (Format::Refer, "refer_seg/refcoco/instances.json"),
+        (Format::Semantic, "ade20k/annotations/training/a.png"),
+        (Format::Vqa, "llava_dataset/llava_instruct_150k.json"),
+        (Format::Vqa, "coco/train2017/000000000009.jpg"),
+        (Format::Frames, "frames/train/notes.txt"),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        let formats = [Format::Semantic, Format::Frames, format];
+        let order = order(&formats, Split::Train, 0, 1);
+        let refused = write_scenes(&order, out.path(), &Options::default(), &told, &|_| ());
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("not of TableWorld") && refused.contains("accepted: another --out"),
+            "{refused}"
+        );
+        assert_eq!(contents(out.path()).len(), 1, "{file}");
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        // Out of the way, an empty folder is as good as none.
+        fs::remove_file(&path).unwrap();
+        write(out.path(), &order);
+        write(out.path(), &order);
+    }
+}
+
+#[test]
 fn names_lead_back_and_others_are_told_what_is_accepted() {
     for format in Format::ALL {
         assert_eq!(format.name().parse(), Ok(format));

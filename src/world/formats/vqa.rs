@@ -37,15 +37,20 @@ pub(super) struct Vqa {
     found: Gathered<Conversation>,
 }
 
+/// The list and the folder of the pictures. The dataset has no other splits; theirs are named after its pictures, which are
+/// COCO's.
+pub(super) fn names(split: Split) -> (&'static str, &'static str) {
+    match split {
+        Split::Train => ("llava_instruct_150k.json", "train2017"),
+        Split::Val => ("llava_instruct_val.json", "val2017"),
+        Split::Test => ("llava_instruct_test.json", "test2017"),
+    }
+}
+
 impl Vqa {
     pub fn new(plan: &Plan) -> Result<Self, WriteError> {
         let root = plan.folder.join("llava_dataset");
-        // The dataset has no other splits; theirs are named after its pictures, which are COCO's.
-        let (list, images) = match plan.split {
-            Split::Train => ("llava_instruct_150k.json", "train2017"),
-            Split::Val => ("llava_instruct_val.json", "val2017"),
-            Split::Test => ("llava_instruct_test.json", "test2017"),
-        };
+        let (list, images) = names(plan.split);
         let images = plan.folder.join("coco").join(images);
         make_folder(&root)?;
         make_folder(&images)?;

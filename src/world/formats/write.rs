@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::picture::Picture;
 use super::rosbag::Recording;
-use super::{frames, reason, refer, rosbag, semantic, vqa, Format, WriteError};
+use super::{frames, own, reason, refer, rosbag, semantic, vqa, Format, WriteError};
 use crate::world::language::{self, Dialogue, QuestionKind};
 use crate::world::{render, Frame, Scene, Split};
 
@@ -234,10 +234,16 @@ pub fn write_scenes(
     let mut formats = order.formats.to_vec();
     formats.sort();
     formats.dedup();
+    formats
+        .iter()
+        .try_for_each(|format| own::check(*format, &plan))?;
     let mut sinks = formats
-        .into_iter()
-        .map(|format| open(format, &plan))
+        .iter()
+        .map(|format| open(*format, &plan))
         .collect::<Result<Vec<_>, _>>()?;
+    formats
+        .iter()
+        .try_for_each(|format| own::take(*format, &plan))?;
     let done = AtomicUsize::new(0);
     let numbers: Vec<u64> = numbers.collect();
     let frames = match order.formats.contains(&Format::Rosbag) {
