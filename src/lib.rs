@@ -33,6 +33,7 @@ pub mod eval;
 pub mod frames;
 pub mod image;
 mod lfs;
+mod lock;
 pub mod model;
 pub mod nn;
 pub mod node;

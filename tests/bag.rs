@@ -11,6 +11,8 @@ mod fuzz;
 mod interop;
 #[path = "bag/journals.rs"]
 mod journals;
+#[path = "bag/names.rs"]
+mod names;
 #[path = "bag/round_trip.rs"]
 mod round_trip;
 #[path = "bag/sample.rs"]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
+#[path = "bag_answers/outputs.rs"]
+mod outputs;
 mod support;
 
 use std::fs::{self, OpenOptions};

@@ -205,6 +205,26 @@ fn a_cut_recording_is_said_to_be_cut_wherever_one_looks() {
     assert!(errors.contains(": it is cut short"), "{errors}");
 }
 
+#[test]
+fn what_cannot_be_read_of_a_bag_is_no_frame_that_could_not_be_extracted() {
+    let folder = tempfile::tempdir().unwrap();
+    let bag = write(folder.path(), &times(), WriterOptions::default());
+    let file = Bag::open(&bag).unwrap().files()[0].path.clone();
+    let whole = fs::read(&file).unwrap();
+    // Inside a chunk, which gives the frames before the cut and says that it is not whole.
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let output = extract(&file, &[]);
+    let shown = done(&output);
+    assert!(!shown.contains("could not be extracted"), "{shown}");
+    assert!(shown.contains("note: the bag is not whole"), "{shown}");
+    let summary: Value = serde_json::from_str(&done(&extract(&file, &["--json"]))).unwrap();
+    assert_eq!(summary["failed"], 0);
+    assert!(summary["frames"].as_u64().unwrap() < FRAMES, "{summary}");
+
+    let output = extract(&file, &["--limit", "0"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
 fn full() -> Stdio {
     OpenOptions::new()
         .write(true)

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
+#[path = "cli_output/kept.rs"]
+mod kept;
 mod support;
 
 use std::ffi::OsStr;
@@ -86,7 +88,7 @@ fn output_that_is_lost_is_an_error_of_every_command() {
             "{args:?}: {}",
             said(&output)
         );
-        // A reader that has gone wants no more.
+        // A reader that has gone wants no more, and the work is done.
         let output = lisa().args(args).stdout(broken_pipe()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
     }

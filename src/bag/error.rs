@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
 use super::name::NameError;
+use super::storage::StorageKind;
 
 /// Why a bag, or a part of it, cannot be read or written. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,35 @@ pub enum BagError {
     NotABag {
         /// The path.
         path: PathBuf,
+    },
+    /// A file without a byte.
+    #[error("{} is empty (0 bytes): nothing was recorded into it, or its recorder was ended before it wrote anything", path.display())]
+    EmptyFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A text that stands for a file which has not been fetched.
+    #[error(
+        "{} is a Git LFS pointer, which stands for the file itself; {}",
+        path.display(),
+        crate::lfs::WAY_OUT
+    )]
+    Pointer {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file in the one storage that is called as one in the other.
+    #[error(
+        "{} is stored as {} by its content, and as {} by its name; accepted: a name that ends in .{}",
+        path.display(), found.identifier(), named.identifier(), found.extension()
+    )]
+    OtherStorage {
+        /// Which.
+        path: PathBuf,
+        /// By its content.
+        found: StorageKind,
+        /// By its name.
+        named: StorageKind,
     },
     /// None of the files that the metadata names is there.
     #[error("{}: metadata.yaml names files that are not there: {}", path.display(), listed(names))]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::metadata::{Metadata, TopicMetadata, FILE_NAME};
+use super::metadata::{CountedTopic, Metadata, TopicMetadata, FILE_NAME};
 use super::place::{Place, PACKED};
 use super::reader::Bag;
 use super::storage::{StorageFile, StorageKind};
 use super::topic::{full_type, Topic};
 use super::{BagError, Note};
+use crate::lfs;
 
 /// One file of a bag.
 pub(super) struct BagFile {
@@ -92,7 +93,7 @@ fn folder_files(
             Ok((Some(metadata), there))
         }
         unread => {
-            let there = listed(folder)?;
+            let there = once_each(listed(folder)?, notes);
             if there.is_empty() {
                 let other = BagError::NotABag {
                     path: folder.to_owned(),
@@ -130,14 +131,28 @@ fn named(folder: &Path, name: &str) -> Result<PathBuf, PathBuf> {
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, BagError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(BagError::io(folder))? {
-        let path = entry.map_err(BagError::io(folder))?.path();
-        if kind_by_name(&path).is_some() && path.is_file() {
+        let entry = entry.map_err(BagError::io(folder))?;
+        // Other systems leave files like `._bag_0.mcap` beside those that they copy.
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let path = entry.path();
+        if !hidden && kind_by_name(&path).is_some() && path.is_file() {
             files.push(path);
         }
     }
     // bag_10 comes after bag_9.
     files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     Ok(files)
+}
+
+/// Of a file that is there both compressed and not, the latter: a recorder removes it when the other is whole.
+fn once_each(files: Vec<PathBuf>, notes: &mut Vec<Note>) -> Vec<PathBuf> {
+    let twice = |path: &PathBuf| {
+        path.extension().is_some_and(|end| end == PACKED)
+            && files.contains(&path.with_extension(""))
+    };
+    let (packed, once): (Vec<_>, Vec<_>) = files.iter().cloned().partition(twice);
+    notes.extend(packed.into_iter().map(|path| Note::Twice { path }));
+    once
 }
 
 fn kind_by_name(path: &Path) -> Option<StorageKind> {
@@ -180,7 +195,23 @@ fn open_file(path: &Path, notes: &mut Vec<Note>) -> Result<BagFile, BagError> {
         path: path.to_owned(),
     })?;
     let bytes = fs::metadata(path).map_err(BagError::io(path))?.len();
-    let storage = StorageFile::open(kind, Place::of(path, notes)?, notes)?;
+    if bytes == 0 {
+        let path = path.to_owned();
+        return Err(BagError::EmptyFile { path });
+    }
+    if lfs::file_is_pointer(path) {
+        let path = path.to_owned();
+        return Err(BagError::Pointer { path });
+    }
+    let place = Place::of(path, notes)?;
+    if let Some(found) = StorageKind::by_content(&place.real).filter(|found| *found != kind) {
+        return Err(BagError::OtherStorage {
+            path: path.to_owned(),
+            found,
+            named: kind,
+        });
+    }
+    let storage = StorageFile::open(kind, place, notes)?;
     Ok(BagFile {
         path: path.to_owned(),
         kind,
@@ -232,8 +263,8 @@ fn promised(topic: &TopicMetadata) -> Topic {
     }
 }
 
-/// Databases do not know how many messages a topic has. Where the metadata's sum is theirs, its numbers are taken; else
-/// they are asked, which takes as long as reading a part of them.
+/// Databases do not know how many messages a topic has. Where the metadata's sum is theirs and they have its topics, its
+/// numbers are taken; else they are asked, which takes as long as reading a part of them.
 fn count(
     files: &[BagFile],
     metadata: Option<&Metadata>,
@@ -252,7 +283,21 @@ fn count(
     let rows = databases()
         .map(|(database, _)| database.rows())
         .try_fold(0u64, |sum, rows| sum.checked_add(rows?));
-    if let Some(metadata) = metadata.filter(|metadata| rows == Some(metadata.message_count)) {
+    let stored = |counted: &CountedTopic| {
+        let named = promised(&counted.topic_metadata);
+        let place = topics.iter().position(|topic| topic.is(&named));
+        counted.message_count == 0
+            || place.is_some_and(|place| {
+                databases().any(|(_, keys)| keys.values().any(|key| *key == place))
+            })
+    };
+    let agrees = |metadata: &&Metadata| {
+        let counts = metadata.topics.iter().map(|counted| counted.message_count);
+        rows == Some(metadata.message_count)
+            && counts.fold(0, u64::saturating_add) == metadata.message_count
+            && metadata.topics.iter().all(stored)
+    };
+    if let Some(metadata) = metadata.filter(agrees) {
         for counted in &metadata.topics {
             let named = promised(&counted.topic_metadata);
             if let Some(topic) = topics.iter_mut().find(|topic| topic.is(&named)) {
@@ -264,11 +309,22 @@ fn count(
     for (database, keys) in databases() {
         match database.counts() {
             Ok(counts) => {
+                let (mut unknown, mut messages) = (Vec::new(), 0u64);
                 for (key, count) in counts {
                     let topic = keys.get(&key).and_then(|&topic| topics.get_mut(topic));
                     if let Some(topic) = topic {
                         topic.messages = topic.messages.saturating_add(count);
+                    } else {
+                        unknown.push(key);
+                        messages = messages.saturating_add(count);
                     }
+                }
+                if !unknown.is_empty() {
+                    notes.push(Note::NoTopic {
+                        path: database.path().to_owned(),
+                        topics: unknown,
+                        messages,
+                    });
                 }
             }
             Err(error) => notes.push(Note::Damaged {

@@ -73,4 +73,5 @@ pub use reader::{Bag, FileInfo, RawMessage};
 pub use select::Selection;
 pub use storage::StorageKind;
 pub use topic::{Definition, Topic};
+pub(crate) use writer::folder as make_folder;
 pub use writer::{BagWriter, ChunkCompression, Compression, NewTopic, TopicId, WriterOptions};

@@ -95,6 +95,27 @@ pub enum Note {
         /// How many.
         messages: u64,
     },
+    /// Messages of a database whose topic it does not describe: they cannot be read.
+    NoTopic {
+        /// Which.
+        path: PathBuf,
+        /// The topics' numbers.
+        topics: Vec<i64>,
+        /// How many messages.
+        messages: u64,
+    },
+    /// A file that is there both compressed and not: only the latter was read.
+    Twice {
+        /// The compressed one.
+        path: PathBuf,
+    },
+    /// Another MCAP file behind the end of one: it was not read.
+    Appended {
+        /// Which.
+        path: PathBuf,
+        /// Where it begins.
+        at: u64,
+    },
     /// A file beside those that the metadata names: it was not read.
     Unnamed {
         /// Which.
@@ -116,6 +137,8 @@ impl Note {
             | Self::Unpacked { .. }
             | Self::Truncated { .. }
             | Self::JournalUnread { .. }
+            | Self::NoTopic { .. }
+            | Self::Appended { .. }
             | Self::Damaged { .. } => true,
             Self::Count {
                 promised, found, ..
@@ -126,6 +149,7 @@ impl Note {
             | Self::Unindexed { .. }
             | Self::Journal { .. }
             | Self::BeforeZero { .. }
+            | Self::Twice { .. }
             | Self::Unnamed { .. }
             | Self::Empty { .. } => false,
         }
@@ -202,6 +226,33 @@ impl fmt::Display for Note {
                 f,
                 "{}: {messages} messages have negative log times; they count as logged at 0",
                 path.display()
+            ),
+            Self::NoTopic {
+                path,
+                topics,
+                messages,
+            } => {
+                const SHOWN: usize = 5;
+                let numbers = topics.iter().take(SHOWN).map(i64::to_string);
+                let more = if topics.len() > SHOWN { ", \u{2026}" } else { "" };
+                write!(
+                    f,
+                    "{}: {messages} messages are of topics that its table of topics lacks (number {}{more}) and cannot be read",
+                    path.display(),
+                    numbers.collect::<Vec<_>>().join(", ")
+                )
+            }
+            Self::Twice { path } => write!(
+                f,
+                "{}: the same file is there uncompressed, which was read instead",
+                path.display()
+            ),
+            Self::Appended { path, at } => write!(
+                f,
+                "{}: another MCAP file begins at byte {at}, behind the end of the first, and was not read; `tail -c +{}` gives it \
+                 as a file of its own",
+                path.display(),
+                at + 1
             ),
             Self::Unnamed { path } => write!(
                 f,

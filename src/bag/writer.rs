@@ -161,7 +161,8 @@ impl BagWriter {
     /// # Errors
     /// [`BagError::Exists`], [`BagError::Options`], [`BagError::Io`].
     pub fn create(path: impl AsRef<Path>, options: WriterOptions) -> Result<Self, BagError> {
-        let path = path.as_ref();
+        // `bag/` and `bag/.` are `bag`.
+        let path: &Path = &path.as_ref().components().collect::<PathBuf>();
         check(&options)?;
         if let Some(parent) = path.parent() {
             folder(parent).map_err(BagError::io(parent))?;
@@ -461,7 +462,7 @@ fn times(span: Option<(u64, u64)>) -> (SinceEpoch, Nanoseconds) {
 }
 
 /// Makes a folder and those it stands in, where they are not there.
-fn folder(path: &Path) -> io::Result<()> {
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
     let file = path.ancestors().find(|above| above.is_file());
     match file {
         Some(file) => Err(io::Error::new(

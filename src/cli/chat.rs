@@ -1,10 +1,11 @@
 //! `lisa chat`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
+use anyhow::{bail, Context};
+use image::RgbImage;
 use lisa::engine::{Answer, CancelToken, Engine, Event, Frame, Request, RequestError};
 use lisa::image::read_image;
 use lisa::signals::{exit_code, on_each};
@@ -13,8 +14,9 @@ use rustyline::DefaultEditor;
 use signal_hook::consts::SIGINT;
 
 use super::model_args::{ModelArgs, SamplingArgs};
-use super::output::{status_name, timing_line, write_pictures};
+use super::output::{status_name, stem_of, timing_line, write_pictures};
 use super::places;
+use super::streams::part;
 
 /// Talk about a picture over several turns; masks are saved a turn.
 #[derive(clap::Args)]
@@ -76,6 +78,7 @@ fn parse(line: &str) -> Line<'_> {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut frame = Frame::new(read_image(&args.image)?);
     places::folder(&args.out)?;
+    check_overwriting(&args.image, &args.out)?;
     let engine = args.model.start(true)?;
     let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
     cancel_on_interrupt(&running)?;
@@ -117,7 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 engine.reset_conversation(Some(CONVERSATION));
                 say!("the history is forgotten");
             }
-            Line::Image(file) => match read_image(file) {
+            Line::Image(file) => match picture(file, &args.out) {
                 Ok(pixels) => {
                     frame = Frame::new(pixels);
                     say!("{file}: {}x{}", frame.width(), frame.height());
@@ -137,6 +140,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             },
         }
     }
+}
+
+/// Another picture to talk about.
+fn picture(file: &str, out: &Path) -> anyhow::Result<RgbImage> {
+    check_overwriting(Path::new(file), out)?;
+    Ok(read_image(file)?)
+}
+
+/// That a picture is none that a turn's would be written over.
+fn check_overwriting(image: &Path, out: &Path) -> anyhow::Result<()> {
+    let turn = |stem: &str| {
+        let number = stem.strip_prefix("turn");
+        number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if places::is_in(image, out) && stem_of(image).is_some_and(turn) {
+        bail!(
+            "a picture of a turn could be written over {}; accepted: a picture of another name, or another --out",
+            image.display()
+        );
+    }
+    Ok(())
 }
 
 /// Ctrl-C takes back the running answer; at the prompt the editor sees the key before it becomes a signal. Signals that no
@@ -172,11 +196,7 @@ fn ask(
     let mut result = Err(RequestError::ShuttingDown);
     for event in ticket.events.iter() {
         match event {
-            Event::TextDelta { text, .. } => {
-                // A closed pipe shows at the next whole line.
-                let _ =
-                    write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
-            }
+            Event::TextDelta { text, .. } => part(text),
             Event::Done(answer) => result = Ok(*answer),
             Event::Failed(error) => result = Err(error),
             _ => {}

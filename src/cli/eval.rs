@@ -1,6 +1,7 @@
 //! `lisa eval`.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -108,6 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             split,
             common,
         } => {
+            common.report.check_data(&root.join("reason_seg"))?;
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions = reason_seg_questions(&root, &split, limit)?;
             let total = questions.len();
@@ -126,6 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             split,
             common,
         } => {
+            common.report.check_data(&root.join("refer_seg"))?;
             let limit = common.limit.unwrap_or(usize::MAX);
             let questions = refer_questions(&root, dataset, &split, limit)?;
             let total = questions.len();
@@ -153,7 +156,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             )
         }
     };
-    common.report.check()?;
+    let model = common.model.files();
+    common
+        .report
+        .check(&model.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     if total == 0 {
         bail!("there is no question to ask");
     }
@@ -186,7 +192,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bar.set_style(style);
     }
     let mut gallery = Gallery::new(common.report.pictures());
-    let list = common.report.list;
+    let list = |line: &dyn Display| {
+        let report = &common.report;
+        bar.suspend(|| report.list(line, report.writes()));
+    };
     let tally = evaluate(
         questions,
         answerer.as_mut(),
@@ -194,29 +203,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         |question, answered| {
             bar.inc(1);
             let Some((reply, verdict)) = answered else {
-                if list {
-                    bar.suspend(|| {
-                        say!(
-                            "-    {} | {} | not asked",
-                            question.name,
-                            question.instruction
-                        );
-                    });
-                }
+                list(&format_args!(
+                    "-    {} | {} | not asked",
+                    question.name, question.instruction
+                ));
                 return;
             };
             bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
-            if list {
-                bar.suspend(|| {
-                    say!(
-                        "{:.2} {} | {} | {}",
-                        verdict.iou,
-                        question.name,
-                        question.instruction,
-                        reply.answer
-                    );
-                });
-            }
+            list(&format_args!(
+                "{:.2} {} | {} | {}",
+                verdict.iou, question.name, question.instruction, reply.answer
+            ));
         },
     )?;
     bar.finish_and_clear();

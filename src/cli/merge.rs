@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_parser = stored)]
     dtype: Option<DType>,
     /// What the model is called [default: as the trained model]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     name: Option<String>,
 }
 

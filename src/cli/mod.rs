@@ -57,9 +57,8 @@ pub fn main() -> ExitCode {
             // Help and the version are output, and errors are said beside it.
             let printed = asked.print().and_then(|()| std::io::stdout().flush());
             if !asked.use_stderr() {
-                if let Err(error) = streams::arrived(printed) {
-                    streams::fail(&error);
-                }
+                streams::arrived(printed);
+                return ended(Ok(()));
             }
             return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
         }
@@ -84,13 +83,20 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Bag(args) => bag::run(args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            streams::warn(one_line(&error));
-            ExitCode::FAILURE
-        }
+    ended(result)
+}
+
+/// Says what went wrong, with the work and with what was to be said about it.
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for error in [result, streams::finish()]
+        .into_iter()
+        .filter_map(Result::err)
+    {
+        streams::warn(one_line(&error));
+        code = ExitCode::FAILURE;
     }
+    code
 }
 
 /// An error with its causes; those that its own words name already are not said twice.

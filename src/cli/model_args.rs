@@ -48,7 +48,7 @@ pub struct SamplingArgs {
     pub seed: u64,
 }
 
-fn in_range(
+pub fn in_range(
     min: f64,
     max: f64,
 ) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
@@ -67,6 +67,13 @@ impl ModelArgs {
                 "--model is needed: models/lisa-mini, the model of the project, is not installed",
             ),
         }
+    }
+
+    /// The files of the model, as far as they are there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = self.path().ok().and_then(|folder| folder.read_dir().ok());
+        let entries = entries.into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
     }
 
     /// `seed` is the sampling's.

@@ -66,6 +66,20 @@ pub fn write_pictures(
     Ok(files)
 }
 
+/// The stem of a file that [`write_pictures`] names so: `mug` of `mug_overlay.png`, `mug_mask.png` and `mug_mask_0.png`.
+pub fn stem_of(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".png")?;
+    let (before, number) = name.rsplit_once('_')?;
+    let mask = || {
+        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        before.strip_suffix("_mask").filter(|_| digits)
+    };
+    match number {
+        "overlay" | "mask" => Some(before),
+        _ => mask(),
+    }
+}
+
 pub fn status_name(status: AnswerStatus) -> &'static str {
     match status {
         AnswerStatus::Segmented => "SEGMENTED",
@@ -143,5 +157,25 @@ fn in_words(time: std::time::Duration) -> String {
     match time.as_secs_f64() {
         s if s >= 1.0 => format!("{s:.2} s"),
         s => format!("{:.1} ms", s * 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_an_answer_are_known_by_their_names() {
+        for (name, stem) in [
+            ("out/mug_overlay.png", Some("mug")),
+            ("mug_mask.png", Some("mug")),
+            ("a_mask_mask_12.png", Some("a_mask")),
+            ("mug_mask_x.png", None),
+            ("mug_mask_.png", None),
+            ("mug_overlay.jpg", None),
+            ("mug.png", None),
+        ] {
+            assert_eq!(stem_of(Path::new(name)), stem, "{name}");
+        }
     }
 }

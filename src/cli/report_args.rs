@@ -1,8 +1,12 @@
 //! Where a report goes.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
-use super::places;
+use anyhow::bail;
+
+use super::places::{self, Output};
+use super::streams;
 use lisa::eval::{write_html, Gallery, Report};
 
 /// What a command that measures writes and prints.
@@ -23,10 +27,51 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
-    /// Whether the reports can be written, before anything is measured.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let files = self.json.iter().chain(&self.html);
-        files.into_iter().try_for_each(|file| places::file(file))
+    /// Whether the reports can be written, over nothing that is `read` and over none of each other, before anything is
+    /// measured.
+    pub fn check(&self, read: &[&Path]) -> anyhow::Result<()> {
+        let files: Vec<Output> = [("--json", &self.json), ("--html", &self.html)]
+            .into_iter()
+            .filter_map(|(option, file)| Some(Output::new(option, file.as_deref()?)))
+            .collect();
+        files.iter().try_for_each(|file| places::file(file.path))?;
+        places::distinct(&files, read)
+    }
+
+    /// Whether anything is written to files.
+    pub fn writes(&self) -> bool {
+        self.json.is_some() || self.html.is_some()
+    }
+
+    /// Whether no report would be written over a file of a data set, before it is read.
+    pub fn check_data(&self, data: &Path) -> anyhow::Result<()> {
+        let Ok(data) = data.canonicalize() else {
+            return Ok(());
+        };
+        for file in self.json.iter().chain(&self.html) {
+            // One that is not there yet is in nobody's way.
+            if file
+                .canonicalize()
+                .is_ok_and(|file| file.starts_with(&data))
+            {
+                bail!(
+                    "a report would be written over {}, a file of the data; accepted: the name of another file",
+                    file.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what became of a question, where that is asked for. `goes_on`: something else comes of the command. Where
+    /// nothing does and nobody reads the lines, it ends.
+    pub fn list(&self, line: impl Display, goes_on: bool) {
+        if self.list {
+            streams::print(line);
+            if !goes_on {
+                streams::end_unless_heard();
+            }
+        }
     }
 
     /// Pictures to keep while cases go by: none where no page is written.

@@ -1,7 +1,7 @@
 //! `lisa segment`.
 
-use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::collections::HashSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
@@ -12,8 +12,9 @@ use lisa::text::Instruction;
 use lisa::weights::{write_safetensors, LisaConfig};
 
 use super::model_args::{ModelArgs, SamplingArgs};
-use super::output::{status_name, timing_line, to_json, write_pictures};
-use super::places;
+use super::output::{status_name, stem_of, timing_line, to_json, write_pictures};
+use super::places::{self, Output};
+use super::streams::part;
 
 /// How much of the picture the heat of `--attention` covers.
 const HEAT: f32 = 0.6;
@@ -65,6 +66,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(file) = &args.attention {
         check_attention(file, &args.model.path()?)?;
     }
+    let stems = stems(&args.image);
+    check_overwriting(&args, &stems)?;
     Instruction::parse(&args.instruction)?;
     let frames = args
         .image
@@ -72,7 +75,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .map(|path| Ok((path, Frame::new(read_image(path)?))))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let engine = args.model.start(false)?;
-    let stems = stems(&args.image);
     for ((path, frame), stem) in frames.iter().zip(stems) {
         if !args.json && frames.len() > 1 {
             say!("{}:", path.display());
@@ -141,25 +143,54 @@ fn check_attention(file: &Path, model: &Path) -> anyhow::Result<()> {
     places::file(file)
 }
 
+/// That nothing which is read is written over, and nothing twice.
+fn check_overwriting(args: &Args, stems: &[String]) -> anyhow::Result<()> {
+    let files: Vec<Output> = [("--dump", &args.dump), ("--attention", &args.attention)]
+        .into_iter()
+        .filter_map(|(option, file)| Some(Output::new(option, file.as_deref()?)))
+        .collect();
+    let model = args.model.files();
+    let read: Vec<&Path> = args
+        .image
+        .iter()
+        .chain(&model)
+        .map(PathBuf::as_path)
+        .collect();
+    places::distinct(&files, &read)?;
+    let written = |stem: &str| stems.iter().any(|own| own == stem);
+    for path in read.into_iter().chain(files.iter().map(|file| file.path)) {
+        if places::is_in(path, &args.out) && stem_of(path).is_some_and(written) {
+            bail!(
+                "a picture of the answer would be written over {}; accepted: an --out where nothing is read or written that \
+                 is named like them",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// File stems, told apart where two pictures share one.
 fn stems(paths: &[PathBuf]) -> Vec<String> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    paths
-        .iter()
-        .map(|path| {
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let count = seen.entry(stem.clone()).or_default();
-            *count += 1;
-            match *count {
-                1 => stem,
-                n => format!("{stem}-{n}"),
-            }
-        })
-        .collect()
+    let own = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    };
+    let all: Vec<String> = paths.iter().map(own).collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut stems = Vec::new();
+    for stem in &all {
+        let mut unique = stem.clone();
+        let mut number = 2;
+        // The second of two pictures called mug is mug-2, unless a third one is called that.
+        while taken.contains(&unique) || (unique != *stem && all.contains(&unique)) {
+            unique = format!("{stem}-{number}");
+            number += 1;
+        }
+        taken.insert(unique.clone());
+        stems.push(unique);
+    }
+    stems
 }
 
 /// The answer; its text appears as it is written, where a person reads along.
@@ -177,8 +208,7 @@ fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
     for event in ticket.events.iter() {
         match event {
             Event::TextDelta { text, .. } if stream => {
-                write!(std::io::stdout(), "{text}")?;
-                std::io::stdout().flush()?;
+                part(text);
             }
             Event::Done(answer) => {
                 match (args.json, stream) {
@@ -214,4 +244,15 @@ fn write_dump(path: &Path, answer: &Answer) -> anyhow::Result<()> {
     let tensors = trace.iter().map(|(name, tensor)| (name.as_str(), tensor));
     write_safetensors(path, tensors)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_one_name_are_told_apart_from_each_other_and_from_all_others() {
+        let paths = ["x/mug.png", "y/mug.png", "mug-2.png", "mug.jpg"].map(PathBuf::from);
+        assert_eq!(stems(&paths), ["mug", "mug-3", "mug-2", "mug-4"]);
+    }
 }

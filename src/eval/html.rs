@@ -8,7 +8,7 @@ use super::gallery::Gallery;
 use super::looking::{self, LOOKING_DEFINITIONS};
 use super::report::{duration, share, Report, Scores};
 use super::table::{Table, LEGEND};
-use super::{EvalError, HISTOGRAM_BINS};
+use super::{write_whole, EvalError, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -17,7 +17,7 @@ const STYLE: &str = include_str!("report.css");
 /// # Errors
 /// [`EvalError::Write`].
 pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(), EvalError> {
-    let write = std::fs::write(path, render_html(report, gallery));
+    let write = write_whole(path, render_html(report, gallery).as_bytes());
     write.map_err(|source| EvalError::Write {
         path: path.to_owned(),
         source,

@@ -13,6 +13,7 @@
 //! | `looking` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays and attention |
+//! | `file` | a report is written whole or not at all |
 //! | `html`, with `cards` and `report.css` | the page |
 
 mod attended;
@@ -20,6 +21,7 @@ mod cards;
 mod case;
 mod delivery;
 mod error;
+mod file;
 mod gallery;
 mod html;
 mod looking;
@@ -35,6 +37,7 @@ mod testing;
 pub use case::{Case, Latency, Verdict};
 pub use delivery::Delivery;
 pub use error::EvalError;
+pub use file::write_whole;
 pub use gallery::Gallery;
 pub use html::{render_html, write_html};
 pub use looking::{

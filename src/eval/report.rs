@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::looking::{self, Looking};
 use super::table::{Table, LEGEND};
-use super::{Delivery, EvalError};
+use super::{write_whole, Delivery, EvalError};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
@@ -179,7 +179,7 @@ impl Report {
     /// # Errors
     /// [`EvalError::Json`], [`EvalError::Write`].
     pub fn write_json(&self, path: &Path) -> Result<(), EvalError> {
-        let write = std::fs::write(path, self.to_json()?);
+        let write = write_whole(path, self.to_json()?.as_bytes());
         write.map_err(|source| EvalError::Write {
             path: path.to_owned(),
             source,

@@ -8,6 +8,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbI
 
 use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
 use super::jpeg;
+use crate::lfs;
 
 /// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
@@ -59,7 +60,8 @@ impl From<PictureFormat> for ImageFormat {
 }
 
 /// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name. A JPEG that lacks
-/// nothing but its end marker, as cameras stream them, is read as libjpeg, Pillow and OpenCV read it.
+/// nothing but its end marker, as cameras stream them, also with zeros in its place, is read as libjpeg, Pillow and OpenCV read
+/// it.
 ///
 /// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,
 /// and 16-bit samples become 8-bit ones.
@@ -91,14 +93,7 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
         format: format.name(),
         reason,
     };
-    let ended;
-    let (bytes, unended) = match format == PictureFormat::Jpeg && !jpeg::has_end(bytes) {
-        true => {
-            ended = jpeg::with_end(bytes);
-            (&ended[..], true)
-        }
-        false => (bytes, false),
-    };
+    let unended = format == PictureFormat::Jpeg && !jpeg::has_end(bytes);
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.into());
     let mut limits = Limits::no_limits();
@@ -119,7 +114,7 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let exact = match format {
         // Other decoders fill what is missing with gray and say nothing; a robot should not look at that.
         PictureFormat::Jpeg if unended => {
-            let whole = jpeg::libjpeg(bytes).filter(|_| jpeg::has_all_scans(bytes));
+            let whole = jpeg::whole_without_end(bytes);
             Some(whole.ok_or_else(|| corrupt(CUT.to_owned()))?)
         }
         PictureFormat::Jpeg => jpeg::libjpeg(bytes),
@@ -191,6 +186,12 @@ fn png_is_complete(bytes: &[u8]) -> bool {
 /// What a refused file is, as far as its first bytes tell.
 fn found(guessed: Option<ImageFormat>, head: &[u8]) -> String {
     match guessed {
+        None if lfs::is_pointer(head) => {
+            format!(
+                "a Git LFS pointer, which stands for the picture itself; {}",
+                lfs::WAY_OUT
+            )
+        }
         Some(format) => format!("a file in {format:?} format"),
         None => {
             let first = &head[..head.len().min(8)];
@@ -270,6 +271,8 @@ mod tests {
             "cup.png is no known picture (it begins with \"hello, w\"); accepted: PNG, JPEG, WebP, BMP"
         );
         assert!(say(b"GIF89a......").contains("a file in Gif format"));
+        assert!(say(lfs::POINTER.as_bytes())
+            .contains("is a Git LFS pointer, which stands for the picture itself; run `git lfs"));
         let missing = read_image("no/such/file.png").unwrap_err();
         assert!(missing
             .to_string()

@@ -6,6 +6,8 @@ use ::image::RgbImage;
 
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
+/// How many zeros at the end may be data of the picture: the codes of its last blocks, which are flat.
+const LAST_ZEROS: usize = 4;
 
 /// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
 /// few levels where chroma is subsampled, which a mask's border can show.
@@ -26,16 +28,28 @@ pub(super) fn has_end(bytes: &[u8]) -> bool {
     markers.any(|(marker, _)| marker == END_OF_IMAGE)
 }
 
-/// A JPEG with the end-of-image marker that it lacks. Cameras that stream JPEGs leave it out.
+/// A JPEG that lacks nothing but its end-of-image marker; `None` where more is missing. Cameras that stream JPEGs leave it out,
+/// and some fill their buffer with zeros behind the picture.
 ///
-/// Whether nothing else is missing shows when it is decoded: libjpeg complains where a scan ends before its last block. That
-/// a whole scan is missing it does not see, and so [`has_all_scans`] is asked.
-pub(super) fn with_end(bytes: &[u8]) -> Vec<u8> {
-    [bytes, &[0xff, END_OF_IMAGE]].concat()
+/// Whether nothing else is missing shows when it is decoded with a marker put there: libjpeg complains where a scan ends before
+/// its last block, and where bytes stand between that and the marker. That a whole scan is missing it does not see, and so
+/// [`has_all_scans`] is asked.
+pub(super) fn whole_without_end(bytes: &[u8]) -> Option<RgbImage> {
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let (data, _) = bytes.split_at(bytes.len() - zeros);
+    let mut kept: Vec<usize> = (0..=zeros.min(LAST_ZEROS)).collect();
+    if data.ends_with(&[0xff]) {
+        // A zero behind it makes 0xff data, which is likelier than the first half of a marker.
+        kept.rotate_left(1);
+    }
+    kept.into_iter().find_map(|kept| {
+        let ended = [data, &[0; LAST_ZEROS][..kept], &[0xff, END_OF_IMAGE]].concat();
+        libjpeg(&ended).filter(|_| has_all_scans(&ended))
+    })
 }
 
 /// Whether every coefficient of every component is in some scan to its last bit.
-pub(super) fn has_all_scans(bytes: &[u8]) -> bool {
+fn has_all_scans(bytes: &[u8]) -> bool {
     let mut components: BTreeMap<u8, [bool; 64]> = BTreeMap::new();
     for (marker, segment) in (Markers { bytes, at: 2 }) {
         match marker {
@@ -159,6 +173,57 @@ mod tests {
                 assert!(!has_end(unended));
                 assert_eq!(decode_image("x", unended).unwrap(), whole);
                 assert_eq!(whole_picture("x", unended).unwrap(), PictureFormat::Jpeg);
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_in_the_place_of_the_end_are_no_part_of_the_picture() {
+        for progressive in [false, true] {
+            let jpeg = jpeg(progressive);
+            let whole = decode_image("x", &jpeg).unwrap();
+            for missing in [1, 2] {
+                for zeros in [1, 2, 3, 64, 5000] {
+                    let padded = [&jpeg[..jpeg.len() - missing], &vec![0; zeros][..]].concat();
+                    assert_eq!(
+                        decode_image("x", &padded).unwrap(),
+                        whole,
+                        "{missing} {zeros}"
+                    );
+                    assert_eq!(whole_picture("x", &padded).unwrap(), PictureFormat::Jpeg);
+                }
+            }
+            // Zeros are codes, too, and must not stand for blocks that are missing.
+            for cut in [30, jpeg.len() / 3] {
+                let padded = [&jpeg[..jpeg.len() - cut], &[0; 5000]].concat();
+                let error = decode_image("x", &padded).unwrap_err().to_string();
+                assert!(error.starts_with("x is a damaged JPEG: "), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_whose_data_end_in_zeros_keeps_them() {
+        // The codes of flat blocks are zeros for the most part.
+        for (width, height) in [(8, 8), (16, 16), (24, 8), (64, 64)] {
+            for level in [0, 128, 255] {
+                let flat = RgbImage::from_pixel(width, height, Rgb([level; 3]));
+                let mut jpeg = Vec::new();
+                flat.write_to(
+                    &mut std::io::Cursor::new(&mut jpeg),
+                    ::image::ImageFormat::Jpeg,
+                )
+                .unwrap();
+                let whole = decode_image("x", &jpeg).unwrap();
+                let unended = &jpeg[..jpeg.len() - 2];
+                for zeros in [0, 1, 100] {
+                    let padded = [unended, &vec![0; zeros][..]].concat();
+                    assert_eq!(
+                        decode_image("x", &padded).unwrap(),
+                        whole,
+                        "{width} {level} {zeros}"
+                    );
+                }
             }
         }
     }

@@ -1,16 +1,15 @@
 //! Answers written into a bag, at the moments of the frames they are about; what was begun is gone on with.
 //!
-//! Until it is complete the bag stands at `OUT.part`. A result is written after everything else that belongs to its
+//! Until it is complete the bag stands in `OUT.part`. A result is written after everything else that belongs to its
 //! instruction, so whatever ended the writing, an instruction with a result there is done.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 
 use super::masks::mono8;
+use super::workplace::Workplace;
 use super::{Moment, Outcome, ReplayError};
 use crate::bag::{
     check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
@@ -33,17 +32,16 @@ pub struct AnnotateOptions {
 
 /// JPEG quality of the overlays, 1 to 100.
 const OVERLAY_QUALITY: u8 = 90;
-const SETTINGS: &str = "annotate.json";
 
 /// A bag of answers being written.
 pub struct Annotator<'b> {
     bag: &'b Bag,
-    out: PathBuf,
-    part: PathBuf,
     options: AnnotateOptions,
     writer: BagWriter,
     topics: Topics,
     done: HashSet<(String, u64)>,
+    /// Dropped last: whoever has it next reads what the writer has left.
+    place: Workplace,
 }
 
 #[derive(Clone, Copy)]
@@ -59,47 +57,22 @@ impl<'b> Annotator<'b> {
     ///
     /// # Errors
     /// [`BagError::Exists`] where the bag is complete already, [`BagError::Name`], [`ReplayError::OtherSettings`],
-    /// [`BagError`] where a file cannot be read or written.
+    /// [`ReplayError::Foreign`] and [`ReplayError::Busy`] where its place is somebody else's, [`BagError`] where a file cannot
+    /// be read or written.
     pub fn begin(bag: &'b Bag, out: &Path, options: AnnotateOptions) -> Result<Self, ReplayError> {
-        if out.exists() {
-            return Err(BagError::Exists {
-                path: out.to_owned(),
-            }
-            .into());
-        }
         let names = Names::of(&options.namespace)?;
-        let part = beside(out, "part");
-        let (old, gone) = (beside(out, "old"), beside(out, "gone"));
-        remove(&gone)?;
-        // An old one is there where its copying was interrupted, and is the whole.
-        match (old.exists(), part.exists()) {
-            (true, _) => {
-                check_settings(&old, &options)?;
-                remove(&part)?;
-            }
-            (false, true) => {
-                check_settings(&part, &options)?;
-                rename(&part, &old)?;
-            }
-            (false, false) => {}
-        }
-        let (writer, topics) = create(&part, &options, names)?;
-        write(&part.join(SETTINGS), &settings_json(&options)?)?;
+        let place = Workplace::open(out, &options.settings)?;
+        let (writer, topics) = create(&place.new_bag(), &options, names)?;
         let mut annotator = Self {
             bag,
-            out: out.to_owned(),
-            part,
+            place,
             options,
             writer,
             topics,
             done: HashSet::new(),
         };
-        if old.exists() {
-            annotator.take_over(&old)?;
-            // At once out of the way: half of it would be taken for the whole.
-            rename(&old, &gone)?;
-            remove(&gone)?;
-        }
+        annotator.take_over(&annotator.place.old())?;
+        annotator.place.remove_old()?;
         Ok(annotator)
     }
 
@@ -192,7 +165,7 @@ impl<'b> Annotator<'b> {
     /// [`BagError`], where the file cannot be written.
     pub fn pause(self) -> Result<PathBuf, ReplayError> {
         self.writer.finish()?;
-        Ok(self.part)
+        Ok(self.place.path().to_owned())
     }
 
     /// Ends what has not begun: nothing stays behind, but what an earlier run has answered.
@@ -202,7 +175,7 @@ impl<'b> Annotator<'b> {
     pub fn abandon(self) -> Result<(), ReplayError> {
         self.writer.finish()?;
         match self.done.is_empty() {
-            true => remove(&self.part),
+            true => self.place.close(),
             false => Ok(()),
         }
     }
@@ -213,23 +186,14 @@ impl<'b> Annotator<'b> {
     /// [`BagError`], where a file cannot be written.
     pub fn finish(self) -> Result<(), ReplayError> {
         self.writer.finish()?;
-        if self.options.copy {
-            let whole = beside(&self.out, "whole");
-            remove(&whole)?;
-            merge(self.bag, &Bag::open(&self.part)?, &whole)?;
-            rename(&whole, &self.out)?;
-            return remove(&self.part);
+        let answers = self.place.new_bag();
+        if !self.options.copy {
+            return self.place.publish(&answers);
         }
-        remove_file(&self.part.join(SETTINGS))?;
-        rename(&self.part, &self.out)
+        let whole = self.place.whole()?;
+        merge(self.bag, &Bag::open(&answers)?, &whole)?;
+        self.place.publish(&whole)
     }
-}
-
-/// `OUT.suffix`.
-fn beside(out: &Path, suffix: &str) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(format!(".{suffix}"));
-    name.into()
 }
 
 /// Names of the topics that are written.
@@ -336,65 +300,4 @@ fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> 
     }
     writer.finish()?;
     Ok(())
-}
-
-fn settings_json(options: &AnnotateOptions) -> Result<String, ReplayError> {
-    Ok(serde_json::to_string_pretty(&options.settings)?)
-}
-
-fn check_settings(old: &Path, options: &AnnotateOptions) -> Result<(), ReplayError> {
-    let text = fs::read_to_string(old.join(SETTINGS)).unwrap_or_default();
-    let earlier: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();
-    let differs = |(key, value): (&String, &String)| {
-        (options.settings.get(key) != Some(value)).then(|| key.clone())
-    };
-    let mut other: Vec<String> = earlier.iter().filter_map(differs).collect();
-    // Ended before it could say with what it was begun: then it has no answers either.
-    if earlier.is_empty() {
-        return Ok(());
-    }
-    other.extend(
-        options
-            .settings
-            .keys()
-            .filter(|k| !earlier.contains_key(*k))
-            .cloned(),
-    );
-    match other.is_empty() {
-        true => Ok(()),
-        false => Err(ReplayError::OtherSettings {
-            path: old.to_owned(),
-            settings: other.join(", "),
-        }),
-    }
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayError + '_ {
-    move |source| {
-        ReplayError::Bag(BagError::Io {
-            path: path.to_owned(),
-            source,
-        })
-    }
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), ReplayError> {
-    fs::rename(from, to).map_err(io_error(from))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), ReplayError> {
-    fs::write(path, text).map_err(io_error(path))
-}
-
-fn remove_file(path: &Path) -> Result<(), ReplayError> {
-    fs::remove_file(path).map_err(io_error(path))
-}
-
-fn remove(folder: &Path) -> Result<(), ReplayError> {
-    // What stands below a file is not there either; that it cannot be made there is said when it shall be.
-    let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-    match fs::remove_dir_all(folder) {
-        Err(error) if !absent.contains(&error.kind()) => Err(io_error(folder)(error)),
-        _ => Ok(()),
-    }
 }

@@ -54,6 +54,17 @@ pub enum ReplayError {
         /// The topics that would do.
         cameras: Vec<String>,
     },
+    /// A topic of depth where one of masks is needed.
+    #[error(
+        "{} holds depth maps ({depth}), not masks; accepted: a topic of masks, sensor_msgs/msg/Image in mono8, 0 where nothing is",
+        shown(topic)
+    )]
+    DepthTruth {
+        /// The topic.
+        topic: String,
+        /// What kind of depth, by its first message.
+        depth: Depth,
+    },
     /// A message does not hold what its fields say.
     #[error("{} at {time} ns: {source}", shown(topic))]
     Pixels {
@@ -109,6 +120,25 @@ pub enum ReplayError {
         path: PathBuf,
         /// Which of them differ.
         settings: String,
+    },
+    /// What stands where a bag of answers is to be made is somebody's own.
+    #[error(
+        "{} is in the way: a bag of answers is made there, and `lisa bag annotate` has not made what it is (no annotate.json is in \
+         it); move it away, or name another --out",
+        .path.display()
+    )]
+    Foreign {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// Another process makes the same bag of answers.
+    #[error(
+        "{}: another `lisa bag annotate` is at work here; wait for its end, or name another --out",
+        .path.display()
+    )]
+    Busy {
+        /// Where it works.
+        path: PathBuf,
     },
     /// A frame that cannot be decoded.
     #[error("{0}")]

@@ -6,7 +6,7 @@
 //! | `images.rs` | which topics are pictures; a message becomes pixels, by the decoders the node uses |
 //! | `instructions.rs`, `timeline.rs` | instructions; which frame each is about: the node's machine by the bag's times |
 //! | `answering.rs` | asking the engine |
-//! | `annotate.rs` | answers into a bag; interrupted runs resume |
+//! | `annotate.rs`, `workplace.rs` | answers into a bag; the folder in which that is made, where interrupted runs resume |
 //! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
 //! | `compare.rs` | are two sets of answers the same |
 //! | `masks.rs`, `place.rs` | masks in messages; a message by its place in the bag |
@@ -24,6 +24,7 @@ mod place;
 mod recorded;
 mod timeline;
 mod truth;
+mod workplace;
 
 pub use annotate::{AnnotateOptions, Annotator};
 pub use answering::{ask, Outcome};

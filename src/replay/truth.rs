@@ -8,6 +8,7 @@ use super::ReplayError;
 use crate::bag::{Bag, Image, Message, Selection};
 use crate::data::TruthMask;
 use crate::frames::Stamp;
+use crate::image::Depth;
 
 /// The true masks of a recording: `sensor_msgs/Image`, `mono8`, in which every value but 0 is object. One without a pixel
 /// says that what was asked for is not there.
@@ -37,8 +38,12 @@ impl<'b> Truths<'b> {
         for message in bag.messages(&Selection::all().topics([topic]))? {
             let message = message?;
             let place = told.next(message.log_time);
-            let stamp = bag.decode::<Image<'_>>(&message)?.header.stamp;
-            let stamp = Stamp(stamp.nanoseconds());
+            let mask = bag.decode::<Image<'_>>(&message)?;
+            if let Some(depth) = Depth::of_encoding(&mask.encoding) {
+                let topic = topic.to_owned();
+                return Err(ReplayError::DepthTruth { topic, depth });
+            }
+            let stamp = Stamp(mask.header.stamp.nanoseconds());
             places.entry(stamp).or_default().push(place);
         }
         Ok(Self {

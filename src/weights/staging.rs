@@ -1,13 +1,11 @@
 //! A folder that becomes a model directory when it is whole, and vanishes otherwise.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{flock, FlockOperation};
 
 use super::save::{cannot_write, MODEL_FILES};
 use super::WeightsError;
+use crate::lock::{lock, FolderLock, Locked};
 
 /// Stands between a model directory's name and the process that is writing it.
 const PART: &str = ".part-";
@@ -20,8 +18,7 @@ const PART: &str = ".part-";
 pub(crate) struct Staging {
     folder: PathBuf,
     out: PathBuf,
-    /// Held open for its lock.
-    _lock: File,
+    _lock: FolderLock,
     /// The folders that had to be made to reach `out`, the innermost first.
     made: Vec<PathBuf>,
     replaced: bool,
@@ -229,22 +226,52 @@ fn keep_others(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Removes the folders of processes that were killed while they wrote this model directory.
+/// Removes the folders of processes that were killed while they wrote this model directory. One that holds anything else than
+/// such a process writes is somebody's own, whatever its name.
 fn remove_dead(parent: &Path, name: &str) {
     let begins = format!("{name}{PART}");
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(&begins);
-        // An old model that was put aside is the only one left where its process died before the new one had its place.
-        let old = entry.path().extension().is_some_and(|e| e == "old");
-        if ours && !old && entry.path().is_dir() && lock(&entry.path()).is_some() {
+        let (folder, called) = (entry.path(), entry.file_name());
+        // An old model that was put aside, `….old`, is the only one left where its process died before the new one had its
+        // place.
+        let ours = called
+            .to_str()
+            .and_then(|called| called.strip_prefix(&begins))
+            .is_some_and(|end| {
+                end.split_once('-')
+                    .is_some_and(|(process, attempt)| number(process) && number(attempt))
+            });
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if let (Ok(Locked::Ours(_held)), Some(files)) = (lock(&folder), written(&folder)) {
             // Untidy, if it fails, and nothing else.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = files.iter().try_for_each(fs::remove_file);
+            let _ = fs::remove_dir(&folder);
         }
     }
 }
 
+/// The files of a folder, if none is another than a conversion or a merge writes.
+fn written(folder: &Path) -> Option<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        // Tensors are written to a temporary file with a random name, which becomes model.safetensors.
+        let temporary = name.to_str().is_some_and(|name| name.starts_with(".tmp"));
+        let known = temporary || MODEL_FILES.iter().any(|file| name == *file);
+        if !known || !entry.file_type().ok()?.is_file() {
+            return None;
+        }
+        files.push(entry.path());
+    }
+    Some(files)
+}
+
 /// Makes a folder and locks it. Between the two another process may take it for a dead one's; then there is a next one.
-fn locked(parent: &Path, name: &str, out: &Path) -> Result<(PathBuf, File), WeightsError> {
+fn locked(parent: &Path, name: &str, out: &Path) -> Result<(PathBuf, FolderLock), WeightsError> {
     for attempt in 0..100 {
         let folder = parent.join(format!("{name}{PART}{}-{attempt}", std::process::id()));
         match fs::create_dir(&folder) {
@@ -252,27 +279,14 @@ fn locked(parent: &Path, name: &str, out: &Path) -> Result<(PathBuf, File), Weig
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
             Err(e) => return Err(cannot_write(out, e)),
         }
-        let file = File::open(&folder).map_err(|e| cannot_write(out, e))?;
-        // Some network file systems have no locks; then nobody takes the folder either.
-        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let same = |a: fs::Metadata, b: fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
-        if let (Ok(here), Ok(held)) = (folder.metadata(), file.metadata()) {
-            if same(here, held) {
-                return Ok((folder, file));
-            }
+        if let Locked::Ours(lock) = lock(&folder).map_err(|e| cannot_write(out, e))? {
+            return Ok((folder, lock));
         }
     }
     Err(cannot_write(
         parent,
         "other processes write here; try again",
     ))
-}
-
-/// The folder's lock, where nobody has it.
-fn lock(folder: &Path) -> Option<File> {
-    let file = File::open(folder).ok()?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(file)
 }
 
 #[cfg(test)]
@@ -309,6 +323,19 @@ mod tests {
         let out = root.path().join("model");
         fs::create_dir(root.path().join("model.part-4000000-0")).unwrap();
         fs::create_dir(root.path().join("model-2.part-4000000-0")).unwrap();
+        // What somebody has called so.
+        let own = [
+            "model.part-4000001-0/notes",
+            "model.part-4000002-0/lisa.json/x",
+            "model.part-x/lisa.json",
+        ];
+        for file in own.map(|file| root.path().join(file)) {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "kept").unwrap();
+        }
+        for file in ["lisa.json", "model.safetensors", ".tmpAbC"] {
+            fs::write(root.path().join("model.part-4000000-0").join(file), "dead").unwrap();
+        }
         let first = Staging::beside(&out, &[]).unwrap();
         let second = Staging::beside(&out, &[]).unwrap();
         assert!(first.path().is_dir() && second.path().is_dir());
@@ -317,6 +344,14 @@ mod tests {
             root.path().join("model-2.part-4000000-0").exists(),
             "another model's"
         );
+        for file in own.map(|file| root.path().join(file)) {
+            assert_eq!(
+                fs::read_to_string(&file).unwrap(),
+                "kept",
+                "{}",
+                file.display()
+            );
+        }
     }
 
     #[test]

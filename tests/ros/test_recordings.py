@@ -186,6 +186,32 @@ def test_nohup_keeps_a_recording_from_ending_with_its_terminal(tmp_path):
     assert code in (0, 1) and 'panicked' not in said, said
 
 
+@pytest.mark.parametrize('heard', ['by a full disk', 'by nobody'])
+def test_lines_that_are_lost_cost_no_recording(heard, tmp_path):
+    if heard == 'by a full disk':
+        out, err = subprocess.DEVNULL, os.open('/dev/full', os.O_WRONLY)
+    else:
+        # `2>&1 | head -1`, once head has gone.
+        reader, err = os.pipe()
+        os.close(reader)
+        out = err
+    domain = free_domain()
+    environment = dict(os.environ, ROS_DOMAIN_ID=str(domain), RUST_LOG='debug')
+
+    def bag_command(*arguments):
+        return subprocess.Popen([LISA, 'bag', *map(str, arguments)], stdout=out, stderr=err, env=environment)
+
+    recorder = bag_command('record', f'{INSTRUCTIONS}=lisa_ros/msg/Instruction', '/never', '--out', tmp_path / 'copy', '--drain', '1')
+    player = bag_command('play', BAG, '--rate', '8', '--topics', INSTRUCTIONS, '--wait-for', INSTRUCTIONS)
+    assert player.wait(60.0) == 0
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(30.0) == 0
+    os.close(err)
+    assert (tmp_path / 'copy' / 'metadata.yaml').is_file()
+    copy = json.loads(lisa('bag', 'info', tmp_path / 'copy', '--json'))
+    assert count(copy, INSTRUCTIONS) > 0 and copy['notes'] == []
+
+
 @pytest.mark.parametrize('arguments, said', [
     (('play', '/nowhere'), '/nowhere'),
     (('play', BAG, '--rate', '0'), 'accepted: a number from 0.01 to 100'),

@@ -4,6 +4,8 @@ pub mod mcap;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +43,19 @@ impl StorageKind {
             Self::Mcap => "mcap",
             Self::Sqlite3 => "db3",
         }
+    }
+
+    /// By how a file begins; `None` where that tells nothing.
+    pub(super) fn by_content(path: &Path) -> Option<Self> {
+        /// Of a SQLite database (sqlite.org/fileformat2, 1.3).
+        const SQLITE: &[u8] = b"SQLite format 3\0";
+        let mut head = Vec::with_capacity(SQLITE.len());
+        let file = File::open(path).ok()?;
+        file.take(SQLITE.len() as u64).read_to_end(&mut head).ok()?;
+        if head.starts_with(::mcap::MAGIC) {
+            return Some(Self::Mcap);
+        }
+        (head == SQLITE).then_some(Self::Sqlite3)
     }
 
     pub(super) fn of_file(path: &Path) -> Option<Self> {

@@ -14,7 +14,7 @@ use lisa::replay::{
 use lisa::signals::Interrupt;
 use lisa::text::Instruction;
 
-use super::super::model_args::ModelArgs;
+use super::super::model_args::{in_range, ModelArgs};
 use crate::cli::streams::{print, warn};
 
 /// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Ask this of every frame, instead of what was recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     instruction: Option<String>,
     /// With --instruction: ask of every Nth frame only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = in_range(0.0, 10.0))]
     sync_slop_s: f64,
     /// The bag to write; must not exist
     #[arg(long, value_name = "BAG")]
@@ -118,7 +118,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     )?;
     if annotator.done() > 0 {
         let done = annotator.done();
-        print(format_args!("{done} answers are there already; going on"))?;
+        print(format_args!("{done} answers are there already; going on"));
     }
     let engine = match args.model.start(false) {
         Ok(engine) => engine,
@@ -142,9 +142,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         if interrupt.asked.load(Ordering::Relaxed) {
             bar.finish_and_clear();
+            let answers = answered + annotator.done();
             let part = annotator.pause()?;
             note!(
-                "lisa: stopped after {answered} answers, which are in {}; the same command goes on",
+                "lisa: stopped; {answers} answers are in {}, {answered} of them new; the same command goes on",
                 part.display()
             );
             std::process::exit(interrupt.exit_code());
@@ -185,7 +186,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (0, _) => bail!("none of {refused} instructions could be answered; {out} says of each why"),
         (_, n) => format!(", {n} could not be answered"),
     };
-    print(format_args!("{out}: {answered} answers{not}"))
+    print(format_args!("{out}: {answered} answers{not}"));
+    Ok(())
 }
 
 fn questions(args: &Args, bag: &Bag) -> anyhow::Result<Questions> {

@@ -7,13 +7,13 @@ use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::bag::{shown, Bag};
 use lisa::engine::AnswerOptions;
-use lisa::eval::{Protocol, Run};
+use lisa::eval::{write_whole, Protocol, Run};
 use lisa::replay::{
     ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, Recorded, Row,
     Timeline, Truths,
 };
 
-use super::super::model_args::ModelArgs;
+use super::super::model_args::{in_range, ModelArgs};
 use super::super::report_args::ReportArgs;
 use crate::cli::streams::{print, warn};
 
@@ -50,14 +50,14 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = in_range(0.0, 10.0))]
     sync_slop_s: f64,
     #[command(flatten)]
     report: ReportArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.report.check()?;
+    check_places(&args)?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
     let pictures = camera_topic(&bag, args.topic.as_deref())?;
@@ -70,20 +70,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let judge = Judge::new(&bag, truths, args.report.pictures());
     let questions = Questions::Recorded(topic);
     let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
+    // A comparison is told by the exit code, too.
+    let goes_on = args.report.writes() || args.against.is_some();
     let list = |row: &Row| {
-        if !args.report.list {
-            return Ok(());
-        }
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
         let said = if row.error.is_empty() {
             &row.answer
         } else {
             &row.error
         };
-        print(format_args!(
+        let line = format_args!(
             "{iou} {} {} | {} | {said}",
             row.id, row.status, row.instruction
-        ))
+        );
+        args.report.list(line, goes_on);
     };
     let bar = ProgressBar::new(count);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
@@ -117,10 +117,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
         ]),
     });
-    print(report.report.to_string().trim_end())?;
+    print(report.report.to_string().trim_end());
     if let Some(file) = &args.report.json {
         write_json(&report, file)?;
-        print(file.display())?;
+        print(file.display());
     }
     args.report.write_html(&report.report, &gallery)?;
     if let (Some(results), Some(against)) = (&args.results, &args.against) {
@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let one = Recorded::open(&one, args.result_topic.as_deref())?;
         super::say_notes(&other);
         let found = compare(&one, &Recorded::open(&other, None)?)?;
-        print(&found)?;
+        print(&found);
         if found.compared == 0 {
             bail!(
                 "{} and {} have no answer to compare",
@@ -151,7 +151,7 @@ fn computed<'b>(
     bag: &Bag,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row) -> anyhow::Result<()>,
+    heard: &dyn Fn(&Row),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
     let options = AnswerOptions {
@@ -161,7 +161,7 @@ fn computed<'b>(
     for moment in timeline {
         let shot = moment.frame.as_ref().ok().cloned();
         let outcome = ask(bag, &engine, &options, moment);
-        heard(judge.computed(shot.as_deref(), &outcome)?)?;
+        heard(judge.computed(shot.as_deref(), &outcome)?);
     }
     Ok(judge)
 }
@@ -171,7 +171,7 @@ fn recorded<'b>(
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row) -> anyhow::Result<()>,
+    heard: &dyn Fn(&Row),
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
@@ -195,7 +195,7 @@ fn recorded<'b>(
         own += usize::from(said.is_some());
         let row = judge.recorded(&moment, said.as_ref())?;
         other_frame += usize::from(row.status == "other_frame");
-        heard(row)?;
+        heard(row);
     }
     let all = recorded.ids().count();
     let others = all.saturating_sub(own);
@@ -218,6 +218,18 @@ fn recorded<'b>(
     Ok(judge)
 }
 
+/// Whether the reports can be written, and over none of the bags.
+fn check_places(args: &Args) -> anyhow::Result<()> {
+    let bags = [&args.bag]
+        .into_iter()
+        .chain(&args.results)
+        .chain(&args.against);
+    let mut read: Vec<PathBuf> = bags.flat_map(|bag| super::files_of(bag)).collect();
+    read.extend(args.model.files());
+    args.report
+        .check(&read.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
 fn name_of(bag: &Path) -> String {
     let name = bag.file_name().unwrap_or(bag.as_os_str());
     name.to_string_lossy().into_owned()
@@ -225,5 +237,6 @@ fn name_of(bag: &Path) -> String {
 
 fn write_json(report: &BagReport, file: &Path) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)?;
-    std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
+    write_whole(file, (json + "\n").as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))
 }

@@ -52,8 +52,8 @@ pub struct Args {
     every: u64,
     #[command(flatten)]
     window: Window,
-    /// Stop after so many messages
-    #[arg(long, value_name = "N")]
+    /// Stop after so many messages, 1 or more
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Print the summary as JSON
     #[arg(long)]
@@ -77,6 +77,9 @@ struct Frame<'m> {
 /// Why a message gives no frame.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
+    /// A part of the bag, with any number of messages in it of any topics, or none.
+    #[error("{0}")]
+    Part(BagError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
@@ -130,7 +133,7 @@ fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow
         }))
         // Names are given here, in the bag's order, as several frames may have the same stamp.
         .map(|message| {
-            let message = message?;
+            let message = message.map_err(Fault::Part)?;
             let name = names.of(stamp(bag, topic, &message)?);
             Ok::<_, Fault>((message, name))
         })
@@ -271,24 +274,32 @@ fn report(
     outcome: &Outcome,
 ) -> anyhow::Result<()> {
     const SHOWN: usize = 5;
-    let failed = outcome.faults.len();
+    let faults = outcome.faults.len();
+    let parts: Vec<String> = outcome
+        .faults
+        .iter()
+        .filter(|(_, fault)| matches!(fault, Fault::Part(_)))
+        .map(|(_, fault)| fault.to_string())
+        .collect();
+    let failed = faults - parts.len();
     for (_, fault) in outcome.faults.iter().take(SHOWN) {
         warn(fault);
     }
-    if let Some(more @ 1..) = failed.checked_sub(SHOWN) {
+    if let Some(more @ 1..) = faults.checked_sub(SHOWN) {
         warn(format_args!("and {more} more"));
     }
     let name = lisa::bag::shown(&topic.name);
     if outcome.written == 0 {
         let bag = args.bag.display();
         match failed {
+            0 if !parts.is_empty() => bail!("{bag}: no message on {name} could be read"),
             0 if args.window.is_everything() => bail!("{bag}: holds no messages on {name}"),
             0 => bail!("{bag}: holds no messages on {name} in that time"),
             _ => bail!("{bag}: none of {failed} messages on {name} could be extracted"),
         }
     }
     let losses = bag.notes().iter().filter(|note| note.is_loss());
-    let losses: Vec<String> = losses.map(ToString::to_string).collect();
+    let losses: Vec<String> = losses.map(ToString::to_string).chain(parts).collect();
     let mut notes = Vec::new();
     if outcome.encodings.contains("32FC1") {
         notes.push("32FC1 is metres, the files are millimetres: 0 where nothing was measured or it is beyond 65.535 m");
@@ -304,7 +315,8 @@ fn report(
             "notes": notes,
             "missing": losses,
         });
-        return print(summary);
+        print(summary);
+        return Ok(());
     }
     let failed = match failed {
         0 => String::new(),
@@ -314,12 +326,12 @@ fn report(
         "{} frames of {name}{failed}; listed in {}",
         outcome.written,
         table.display()
-    ))?;
+    ));
     if !losses.is_empty() {
-        print("note: the bag is not whole, and there may have been more frames: the lines on standard error say why")?;
+        print("note: the bag is not whole, and there may have been more frames: the lines on standard error say why");
     }
     for note in notes {
-        print(format_args!("note: {note}"))?;
+        print(format_args!("note: {note}"));
     }
     Ok(())
 }

@@ -104,8 +104,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let report = Report::of(&bag, check);
     match args.json {
-        true => print(serde_json::to_string_pretty(&report)?)?,
-        false => print(report.text(&bag)?.trim_end())?,
+        true => print(serde_json::to_string_pretty(&report)?),
+        false => print(report.text(&bag)?.trim_end()),
     }
     if report.messages == 0 {
         bail!("{}: holds no messages", args.bag.display());

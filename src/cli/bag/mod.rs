@@ -8,6 +8,8 @@ mod live;
 mod table;
 mod times;
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use lisa::bag::Bag;
 
@@ -50,6 +52,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Play(args) => live::run("play", args),
         Command::Record(args) => live::run("record", args),
     }
+}
+
+/// The files that a bag is read from, its journals too, before it is opened.
+fn files_of(bag: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = bag.read_dir() else {
+        return vec![bag.to_owned()];
+    };
+    let entries = entries.flatten().map(|entry| entry.path());
+    let of_a_bag = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name == "metadata.yaml" || [".mcap", ".db3"].iter().any(|end| name.contains(end))
+    };
+    entries.filter(of_a_bag).collect()
 }
 
 /// Says on standard error what was not as it should be with a bag.

@@ -68,6 +68,12 @@ impl McapFile {
             Err(reason) => reason,
         };
         let scan = scan::scan(&file).map_err(|fault| damaged(0, fault))?;
+        if let Some(at) = scan.appended {
+            notes.push(Note::Appended {
+                path: place.shown.clone(),
+                at: at as u64,
+            });
+        }
         for (at, fault) in scan.damaged {
             notes.push(Note::Damaged {
                 reason: damaged(at, fault).to_string(),

@@ -18,6 +18,8 @@ pub struct Scan {
     pub damaged: Vec<(usize, McapFault)>,
     /// Where reading ended, if not at the end of the data.
     pub stopped: Option<(usize, McapFault)>,
+    /// Where another file begins behind the end of this one.
+    pub appended: Option<usize>,
 }
 
 /// Reads a file from its beginning.
@@ -33,12 +35,14 @@ pub fn scan(file: &Arc<Backing>) -> Result<Scan, McapFault> {
         loose: Vec::new(),
         damaged: Vec::new(),
         stopped: None,
+        appended: None,
     };
     let mut walk = Walk::new(file, MAGIC.len());
     while let Some(record) = walk.next() {
         match record {
             Ok(record) if record.opcode == op::DATA_END || record.opcode == op::FOOTER => {
-                return Ok(scan)
+                scan.appended = appended(file, record.at);
+                return Ok(scan);
             }
             Ok(record) => {
                 if let Err(fault) = scan.record(file, &record) {
@@ -61,6 +65,16 @@ pub fn scan(file: &Arc<Backing>) -> Result<Scan, McapFault> {
     };
     scan.stopped = Some((file.len(), cut));
     Ok(scan)
+}
+
+/// Where another file begins behind the end of this one, whose data end at the record at `at`.
+fn appended(file: &[u8], at: usize) -> Option<usize> {
+    let mut walk = Walk::new(file, at);
+    // What cannot be read here is the summary, which nobody needs any more.
+    walk.find(|record| !matches!(record, Ok(record) if record.opcode != op::FOOTER))?
+        .ok()?;
+    let next = walk.at() + MAGIC.len();
+    file.get(next..)?.starts_with(MAGIC).then_some(next)
 }
 
 impl Scan {

@@ -168,7 +168,7 @@ impl SqliteFile {
     }
 
     /// As errors name it.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.place.shown
     }
 

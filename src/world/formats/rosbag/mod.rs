@@ -22,10 +22,11 @@
 //!
 //! Raw pictures are not compressed at all, as `ros2 bag record` does by default, and take 1.9 MB a frame of 640x480. With JPEGs
 //! the chunks of the file are compressed by zstd too, for the depth's sake: 0.11 MB a frame. Time begins at a fixed moment, and
-//! the same order gives the same bytes.
+//! the same order gives the same bytes. The bag is made in `SPLIT.part` and takes the place of an earlier one when it is whole.
 
 mod messages;
 mod motion;
+mod place;
 mod question;
 mod topics;
 
@@ -36,9 +37,10 @@ use rayon::prelude::*;
 
 use self::messages::{View, Waiting};
 use self::motion::Orbit;
+use self::place::BagPlace;
 use self::topics::{topics, Topic};
 use super::listing::Gathered;
-use super::picture::{make_folder, Picture};
+use super::picture::Picture;
 use super::write::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::bag::{BagError, BagWriter, ChunkCompression, Compression, TopicId, WriterOptions};
@@ -177,6 +179,8 @@ pub(super) struct Rosbag {
     /// By [`Topic`].
     topics: Vec<TopicId>,
     messages: usize,
+    /// `None` once it is finished. Dropped last: its lock is held as long as the bag is written.
+    place: Option<BagPlace>,
 }
 
 impl Rosbag {
@@ -184,14 +188,10 @@ impl Rosbag {
         let recording = plan.options.recording;
         recording.check()?;
         let parent = plan.folder.join("rosbag");
-        make_folder(&parent)?;
+        let place = BagPlace::open(&parent, plan.split.name())?;
         let folder = parent.join(plan.split.name());
-        // A bag of this name is an earlier run's; anything else is nobody's to remove.
-        if folder.join("metadata.yaml").is_file() {
-            std::fs::remove_dir_all(&folder).map_err(WriteError::io(&folder))?;
-        }
         let open = || -> Result<_, BagError> {
-            let mut bag = BagWriter::create(&folder, recording.writer_options())?;
+            let mut bag = BagWriter::create(place.bag(), recording.writer_options())?;
             let topics = topics(recording.images)
                 .into_iter()
                 .map(|topic| bag.add_topic(topic))
@@ -210,6 +210,7 @@ impl Rosbag {
             bag: Mutex::new(Some(bag)),
             topics,
             messages: 0,
+            place: Some(place),
         })
     }
 
@@ -311,6 +312,9 @@ impl Sink for Rosbag {
         let bag = self.bag.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(bag) = bag.take() {
             bag.finish().map_err(WriteError::encode(&self.folder))?;
+        }
+        if let Some(place) = self.place.take() {
+            place.publish()?;
         }
         Ok(Made {
             format: Format::Rosbag,

@@ -1,0 +1,329 @@
+//! The folder in which a bag of answers is made, `OUT.part`, and what an earlier run has left there.
+//!
+//! | in it | what it is |
+//! |---|---|
+//! | `annotate.json` | what the answers depend on; it also says that the folder is ours |
+//! | `new/NAME` | the bag that is being written |
+//! | `old/NAME` | what an earlier run has written, while it is copied into the new one; then it is the whole |
+//! | `gone/` | what is being removed |
+//! | `whole/NAME` | answers and recording together |
+//!
+//! Nothing outside of it is touched, and nothing in it that is not listed here. A bag has its last name from the beginning, as
+//! its files are called after it. Who works in the folder has its lock, and whoever comes second is refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ReplayError;
+use crate::bag::{make_folder, BagError};
+use crate::lock::{lock, FolderLock, Locked};
+
+const SETTINGS: &str = "annotate.json";
+/// Folders in which a bag stands.
+const FOLDERS: [&str; 4] = ["new", "old", "gone", "whole"];
+
+/// See the module's text.
+pub(super) struct Workplace {
+    out: PathBuf,
+    part: PathBuf,
+    _lock: FolderLock,
+}
+
+impl Workplace {
+    /// Opens the folder beside `out`, with what was begun there with the same settings, or makes it. What an earlier run has
+    /// answered stands at [`Workplace::old`] then, and nothing at [`Workplace::new`].
+    ///
+    /// # Errors
+    /// [`BagError::Exists`] where the bag is complete already, [`ReplayError::Foreign`], [`ReplayError::Busy`],
+    /// [`ReplayError::OtherSettings`], [`BagError::Io`].
+    pub fn open(out: &Path, settings: &BTreeMap<String, String>) -> Result<Self, ReplayError> {
+        // `out/` and `out/.` are `out`.
+        let out: PathBuf = out.components().collect();
+        let Some(name) = out.file_name() else {
+            let kind = io::ErrorKind::InvalidInput;
+            let error = io::Error::new(
+                kind,
+                "no name for a new folder; accepted: one that ends in a name",
+            );
+            return Err(io_error(&out)(error));
+        };
+        let mut part = name.to_owned();
+        part.push(".part");
+        let part = out.with_file_name(part);
+        not_there(&out)?;
+        match fs::metadata(&part) {
+            Ok(_) if !is_ours(&part) => return Err(ReplayError::Foreign { path: part }),
+            Ok(_) => {}
+            Err(_) => make_folder(&part).map_err(io_error(&part))?,
+        }
+        let Locked::Ours(lock) = lock(&part).map_err(io_error(&part))? else {
+            return Err(ReplayError::Busy { path: part });
+        };
+        let place = Self {
+            out,
+            part,
+            _lock: lock,
+        };
+        // Whoever had the lock before may have completed it.
+        if let Err(error) = not_there(&place.out) {
+            place.close()?;
+            return Err(error);
+        }
+        if let Some(earlier) = read_settings(&place.part) {
+            check_settings(&place.part, &earlier, settings)?;
+        }
+        let json = serde_json::to_string_pretty(settings)?;
+        let path = place.part.join(SETTINGS);
+        fs::write(&path, json).map_err(io_error(&path))?;
+        remove(&place.part.join("gone"))?;
+        // An old one is there where its copying was interrupted, and is the whole.
+        if !place.old().exists() && place.new_bag().exists() {
+            remove(&place.part.join("old"))?;
+            rename(&place.part.join("new"), &place.part.join("old"))?;
+        }
+        remove(&place.part.join("new"))?;
+        Ok(place)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.part
+    }
+
+    /// The bag that is being written.
+    pub fn new_bag(&self) -> PathBuf {
+        self.bag("new")
+    }
+
+    /// What an earlier run has left; it need not be there.
+    pub fn old(&self) -> PathBuf {
+        self.bag("old")
+    }
+
+    /// Answers and recording together; nothing stands there.
+    ///
+    /// # Errors
+    /// [`BagError::Io`], for what an interrupted run has left there and cannot be removed.
+    pub fn whole(&self) -> Result<PathBuf, ReplayError> {
+        remove(&self.part.join("whole"))?;
+        Ok(self.bag("whole"))
+    }
+
+    /// The old bag has been copied.
+    ///
+    /// # Errors
+    /// [`BagError::Io`].
+    pub fn remove_old(&self) -> Result<(), ReplayError> {
+        // At once out of the way: half of it would be taken for the whole.
+        let (old, gone) = (self.part.join("old"), self.part.join("gone"));
+        if old.exists() {
+            rename(&old, &gone)?;
+        }
+        remove(&gone)
+    }
+
+    /// The bag is complete, and becomes `out`.
+    ///
+    /// # Errors
+    /// [`BagError::Io`].
+    pub fn publish(self, bag: &Path) -> Result<(), ReplayError> {
+        not_there(&self.out)?;
+        rename(bag, &self.out)?;
+        self.close()
+    }
+
+    /// Nothing of it is needed.
+    ///
+    /// # Errors
+    /// [`BagError::Io`].
+    pub fn close(self) -> Result<(), ReplayError> {
+        for folder in FOLDERS {
+            remove(&self.part.join(folder))?;
+        }
+        let settings = self.part.join(SETTINGS);
+        match fs::remove_file(&settings) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error(&settings)(error))
+            }
+            _ => {}
+        }
+        // What somebody else has put into it stays, and the folder with it.
+        let _ = fs::remove_dir(&self.part);
+        Ok(())
+    }
+
+    fn bag(&self, folder: &str) -> PathBuf {
+        let name = self.out.file_name().unwrap_or_default();
+        self.part.join(folder).join(name)
+    }
+}
+
+/// Whether a bag can come to this place: not where anything stands, be it a link that leads nowhere.
+fn not_there(out: &Path) -> Result<(), ReplayError> {
+    match out.symlink_metadata() {
+        Ok(_) => Err(BagError::Exists {
+            path: out.to_owned(),
+        }
+        .into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether a run has made this folder: its settings are in it, or nothing is, as of one that was killed at once.
+fn is_ours(part: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(part) else {
+        return false;
+    };
+    entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == SETTINGS))
+        || read_settings(part).is_some()
+}
+
+/// The settings of what was begun there.
+fn read_settings(part: &Path) -> Option<BTreeMap<String, String>> {
+    let text = fs::read_to_string(part.join(SETTINGS)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn check_settings(
+    part: &Path,
+    earlier: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Result<(), ReplayError> {
+    let names = earlier
+        .keys()
+        .chain(now.keys().filter(|key| !earlier.contains_key(*key)));
+    let other: Vec<&str> = names
+        .filter(|key| earlier.get(*key) != now.get(*key))
+        .map(String::as_str)
+        .collect();
+    match other.is_empty() {
+        true => Ok(()),
+        false => Err(ReplayError::OtherSettings {
+            path: part.to_owned(),
+            settings: other.join(", "),
+        }),
+    }
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayError + '_ {
+    move |source| {
+        ReplayError::Bag(BagError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), ReplayError> {
+    fs::rename(from, to).map_err(io_error(from))
+}
+
+/// Removes one of [`FOLDERS`], with what is in it.
+fn remove(folder: &Path) -> Result<(), ReplayError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(model: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("model".to_owned(), model.to_owned())])
+    }
+
+    fn why(out: &Path) -> ReplayError {
+        Workplace::open(out, &settings("a")).err().unwrap()
+    }
+
+    #[test]
+    fn what_is_somebody_s_own_is_refused_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir_all(at("folder.part/new")).unwrap();
+        fs::write(at("folder.part/new/thesis"), "kept").unwrap();
+        fs::write(at("file.part"), "kept").unwrap();
+        for name in ["folder", "file"] {
+            assert!(matches!(why(&at(name)), ReplayError::Foreign { .. }));
+        }
+        for beside in ["out.whole", "out.gone", "out.old"] {
+            fs::create_dir(at(beside)).unwrap();
+            fs::write(at(beside).join("thesis"), "kept").unwrap();
+        }
+        let place = Workplace::open(&at("out"), &settings("a")).unwrap();
+        // Somebody puts a file where it does not belong.
+        fs::write(at("out.part/thesis"), "kept").unwrap();
+        fs::create_dir_all(place.new_bag()).unwrap();
+        let bag = place.new_bag();
+        place.publish(&bag).unwrap();
+        assert!(at("out").is_dir());
+        for file in [
+            "folder.part/new/thesis",
+            "file.part",
+            "out.whole/thesis",
+            "out.gone/thesis",
+            "out.old/thesis",
+            "out.part/thesis",
+        ] {
+            assert_eq!(fs::read_to_string(at(file)).unwrap(), "kept", "{file}");
+        }
+        std::os::unix::fs::symlink("nowhere", at("link")).unwrap();
+        assert!(matches!(
+            why(&at("link")),
+            ReplayError::Bag(BagError::Exists { .. })
+        ));
+    }
+
+    #[test]
+    fn a_folder_is_one_run_s_at_a_time_and_the_next_one_goes_on() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        let first = Workplace::open(&out, &settings("a")).unwrap();
+        assert!(matches!(why(&out), ReplayError::Busy { .. }));
+        fs::create_dir_all(first.new_bag()).unwrap();
+        fs::write(first.new_bag().join("answers"), "1").unwrap();
+        // Killed.
+        drop(first);
+        let other = Workplace::open(&out, &settings("b")).err().unwrap();
+        assert!(other.to_string().contains("(model)"), "{other}");
+        for _ in 0..2 {
+            // Killed while it copies: the old one is the whole.
+            let second = Workplace::open(&out, &settings("a")).unwrap();
+            assert_eq!(
+                fs::read_to_string(second.old().join("answers")).unwrap(),
+                "1"
+            );
+            assert!(!second.new_bag().exists());
+            fs::create_dir_all(second.new_bag()).unwrap();
+        }
+        let third = Workplace::open(&out, &settings("a")).unwrap();
+        third.remove_old().unwrap();
+        third.close().unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_slash_behind_a_name_is_not_a_part_of_it() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["x/", "x//", "x/."] {
+            let out = root.path().join(name);
+            let place = Workplace::open(&out, &settings("a")).unwrap();
+            assert_eq!(place.path(), root.path().join("x.part"), "{name}");
+            let bag = place.new_bag();
+            assert_eq!(bag.file_name().unwrap(), "x");
+            fs::create_dir_all(&bag).unwrap();
+            place.publish(&bag).unwrap();
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+            fs::remove_dir(root.path().join("x")).unwrap();
+        }
+        let words = why(&root.path().join("x/..")).to_string();
+        assert!(
+            words.contains("accepted: one that ends in a name"),
+            "{words}"
+        );
+    }
+}
