@@ -38,7 +38,7 @@ pub struct Args {
     /// Scenes
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     count: u32,
-    /// Folder to write to; other scenes in it stay
+    /// Folder to write to; other scenes in it stay, and where other files lie nothing is written
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// What to write; may be given several times

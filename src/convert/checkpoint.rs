@@ -55,14 +55,19 @@ impl Checkpoint {
                     shape,
                 };
                 if let Some(first) = tensors.insert(name.clone(), entry) {
-                    let file = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+                    let file = |path: &Path| {
+                        path.file_name()
+                            .unwrap_or_default()
+                            .to_string_lossy()
+                            .into_owned()
+                    };
                     let first = file(&candidate.files[first.shard]);
                     return Err(WeightsError::Invalid {
                         path: folder.join(&candidate.name),
                         reason: format!(
                             "the tensor {name} lies in both {} and {}; accepted: each tensor in one file. Download the checkpoint again, whole",
-                            first.display(),
-                            file(path).display()
+                            first,
+                            file(path)
                         ),
                     });
                 }
