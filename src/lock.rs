@@ -31,10 +31,9 @@ pub(crate) fn lock(folder: &Path) -> std::io::Result<Locked> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Locked::Theirs),
         held => held?,
     };
-    match flock(&held, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => return Ok(Locked::Theirs),
-        // Some network file systems have no locks; then nobody takes the folder either.
-        Ok(()) | Err(_) => {}
+    // Some network file systems have no locks; then nobody takes the folder either.
+    if let Err(Errno::WOULDBLOCK) = flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        return Ok(Locked::Theirs);
     }
     // Whoever had it may have removed it before the lock was ours.
     let (ours, there) = (held.metadata()?, fs::metadata(folder));
