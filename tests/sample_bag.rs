@@ -7,6 +7,7 @@ use std::path::Path;
 
 use lisa::bag::{
     Bag, CameraInfo, CompressedImage, Image, Instruction, RawMessage, Selection, TFMessage, Time,
+    QUESTION_KINDS,
 };
 use lisa::world::formats::{write_dataset, Format, Images, Options, Order, Recording};
 use lisa::world::language::QuestionKind;
@@ -52,6 +53,10 @@ fn it_holds_a_frame_an_instruction_and_its_mask_of_each_scene() {
     sorted.sort();
     assert_eq!(sorted, expected);
 
+    // It says which kinds of questions it asks, so that a report can count them apart.
+    let custom = bag.metadata().unwrap().custom_data.clone().unwrap();
+    let all = QuestionKind::ALL.map(QuestionKind::name).join(" ");
+    assert_eq!(custom.get(QUESTION_KINDS), Some(&all));
     let mut kinds = BTreeMap::new();
     let [images, infos, depths, tfs, instructions, masks] = [
         IMAGES,

@@ -60,7 +60,7 @@ pub use messages::{
     definition, type_hash, CameraInfo, Clock, CompressedImage, Header, Image, Instruction, Message,
     Quaternion, ReasoningResult, RegionOfInterest, ResultStatus, SegmentedObject,
     SegmentedObjectStamped, StageTime, StringMessage, TFMessage, TextDelta, Time, Transform,
-    TransformStamped, Vector3,
+    TransformStamped, Vector3, QUESTION_KINDS,
 };
 pub use metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, NEWEST_VERSION,

@@ -1,7 +1,7 @@
 //! Topics with instructions, as they stand in a bag.
 
 use super::ReplayError;
-use crate::bag::{Bag, Instruction, Message, RawMessage, StringMessage};
+use crate::bag::{Bag, Instruction, Message, RawMessage, StringMessage, QUESTION_KINDS};
 use crate::node::{Question, StampedInstruction};
 
 /// Types that carry instructions.
@@ -57,14 +57,49 @@ pub(super) fn heard(bag: &Bag, message: &RawMessage) -> StampedInstruction {
     }
 }
 
-/// What to count a question under: its kind where its id ends in one, as TableWorld's do (`test_000000036_reasoning`), or
-/// else its words.
-pub(super) fn kind(question: &Question) -> String {
-    let kinds = crate::world::language::QuestionKind::ALL;
+/// The kinds of questions that a recording says it asks; none where it does not say.
+pub(super) fn kinds(bag: &Bag) -> Vec<String> {
+    let custom = bag.metadata().and_then(|data| data.custom_data.as_ref());
+    let kinds = custom.and_then(|custom| custom.get(QUESTION_KINDS));
+    kinds
+        .into_iter()
+        .flat_map(|kinds| kinds.split_whitespace().map(str::to_owned))
+        .collect()
+}
+
+/// What to count a question under: that of the recording's kinds in which its id ends, as `reasoning` in
+/// `test_000000036_reasoning`, or else its words.
+pub(super) fn kind(question: &Question, kinds: &[String]) -> String {
     let id = &question.instruction_id;
     let last = id.rsplit('_').next().unwrap_or_default();
-    match kinds.iter().find(|kind| kind.name() == last) {
-        Some(kind) => kind.name().to_owned(),
+    match kinds.iter().find(|kind| *kind == last) {
+        Some(kind) => kind.clone(),
         None => question.text.words.chars().take(60).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::node::{InstructionText, Origin, QuestionId};
+
+    #[test]
+    fn a_question_is_counted_under_a_kind_that_its_recording_names() {
+        let question = |id: &str| Question {
+            id: QuestionId(1),
+            origin: Origin::Newest,
+            instruction_id: id.to_owned(),
+            conversation_id: String::new(),
+            text: InstructionText::new(b"Where is the mug?"),
+            max_new_tokens: None,
+            received: Instant::now(),
+        };
+        let kinds = ["reasoning".to_owned(), "several".to_owned()];
+        assert_eq!(kind(&question("test_36_reasoning"), &kinds), "reasoning");
+        for (id, kinds) in [("test_36_other", &kinds[..]), ("test_36_reasoning", &[])] {
+            assert_eq!(kind(&question(id), kinds), "Where is the mug?");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::GrayImage;
 use serde::Serialize;
 
-use super::instructions::kind;
+use super::instructions::{kind, kinds};
 use super::recorded::Said;
 use super::timeline::{Moment, RecordedFrame};
 use super::truth::{Truth, Truths};
@@ -51,6 +51,8 @@ pub struct Row {
 /// Collects verdicts.
 pub struct Judge<'b> {
     bag: &'b Bag,
+    /// The kinds of questions that the recording asks.
+    kinds: Vec<String>,
     truths: Option<Truths<'b>>,
     gallery: Gallery,
     shows: bool,
@@ -83,6 +85,7 @@ impl<'b> Judge<'b> {
     pub fn new(bag: &'b Bag, truths: Option<Truths<'b>>, shown: usize) -> Self {
         Self {
             bag,
+            kinds: kinds(bag),
             truths,
             gallery: Gallery::new(shown),
             shows: shown > 0,
@@ -235,7 +238,7 @@ impl<'b> Judge<'b> {
         match truth {
             None => self.delivery.without_truth += usize::from(self.truths.is_some()),
             Some(truth) => {
-                let kind = kind(question);
+                let kind = kind(question, &self.kinds);
                 let truth = match &truth {
                     Truth::There(mask) => Some(mask),
                     Truth::Absent => None,

@@ -2,6 +2,10 @@
 
 use super::{ros_message, Header, Image, RegionOfInterest};
 
+/// Key of a recording's custom data (metadata.yaml): the kinds of questions that it asks, separated by spaces. An instruction
+/// whose id ends in `_KIND` is of that kind, and an evaluation counts it there.
+pub const QUESTION_KINDS: &str = "lisa_ros.question_kinds";
+
 ros_message! {
     /// A spoken or typed instruction about the frame nearest to `header.stamp`.
     #[derive(Eq, Hash)]

@@ -13,7 +13,7 @@ pub use definition::{definition, type_hash};
 pub use geometry::{Quaternion, TFMessage, Transform, TransformStamped, Vector3};
 pub use lisa::{
     Instruction, ReasoningResult, ResultStatus, SegmentedObject, SegmentedObjectStamped, StageTime,
-    TextDelta,
+    TextDelta, QUESTION_KINDS,
 };
 pub use sensor::{CameraInfo, CompressedImage, Image, RegionOfInterest};
 pub use standard::{Clock, Header, StringMessage, Time};

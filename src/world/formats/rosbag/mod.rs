@@ -43,7 +43,10 @@ use super::listing::Gathered;
 use super::picture::Picture;
 use super::write::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
-use crate::bag::{BagError, BagWriter, ChunkCompression, Compression, TopicId, WriterOptions};
+use crate::bag::{
+    BagError, BagWriter, ChunkCompression, Compression, TopicId, WriterOptions, QUESTION_KINDS,
+};
+use crate::world::language::QuestionKind;
 use crate::world::{render, Scene, Split};
 
 const SECOND: u64 = 1_000_000_000;
@@ -154,12 +157,17 @@ impl Recording {
     }
 
     fn writer_options(&self) -> WriterOptions {
+        let kinds = QuestionKind::ALL.map(QuestionKind::name).join(" ");
+        let plain = WriterOptions {
+            custom_data: [(QUESTION_KINDS.to_owned(), kinds)].into(),
+            ..WriterOptions::default()
+        };
         match self.images {
-            Images::Raw => WriterOptions::default(),
+            Images::Raw => plain,
             Images::Jpeg => WriterOptions {
                 compression: Compression::Chunk(ChunkCompression::Zstd),
                 chunk_size: Some(LARGE_CHUNK),
-                ..WriterOptions::default()
+                ..plain
             },
         }
     }
