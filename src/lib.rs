@@ -3,6 +3,26 @@
 //! An image and a spoken instruction go in; an answer and one mask per object come out. The crate reads
 //! bottom-up in the order of the modules below; each one only names modules above it.
 //!
+//! ```no_run
+//! use lisa::engine::{AnswerOptions, Engine, EngineConfig, Frame, Request};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::start(EngineConfig::new("models/lisa-mini"))?;
+//! let ticket = engine.submit(Request {
+//!     instruction: "Change the TV channel.".to_owned(),
+//!     frame: Frame::new(lisa::image::read_image("table.png")?),
+//!     conversation_id: None,
+//!     options: AnswerOptions::default(),
+//! })?;
+//! let answer = ticket.wait()?;
+//! println!("{}", answer.text);
+//! for object in &answer.objects {
+//!     println!("{} at {:?}, {} pixels", object.label, object.roi, object.area);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | what it is |
 //! |---|---|
 //! | [`compute`] | on which device the network computes, and in which numbers |

@@ -16,7 +16,7 @@ use lisa::eval::{Protocol, Run};
 use lisa::frames::Stamp;
 use lisa::replay::{
     ask, compare, instruction_topic, picture_topic, AnnotateOptions, Annotator, BagReport, Judge,
-    Moment, Questions, Recorded, ReplayError, Timeline, Truth, Truths,
+    Moment, Questions, RecordedResults, ReplayError, Timeline, Truth, Truths,
 };
 use lisa::world::formats::{write_dataset, Format, Options, Order};
 use lisa::world::Split;
@@ -142,8 +142,8 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
 
     let (whole, pieces) = (Bag::open(&whole).unwrap(), Bag::open(&pieces).unwrap());
     let (one, other) = (
-        Recorded::open(&whole, None).unwrap(),
-        Recorded::open(&pieces, None).unwrap(),
+        RecordedResults::open(&whole, None).unwrap(),
+        RecordedResults::open(&pieces, None).unwrap(),
     );
     let found = compare(&one, &other).unwrap();
     assert_eq!((found.compared, found.equal), (SCENES, SCENES), "{found}");
@@ -405,7 +405,7 @@ fn topics_are_found_or_asked_for() {
         instruction_topic(&bag, Some("/chatter")).unwrap(),
         "/chatter"
     );
-    let error = Recorded::open(&bag, Some("/chatter"))
+    let error = RecordedResults::open(&bag, Some("/chatter"))
         .err()
         .unwrap()
         .to_string();

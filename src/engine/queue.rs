@@ -121,7 +121,7 @@ impl<T> Queue<T> {
     }
 
     /// Entries that count, and the bound.
-    pub fn load(&self) -> (usize, usize) {
+    pub fn pending_and_max(&self) -> (usize, usize) {
         let state = self.lock();
         (state.counted, state.max)
     }
@@ -144,15 +144,15 @@ mod tests {
             Err(Refused::Full { waiting: 3, max: 3 })
         ));
         assert_eq!(queue.withdraw(second), Some(2));
-        assert_eq!(queue.load(), (2, 3));
+        assert_eq!(queue.pending_and_max(), (2, 3));
         let [fourth] = places(&queue, [4]);
         assert!(matches!(queue.push(5), Err(Refused::Full { .. })));
         assert_eq!([queue.pop(), queue.pop(), queue.pop()], [1, 3, 4].map(Some));
-        assert_eq!(queue.load(), (0, 3));
+        assert_eq!(queue.pending_and_max(), (0, 3));
         for gone in [first, second, third, fourth] {
             assert_eq!(queue.withdraw(gone), None, "it no longer waits");
         }
-        assert_eq!(queue.load(), (0, 3), "a place is freed once");
+        assert_eq!(queue.pending_and_max(), (0, 3), "a place is freed once");
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let [place] = places(&queue, [1]);
         queue.push_control(11);
         assert_eq!(queue.withdraw(place), Some(1));
-        assert_eq!(queue.load(), (0, 1));
+        assert_eq!(queue.pending_and_max(), (0, 1));
         assert_eq!([queue.pop(), queue.pop()], [10, 11].map(Some));
     }
 
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(queue.withdraw(first), Some(1));
         assert_eq!(queue.close(), [2]);
         assert_eq!(queue.withdraw(second), None);
-        assert_eq!(queue.load(), (0, 2));
+        assert_eq!(queue.pending_and_max(), (0, 2));
         assert!(matches!(queue.push(3), Err(Refused::Closed)));
         assert_eq!(queue.pop(), None);
     }

@@ -131,6 +131,7 @@ struct Counters {
 }
 
 /// A running engine. Dropping it ends it: what runs is cancelled, what waits fails, the thread is joined.
+#[must_use = "dropping an engine ends it"]
 pub struct Engine {
     queue: Arc<Queue<Message>>,
     counters: Arc<Counters>,
@@ -140,6 +141,7 @@ pub struct Engine {
 }
 
 /// A submitted request. Dropping it takes the request back.
+#[must_use = "dropping a ticket takes the request back"]
 pub struct Ticket {
     /// Ends after [`Event::Done`] or [`Event::Failed`].
     pub events: Receiver<Event>,
@@ -291,7 +293,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> EngineStatus {
-        let (pending, max_pending) = self.queue.load();
+        let (pending, max_pending) = self.queue.pending_and_max();
         EngineStatus {
             model: self.info.clone(),
             pending,

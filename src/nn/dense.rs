@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor
 use super::Result;
 
 /// Whether [`dense`] is the way to go: a trained weight, in f32, on the CPU.
-pub fn applies(x: &Tensor, weight: &Tensor) -> bool {
+pub fn trains_on_cpu_f32(x: &Tensor, weight: &Tensor) -> bool {
     weight.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 

@@ -52,7 +52,7 @@ impl Linear {
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if dense::applies(x, &self.weight) && self.lora.is_none() {
+        if dense::trains_on_cpu_f32(x, &self.weight) && self.lora.is_none() {
             return dense::dense(x, &self.weight, self.bias.as_ref());
         }
         let (output, input) = self.weight.dims2()?;

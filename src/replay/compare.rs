@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Recorded, ReplayError};
+use super::{RecordedResults, ReplayError};
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,7 +23,10 @@ pub struct Comparison {
 ///
 /// # Errors
 /// A bag that cannot be read any longer.
-pub fn compare(one: &Recorded<'_>, other: &Recorded<'_>) -> Result<Comparison, ReplayError> {
+pub fn compare(
+    one: &RecordedResults<'_>,
+    other: &RecordedResults<'_>,
+) -> Result<Comparison, ReplayError> {
     let mut found = Comparison::default();
     let mut ids: Vec<&str> = one.ids().chain(other.ids()).collect();
     ids.sort_unstable();

@@ -7,7 +7,7 @@ use image::GrayImage;
 use serde::Serialize;
 
 use super::instructions::{kind, kinds};
-use super::recorded::Said;
+use super::recorded::RecordedResult;
 use super::timeline::{Moment, RecordedFrame};
 use super::truth::{Truth, Truths};
 use super::{Outcome, ReplayError};
@@ -140,7 +140,11 @@ impl<'b> Judge<'b> {
     ///
     /// # Errors
     /// As of [`Judge::computed`].
-    pub fn recorded(&mut self, moment: &Moment, said: Option<&Said>) -> Result<&Row, ReplayError> {
+    pub fn recorded(
+        &mut self,
+        moment: &Moment,
+        said: Option<&RecordedResult>,
+    ) -> Result<&Row, ReplayError> {
         let shot = moment.frame.as_deref().ok();
         let Some(said) = said else {
             self.delivery.asked += 1;

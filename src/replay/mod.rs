@@ -9,7 +9,7 @@
 //! | `annotate.rs`, `workplace.rs` | answers into a bag; the folder in which that is made, where interrupted runs resume |
 //! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
 //! | `compare.rs` | are two sets of answers the same |
-//! | `masks.rs`, `place.rs` | masks in messages; a message by its place in the bag |
+//! | `masks.rs`, `message_position.rs` | masks in messages; a message by its position in the bag |
 //! | `error.rs` | what can be wrong, each in one line |
 
 mod annotate;
@@ -20,7 +20,7 @@ mod images;
 mod instructions;
 mod judge;
 mod masks;
-mod place;
+mod message_position;
 mod recorded;
 mod timeline;
 mod truth;
@@ -36,6 +36,6 @@ pub use images::{
 };
 pub use instructions::{instruction_topic, INSTRUCTION_TYPES};
 pub use judge::{BagReport, Judge, Row};
-pub use recorded::{result_topic, Recorded, Said};
+pub use recorded::{result_topic, RecordedResult, RecordedResults};
 pub use timeline::{Moment, Questions, RecordedFrame, Timeline};
 pub use truth::{Truth, Truths};

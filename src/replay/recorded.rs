@@ -6,7 +6,7 @@ use std::time::Duration;
 use image::GrayImage;
 
 use super::masks::first_channel;
-use super::place::{Place, Places};
+use super::message_position::{MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::bag::{
     Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, ResultStatus, Selection,
@@ -15,18 +15,18 @@ use crate::frames::Stamp;
 use crate::image::{paste_mask, Roi};
 
 /// The recorded results of one node.
-pub struct Recorded<'b> {
+pub struct RecordedResults<'b> {
     bag: &'b Bag,
     topic: String,
     /// The place of each instruction's result.
-    results: HashMap<String, Place>,
+    results: HashMap<String, MessagePosition>,
     /// When instructions were heard, by id.
     heard: HashMap<String, u64>,
     clock: SimClock,
 }
 
 /// A result of the node.
-pub struct Said {
+pub struct RecordedResult {
     pub status: Option<ResultStatus>,
     pub error: String,
     /// What was asked.
@@ -44,7 +44,7 @@ pub struct Said {
     pub stages: Vec<(String, Duration)>,
 }
 
-impl<'b> Recorded<'b> {
+impl<'b> RecordedResults<'b> {
     /// `topic`: with the results; `None` for the only one of their type.
     ///
     /// # Errors
@@ -58,16 +58,16 @@ impl<'b> Recorded<'b> {
             clock: SimClock::read(bag)?,
             topic: topic.clone(),
         };
-        let mut places = Places::default();
+        let mut positions = MessagePositions::default();
         for message in bag.messages(&Selection::all().topics([&topic]))? {
             let message = message?;
-            let place = places.next(message.log_time);
+            let position = positions.next(message.log_time);
             let result: ReasoningResult<'_> = bag.decode(&message)?;
             // The first one counts.
             recorded
                 .results
                 .entry(result.instruction_id)
-                .or_insert(place);
+                .or_insert(position);
         }
         recorded.hear()?;
         Ok(recorded)
@@ -103,17 +103,17 @@ impl<'b> Recorded<'b> {
     ///
     /// # Errors
     /// A bag that cannot be read any longer.
-    pub fn result(&self, id: &str) -> Result<Option<Said>, ReplayError> {
-        let Some(place) = self.results.get(id) else {
+    pub fn result(&self, id: &str) -> Result<Option<RecordedResult>, ReplayError> {
+        let Some(position) = self.results.get(id) else {
             return Ok(None);
         };
-        let Some(message) = place.message(self.bag, &self.topic)? else {
+        let Some(message) = position.message(self.bag, &self.topic)? else {
             return Ok(None);
         };
         self.said(id, &message).map(Some)
     }
 
-    fn said(&self, id: &str, message: &RawMessage) -> Result<Said, ReplayError> {
+    fn said(&self, id: &str, message: &RawMessage) -> Result<RecordedResult, ReplayError> {
         let result: ReasoningResult<'_> = self.bag.decode(message)?;
         let stamp = Stamp(result.header.stamp.nanoseconds());
         let stages: Vec<(String, Duration)> = result
@@ -142,7 +142,7 @@ impl<'b> Recorded<'b> {
             .0
             .checked_sub(stamp.0)
             .and_then(|age| u64::try_from(age).ok());
-        Ok(Said {
+        Ok(RecordedResult {
             status: ResultStatus::from_number(result.status),
             error: result.error,
             instruction: result.instruction,
@@ -158,7 +158,7 @@ impl<'b> Recorded<'b> {
     }
 }
 
-impl Said {
+impl RecordedResult {
     /// Whether it answers an instruction of these words. Ids alone do not tell: those that nobody gave are numbers, and
     /// every recording has its first.
     pub fn answers(&self, words: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::masks::first_channel;
-use super::place::{Place, Places};
+use super::message_position::{MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::bag::{Bag, Image, Message, Selection};
 use crate::data::TruthMask;
@@ -13,12 +13,12 @@ use crate::image::Depth;
 /// The true masks of a recording: `sensor_msgs/Image`, `mono8`, in which every value but 0 is object. One without a pixel
 /// says that what was asked for is not there.
 ///
-/// Only their places in the bag are held.
+/// Only their positions in the bag are held.
 pub struct Truths<'b> {
     bag: &'b Bag,
     topic: String,
     /// Of each stamp's masks, in their order.
-    places: HashMap<Stamp, Vec<Place>>,
+    positions: HashMap<Stamp, Vec<MessagePosition>>,
 }
 
 impl<'b> Truths<'b> {
@@ -33,23 +33,23 @@ impl<'b> Truths<'b> {
                 accepted: "sensor_msgs/msg/Image".to_owned(),
             });
         }
-        let mut places: HashMap<Stamp, Vec<Place>> = HashMap::new();
-        let mut told = Places::default();
+        let mut positions: HashMap<Stamp, Vec<MessagePosition>> = HashMap::new();
+        let mut told = MessagePositions::default();
         for message in bag.messages(&Selection::all().topics([topic]))? {
             let message = message?;
-            let place = told.next(message.log_time);
+            let position = told.next(message.log_time);
             let mask = bag.decode::<Image<'_>>(&message)?;
             if let Some(depth) = Depth::of_encoding(&mask.encoding) {
                 let topic = topic.to_owned();
                 return Err(ReplayError::DepthTruth { topic, depth });
             }
             let stamp = Stamp(mask.header.stamp.nanoseconds());
-            places.entry(stamp).or_default().push(place);
+            positions.entry(stamp).or_default().push(position);
         }
         Ok(Self {
             bag,
             topic: topic.to_owned(),
-            places,
+            positions,
         })
     }
 
@@ -58,10 +58,14 @@ impl<'b> Truths<'b> {
     /// # Errors
     /// A mask that cannot be read.
     pub fn about(&self, stamp: Stamp, nth: usize) -> Result<Option<Truth>, ReplayError> {
-        let Some(place) = self.places.get(&stamp).and_then(|places| places.get(nth)) else {
+        let Some(position) = self
+            .positions
+            .get(&stamp)
+            .and_then(|positions| positions.get(nth))
+        else {
             return Ok(None);
         };
-        let Some(message) = place.message(self.bag, &self.topic)? else {
+        let Some(message) = position.message(self.bag, &self.topic)? else {
             return Ok(None);
         };
         let image: Image<'_> = self.bag.decode(&message)?;

@@ -11,7 +11,7 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
-use super::spin::{drain, inlet, Inlet};
+use super::spin::{drain, r2r_stream, R2rStream};
 use crate::frames::Stamp;
 
 /// Tells the time on any thread.
@@ -22,30 +22,30 @@ pub struct RosClock {
 }
 
 /// Follows `/clock`.
-pub struct ClockInlet {
-    messages: Inlet<Clock>,
+pub struct ClockStream {
+    messages: R2rStream<Clock>,
     simulated: Arc<AtomicI64>,
 }
 
 impl RosClock {
-    /// The system's clock; with `sim` the one that the inlet follows, as long as the spinning thread serves it.
+    /// The system's clock; with `sim` the one that the stream follows, as long as the spinning thread serves it.
     ///
     /// # Errors
     /// r2r's, where `/clock` cannot be subscribed to.
-    pub fn create(node: &mut Node, sim: bool) -> r2r::Result<(Self, Option<ClockInlet>)> {
+    pub fn create(node: &mut Node, sim: bool) -> r2r::Result<(Self, Option<ClockStream>)> {
         if !sim {
             return Ok((Self::default(), None));
         }
         let qos = QosProfile::default().keep_last(1).best_effort();
         let simulated = Arc::new(AtomicI64::new(0));
-        let inlet = ClockInlet {
-            messages: inlet(node.subscribe("/clock", qos)?),
+        let stream = ClockStream {
+            messages: r2r_stream(node.subscribe("/clock", qos)?),
             simulated: Arc::clone(&simulated),
         };
         let clock = Self {
             simulated: Some(simulated),
         };
-        Ok((clock, Some(inlet)))
+        Ok((clock, Some(stream)))
     }
 
     /// Now, to reckon with.
@@ -65,7 +65,7 @@ impl RosClock {
     }
 }
 
-impl ClockInlet {
+impl ClockStream {
     /// Takes what `/clock` has said.
     pub fn serve(&mut self) {
         let simulated = &self.simulated;

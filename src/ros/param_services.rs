@@ -21,7 +21,7 @@ use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use super::params::ParamStore;
 use super::publish::send;
 use super::shared::Shared;
-use super::spin::{drain, inlet, reply, Inlet};
+use super::spin::{drain, r2r_stream, reply, R2rStream};
 
 /// The services' ends on the node's side.
 pub struct ParamServices {
@@ -29,12 +29,12 @@ pub struct ParamServices {
     clock: RosClock,
     node_name: String,
     events: Publisher<ParameterEvent>,
-    get: Inlet<ServiceRequest<GetParameters::Service>>,
-    types: Inlet<ServiceRequest<GetParameterTypes::Service>>,
-    list: Inlet<ServiceRequest<ListParameters::Service>>,
-    describe: Inlet<ServiceRequest<DescribeParameters::Service>>,
-    set: Inlet<ServiceRequest<SetParameters::Service>>,
-    set_atomically: Inlet<ServiceRequest<SetParametersAtomically::Service>>,
+    get: R2rStream<ServiceRequest<GetParameters::Service>>,
+    types: R2rStream<ServiceRequest<GetParameterTypes::Service>>,
+    list: R2rStream<ServiceRequest<ListParameters::Service>>,
+    describe: R2rStream<ServiceRequest<DescribeParameters::Service>>,
+    set: R2rStream<ServiceRequest<SetParameters::Service>>,
+    set_atomically: R2rStream<ServiceRequest<SetParametersAtomically::Service>>,
 }
 
 impl ParamServices {
@@ -48,12 +48,12 @@ impl ParamServices {
             clock,
             node_name: node.fully_qualified_name()?,
             events: node.create_publisher("/parameter_events", QosProfile::parameter_events())?,
-            get: inlet(node.create_service("~/get_parameters", qos.clone())?),
-            types: inlet(node.create_service("~/get_parameter_types", qos.clone())?),
-            list: inlet(node.create_service("~/list_parameters", qos.clone())?),
-            describe: inlet(node.create_service("~/describe_parameters", qos.clone())?),
-            set: inlet(node.create_service("~/set_parameters", qos.clone())?),
-            set_atomically: inlet(node.create_service("~/set_parameters_atomically", qos)?),
+            get: r2r_stream(node.create_service("~/get_parameters", qos.clone())?),
+            types: r2r_stream(node.create_service("~/get_parameter_types", qos.clone())?),
+            list: r2r_stream(node.create_service("~/list_parameters", qos.clone())?),
+            describe: r2r_stream(node.create_service("~/describe_parameters", qos.clone())?),
+            set: r2r_stream(node.create_service("~/set_parameters", qos.clone())?),
+            set_atomically: r2r_stream(node.create_service("~/set_parameters_atomically", qos)?),
             shared,
         };
         let all = PARAMS.iter().map(|p| services.parameter(p.name)).collect();

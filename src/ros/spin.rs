@@ -22,23 +22,23 @@ use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 
 use super::action::{GetResult, SendGoal};
-use super::clock::ClockInlet;
+use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::param_services::ParamServices;
 use super::shared::Shared;
 use crate::node::{ImagePublisher, StampedInstruction};
 
 /// A stream of r2r's, as the spinning thread holds it.
-pub type Inlet<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
+pub type R2rStream<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
 
 /// Boxes a stream of r2r's.
-pub fn inlet<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> Inlet<T> {
+pub fn r2r_stream<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> R2rStream<T> {
     Box::new(stream)
 }
 
 /// Takes everything that is there, without waiting.
-pub fn drain<T>(inlet: &mut Inlet<T>, mut take: impl FnMut(T)) {
-    while let Some(Some(item)) = inlet.next().now_or_never() {
+pub fn drain<T>(stream: &mut R2rStream<T>, mut take: impl FnMut(T)) {
+    while let Some(Some(item)) = stream.next().now_or_never() {
         take(item);
     }
 }
@@ -115,11 +115,11 @@ impl Spinner {
     pub fn start(
         node: Node,
         services: ParamServices,
-        clock: Option<ClockInlet>,
+        clock: Option<ClockStream>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
         Self::run(node, move |node, handover, flags| {
-            let wheel = Wheel {
+            let spin_loop = SpinLoop {
                 node,
                 services,
                 clock,
@@ -127,7 +127,7 @@ impl Spinner {
                 handover,
                 flags,
             };
-            wheel.spin();
+            spin_loop.spin();
         })
     }
 
@@ -207,18 +207,18 @@ impl Spinner {
 
 /// What the spinning thread works with. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread
 /// knows.
-struct Wheel<'a> {
+struct SpinLoop<'a> {
     node: &'a mut Node,
     services: ParamServices,
-    clock: Option<ClockInlet>,
+    clock: Option<ClockStream>,
     shared: Arc<Shared>,
     handover: Handover,
     flags: Arc<Flags>,
 }
 
-impl Wheel<'_> {
+impl SpinLoop<'_> {
     fn spin(mut self) {
-        let mut interface = None;
+        let mut endpoints = None;
         let mut looked = Instant::now();
         while !self.flags.stop.load(Ordering::Relaxed) {
             self.node.spin_once(SPIN);
@@ -228,11 +228,11 @@ impl Wheel<'_> {
             if self.services.serve() {
                 self.shared.params_changed.notify_one();
             }
-            match &mut interface {
-                Some(interface) => Interface::take(interface, &self.shared, &self.handover),
+            match &mut endpoints {
+                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.handover),
                 None if self.flags.open.load(Ordering::Relaxed) => {
-                    match Interface::create(self.node, &self.shared) {
-                        Ok(created) => interface = Some(created),
+                    match Endpoints::create(self.node, &self.shared) {
+                        Ok(created) => endpoints = Some(created),
                         Err(error) => {
                             let why = format!("the node's topics could not be opened: {error}");
                             return self.handover.tell(Input::Broken(why));
@@ -263,23 +263,23 @@ fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
 }
 
 enum Images {
-    Raw(Inlet<Image>),
-    Compressed(Inlet<CompressedImage>),
+    Raw(R2rStream<Image>),
+    Compressed(R2rStream<CompressedImage>),
 }
 
 /// Everything the node listens to once it can answer.
-struct Interface {
+struct Endpoints {
     images: Images,
-    strings: Inlet<Vec<u8>>,
-    stamped: Inlet<Vec<u8>>,
-    goals: Inlet<ServiceRequest<SendGoal>>,
-    cancels: Inlet<ServiceRequest<CancelGoal::Service>>,
-    results: Inlet<ServiceRequest<GetResult>>,
-    enable: Inlet<ServiceRequest<SetBool::Service>>,
-    reset: Inlet<ServiceRequest<Trigger::Service>>,
+    strings: R2rStream<Vec<u8>>,
+    stamped: R2rStream<Vec<u8>>,
+    goals: R2rStream<ServiceRequest<SendGoal>>,
+    cancels: R2rStream<ServiceRequest<CancelGoal::Service>>,
+    results: R2rStream<ServiceRequest<GetResult>>,
+    enable: R2rStream<ServiceRequest<SetBool::Service>>,
+    reset: R2rStream<ServiceRequest<Trigger::Service>>,
 }
 
-impl Interface {
+impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
         let params = shared.params();
         let sensor = match params.reliable {
@@ -287,36 +287,40 @@ impl Interface {
             false => QosProfile::sensor_data(),
         };
         let images = match params.compressed {
-            true => Images::Compressed(inlet(node.subscribe("image/compressed", sensor)?)),
-            false => Images::Raw(inlet(node.subscribe("image", sensor)?)),
+            true => Images::Compressed(r2r_stream(node.subscribe("image/compressed", sensor)?)),
+            false => Images::Raw(r2r_stream(node.subscribe("image", sensor)?)),
         };
         // Deeper than the ten that publishers are asked for: a burst waits here while a large image is being taken.
         let spoken = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
             images,
-            strings: inlet(node.subscribe_raw(
+            strings: r2r_stream(node.subscribe_raw(
                 "instruction",
                 "std_msgs/msg/String",
                 spoken.clone(),
             )?),
-            stamped: inlet(node.subscribe_raw(
+            stamped: r2r_stream(node.subscribe_raw(
                 "instruction_stamped",
                 "lisa_ros/msg/Instruction",
                 spoken,
             )?),
-            goals: inlet(node.create_service("~/segment/_action/send_goal", service.clone())?),
-            cancels: inlet(node.create_service("~/segment/_action/cancel_goal", service.clone())?),
-            results: inlet(node.create_service("~/segment/_action/get_result", service.clone())?),
-            enable: inlet(node.create_service("~/enable", service.clone())?),
-            reset: inlet(node.create_service("~/reset_conversation", service)?),
+            goals: r2r_stream(node.create_service("~/segment/_action/send_goal", service.clone())?),
+            cancels: r2r_stream(
+                node.create_service("~/segment/_action/cancel_goal", service.clone())?,
+            ),
+            results: r2r_stream(
+                node.create_service("~/segment/_action/get_result", service.clone())?,
+            ),
+            enable: r2r_stream(node.create_service("~/enable", service.clone())?),
+            reset: r2r_stream(node.create_service("~/reset_conversation", service)?),
         })
     }
 
     fn take(&mut self, shared: &Shared, handover: &Handover) {
         match &mut self.images {
-            Images::Raw(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
-            Images::Compressed(inlet) => drain(inlet, |m| take_frame(shared, m.into())),
+            Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
+            Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
         }
         let tell = |input| handover.tell(input);
         drain(&mut self.strings, |bytes| {

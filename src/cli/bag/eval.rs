@@ -9,8 +9,8 @@ use lisa::bag::{shown, Bag};
 use lisa::engine::AnswerOptions;
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::replay::{
-    ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, Recorded, Row,
-    Timeline, Truths,
+    ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, RecordedResults,
+    Row, Timeline, Truths,
 };
 
 use super::super::model_args::{in_range, ModelArgs};
@@ -125,9 +125,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.report.write_html(&report.report, &gallery)?;
     if let (Some(results), Some(against)) = (&args.results, &args.against) {
         let (one, other) = (Bag::open(results)?, Bag::open(against)?);
-        let one = Recorded::open(&one, args.result_topic.as_deref())?;
+        let one = RecordedResults::open(&one, args.result_topic.as_deref())?;
         super::say_notes(&other);
-        let found = compare(&one, &Recorded::open(&other, None)?)?;
+        let found = compare(&one, &RecordedResults::open(&other, None)?)?;
         print(&found);
         if found.compared == 0 {
             bail!(
@@ -175,7 +175,7 @@ fn recorded<'b>(
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
-    let recorded = Recorded::open(&bag, args.result_topic.as_deref())?;
+    let recorded = RecordedResults::open(&bag, args.result_topic.as_deref())?;
     let (mut own, mut other_frame, mut foreign) = (0, 0, None);
     for moment in timeline {
         let said = match recorded.result(&moment.question.instruction_id)? {

@@ -12,7 +12,7 @@ use crate::bag::{
     check_topic, definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId,
     WriterOptions,
 };
-use crate::ros::spin::{drain, inlet, Inlet};
+use crate::ros::spin::{drain, r2r_stream, R2rStream};
 
 /// What is recorded, and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 struct Heard {
     topic: TopicId,
-    messages: Inlet<Vec<u8>>,
+    messages: R2rStream<Vec<u8>>,
 }
 
 struct Recorder {
@@ -122,7 +122,7 @@ impl Recorder {
             definition: None,
             type_hash: None,
         })?;
-        let messages = inlet(self.node.subscribe_raw(name, ros_type, qos)?);
+        let messages = r2r_stream(self.node.subscribe_raw(name, ros_type, qos)?);
         self.heard.push(Heard { topic, messages });
         Ok(())
     }

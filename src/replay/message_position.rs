@@ -7,30 +7,30 @@ use crate::bag::{Bag, RawMessage, Selection};
 
 /// A message of a topic: its log time, nanoseconds, and which of the topic's messages of that time it is, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MessagePosition {
     at: u64,
     nth: usize,
 }
 
-/// Tells the places of a topic's messages, as they come.
+/// Tells the positions of a topic's messages, as they come.
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct MessagePositions {
     times: HashMap<u64, usize>,
 }
 
-impl Places {
-    /// The place of the topic's next message.
-    pub fn next(&mut self, log_time: u64) -> Place {
+impl MessagePositions {
+    /// The position of the topic's next message.
+    pub fn next(&mut self, log_time: u64) -> MessagePosition {
         let seen = self.times.entry(log_time).or_default();
         *seen += 1;
-        Place {
+        MessagePosition {
             at: log_time,
             nth: *seen - 1,
         }
     }
 }
 
-impl Place {
+impl MessagePosition {
     /// The message that stands there; `None` where there is none any longer.
     pub fn message(self, bag: &Bag, topic: &str) -> Result<Option<RawMessage>, ReplayError> {
         let wanted = Selection::all().topics([topic]).at(self.at);
