@@ -201,5 +201,5 @@ fn a_smaller_sam_input_interpolates_its_positions() {
     let mut config = lisa::engine::EngineConfig::new(&options.out);
     config.device = "cpu".parse().unwrap();
     // Warm-up runs every part, masks included.
-    lisa::engine::Engine::start(config).unwrap();
+    drop(lisa::engine::Engine::start(config).unwrap());
 }
