@@ -40,6 +40,13 @@ world reason train --count 16000 --seed 40000 --format reason-seg --kinds "expli
 world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --balance --questions 8
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
 
+# A training that was moved here from another machine goes on from what it came to there, with masks and look.
+kept=training/lisa-mini
+if [ -e $kept/model/lisa.json ] && [ ! -e "$runs/vision-model/lisa.json" ] && [ ! -e "$runs/vision/checkpoint-last.safetensors" ]; then
+    mkdir -p "$runs/vision"
+    cp $kept/phrases.safetensors "$runs/vision/checkpoint-last.safetensors"
+    cp -r $kept/model "$runs/vision-model"
+fi
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
 # The encoder's masks and the language model's look-up learn apart, each from the first stage; look-model has both.
 stage config/train_mini_masks.toml "$runs/masks" "$runs/masks-model"
