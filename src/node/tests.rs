@@ -157,10 +157,8 @@ impl Bench {
                         .handle_bad_frame(request.id, "its encoding", self.now);
                 }
                 // One that waits leaves the engine's queue; one that is begun says so at its next token.
-                Output::CancelEngine(id) => {
-                    if self.engine.get(&id) == Some(&false) {
-                        self.engine.remove(&id);
-                    }
+                Output::CancelEngine(id) if self.engine.get(&id) == Some(&false) => {
+                    self.engine.remove(&id);
                 }
                 Output::PublishResult(result) => self.results.push(result),
                 _ => {}
