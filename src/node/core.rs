@@ -321,10 +321,6 @@ impl<H: Host> NodeCore<H> {
 
 /// What can be looked at.
 impl<H: Host> NodeCore<H> {
-    pub fn settings(&self) -> &Arc<Settings> {
-        &self.settings
-    }
-
     pub fn camera(&self) -> &Camera {
         &self.camera
     }

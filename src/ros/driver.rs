@@ -105,6 +105,8 @@ impl Driver {
             Reported::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
                     self.asker.forget(id);
+                    // Whoever came since the question was asked sees its answer, and the next repeat's.
+                    core.handle_watched(self.outputs.watched());
                 }
                 core.handle_engine_event(id, event, now);
             }
@@ -115,6 +117,12 @@ impl Driver {
         }
         drop(core);
         self.act();
+    }
+
+    /// Once a second: who subscribes to pictures is not told, so it is looked at.
+    pub fn look_who_watches(&self) {
+        let watched = self.outputs.watched();
+        self.shared.core().handle_watched(watched);
     }
 
     /// Parameters have other values than before.

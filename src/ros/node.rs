@@ -244,6 +244,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             () = shared.params_changed.notified() => driver.params_changed(),
             () = until(timeout) => driver.timeout(),
             _ = second.tick() => {
+                driver.look_who_watches();
                 driver.outputs().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
                 unguided.look(&shared, &driver);
             }
