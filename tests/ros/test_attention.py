@@ -46,6 +46,15 @@ def test_it_is_drawn_on_the_same_frame_for_whoever_comes(start, guided_model, go
     assert IN_VAIN not in client.process.said()
 
 
+def test_who_comes_while_the_node_repeats_itself_sees_it_too(start, guided_model, golden):
+    _, client = start(model=guided_model, mode='continuous', max_rate_hz=10.0)
+    client.show(rgb8(golden.picture))
+    client.ask(golden.masked)
+    client.watch_attention()
+    # Nobody asks again: the node does.
+    client.wait('~/attention of a repeat', lambda: client.attention)
+
+
 def test_a_model_without_a_guided_head_says_once_that_nothing_will_come(start, golden):
     _, client = start()
     client.show(rgb8(golden.picture))
