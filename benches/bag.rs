@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use lisa::bag::{
+use rosbag2::{
     Bag, BagWriter, ChunkCompression, Compression, Image, NewTopic, Selection, StorageKind, Time,
     WriterOptions,
 };
@@ -109,7 +109,7 @@ fn theirs(python: &str, path: &Path) -> Turn {
     let out = tempfile::tempdir().unwrap();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ran = Command::new(python)
-        .arg(package.join("tests/bag/interop.py"))
+        .arg(package.join("crates/rosbag2/tests/bag/interop.py"))
         .arg("time")
         .args([&package.join("msg"), path, out.path()])
         .output()

@@ -1,24 +1,31 @@
 """What the node said so far, and which overlay belongs to which answer.
 
 A result names its instruction; an overlay, being a `sensor_msgs/Image`, has only its frame's header, which every question about
-that frame shares. But the node answers one question after another, and publishes an answer's overlay before its result. So an
-overlay belongs to the first result that was published after it. "After" is by the moments of publishing, which come with the
-messages and are of one clock, the node's: the order in which messages of two topics arrive says nothing.
+that frame shares. The node draws overlays beside its work, so an answer's overlay is published before or after its result. But it
+is never published before the question, and whoever asks one question at a time, and waits for the overlay of each, has had those of
+all questions before. So an overlay belongs to the question that was asked last before it was published, if it is about the frame of
+that question's result. The moments of publishing come with the messages, and are of the machine's clock, as the moments of asking
+are: the order in which messages of two topics arrive says nothing.
 """
 
 from typing import Any
 
 
 class Ledger:
-    """Results, overlays and ends of texts as they are heard. Moments are nanoseconds of the publisher's clock."""
+    """Results, overlays and ends of texts as they are heard. Moments are nanoseconds of the machine's clock."""
 
     def __init__(self) -> None:
-        self._results: list[tuple[int, str, Any]] = []
+        self._asked: dict[str, int] = {}
+        self._results: dict[str, Any] = {}
         self._overlays: list[tuple[int, Any]] = []
         self._told: set[str] = set()
 
-    def heard_result(self, instruction: str, published: int, result: Any) -> None:
-        self._results.append((published, instruction, result))
+    def asked(self, instruction: str, moment: int) -> None:
+        """The instruction is about to be published."""
+        self._asked[instruction] = moment
+
+    def heard_result(self, instruction: str, result: Any) -> None:
+        self._results.setdefault(instruction, result)
 
     def saw_overlay(self, published: int, overlay: Any) -> None:
         self._overlays.append((published, overlay))
@@ -32,16 +39,16 @@ class Ledger:
 
     def result(self, instruction: str) -> Any:
         """The result of that instruction, or None while there is none."""
-        return next((result for _, name, result in self._results if name == instruction), None)
+        return self._results.get(instruction)
 
     def overlay(self, instruction: str) -> Any:
         """The overlay of that instruction, or None while there is none.
 
-        It was published after the result before this one, whoever asked for that, and not after its own. Results are heard in
-        the order of their publishing, so once this instruction's is there, so is the one before it.
+        It was published after this question was asked and before the next one was, and is about the frame of the result.
         """
-        own = next((published for published, name, _ in self._results if name == instruction), None)
-        if own is None:
+        result, own = self.result(instruction), self._asked.get(instruction)
+        if result is None or own is None:
             return None
-        before = max((published for published, _, _ in self._results if published < own), default=0)
-        return next((overlay for published, overlay in reversed(self._overlays) if before < published <= own), None)
+        after = min((moment for moment in self._asked.values() if moment > own), default=None)
+        return next((overlay for published, overlay in self._overlays
+                     if own <= published and (after is None or published < after) and overlay.header == result.header), None)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image
 STATUS = {getattr(ReasoningResult, name): name for name in (
     'SEGMENTED', 'TEXT_ONLY', 'EMPTY_MASK', 'NO_IMAGE', 'OVERLOADED', 'CANCELLED', 'ERROR')}
 
-# Seconds. A 7B model on a CPU takes minutes for an answer. What belongs to an answer was published before its result.
+# Seconds. A 7B model on a CPU takes minutes for an answer. What belongs to an answer comes with its result or soon after.
 FOR_A_RESULT = 900.0
 FOR_THE_REST = 10.0
 FOR_THE_NODE = 120.0
@@ -44,8 +44,8 @@ class Person(Node):
         self.create_subscription(TextDelta, 'lisa/answer_delta', self._on_delta, 10)
         self.create_subscription(Image, 'lisa/overlay', self._on_overlay, 10)
 
-    def _on_result(self, message: ReasoningResult, about) -> None:
-        self._ledger.heard_result(message.instruction_id, about['source_timestamp'], message)
+    def _on_result(self, message: ReasoningResult) -> None:
+        self._ledger.heard_result(message.instruction_id, message)
 
     def _on_overlay(self, message: Image, about) -> None:
         self._ledger.saw_overlay(about['source_timestamp'], message)
@@ -80,7 +80,7 @@ class Person(Node):
         while end is None or time.monotonic() < end:
             count += 1
             name = f'hello {count}'
-            self._instructions.publish(Instruction(id=name, text='Are you there?'))
+            self._say_to_the_node(name, 'Are you there?')
             patience = BETWEEN_GREETINGS if unheard < LOST_GREETINGS else FOR_A_RESULT
             if not self._until(patience, lambda: self._ledger.result(name) is not None):
                 if patience == FOR_A_RESULT:
@@ -98,13 +98,17 @@ class Person(Node):
                 return ''
         return f'the node has not answered about a frame for {FOR_A_FRAME:.0f} s: ' + '; '.join(sorted(reasons))
 
+    def _say_to_the_node(self, name: str, text: str) -> None:
+        self._ledger.asked(name, time.time_ns())
+        self._instructions.publish(Instruction(id=name, text=text))
+
     def _is_complete(self, name: str) -> bool:
         return self._ledger.told(name) and self._ledger.overlay(name) is not None
 
     def ask(self, name: str, text: str) -> tuple[ReasoningResult | None, Image | None]:
         """Asks, and returns when everything has come: the result and the overlay, None in the place of what has not."""
         self._listening_to = name
-        self._instructions.publish(Instruction(id=name, text=text))
+        self._say_to_the_node(name, text)
         if not self._until(FOR_A_RESULT, lambda: self._ledger.result(name) is not None):
             return None, None
         result = self._ledger.result(name)

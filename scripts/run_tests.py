@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / 'target' / 'test'
-CARGO_TEST = ['cargo', 'test', '--release', '--locked', '--features', 'ros', '--no-fail-fast']
-CLIPPY = ['cargo', 'clippy', '--release', '--locked', '--all-targets']
+CARGO_TEST = ['cargo', 'test', '--release', '--locked', '--workspace', '--features', 'ros', '--no-fail-fast']
+CLIPPY = ['cargo', 'clippy', '--release', '--locked', '--workspace', '--all-targets']
 PYTEST = ['python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-rs']
 
 
@@ -58,7 +58,7 @@ PARTS = (
     Part('build', 'ROS 2 where there is none, interfaces, programs', 0.2, (
         Command(('scripts/setup_ros.sh',)), Command(('scripts/build.sh',)))),
     Part('format', 'cargo fmt --check', 0.1, (Command(('cargo', 'fmt', '--check')),)),
-    Part('library', 'unit and property tests of the library', 4, (
+    Part('library', 'unit and property tests of the libraries', 4, (
         cargo_test('--lib', '--bins'), cargo_test('--doc', may_be_empty=True))),
     Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion', 2, (
         cargo_test(*targets('golden', 'convert')),)),

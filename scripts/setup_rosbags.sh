@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Python that tests/bag compares our bags with: one that has the package rosbags, from pinned wheels in .rosbags/. Does
+# Makes the Python that crates/rosbag2/tests compares our bags with: one that has the package rosbags, from pinned wheels in .rosbags/. Does
 # nothing when it is there. It is an environment of its own, as a sourced ROS 2's Python is not ours to install into.
 # LISA_BAG_PYTHON names another Python, which then has to have the package.
 set -euo pipefail

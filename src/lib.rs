@@ -23,6 +23,9 @@
 //! # }
 //! ```
 //!
+//! Beside it stand crates that know nothing of LISA: [`rosbag2`] reads and writes recordings, [`tableworld`] makes pictures with
+//! exact answers; [`lisa_messages`] has this package's messages as types.
+//!
 //! | module | what it is |
 //! |---|---|
 //! | [`compute`] | on which device the network computes, and in which numbers |
@@ -33,10 +36,8 @@
 //! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
 //! | [`convert`] | a published checkpoint becomes a model directory |
-//! | [`bag`] | rosbag2, both storages: reading, writing, the messages as types |
 //! | [`data`] | datasets on disk, the training-data formulation |
 //! | [`eval`] | metrics, reports |
-//! | [`world`] | TableWorld: scenes, pictures, questions and answers, from a seed |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | [`frames`] | camera frames as they arrive: the newest, and a short memory |
@@ -44,7 +45,6 @@
 //! | [`replay`] | recordings: which frame is asked about, answers into a bag, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
-pub mod bag;
 pub mod compute;
 pub mod convert;
 pub mod data;
@@ -52,8 +52,6 @@ pub mod engine;
 pub mod eval;
 pub mod frames;
 pub mod image;
-mod lfs;
-mod lock;
 pub mod model;
 pub mod nn;
 pub mod node;
@@ -62,7 +60,6 @@ pub mod signals;
 pub mod text;
 pub mod train;
 pub mod weights;
-pub mod world;
 
 #[cfg(feature = "ros")]
 pub mod ros;

@@ -10,14 +10,13 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lisa::bag::{
-    Bag, BagWriter, CompressedImage, Header, Image, Instruction, NewTopic, Time, WriterOptions,
-};
-use lisa::world::formats::{write_dataset, Format, Options, Order};
-use lisa::world::Split;
+use lisa_messages::Instruction;
+use rosbag2::{Bag, BagWriter, CompressedImage, Header, Image, NewTopic, Time, WriterOptions};
 use serde_json::Value;
 use support::output::{done, failed, text};
 use support::process::{ended, ignores_hangup, nohup, send};
+use tableworld::formats::{write_dataset, Format, Options, Order};
+use tableworld::Split;
 use tempfile::TempDir;
 
 const SCENES: usize = 3;
@@ -360,7 +359,7 @@ fn numbered(bench: &Bench, words: &str) -> String {
     let path = bench.file(&words.replace(' ', "-"));
     let bag = Bag::open(&bench.recording).unwrap();
     let camera = lisa::replay::picture_topic(&bag, None).unwrap().name;
-    let selection = lisa::bag::Selection::all().topics([&camera]);
+    let selection = rosbag2::Selection::all().topics([&camera]);
     let frame = bag.messages(&selection).unwrap().next().unwrap().unwrap();
     let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
     let topic = bag.topic(&camera).unwrap().clone();

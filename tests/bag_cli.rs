@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
-use lisa::bag::{
+use lisa::image::{encode_jpeg, read_image, Pixels};
+use rosbag2::{
     Bag, BagWriter, ChunkCompression, CompressedImage, Compression, Definition, Header, Image,
     NewTopic, QosProfile, StringMessage, Time, WriterOptions,
 };
-use lisa::image::{encode_jpeg, read_image, Pixels};
 use serde_json::Value;
 
 const SECOND: u64 = 1_000_000_000;

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lisa::bag::{
+use rosbag2::{
     Bag, BagWriter, ChunkCompression, Compression, Header, Image, NewTopic, StorageKind, Time,
     WriterOptions,
 };

@@ -328,7 +328,7 @@ fn evaluating_reason_seg_equals_the_reference() {
 fn a_given_answer_earns_the_mask_s_scores_and_no_others() {
     use lisa::eval::run::{evaluate, world_questions, Question, TeacherForced};
     use lisa::eval::{Gallery, Protocol, Run};
-    use lisa::world::Split;
+    use tableworld::Split;
 
     let golden = golden().swap_remove(0);
     let folder = tempfile::tempdir().unwrap();

@@ -6,10 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lisa::bag::{
-    Bag, BagWriter, CompressedImage, Header, Image, Instruction, Message, NewTopic, Selection,
-    StringMessage, Time, WriterOptions,
-};
 use lisa::data::TruthMask;
 use lisa::engine::{AnswerOptions, Engine, EngineConfig};
 use lisa::eval::{Protocol, Run};
@@ -18,8 +14,13 @@ use lisa::replay::{
     ask, compare, instruction_topic, picture_topic, AnnotateOptions, Annotator, BagReport, Judge,
     Moment, Questions, RecordedResults, ReplayError, Timeline, Truth, Truths,
 };
-use lisa::world::formats::{write_dataset, Format, Options, Order};
-use lisa::world::Split;
+use lisa_messages::Instruction;
+use rosbag2::{
+    Bag, BagWriter, CompressedImage, Header, Image, Message, NewTopic, Selection, StringMessage,
+    Time, WriterOptions,
+};
+use tableworld::formats::{write_dataset, Format, Options, Order};
+use tableworld::Split;
 
 const SCENES: usize = 4;
 const SECOND: u64 = 1_000_000_000;

@@ -5,13 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lisa::bag::{
-    Bag, CameraInfo, CompressedImage, Image, Instruction, RawMessage, Selection, TFMessage, Time,
-    QUESTION_KINDS,
-};
-use lisa::world::formats::{write_dataset, Format, Images, Options, Order, Recording};
-use lisa::world::language::QuestionKind;
-use lisa::world::Split;
+use lisa_messages::{Instruction, QUESTION_KINDS};
+use rosbag2::{Bag, CameraInfo, CompressedImage, Image, RawMessage, Selection, TFMessage, Time};
+use tableworld::formats::{write_dataset, Format, Images, Options, Order, Recording};
+use tableworld::language::QuestionKind;
+use tableworld::Split;
 
 const FIRST: u64 = 20;
 const SCENES: usize = 24;

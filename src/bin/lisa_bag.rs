@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use lisa::bag::check_topic;
 use lisa::ros::recordings::{
     play, record, PlayOptions, RecordOptions, RecordingError, StopCount, Wanted,
 };
+use rosbag2::check_topic;
 
 /// Play and record bags on a ROS 2 graph.
 #[derive(Parser)]

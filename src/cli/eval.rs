@@ -13,7 +13,7 @@ use lisa::eval::run::{
 };
 use lisa::eval::{EvalError, Gallery, Protocol, Run};
 use lisa::weights::ModelDir;
-use lisa::world::Split;
+use tableworld::Split;
 
 use super::model_args::ModelArgs;
 use super::report_args::ReportArgs;

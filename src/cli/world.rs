@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::world::formats::{
+use tableworld::formats::{
     write_dataset, CameraMotion, Format, Images, Options, Order, Recording, MAX_FRAMES, RATES,
 };
-use lisa::world::language::QuestionKind;
-use lisa::world::Split;
+use tableworld::language::QuestionKind;
+use tableworld::Split;
 
 /// Make scenes of TableWorld, a robot's table, with exact masks, questions and answers.
 #[derive(clap::Args)]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{Device, Tensor};
+use lisa_files::lfs;
 
 use super::element::Element;
 use super::folder::Candidate;
 use super::torch::TorchFile;
-use crate::lfs;
 use crate::weights::{check_header, WeightsError};
 
 /// A checkpoint: its tensors by name, each read when asked for.

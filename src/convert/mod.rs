@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
+use lisa_files::lfs;
+
 use self::checkpoint::Checkpoint;
 use self::folder::candidates;
 use self::plan::Plan;
 use self::published::Published;
-use crate::lfs;
 use crate::text::Template;
 use crate::weights::{write_texts, DType, LisaConfig, Staging, WeightsError};
 

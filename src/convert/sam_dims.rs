@@ -1,10 +1,7 @@
 //! SAM's dimensions, read off its tensors' shapes: ViT-B, L, H and smaller need no table.
 
 use super::check::Shapes;
-use crate::weights::{SamConfig, WeightsError};
-
-/// Prefix of SAM's tensors in a LISA checkpoint.
-const SAM_PREFIX: &str = "model.visual_model";
+use crate::weights::{SamConfig, WeightsError, SAM_PREFIX};
 
 /// SAM's two-way transformer has 8 heads in every published size; shapes do not tell.
 const DECODER_HEADS: usize = 8;

@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Seek};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use lisa_files::lfs;
+
 use super::picture::size_is_accepted;
 use super::{ClassMap, DataError};
 use crate::image::{MAX_PIXELS, MAX_SIDE};
-use crate::lfs;
 
 pub(super) fn broken(path: &Path) -> impl Fn(String) -> DataError + '_ {
     move |reason| DataError::Broken {

@@ -131,7 +131,8 @@ pub fn open_dataset(
     let n = options.samples_per_image;
     let refer = |name| ReferDataset::open(root, name, "train", n).map(|d| Arc::new(d) as _);
     Ok(match name {
-        "ade20k" => Arc::new(SemanticDataset::ade20k(root, n)?),
+        "ade20k" => Arc::new(SemanticDataset::ade20k(root, "training", n)?),
+        "ade20k|validation" => Arc::new(SemanticDataset::ade20k(root, "validation", n)?),
         "cocostuff" => Arc::new(SemanticDataset::coco_stuff(root, n)?),
         "mapillary" => Arc::new(SemanticDataset::mapillary(root, n)?),
         "paco_lvis" => Arc::new(PartsDataset::paco_lvis(root, n)?),
@@ -147,7 +148,7 @@ pub fn open_dataset(
             }
             _ => {
                 return Err(DataError::Setting(format!(
-                    "there is no dataset '{name}'; accepted: ade20k, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
+                    "there is no dataset '{name}'; accepted: ade20k, ade20k|validation, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
                 )))
             }
         },

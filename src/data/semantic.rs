@@ -39,10 +39,10 @@ pub struct SemanticDataset {
 }
 
 impl SemanticDataset {
-    /// `ade20k/images/training/*.jpg`, `ade20k/annotations/training/*.png`. Where `ade20k/classes.json` lists other
+    /// `ade20k/images/SPLIT/*.jpg`, `ade20k/annotations/SPLIT/*.png`, of the split "training" or "validation". Where `ade20k/classes.json` lists other
     /// names than ADE20K's 150, those are the classes: so one's own data is read. Where `ade20k/attributes.json` lists names
-    /// (of colours, say), `ade20k/attributes/training/*.png` has every pixel's attribute as the annotations have its class.
-    pub fn ade20k(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
+    /// (of colours, say), `ade20k/attributes/SPLIT/*.png` has every pixel's attribute as the annotations have its class.
+    pub fn ade20k(root: &Path, split: &str, samples_per_image: usize) -> Result<Self, DataError> {
         let folder = root.join("ade20k");
         let own = folder.join("classes.json");
         let classes = match own.exists() {
@@ -50,16 +50,17 @@ impl SemanticDataset {
             false => class_names::ade20k(),
         };
         let images = list(
-            &folder.join("images/training"),
+            &folder.join("images").join(split),
             &PICTURE_ENDINGS,
-            "ade20k/images/training/*.jpg with ade20k/annotations/training/*.png",
+            &format!("ade20k/images/{split}/*.jpg with ade20k/annotations/{split}/*.png"),
         )?;
+        let annotations = folder.join("annotations").join(split);
         let items = images
             .into_iter()
             .map(|image| {
                 let stem = image.with_extension("png");
                 let name = stem.file_name().unwrap_or_default();
-                let label = folder.join("annotations/training").join(name);
+                let label = annotations.join(name);
                 (image, label)
             })
             .collect();
@@ -67,7 +68,7 @@ impl SemanticDataset {
         let attributes = match names.exists() {
             true => {
                 let listed = read_json(&names, &NAMES)?;
-                Some((folder.join("attributes/training"), listed))
+                Some((folder.join("attributes").join(split), listed))
             }
             false => None,
         };

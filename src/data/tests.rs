@@ -132,6 +132,7 @@ fn a_dataset_that_is_not_there_says_what_is_looked_for() {
     let tree = Tree::new();
     for (name, path) in [
         ("ade20k", "ade20k/images/training"),
+        ("ade20k|validation", "ade20k/images/validation"),
         ("cocostuff", "cocostuff/train2017"),
         ("mapillary", "mapillary/config_v2.0.json"),
         (
@@ -194,6 +195,14 @@ fn class_pictures_are_read_as_they_are_stored() {
     assert_eq!(sample.classes.unwrap().pixels, [0, 1, none, none]);
     tree.grey(attributes, &[3, 1, 0, 0]);
     assert!(tree.refused("ade20k").contains("class 3, and ade20k has 2"));
+
+    // Another split's pictures are apart.
+    tree.image("ade20k/images/validation/b.jpg");
+    tree.grey("ade20k/annotations/validation/b.png", &[2; 4]);
+    tree.grey("ade20k/attributes/validation/b.png", &[1; 4]);
+    let held_out = tree.sample("ade20k|validation").unwrap();
+    assert_eq!(held_out.classes.unwrap().pixels, [1; 4]);
+    assert_eq!(held_out.attributes.unwrap().pixels, [0; 4]);
 
     let config = r#"{"labels":[{"readable":"Bird"},{"readable":"Ego Vehicle"}]}"#;
     tree.file("mapillary/config_v2.0.json", config);

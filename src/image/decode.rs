@@ -5,10 +5,10 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use lisa_files::lfs;
 
 use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
 use super::jpeg;
-use crate::lfs;
 
 /// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);

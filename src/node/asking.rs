@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rosbag2::Header;
+
 use super::core::{Asked, Awaiting, CameraFrame, Host, NodeCore};
 use super::frame_choice::{choose, frame_deadline, is_awaited, ChosenFrame};
 use super::goals::GoalState;
@@ -11,7 +13,6 @@ use super::output::{EngineRequest, LogLevel, Output};
 use super::question::{Origin, Question, QuestionId};
 use super::repeat::{Due, Repeated};
 use super::result::{Refusal, ResultStatus};
-use crate::bag::Header;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
 /// From the door to the engine.

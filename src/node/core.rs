@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rosbag2::Header;
+
 use super::camera::{Camera, ImagePublisher, Silence};
 use super::frame_choice::ChosenFrame;
 use super::goals::{GoalId, GoalOffer, Goals, ResultReply};
@@ -14,7 +16,6 @@ use super::question::{Origin, Question, QuestionId};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use super::settings::{Settings, Watched};
-use crate::bag::Header;
 use crate::engine::Event;
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 

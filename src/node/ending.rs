@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rosbag2::Header;
+
 use super::core::{Asked, CameraFrame, Host, NodeCore};
 use super::goals::GoalState;
 use super::output::{LogLevel, Output};
 use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
-use crate::bag::Header;
 use crate::engine::Answer;
 
 impl<H: Host> NodeCore<H> {

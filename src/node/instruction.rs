@@ -3,9 +3,9 @@
 //! Instructions are read from serialized bytes and not by way of r2r's types, because those turn a string that is not UTF-8
 //! into an empty one, and a person deserves to hear which of the two it was.
 
-use crate::bag::cdr::{CdrError, Decoder};
 use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
+use rosbag2::cdr::{CdrError, Decoder};
 
 /// An instruction's words, and what is wrong with them where something is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use rosbag2::Header;
+
 use super::core::Host;
 use super::goals::{CancelReply, GoalId, GoalState};
 use super::question::{Question, QuestionId};
 use super::result::QuestionResult;
-use crate::bag::Header;
 use crate::engine::{Answer, AnswerOptions, ObjectMask, Stage};
 use crate::frames::Stamp;
 

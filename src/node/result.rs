@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lisa_messages::{ReasoningResult, SegmentedObject, StageTime};
+use rosbag2::{Header, Image, RegionOfInterest};
+
 use super::question::Question;
-use crate::bag::{Header, Image, ReasoningResult, RegionOfInterest, SegmentedObject, StageTime};
 use crate::engine::{Answer, AnswerStatus, ObjectMask, RequestError};
 
-pub use crate::bag::ResultStatus;
+pub use lisa_messages::ResultStatus;
 
 /// No answer, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use image::GrayImage;
 use proptest::prelude::*;
+use rosbag2::{Header, Time};
 
 use super::*;
-use crate::bag::{Header, Time};
 use crate::engine::{Answer, AnswerStatus, Event, ObjectMask, RequestError, Stage, Timings};
 use crate::frames::Stamp;
 use crate::image::Roi;

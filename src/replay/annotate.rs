@@ -7,20 +7,21 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
+use lisa_messages::ReasoningResult;
+use rosbag2::{
+    check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
+    Compression, Image, Message, NewTopic, QosProfile, Selection, StorageKind, StringMessage,
+    TopicId, WriterOptions,
+};
 
 use super::masks::mono8;
 use super::workplace::Workplace;
 use super::{Moment, Outcome, ReplayError};
-use crate::bag::{
-    check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
-    Compression, Image, Message, NewTopic, QosProfile, ReasoningResult, Selection, StorageKind,
-    StringMessage, TopicId, WriterOptions,
-};
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotateOptions {
-    /// Before the topics' names, e.g. `/lisa`; see [`namespace`](crate::bag::namespace).
+    /// Before the topics' names, e.g. `/lisa`; see [`namespace`](rosbag2::namespace).
     pub namespace: String,
     /// Opacity of the masks in the overlays, 0 to 1; `None`: no overlays.
     pub overlay_alpha: Option<f32>,
@@ -248,6 +249,7 @@ fn writer_options() -> WriterOptions {
     WriterOptions {
         storage: StorageKind::Mcap,
         compression: Compression::Chunk(ChunkCompression::Zstd),
+        definitions: lisa_messages::DEFINITIONS,
         ..WriterOptions::default()
     }
 }
@@ -282,7 +284,7 @@ fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> 
     }
     loop {
         let due = |source: &mut (Vec<_>, std::iter::Peekable<_>)| {
-            let message: Option<&crate::bag::RawMessage> = source.1.peek();
+            let message: Option<&rosbag2::RawMessage> = source.1.peek();
             message.map(|message| message.log_time)
         };
         let times: Vec<Option<u64>> = sources.iter_mut().map(due).collect();

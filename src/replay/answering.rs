@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
+use rosbag2::{Bag, Header};
 
 use super::timeline::Moment;
-use crate::bag::{Bag, Header};
 use crate::engine::{Answer, AnswerOptions, Engine, Frame, Request};
 use crate::image::union_masks;
 use crate::node::{Question, QuestionResult, Refusal, ResultStatus};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::bag::{listed, shown, BagError};
 use crate::eval::EvalError;
 use crate::image::{Depth, EncodingError};
+use rosbag2::{listed, shown, BagError};
 
 /// Why a bag, or a message of it, gives no picture. Each is one line.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use ::image::RgbImage;
 use cv_convert::TryToCv;
+use rosbag2::{Bag, CompressedImage, Header, Image, Message, RawMessage, Selection, Topic};
 
 use super::ReplayError;
-use crate::bag::{Bag, CompressedImage, Header, Image, Message, RawMessage, Selection, Topic};
 use crate::image::{
     decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
     DEPTH_HEADER,

@@ -1,7 +1,8 @@
-use super::*;
-use crate::bag::{BagWriter, NewTopic, StringMessage, Time, TopicId, WriterOptions};
-use crate::image::encode_png;
+use rosbag2::{BagWriter, NewTopic, StringMessage, Time, TopicId, WriterOptions};
 use tempfile::TempDir;
+
+use super::*;
+use crate::image::encode_png;
 
 fn header() -> Header {
     Header {

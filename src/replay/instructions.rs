@@ -1,7 +1,9 @@
 //! Topics with instructions, as they stand in a bag.
 
+use lisa_messages::{Instruction, QUESTION_KINDS};
+use rosbag2::{Bag, Message, RawMessage, StringMessage};
+
 use super::ReplayError;
-use crate::bag::{Bag, Instruction, Message, RawMessage, StringMessage, QUESTION_KINDS};
 use crate::node::{Question, StampedInstruction};
 
 /// Types that carry instructions.

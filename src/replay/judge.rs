@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use image::GrayImage;
+use lisa_messages::ResultStatus;
+use rosbag2::Bag;
 use serde::Serialize;
 
 use super::instructions::{kind, kinds};
@@ -11,7 +13,6 @@ use super::recorded::RecordedResult;
 use super::timeline::{Moment, RecordedFrame};
 use super::truth::{Truth, Truths};
 use super::{Outcome, ReplayError};
-use crate::bag::{Bag, ResultStatus};
 use crate::engine::Attention;
 use crate::eval::{
     latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,

@@ -2,9 +2,9 @@
 
 use cv_convert::TryToCv;
 use image::{GrayImage, RgbImage};
+use rosbag2::{Header, Image};
 
 use super::ReplayError;
-use crate::bag::{Header, Image};
 use crate::image::{EncodingError, RosImage};
 
 /// A mask as a message, rows without padding.

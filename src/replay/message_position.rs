@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use rosbag2::{Bag, RawMessage, Selection};
+
 use super::ReplayError;
-use crate::bag::{Bag, RawMessage, Selection};
 
 /// A message of a topic: its log time, nanoseconds, and which of the topic's messages of that time it is, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

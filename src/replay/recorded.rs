@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
+use lisa_messages::{Instruction, ReasoningResult, ResultStatus};
+use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
 
 use super::masks::first_channel;
 use super::message_position::{MessagePosition, MessagePositions};
 use super::ReplayError;
-use crate::bag::{
-    Bag, Clock, Instruction, Message, RawMessage, ReasoningResult, ResultStatus, Selection,
-};
 use crate::frames::Stamp;
 use crate::image::{paste_mask, Roi};
 

@@ -9,10 +9,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use rosbag2::{Bag, CompressedImage, Header, Image, Messages, RawMessage, Selection};
+
 use super::images::{self, Picture, PictureTopic};
 use super::instructions::heard;
 use super::ReplayError;
-use crate::bag::{Bag, CompressedImage, Header, Image, Messages, RawMessage, Selection};
 use crate::engine::{Event, Frame, RequestError};
 use crate::frames::Stamp;
 use crate::node::{
@@ -141,7 +142,7 @@ impl<'b> Timeline<'b> {
     /// `slop_s` as the node's parameter `sync_slop_s`, seconds.
     ///
     /// # Errors
-    /// [`BagError`](crate::bag::BagError), for a topic that is not there or a bag that cannot be read.
+    /// [`BagError`](rosbag2::BagError), for a topic that is not there or a bag that cannot be read.
     pub fn new(
         bag: &'b Bag,
         pictures: PictureTopic,

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use rosbag2::{Bag, Image, Message, Selection};
+
 use super::masks::first_channel;
 use super::message_position::{MessagePosition, MessagePositions};
 use super::ReplayError;
-use crate::bag::{Bag, Image, Message, Selection};
 use crate::data::TruthMask;
 use crate::frames::Stamp;
 use crate::image::Depth;

@@ -16,9 +16,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lisa_files::lock::{lock, FolderLock, Locked};
+use lisa_files::make_folder;
+use rosbag2::BagError;
+
 use super::ReplayError;
-use crate::bag::{make_folder, BagError};
-use crate::lock::{lock, FolderLock, Locked};
 
 const SETTINGS: &str = "annotate.json";
 /// Folders in which a bag stands.

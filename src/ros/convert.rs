@@ -10,7 +10,6 @@ use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
-use crate::bag;
 use crate::engine::Frame;
 use crate::frames::Stamp;
 use crate::image::{decode_compressed, EncodingError, RosImage};
@@ -48,10 +47,10 @@ impl From<CompressedImage> for SourceImage {
 }
 
 impl CameraFrame for SourceImage {
-    fn header(&self) -> bag::Header {
+    fn header(&self) -> rosbag2::Header {
         let header = self.ros_header();
-        bag::Header {
-            stamp: bag::Time {
+        rosbag2::Header {
+            stamp: rosbag2::Time {
                 sec: header.stamp.sec,
                 nanosec: header.stamp.nanosec,
             },
@@ -112,7 +111,7 @@ impl SourceImage {
 }
 
 /// A header as a message.
-pub fn header(header: &bag::Header) -> Header {
+pub fn header(header: &rosbag2::Header) -> Header {
     Header {
         stamp: Time {
             sec: header.stamp.sec,
@@ -123,8 +122,8 @@ pub fn header(header: &bag::Header) -> Header {
 }
 
 /// A result as a message.
-pub fn result(result: bag::ReasoningResult<'_>) -> ReasoningResult {
-    let stage = |time: bag::StageTime| StageTime {
+pub fn result(result: lisa_messages::ReasoningResult<'_>) -> ReasoningResult {
+    let stage = |time: lisa_messages::StageTime| StageTime {
         stage: time.stage,
         seconds: time.seconds,
     };
@@ -144,7 +143,7 @@ pub fn result(result: bag::ReasoningResult<'_>) -> ReasoningResult {
 }
 
 /// An object as a message.
-pub fn object(object: bag::SegmentedObject<'_>) -> SegmentedObject {
+pub fn object(object: lisa_messages::SegmentedObject<'_>) -> SegmentedObject {
     SegmentedObject {
         id: object.id,
         label: ros_text(&object.label),
@@ -169,19 +168,19 @@ pub fn object(object: bag::SegmentedObject<'_>) -> SegmentedObject {
 }
 
 /// A mask as a message, rows without padding.
-pub fn mono8(header: &bag::Header, mask: GrayImage) -> Image {
+pub fn mono8(header: &rosbag2::Header, mask: GrayImage) -> Image {
     let (width, height) = mask.dimensions();
     pixels(header, "mono8", width, height, width, mask.into_raw())
 }
 
 /// A picture as a message, rows without padding.
-pub fn rgb8(header: &bag::Header, picture: RgbImage) -> Image {
+pub fn rgb8(header: &rosbag2::Header, picture: RgbImage) -> Image {
     let (width, height) = picture.dimensions();
     pixels(header, "rgb8", width, height, width * 3, picture.into_raw())
 }
 
 fn pixels(
-    of: &bag::Header,
+    of: &rosbag2::Header,
     encoding: &str,
     width: u32,
     height: u32,

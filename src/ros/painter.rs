@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use r2r::sensor_msgs::msg::Image;
 use r2r::Publisher;
+use rosbag2::Header;
 
 use super::convert::{rgb8, SourceImage};
 use super::publish::send;
-use crate::bag::Header;
 use crate::engine::Answer;
 
 /// Pictures that may wait; of more, the oldest are left out.

@@ -5,9 +5,9 @@ use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObjectStamped, TextDelta};
 use r2r::sensor_msgs::msg::Image;
 use r2r::std_msgs::msg::String as RosString;
 use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
+use rosbag2::Header;
 
 use super::convert::{header, mono8, object, result, ros_text, SourceImage};
-use crate::bag::Header;
 use crate::engine::{Answer, ObjectMask};
 use crate::image::union_masks;
 use crate::node::{object_message, Question, QuestionResult, Watched};

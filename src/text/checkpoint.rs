@@ -5,11 +5,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use lisa_files::lfs;
 use serde_json::{json, Value};
 
 use super::sentencepiece::{legacy_normalizer, tokenizer_json_from_sentencepiece, SPACE};
 use super::TextError;
-use crate::lfs;
 
 /// The `tokenizer.json` of the checkpoint in `dir`.
 ///

@@ -12,7 +12,7 @@ pub enum TextError {
     },
     #[error(
         "{path} is a Git LFS pointer, which stands for the file itself; {}",
-        crate::lfs::WAY_OUT
+        lisa_files::lfs::WAY_OUT
     )]
     Pointer { path: PathBuf },
     #[error("{dir} has no tokenizer; accepted: tokenizer.model (SentencePiece) or tokenizer.json")]

@@ -34,7 +34,7 @@ pub enum WeightsError {
     },
     #[error(
         "{path} is a Git LFS pointer, which stands for the file itself; {}",
-        crate::lfs::WAY_OUT
+        lisa_files::lfs::WAY_OUT
     )]
     Pointer { path: PathBuf },
     #[error("{path}: tensor {name} is missing; {hint}")]

@@ -34,3 +34,5 @@ pub(crate) use staging::Staging;
 
 /// Where the vision tower's tensors stand among the others.
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";
+/// Prefix of SAM, its image encoder, prompt encoder and mask decoder, in a model directory.
+pub const SAM_PREFIX: &str = "model.visual_model";

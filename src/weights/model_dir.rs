@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
+use lisa_files::lfs;
 
 use super::save::MODEL_FILES;
 use super::{Fingerprint, LisaConfig, Weights, WeightsError};
-use crate::lfs;
 use crate::text::LisaTokenizer;
 
 const ACCEPTED: &str = "a model directory holds lisa.json, model.safetensors and tokenizer.json; `lisa convert` makes one";

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lisa_files::lock::{lock, FolderLock, Locked};
+
 use super::save::{cannot_write, MODEL_FILES};
 use super::WeightsError;
-use crate::lock::{lock, FolderLock, Locked};
 
 /// Stands between a model directory's name and the process that is writing it.
 const PART: &str = ".part-";

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lisa::bag::Bag;
+use rosbag2::Bag;
 
 use super::support::broken_pipe;
 use super::support::output::{done, failed, text};

@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import sys
+import typing
 
 import numpy as np
 import pytest
@@ -192,44 +193,55 @@ def test_nothing_of_an_earlier_conversation_survives(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {'node.log', 'mine.png'}
 
 
-class TestLedger:
-    """Which overlay is whose; all of one frame. Numbers are the moments of publishing."""
+class About(typing.NamedTuple):
+    """A result or an overlay, as far as the ledger looks at it."""
+    name: str
+    header: int = 7
 
-    def test_each_answer_has_the_overlay_that_was_published_for_it_in_whatever_order_they_arrive(self):
-        said = [(10, 'a'), (20, 'b'), (30, 'c')]
-        for order in (said, said[::-1]):
+
+class TestLedger:
+    """Which overlay is whose; nearly all of one frame. Numbers are moments of asking and of publishing."""
+
+    @pytest.mark.parametrize('after_asking', [1, 9])
+    def test_each_answer_has_the_overlay_that_was_published_for_it_before_its_result_or_after(self, after_asking):
+        asked = [(10, 'a'), (20, 'b'), (30, 'c')]
+        for order in (asked, asked[::-1]):
             ledger = Ledger()
-            for published, name in order:
-                ledger.heard_result(name, published, f'result {name}')
-            for published, name in order:
-                ledger.saw_overlay(published - 1, f'overlay {name}')
-            assert [ledger.overlay(name) for name in 'abc'] == ['overlay a', 'overlay b', 'overlay c']
-            assert ledger.result('b') == 'result b'
+            for moment, name in asked:
+                ledger.asked(name, moment)
+            for _, name in order:
+                ledger.heard_result(name, About(f'result {name}'))
+            for moment, name in order:
+                ledger.saw_overlay(moment + after_asking, About(f'overlay {name}'))
+            assert [ledger.overlay(name).name for name in 'abc'] == ['overlay a', 'overlay b', 'overlay c']
+            assert ledger.result('b').name == 'result b'
 
     def test_a_missing_overlay_is_not_replaced_by_a_neighbours(self):
         ledger = Ledger()
-        for published, name in [(10, 'a'), (20, 'b'), (30, 'c')]:
-            ledger.heard_result(name, published, name)
-        ledger.saw_overlay(9, 'overlay a')
-        ledger.saw_overlay(29, 'overlay c')
+        for moment, name in [(10, 'a'), (20, 'b'), (30, 'c')]:
+            ledger.asked(name, moment)
+            ledger.heard_result(name, About(name))
+        ledger.saw_overlay(15, About('overlay a'))
+        ledger.saw_overlay(35, About('overlay c'))
         assert ledger.overlay('b') is None
 
-    def test_an_overlay_that_comes_late_is_still_its_own_answers(self):
+    def test_an_overlay_is_nobodys_until_the_result_is_there(self):
         ledger = Ledger()
-        ledger.heard_result('hello', 10, 'hello')
-        ledger.heard_result('a', 20, 'a')
-        ledger.saw_overlay(9, 'overlay of hello')
+        ledger.asked('a', 10)
+        ledger.saw_overlay(15, About('overlay a'))
         assert ledger.overlay('a') is None
-        ledger.saw_overlay(19, 'overlay a')
-        assert ledger.overlay('a') == 'overlay a'
+        ledger.heard_result('a', About('a'))
+        assert ledger.overlay('a').name == 'overlay a'
 
-    def test_overlays_of_answers_that_were_not_heard_are_nobodys(self):
+    def test_overlays_of_other_people_and_other_frames_are_nobodys(self):
         ledger = Ledger()
-        ledger.saw_overlay(5, 'of somebody before')
-        ledger.saw_overlay(9, 'overlay a')
-        ledger.heard_result('a', 10, 'a')
-        ledger.saw_overlay(15, 'of somebody after')
-        assert ledger.overlay('a') == 'overlay a'
+        ledger.saw_overlay(5, About('of somebody before'))
+        ledger.asked('a', 10)
+        ledger.heard_result('a', About('a'))
+        ledger.saw_overlay(12, About('of an earlier frame', header=6))
+        assert ledger.overlay('a') is None
+        ledger.saw_overlay(15, About('overlay a'))
+        assert ledger.overlay('a').name == 'overlay a'
         assert ledger.overlay('b') is None and ledger.result('b') is None
 
     def test_it_knows_when_a_text_has_ended(self):

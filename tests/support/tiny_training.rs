@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use lisa::world::formats::{write_dataset, Format, Options, Order};
-use lisa::world::language::QuestionKind;
-use lisa::world::Split;
+use tableworld::formats::{write_dataset, Format, Options, Order};
+use tableworld::language::QuestionKind;
+use tableworld::Split;
 
 /// Writes `count` scenes in the layouts of ADE20K, RefCOCO and LLaVA-Instruct.
 pub fn scenes(folder: &Path, count: usize) {

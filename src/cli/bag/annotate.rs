@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::bag::{namespace, Bag};
 use lisa::replay::{
     ask, camera_topic, instruction_topic, AnnotateOptions, Annotator, Questions, ReplayError,
     Timeline,
 };
 use lisa::signals::Interrupt;
 use lisa::text::Instruction;
+use rosbag2::{namespace, Bag};
 
 use super::super::model_args::{in_range, ModelArgs};
 use crate::cli::streams::{print, warn};

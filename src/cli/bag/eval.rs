@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::bag::{shown, Bag};
 use lisa::engine::AnswerOptions;
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::replay::{
     ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, RecordedResults,
     Row, Timeline, Truths,
 };
+use rosbag2::{shown, Bag};
 
 use super::super::model_args::{in_range, ModelArgs};
 use super::super::report_args::ReportArgs;

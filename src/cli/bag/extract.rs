@@ -8,12 +8,12 @@ use std::sync::Mutex;
 
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::bag::{Bag, BagError, CompressedImage, Header, Image, Note, RawMessage};
 use lisa::image::{encode_jpeg, encode_png, EncodeError, PictureFormat, Pixels};
 use lisa::replay::{
     picture, picture_file, picture_topic, raw_image, PictureTopic, RawPicture, ReplayError,
 };
 use rayon::iter::{ParallelBridge, ParallelIterator};
+use rosbag2::{Bag, BagError, CompressedImage, Header, Image, Note, RawMessage};
 use serde_json::json;
 
 use super::table::{Names, Row, Table};
@@ -288,7 +288,7 @@ fn report(
     if let Some(more @ 1..) = faults.checked_sub(SHOWN) {
         warn(format_args!("and {more} more"));
     }
-    let name = lisa::bag::shown(&topic.name);
+    let name = rosbag2::shown(&topic.name);
     if outcome.written == 0 {
         let bag = args.bag.display();
         match failed {

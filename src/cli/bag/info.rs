@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
-use lisa::bag::{shown, Bag, Note, QosProfile, Selection, Topic};
+use rosbag2::{shown, Bag, Note, QosProfile, Selection, Topic};
 use serde::Serialize;
 
 use super::times::{in_seconds, utc};

@@ -11,7 +11,7 @@ mod times;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use lisa::bag::Bag;
+use rosbag2::Bag;
 
 use super::streams::warn;
 

@@ -1,6 +1,6 @@
 //! Moments of a bag: as people write them, and as they choose them.
 
-use lisa::bag::{Bag, Selection};
+use rosbag2::{Bag, Selection};
 
 const SECOND: u64 = 1_000_000_000;
 

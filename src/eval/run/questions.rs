@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tableworld::language::{self, Absence, Dialogue, QuestionKind};
+use tableworld::{render, Scene, Split};
 
 use super::super::EvalError;
 use crate::data::{read_picture, ReasonSegDataset, ReferDataset, TruthMask, Turn};
 use crate::engine::Frame;
-use crate::world::language::{self, Absence, Dialogue, QuestionKind};
-use crate::world::{render, Scene, Split};
 
 /// One question about one picture.
 #[derive(Clone, Debug)]
@@ -205,7 +205,7 @@ fn union(instances: &[u8], objects: &[usize], width: u32, height: u32) -> TruthM
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::formats::{write_dataset, Format, Options, Order};
+    use tableworld::formats::{write_dataset, Format, Options, Order};
 
     /// Were all read at once, a picture that is missing at the end would be an error at the beginning.
     #[test]

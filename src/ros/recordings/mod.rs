@@ -7,15 +7,16 @@ mod player;
 mod qos;
 mod recorder;
 
-pub use player::{play, PlayOptions, Played};
-pub use recorder::{record, RecordOptions, Wanted};
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
+use rosbag2::BagError;
+
 use super::node::context;
-use crate::bag::BagError;
 use crate::signals::on_each_and_interrupts;
+
+pub use player::{play, PlayOptions, Played};
+pub use recorder::{record, RecordOptions, Wanted};
 
 /// Why a bag was not played, or none recorded.
 #[derive(Debug, thiserror::Error)]

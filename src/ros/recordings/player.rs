@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, Publisher, PublisherUntyped, QosProfile};
+use rosbag2::{Bag, BagError, RawMessage, Selection};
 
 use super::qos::offered;
 use super::{node, RecordingError, StopCount};
-use crate::bag::{Bag, BagError, RawMessage, Selection};
 use crate::frames::Stamp;
 use crate::ros::clock::time;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use r2r::qos::{DurabilityPolicy, HistoryPolicy, LivelinessPolicy, ReliabilityPolicy};
 
-use crate::bag::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
+use rosbag2::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
 
 /// What a publisher of a recorded topic offers: what the first of its recorded publishers did, or ROS 2's default. What
 /// nobody knows any more becomes the default, too.

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use lisa_messages::DEFINITIONS;
 use r2r::qos::ReliabilityPolicy;
 use r2r::{Node, QosProfile};
+use rosbag2::{
+    check_topic, standard_definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic,
+    TopicId, WriterOptions,
+};
 
 use super::qos::asked;
 use super::{node, RecordingError, StopCount};
-use crate::bag::{
-    check_topic, definition, BagError, BagWriter, ChunkCompression, Compression, NewTopic, TopicId,
-    WriterOptions,
-};
 use crate::ros::spin::{drain, r2r_stream, R2rStream};
 
 /// What is recorded, and how long.
@@ -61,7 +62,11 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
         check_topic(&topic.name).map_err(BagError::from)?;
     }
     let mut types = options.topics.iter().filter_map(|t| t.ros_type.as_ref());
-    if let Some(unknown) = types.find(|ros_type| definition(ros_type).is_none()) {
+    let known = |ros_type: &str| {
+        let mut own = DEFINITIONS.iter();
+        own.any(|own| own.ros_type == ros_type) || standard_definition(ros_type).is_some()
+    };
+    if let Some(unknown) = types.find(|ros_type| !known(ros_type)) {
         let ros_type = unknown.clone();
         return Err(BagError::Definition { ros_type }.into());
     }
@@ -69,6 +74,7 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
         &options.out,
         WriterOptions {
             compression: Compression::Chunk(ChunkCompression::Zstd),
+            definitions: DEFINITIONS,
             ..WriterOptions::default()
         },
     )?;

@@ -1,8 +1,9 @@
 //! Teaches the two encoders to see: masks from phrases without a language model, and what patches show.
 //!
 //! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class and
-//! attribute from SAM's embedding and, where the tower is trained, from its features. All of it lives under
-//! [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped.
+//! attribute from SAM's embedding and from the tower's features. All of it lives under
+//! [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped. Of the two, only what is trained is asked, so a tower that
+//! learns alone costs nothing of SAM, which is by far the larger part.
 
 use candle_core::Tensor;
 
@@ -13,7 +14,7 @@ use super::{overlaps, Counts, Example, LossWeights, Objective, Outcome, Pass, Te
 use crate::model::{sam, Lisa};
 use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
-use crate::weights::{LisaConfig, Weights, VISION_TOWER_PREFIX};
+use crate::weights::{LisaConfig, Weights, SAM_PREFIX, VISION_TOWER_PREFIX};
 
 /// Sizes of the throw-away parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,9 @@ pub struct Vision {
     config: LisaConfig,
     weights: LossWeights,
     dims: VisionDims,
-    /// Whether the tower learns, too: where it does not, nothing is asked of it.
+    /// Whether SAM learns, its encoder or its decoder: where it does not, nothing is asked of it.
+    sam: bool,
+    /// The same of the tower.
     tower: bool,
 }
 
@@ -50,13 +53,16 @@ impl Vision {
         use rand::SeedableRng;
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let dim = config.sam.prompt_dim;
-        PhraseEncoder::add_new(parameters, dims.vocab, dim, &mut rng)?;
         let vision = Self {
             config: config.clone(),
             weights,
             dims,
+            sam: parameters.trains(SAM_PREFIX),
             tower: parameters.trains(VISION_TOWER_PREFIX),
         };
+        if vision.sam {
+            PhraseEncoder::add_new(parameters, dims.vocab, dim, &mut rng)?;
+        }
         let probes = vision.sam_probes().into_iter().chain(vision.tower_probes());
         for probe in probes.flatten() {
             probe.add_new(parameters, &mut rng)?;
@@ -73,6 +79,9 @@ impl Vision {
     }
 
     fn sam_probes(&self) -> Probes {
+        if !self.sam {
+            return [None, None];
+        }
         let names = ["patch_sam", "attribute_sam"];
         self.probes(names, "sam", self.config.sam.prompt_dim)
     }
@@ -90,7 +99,7 @@ impl Vision {
         &self,
         terms: &mut Terms,
         aux: &Weights,
-        (sam, tower): (&Tensor, Option<&Tensor>),
+        (sam, tower): (Option<&Tensor>, Option<&Tensor>),
         example: &Example,
         pass: Pass,
     ) -> Result<Vec<Probed>, TrainError> {
@@ -98,7 +107,7 @@ impl Vision {
         let truths = [&example.patches, &example.attributes];
         for (features, probes, labels) in [
             (
-                Some(sam),
+                sam,
                 self.sam_probes(),
                 truths.map(|t| t.as_ref().map(|t| &t.sam)),
             ),
@@ -123,7 +132,7 @@ impl Objective for Vision {
     fn counts(&self, example: &Example) -> Counts {
         Counts {
             tokens: 0,
-            masks: example.masks.len(),
+            masks: if self.sam { example.masks.len() } else { 0 },
             // Pictures with patches: each counts the same, whatever its patches show.
             patches: usize::from(example.patches.is_some()),
             guided: 0,
@@ -139,9 +148,13 @@ impl Objective for Vision {
         let weights = parameters.weights(pass.learn);
         let aux = weights.pp("aux");
         let lisa = Lisa::load(&weights, &self.config)?;
-        let embedding = lisa
-            .image_encoder
-            .forward(&parameters.input(&example.sam_pixels)?, &|| false)?;
+        let embedding = match self.sam {
+            true => {
+                let pixels = parameters.input(&example.sam_pixels)?;
+                Some(lisa.image_encoder.forward(&pixels, &|| false)?)
+            }
+            false => None,
+        };
         let mut terms = Terms::new();
         let mut probed = Vec::new();
         if example.patches.is_some() {
@@ -153,18 +166,21 @@ impl Objective for Vision {
                 false => None,
             };
             // (1, dim, grid, grid) → (cells, dim)
-            let cells = embedding.squeeze(0)?.flatten_from(1)?.t()?.contiguous()?;
-            let features = (&cells, tower.as_ref());
+            let cells = match &embedding {
+                Some(embedding) => Some(embedding.squeeze(0)?.flatten_from(1)?.t()?.contiguous()?),
+                None => None,
+            };
+            let features = (cells.as_ref(), tower.as_ref());
             probed = self.add_probe_terms(&mut terms, &aux, features, example, pass)?;
         }
         let mut found = Vec::new();
-        if !example.masks.is_empty() {
+        if let (Some(embedding), false) = (&embedding, example.masks.is_empty()) {
             let dim = self.config.sam.prompt_dim;
             let phrases = PhraseEncoder::load(&aux.pp("phrase"), self.dims.vocab, dim)?;
             let prompts = phrases.forward(&example.phrases)?;
             let decoded = lisa
                 .mask_decoder
-                .forward(&embedding, &lisa.prompt_encoder, &prompts)?;
+                .forward(embedding, &lisa.prompt_encoder, &prompts)?;
             let logits = sam::mask_logits_at(
                 &decoded.logits,
                 self.config.sam.image_size,

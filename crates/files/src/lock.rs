@@ -1,0 +1,63 @@
+//! A folder in which one process works at a time.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{flock, FlockOperation};
+use rustix::io::Errno;
+
+/// The lock of a folder, for as long as it lives. The system takes it from a process that has died.
+#[derive(Debug)]
+pub struct FolderLock {
+    _held: File,
+}
+
+/// What became of a try to lock a folder.
+#[derive(Debug)]
+pub enum Locked {
+    /// The folder is locked for as long as this lives.
+    Ours(FolderLock),
+    /// Another process works in it, or has removed it in this moment.
+    Theirs,
+}
+
+/// Tries to lock a folder.
+///
+/// # Errors
+/// The system's, where the folder cannot be opened.
+pub fn lock(folder: &Path) -> std::io::Result<Locked> {
+    let held = match File::open(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Locked::Theirs),
+        held => held?,
+    };
+    // Some network file systems have no locks; then nobody takes the folder either.
+    if let Err(Errno::WOULDBLOCK) = flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        return Ok(Locked::Theirs);
+    }
+    // Whoever had it may have removed it before the lock was ours.
+    let (ours, there) = (held.metadata()?, fs::metadata(folder));
+    let same = there.is_ok_and(|there| there.ino() == ours.ino() && there.dev() == ours.dev());
+    Ok(match same {
+        true => Locked::Ours(FolderLock { _held: held }),
+        false => Locked::Theirs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        assert!(matches!(first, Locked::Ours(_)));
+        assert!(matches!(lock(folder.path()).unwrap(), Locked::Theirs));
+        drop(first);
+        assert!(matches!(lock(folder.path()).unwrap(), Locked::Ours(_)));
+        let gone = lock(&folder.path().join("gone")).unwrap();
+        assert!(matches!(gone, Locked::Theirs));
+    }
+}

@@ -1,0 +1,105 @@
+use proptest::prelude::*;
+use rosbag2::cdr::ByteOrder;
+use rosbag2::{Message, Time};
+
+use super::*;
+
+fn header() -> Header {
+    Header {
+        stamp: Time::from_nanoseconds(1_700_000_000_123_456_789),
+        frame_id: "camera".into(),
+    }
+}
+
+fn result(mask: &[u8]) -> ReasoningResult<'_> {
+    let image = Image {
+        header: header(),
+        height: 1,
+        width: mask.len() as u32,
+        encoding: "mono8".into(),
+        is_bigendian: 0,
+        step: mask.len() as u32,
+        data: mask.into(),
+    };
+    ReasoningResult {
+        header: header(),
+        answer: "It is [SEG].".into(),
+        status: ResultStatus::Segmented as u8,
+        notes: vec!["one".into(), String::new()],
+        objects: vec![SegmentedObject {
+            id: 0,
+            label: "cup".into(),
+            score: 0.75,
+            roi: RegionOfInterest::default(),
+            mask: image,
+        }],
+        timings: vec![StageTime {
+            stage: "total".into(),
+            seconds: 1.5,
+        }],
+        token_seconds: vec![0.25, 0.5],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_message_reads_back_in_both_byte_orders_and_borrows_its_bytes() {
+    let message = result(&[0, 255, 255]);
+    for order in [ByteOrder::Big, ByteOrder::Little] {
+        let bytes = message.to_cdr_in(order);
+        let read = ReasoningResult::from_cdr(&bytes).unwrap();
+        assert_eq!(read, message);
+        let mask = &read.objects[0].mask.data;
+        assert!(matches!(mask, std::borrow::Cow::Borrowed(_)));
+    }
+}
+
+#[test]
+fn every_cut_of_a_message_is_an_error() {
+    let bytes = result(&[1, 2, 3]).to_cdr();
+    // The last field ends the message, so that no cut leaves it whole.
+    for end in 0..bytes.len() {
+        let read = ReasoningResult::from_cdr(&bytes[..end]);
+        assert!(read.is_err(), "{end}");
+    }
+}
+
+#[test]
+fn definitions_hold_what_they_are_made_of_once() {
+    let text = ReasoningResult::DEFINITION.full_text();
+    for part in [
+        "std_msgs/Header",
+        "builtin_interfaces/Time",
+        "lisa_ros/SegmentedObject",
+        "lisa_ros/StageTime",
+        "sensor_msgs/RegionOfInterest",
+        "sensor_msgs/Image",
+    ] {
+        assert_eq!(text.matches(&format!("MSG: {part}\n")).count(), 1, "{part}");
+    }
+    let first = text.split(&"=".repeat(80)).next().unwrap();
+    assert_eq!(
+        first.trim_end(),
+        include_str!("../../../msg/ReasoningResult.msg").trim_end()
+    );
+}
+
+#[test]
+fn statuses_are_numbers() {
+    assert_eq!(ResultStatus::from_number(2), Some(ResultStatus::EmptyMask));
+    assert_eq!(ResultStatus::from_number(7), None);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut bytes = bytes;
+        if let [a, b, ..] = bytes.as_mut_slice() {
+            *a = 0;
+            *b &= 1;
+        }
+        let _ = ReasoningResult::from_cdr(&bytes);
+        let _ = Instruction::from_cdr(&bytes);
+        let _ = TextDelta::from_cdr(&bytes);
+    }
+}

@@ -1,0 +1,69 @@
+//! A topic of a bag.
+
+use super::messages::MessageDefinition;
+use super::qos::QosProfile;
+
+/// What a message type is made of, so that it can be read where the type is not installed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Definition {
+    /// `ros2msg` or `ros2idl` (the MCAP registry of schema encodings).
+    pub encoding: String,
+    /// The text, together with that of the types it is made of.
+    pub text: String,
+}
+
+impl Definition {
+    /// The definition of a type that is declared in Rust.
+    pub fn ros2msg(of: &MessageDefinition) -> Self {
+        Self {
+            encoding: "ros2msg".to_owned(),
+            text: of.full_text(),
+        }
+    }
+}
+
+/// A topic of a bag, with everything the bag says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    /// e.g. `/camera/image_raw`.
+    pub name: String,
+    /// e.g. `sensor_msgs/msg/Image`.
+    pub ros_type: String,
+    /// How its messages are serialized: `cdr`.
+    pub serialization_format: String,
+    /// What its publishers offered, each once.
+    pub qos: Vec<QosProfile>,
+    /// The definition of its type, if the bag has it.
+    pub definition: Option<Definition>,
+    /// The hash of its type (REP 2011), if the bag has it.
+    pub type_hash: Option<String>,
+    /// How many messages were found.
+    pub messages: u64,
+}
+
+impl Topic {
+    /// Whether both speak of the same thing, whatever the number of its messages.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.name == other.name && self.ros_type == other.ros_type
+    }
+
+    /// Takes over what another file, or another publisher's channel, says about the same topic.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        for profile in other.qos {
+            if !self.qos.contains(&profile) {
+                self.qos.push(profile);
+            }
+        }
+        self.definition = self.definition.take().or(other.definition);
+        self.type_hash = self.type_hash.take().or(other.type_hash);
+    }
+}
+
+/// `package/msg/Name`, which some writers shorten to `package/Name`.
+pub(super) fn full_type(ros_type: &str) -> String {
+    match ros_type.split_once('/') {
+        Some((package, name)) if !name.contains('/') => format!("{package}/msg/{name}"),
+        _ => ros_type.to_owned(),
+    }
+}

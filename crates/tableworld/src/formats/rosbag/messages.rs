@@ -1,0 +1,150 @@
+//! What is said about a frame and about a question, as ROS messages.
+
+use std::borrow::Cow;
+
+use lisa_messages::Instruction;
+use rosbag2::{
+    CameraInfo, CompressedImage, Header, Image, Message, Quaternion, TFMessage, Time, Transform,
+    TransformStamped, Vector3,
+};
+
+use super::topics::Topic;
+use super::DELAY;
+use crate::formats::frames::millimetres;
+use crate::formats::write::Item;
+use crate::language::Dialogue;
+use crate::{Camera, Frame};
+
+const CAMERA: &str = "camera_optical_frame";
+const TABLE: &str = "table";
+/// As image_transport names a colour picture that was `rgb8` and is a JPEG file.
+const JPEG: &str = "rgb8; jpeg compressed bgr8";
+
+/// A message that waits for its turn.
+#[derive(Debug)]
+pub struct Waiting {
+    pub topic: Topic,
+    /// Nanoseconds.
+    pub log_time: u64,
+    pub data: Vec<u8>,
+}
+
+/// What a camera sees at a moment.
+pub struct View<'a> {
+    /// Nanoseconds.
+    pub stamp: u64,
+    pub camera: Camera,
+    pub frame: &'a Frame,
+    /// The picture as a file, where it is recorded as one.
+    pub jpeg: Option<&'a [u8]>,
+}
+
+impl View<'_> {
+    /// Where the camera is comes first: whoever gets the picture can look it up.
+    pub fn messages(&self) -> [Waiting; 4] {
+        let message = |topic, data| Waiting {
+            topic,
+            log_time: self.stamp,
+            data,
+        };
+        let size = self.frame.image.dimensions();
+        let picture = match self.jpeg {
+            None => image(self.stamp, size, "rgb8", self.frame.image.as_raw()),
+            Some(file) => CompressedImage {
+                header: header(self.stamp, CAMERA),
+                format: JPEG.to_owned(),
+                data: Cow::Borrowed(file),
+            }
+            .to_cdr(),
+        };
+        let depth = millimetres(self.frame).flat_map(u16::to_le_bytes);
+        let depth: Vec<u8> = depth.collect();
+        [
+            message(Topic::Tf, self.tf().to_cdr()),
+            message(Topic::Image, picture),
+            message(Topic::CameraInfo, self.camera_info().to_cdr()),
+            message(Topic::Depth, image(self.stamp, size, "16UC1", &depth)),
+        ]
+    }
+
+    /// From the optical frame's coordinates to the table's.
+    fn tf(&self) -> TFMessage {
+        let pose = self.camera.pose();
+        let [x, y, z] = pose.position.map(f64::from);
+        let translation = Vector3 { x, y, z };
+        let [x, y, z, w] = pose.quaternion();
+        let rotation = Quaternion { x, y, z, w };
+        TFMessage {
+            transforms: vec![TransformStamped {
+                header: header(self.stamp, TABLE),
+                child_frame_id: CAMERA.to_owned(),
+                transform: Transform {
+                    translation,
+                    rotation,
+                },
+            }],
+        }
+    }
+
+    /// A rectified pinhole camera without distortion.
+    fn camera_info(&self) -> CameraInfo {
+        let (width, height) = self.frame.image.dimensions();
+        let k = self.camera.intrinsics(width, height);
+        let [fx, fy, cx, cy] = [k.fx, k.fy, k.cx, k.cy].map(f64::from);
+        CameraInfo {
+            header: header(self.stamp, CAMERA),
+            height,
+            width,
+            distortion_model: "plumb_bob".to_owned(),
+            d: vec![0.0; 5],
+            k: [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+            r: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            p: [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+            ..CameraInfo::default()
+        }
+    }
+}
+
+/// An instruction about the scene's own frame, seen at `stamp`, and its true mask.
+pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [Waiting; 2] {
+    let question = dialogue.turns.first();
+    let instruction = Instruction {
+        header: header(stamp, CAMERA),
+        id,
+        conversation_id: String::new(),
+        text: question.map_or_else(String::new, |turn| turn.question.clone()),
+    };
+    let inside = item.inside(dialogue.targets()).into_iter();
+    let mask: Vec<u8> = inside.map(|inside| u8::from(inside) * 255).collect();
+    let message = |topic, data| Waiting {
+        topic,
+        log_time: stamp + DELAY,
+        data,
+    };
+    [
+        message(Topic::Instruction, instruction.to_cdr()),
+        message(Topic::Mask, image(stamp, item.size(), "mono8", &mask)),
+    ]
+}
+
+fn header(stamp: u64, frame_id: &str) -> Header {
+    Header {
+        stamp: Time::from_nanoseconds(stamp as i64),
+        frame_id: frame_id.to_owned(),
+    }
+}
+
+/// # Shapes
+/// `data` holds the rows of a picture of that size, without padding, values of several bytes lowest first.
+fn image(stamp: u64, (width, height): (u32, u32), encoding: &str, data: &[u8]) -> Vec<u8> {
+    Image {
+        header: header(stamp, CAMERA),
+        height,
+        width,
+        encoding: encoding.to_owned(),
+        is_bigendian: 0,
+        step: data.len() as u32 / height.max(1),
+        data: Cow::Borrowed(data),
+    }
+    .to_cdr()
+}

@@ -1,0 +1,336 @@
+//! A rosbag2 with MCAP storage: what a robot before the table would record, with instructions and the masks that answer them.
+//!
+//! Scene follows scene. Each is seen in [`Recording::frames`] frames, [`Recording::rate`] a second, by a camera that stands
+//! still or travels on an arc about the table, and is asked about once: about its middle frame, which is the view its questions
+//! were made for, in one turn, of one kind after another from scene to scene.
+//!
+//! | topic | type | |
+//! |---|---|---|
+//! | `/tf` | `tf2_msgs/TFMessage` | the camera's pose at each frame: `table` to `camera_optical_frame` |
+//! | `/camera/image_raw` | `sensor_msgs/Image` | `rgb8`; with [`Images::Raw`] |
+//! | `/camera/image_raw/compressed` | `sensor_msgs/CompressedImage` | JPEG; with [`Images::Jpeg`], in the place of the one above |
+//! | `/camera/camera_info` | `sensor_msgs/CameraInfo` | a rectified pinhole camera |
+//! | `/camera/depth/image` | `sensor_msgs/Image` | `16UC1`, millimetres along the optical axis, 0 unknown; registered to the colour picture |
+//! | `/instruction_stamped` | `lisa_ros/Instruction` | stamped with the frame it is about, heard 0.1 s later |
+//! | `/ground_truth/mask` | `sensor_msgs/Image` | `mono8`, 255 on the visible pixels of what is asked for, all 0 where it is absent; stamp as the instruction's |
+//!
+//! An instruction's id is `SPLIT_SEED_KIND`, e.g. `test_000000036_reasoning`, with the seed in nine digits and the kind as
+//! [`QuestionKind::name`](crate::language::QuestionKind::name) gives it.
+//!
+//! The `table` frame has x to the right, y away from the first camera, z up, and its origin on the table's top. It stands still
+//! within a scene; from one scene to the next the things on it are others, and the camera is elsewhere at once.
+//!
+//! Raw pictures are not compressed at all, as `ros2 bag record` does by default, and take 1.9 MB a frame of 640x480. With JPEGs
+//! the chunks of the file are compressed by zstd too, for the depth's sake: 0.11 MB a frame. Time begins at a fixed moment, and
+//! the same order gives the same bytes. The bag is made in `SPLIT.part` and takes the place of an earlier one when it is whole.
+
+mod messages;
+mod motion;
+mod place;
+mod question;
+mod topics;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use lisa_messages::QUESTION_KINDS;
+use rayon::prelude::*;
+use rosbag2::{BagError, BagWriter, ChunkCompression, Compression, TopicId, WriterOptions};
+
+use self::messages::{View, Waiting};
+use self::motion::Orbit;
+use self::place::BagPlace;
+use self::topics::{topics, Topic};
+use super::listing::Gathered;
+use super::picture::Picture;
+use super::write::{Item, Made, Plan, Sink};
+use super::{Format, WriteError};
+use crate::language::QuestionKind;
+use crate::{render, Scene, Split};
+
+const SECOND: u64 = 1_000_000_000;
+/// When the first frame is: any fixed moment, as bags of the same scenes shall be the same.
+const START: u64 = 1_700_000_000 * SECOND;
+/// How long after its frame an instruction is heard.
+const DELAY: u64 = SECOND / 10;
+/// Bytes of a compressed chunk before compression: what several frames have in common is found in one.
+const LARGE_CHUNK: u64 = 4 << 20;
+
+/// Most frames of a scene: they wait in memory for their turn.
+pub const MAX_FRAMES: u32 = 200;
+/// Fewest and most frames a second.
+pub const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
+
+/// How the camera's pictures are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Images {
+    /// As `sensor_msgs/Image`, and nothing in the file is compressed.
+    #[default]
+    Raw,
+    /// As `sensor_msgs/CompressedImage`, and the file's chunks are compressed by zstd.
+    Jpeg,
+}
+
+impl Images {
+    /// The choice of that name, `raw` or `jpeg`; `None` for any other text.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "raw" => Some(Self::Raw),
+            "jpeg" => Some(Self::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+/// What the camera does while it sees a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum CameraMotion {
+    /// It stands where the scene has it.
+    #[default]
+    Still,
+    /// It travels on an arc about the table, and passes where the scene has it at the middle frame.
+    Moving,
+}
+
+impl CameraMotion {
+    /// The choice of that name, `still` or `moving`; `None` for any other text.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "still" => Some(Self::Still),
+            "moving" => Some(Self::Moving),
+            _ => None,
+        }
+    }
+}
+
+/// What is recorded of each scene.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recording {
+    /// How pictures are stored.
+    pub images: Images,
+    /// What the camera does.
+    pub motion: CameraMotion,
+    /// Of each scene, 1 to [`MAX_FRAMES`].
+    pub frames: u32,
+    /// Frames a second, within [`RATES`].
+    pub rate: f64,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self::new(CameraMotion::Still)
+    }
+}
+
+impl Recording {
+    /// As is usual for that motion, in raw pictures: one frame a scene and a second where the camera stands still, two
+    /// seconds of ten frames each where it moves.
+    pub fn new(motion: CameraMotion) -> Self {
+        let (frames, rate) = match motion {
+            CameraMotion::Still => (1, 1.0),
+            CameraMotion::Moving => (20, 10.0),
+        };
+        Self {
+            images: Images::Raw,
+            motion,
+            frames,
+            rate,
+        }
+    }
+
+    /// Nanoseconds from frame to frame.
+    fn period(&self) -> u64 {
+        (SECOND as f64 / self.rate).round() as u64
+    }
+
+    fn check(&self) -> Result<(), WriteError> {
+        let Self { frames, rate, .. } = *self;
+        if (1..=MAX_FRAMES).contains(&frames) && RATES.contains(&rate) {
+            return Ok(());
+        }
+        Err(WriteError::Recording {
+            frames,
+            rate,
+            max: MAX_FRAMES,
+        })
+    }
+
+    fn writer_options(&self) -> WriterOptions {
+        let kinds = QuestionKind::ALL.map(QuestionKind::name).join(" ");
+        let plain = WriterOptions {
+            custom_data: [(QUESTION_KINDS.to_owned(), kinds)].into(),
+            ..WriterOptions::default()
+        };
+        match self.images {
+            Images::Raw => plain,
+            Images::Jpeg => WriterOptions {
+                compression: Compression::Chunk(ChunkCompression::Zstd),
+                chunk_size: Some(LARGE_CHUNK),
+                ..plain
+            },
+        }
+    }
+}
+
+pub(super) struct Rosbag {
+    folder: PathBuf,
+    split: Split,
+    first: u64,
+    recording: Recording,
+    jpeg_quality: u8,
+    gathered: Gathered<Waiting>,
+    /// What is heard after the last frame so far.
+    held: Vec<Waiting>,
+    /// `None` once it is finished. Scenes come from several threads, and a writer is one's alone.
+    bag: Mutex<Option<BagWriter>>,
+    /// By [`Topic`].
+    topics: Vec<TopicId>,
+    messages: usize,
+    /// `None` once it is finished. Dropped last: its lock is held as long as the bag is written.
+    place: Option<BagPlace>,
+}
+
+impl Rosbag {
+    pub fn new(plan: &Plan) -> Result<Self, WriteError> {
+        let recording = plan.options.recording;
+        recording.check()?;
+        let parent = plan.folder.join("rosbag");
+        let place = BagPlace::open(&parent, plan.split.name())?;
+        let folder = parent.join(plan.split.name());
+        let open = || -> Result<_, BagError> {
+            let mut bag = BagWriter::create(place.bag(), recording.writer_options())?;
+            let topics = topics(recording.images)
+                .into_iter()
+                .map(|topic| bag.add_topic(topic))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok((bag, topics))
+        };
+        let (bag, topics) = open().map_err(WriteError::encode(&folder))?;
+        Ok(Self {
+            folder,
+            split: plan.split,
+            first: plan.numbers.start,
+            recording,
+            jpeg_quality: plan.options.jpeg_quality,
+            gathered: Gathered::default(),
+            held: Vec::new(),
+            bag: Mutex::new(Some(bag)),
+            topics,
+            messages: 0,
+            place: Some(place),
+        })
+    }
+
+    /// Of one scene, frame by frame.
+    fn record(&self, item: &Item) -> Result<Vec<Waiting>, WriteError> {
+        let Recording { motion, frames, .. } = self.recording;
+        let period = self.recording.period();
+        let (told, middle) = (item.told, frames / 2);
+        let first = START + (item.number - self.first) * u64::from(frames) * period;
+        let stamp = |i: u32| first + u64::from(i) * period;
+        let own_jpeg = self.jpeg(&item.picture)?;
+        let orbit = Orbit::sample(self.split, item.number, told.scene.camera);
+        let seen = |i: u32| {
+            if motion == CameraMotion::Still || i == middle {
+                let view = View {
+                    stamp: stamp(i),
+                    camera: told.scene.camera,
+                    frame: &told.frame,
+                    jpeg: own_jpeg,
+                };
+                return Ok(view.messages());
+            }
+            let seconds = (f64::from(i) - f64::from(middle)) * period as f64 / SECOND as f64;
+            let camera = orbit.camera(seconds as f32);
+            let scene = Scene {
+                camera,
+                ..told.scene.clone()
+            };
+            let (width, height) = told.frame.image.dimensions();
+            let frame = render(&scene, width, height);
+            let picture = Picture::new(&frame.image, self.jpeg_quality);
+            let view = View {
+                stamp: stamp(i),
+                camera,
+                frame: &frame,
+                jpeg: self.jpeg(&picture)?,
+            };
+            Ok(view.messages())
+        };
+        let seen: Vec<_> = (0..frames)
+            .into_par_iter()
+            .map(seen)
+            .collect::<Result<_, WriteError>>()?;
+        let mut messages: Vec<Waiting> = seen.into_iter().flatten().collect();
+        if let Some(dialogue) = question::asked(item.number, &told.dialogues) {
+            let id = question::id(self.split, item.number, dialogue);
+            messages.extend(messages::asked(item, dialogue, id, stamp(middle)));
+        }
+        Ok(messages)
+    }
+
+    /// The picture's file, where files are recorded.
+    fn jpeg<'p>(&self, picture: &'p Picture) -> Result<Option<&'p [u8]>, WriteError> {
+        match self.recording.images {
+            Images::Raw => Ok(None),
+            Images::Jpeg => {
+                let jpeg = picture.jpeg().map_err(WriteError::encode(&self.folder))?;
+                Ok(Some(jpeg))
+            }
+        }
+    }
+
+    fn write(&mut self, messages: &[Waiting]) -> Result<(), WriteError> {
+        let bag = self.bag.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(bag) = bag else {
+            return Ok(());
+        };
+        for message in messages {
+            let topic = self.topics[message.topic as usize];
+            bag.write(topic, message.log_time, &message.data)
+                .map_err(WriteError::encode(&self.folder))?;
+            self.messages += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Rosbag {
+    fn scene(&self, item: &Item) -> Result<(), WriteError> {
+        self.gathered.put(item.number, self.record(item)?);
+        Ok(())
+    }
+
+    fn batch(&mut self) -> Result<(), WriteError> {
+        let mut waiting = std::mem::take(&mut self.held);
+        waiting.extend(self.gathered.take());
+        waiting.sort_by_key(|message| message.log_time);
+        // An instruction may be heard later than the first frames of a scene that is still to come.
+        let frames = waiting.iter().filter(|m| m.topic == Topic::Image);
+        let last = frames.map(|frame| frame.log_time).max().unwrap_or(0);
+        let known = waiting.partition_point(|message| message.log_time <= last);
+        self.held = waiting.split_off(known);
+        self.write(&waiting)
+    }
+
+    fn finish(&mut self) -> Result<Made, WriteError> {
+        let held = std::mem::take(&mut self.held);
+        self.write(&held)?;
+        let bag = self.bag.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bag) = bag.take() {
+            bag.finish().map_err(WriteError::encode(&self.folder))?;
+        }
+        if let Some(place) = self.place.take() {
+            place.publish()?;
+        }
+        Ok(Made {
+            format: Format::Rosbag,
+            path: self.folder.clone(),
+            items: self.messages,
+            unit: "messages",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

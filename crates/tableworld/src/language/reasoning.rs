@@ -1,0 +1,84 @@
+//! Questions by purpose or property, where one category alone is the answer.
+
+use rand::seq::IndexedRandom;
+use rand::Rng;
+
+use super::knowledge::{knowledge, Intent};
+use super::view::View;
+use super::wording::{answer, query, question};
+use super::{Dialogue, QuestionKind, Turn};
+use crate::catalogue::Category;
+use crate::Split;
+
+/// An intent that the scene answers.
+pub struct Answerable {
+    pub intent: &'static Intent,
+    pub category: Category,
+    /// All its objects; at least one.
+    pub objects: Vec<usize>,
+}
+
+impl Answerable {
+    pub fn kind(&self) -> QuestionKind {
+        kind(self.intent)
+    }
+
+    /// Why it is the answer.
+    pub fn because(&self) -> String {
+        self.intent.because.replace("{x}", self.category.name())
+    }
+}
+
+/// The kind of a question for an intent.
+pub fn kind(intent: &Intent) -> QuestionKind {
+    match intent.world {
+        true => QuestionKind::WorldKnowledge,
+        false => QuestionKind::Reasoning,
+    }
+}
+
+/// All intents to which exactly one category in the scene is an answer, and nothing might be taken for another.
+pub fn answerable(view: &View) -> Vec<Answerable> {
+    let fits = |intent: &'static Intent| {
+        let mut answers = intent
+            .answers
+            .iter()
+            .copied()
+            .filter(|c| view.any_of(&[*c]));
+        let category = answers.next()?;
+        if answers.next().is_some() || view.any_of(&intent.unless) {
+            return None;
+        }
+        Some(Answerable {
+            intent,
+            category,
+            objects: view.visible_of(&[category])?,
+        })
+    };
+    knowledge().intents.iter().filter_map(fits).collect()
+}
+
+/// One question for each intent that the scene answers.
+pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+    let ask = |fitting: &Answerable| dialogue(fitting, split, rng);
+    answerable(view).iter().filter_map(ask).collect()
+}
+
+/// A question for an intent that the scene answers.
+pub fn dialogue(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Option<Dialogue> {
+    let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
+    Some(Dialogue {
+        kind: fitting.kind(),
+        turns: vec![Turn {
+            question: question(&query, rng),
+            answer: answer(split, rng),
+            targets: vec![fitting.objects.clone()],
+        }],
+        query,
+        explanation: Some(fitting.because()),
+        names: vec![fitting.category],
+        worded_as: fitting.kind(),
+        absence: None,
+        candidates: Vec::new(),
+    })
+}
