@@ -33,7 +33,7 @@ stage() {
 named="--format reason-seg --kinds explicit,absent --balance"
 asked="reasoning,world-knowledge,explanatory,several,multi-turn,absent"
 world data train --count 24000 $named --questions 12 --format semantic --format refer --format vqa
-world data val --count 200 $named --questions 4
+world data val --count 200 $named --questions 4 --format semantic
 # Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
 world reason train --count 16000 --seed 40000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
     --format semantic --format refer --format vqa
@@ -46,10 +46,13 @@ if [ -e $kept/model/lisa.json ] && [ ! -e "$runs/vision-model/lisa.json" ] && [ 
     mkdir -p "$runs/vision"
     cp $kept/phrases.safetensors "$runs/vision/checkpoint-last.safetensors"
     cp -r $kept/model "$runs/vision-model"
+    cp -r $kept/model "$runs/tower-model"
 fi
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
-# The encoder's masks and the language model's look-up learn apart, each from the first stage; look-model has both.
+# The encoder's masks and what the language model needs for its look-up learn apart, each from the first stage; look-model has
+# both.
 stage config/train_mini_masks.toml "$runs/masks" "$runs/masks-model"
+stage config/train_mini_tower.toml "$runs/tower" "$runs/tower-model"
 stage config/train_mini_look.toml "$runs/look" "$runs/look-model" "$runs/masks-model"
 stage config/train_mini_base.toml "$runs/base" "$runs/base-model"
 stage config/train_mini_reason239.toml "$runs/reason239-run" "$runs/reason239-model"
