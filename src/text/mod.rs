@@ -1,8 +1,7 @@
-//! Words in, token ids out, and back: tokenizer, conversation templates, prompts, streaming decoder.
+//! Words to token ids and back: tokenizer, conversation templates, prompts, streaming decoder.
 //!
-//! What a person says is data. It reaches the model through [`LisaTokenizer::encode_text`], which knows no
-//! special tokens, and through [`PromptBuilder`], which puts the markup around it; so `[SEG]`, `</s>` or
-//! `USER:` in an instruction are ordinary words.
+//! What a person says is data. It reaches the model through [`LisaTokenizer::encode_text`], which knows no special tokens, and
+//! through [`PromptBuilder`], which puts the markup around it. So `[SEG]`, `</s>` or `USER:` in an instruction are ordinary words.
 
 mod checkpoint;
 mod error;
@@ -13,6 +12,7 @@ mod sentencepiece;
 mod stream;
 mod template;
 mod tokenizer;
+mod tokenizer_json;
 mod trained;
 mod vocabulary;
 
