@@ -3,28 +3,7 @@
 //! Beyond the edge the image is mirrored about its outermost pixels, which keeps the pattern; OpenCV instead
 //! repeats the outermost result, so the outermost pixels may differ from it.
 
-use super::encoding::Rows;
-
-/// Colours of the first two pixels of the first two rows, as the ROS names spell them.
-#[derive(Clone, Copy)]
-pub(super) enum Pattern {
-    Rggb,
-    Bggr,
-    Gbrg,
-    Grbg,
-}
-
-impl Pattern {
-    /// Parity of the column and of the row that red stands in.
-    fn red_at(self) -> (usize, usize) {
-        match self {
-            Pattern::Rggb => (0, 0),
-            Pattern::Bggr => (1, 1),
-            Pattern::Gbrg => (0, 1),
-            Pattern::Grbg => (1, 0),
-        }
-    }
-}
+use super::layout::{Pattern, Rows};
 
 /// Interpolates an image of 2×2 pixels or more to (height, width, 3).
 pub(super) fn demosaic(

@@ -18,9 +18,13 @@ const CUT: &str = "it ends before its end marker";
 /// The accepted picture files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureFormat {
+    /// Portable Network Graphics.
     Png,
+    /// JPEG, baseline or progressive.
     Jpeg,
+    /// WebP, lossy or lossless.
     WebP,
+    /// Windows bitmap.
     Bmp,
 }
 

@@ -8,7 +8,7 @@ use cv_convert::{ToCv, TryToCv};
 use ndarray::Array3;
 
 use super::error::{size_is_accepted, EncodingError};
-use super::layout::{Bits, Layout};
+use super::layout::{Bits, Layout, Rows};
 use super::{bayer, packed, yuv};
 
 /// A camera image, borrowed from its message.
@@ -48,48 +48,6 @@ pub struct EncodedImage {
     pub step: u32,
     /// `step * height` bytes.
     pub data: Vec<u8>,
-}
-
-/// The rows of a checked message, without their padding.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    data: &'a [u8],
-    step: usize,
-    row_bytes: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Rows without padding.
-    pub(super) fn plain(data: &'a [u8], row_bytes: usize) -> Self {
-        Self {
-            data,
-            step: row_bytes,
-            row_bytes,
-        }
-    }
-
-    /// Rows with as much of their padding as makes them `row_bytes` long; all of it where that is not enough.
-    pub(super) fn widened(self, row_bytes: usize) -> Self {
-        Self {
-            row_bytes: row_bytes.min(self.step),
-            ..self
-        }
-    }
-
-    /// Two rows in one, so many bytes of them.
-    pub(super) fn pair(self, row: usize, bytes: usize) -> &'a [u8] {
-        &self.data[row * self.step..][..bytes]
-    }
-
-    pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        self.data
-            .chunks(self.step)
-            .map(move |row| &row[..self.row_bytes])
-    }
-
-    pub(super) fn get(self, row: usize) -> &'a [u8] {
-        &self.data[row * self.step..][..self.row_bytes]
-    }
 }
 
 impl<'a> RosImage<'a> {
@@ -154,11 +112,7 @@ impl<'a> RosImage<'a> {
         let needed = u64::from(step) * rows;
         let data = usize::try_from(needed).ok();
         match data.and_then(|needed| self.data.get(..needed)) {
-            Some(data) => Ok(Rows {
-                data,
-                step: step as usize,
-                row_bytes: row_bytes as usize,
-            }),
+            Some(data) => Ok(Rows::new(data, step as usize, row_bytes as usize)),
             None => Err(EncodingError::Truncated {
                 encoding,
                 found: self.data.len(),

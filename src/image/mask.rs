@@ -6,21 +6,28 @@ use ndarray::Array2;
 
 use super::Roi;
 
-/// A mask cannot be made from what was given.
+/// A mask that cannot be made from what was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MaskError {
+    /// The number of logits is not that of the frame's pixels.
     #[error("{found} logits for a frame of {width}x{height} pixels; there must be {needed}")]
     Logits {
+        /// Logits that were given.
         found: usize,
+        /// Width of the frame, in pixels.
         width: u32,
+        /// Height of the frame, in pixels.
         height: u32,
+        /// Logits that the frame needs, `width * height`.
         needed: u64,
     },
+    /// The threshold is no probability strictly between 0 and 1; holds the number that was given.
     #[error("mask_threshold is {0}; accepted: a probability above 0 and below 1")]
     Threshold(f32),
 }
 
-/// The logit a pixel must exceed to be in the mask: ln(p / (1 − p)). 0.5 gives exactly 0, the reference's.
+/// The logit that a pixel must exceed to be in the mask: ln(p / (1 − p)). A probability of 0.5 gives exactly 0, the threshold
+/// of the reference.
 ///
 /// # Errors
 /// [`MaskError::Threshold`] unless `probability` is in (0, 1).
@@ -42,7 +49,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Takes the pixels whose logit is strictly above `threshold` ([`threshold_logit`]). NaN is not.
+    /// Takes the pixels whose logit is strictly above `threshold`, which [`threshold_logit`] gives. A NaN is outside.
     ///
     /// # Shapes
     /// `logits` (`height`, `width`), row after row, at the frame's size.
@@ -58,7 +65,7 @@ impl Mask {
         Self::build(logits, width, height, |logit| logit > threshold)
     }
 
-    /// The pixels of a full-frame picture that are not 0.
+    /// Takes the pixels of a full-frame picture that are not 0.
     pub fn from_frame(frame: &GrayImage) -> Self {
         let (width, height) = frame.dimensions();
         // The number of pixels is right by construction.

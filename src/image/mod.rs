@@ -49,9 +49,9 @@ pub use decode::{decode_image, picture_format, read_image, whole_picture, Pictur
 pub use depth::{Depth, DEPTH_HEADER};
 pub use encode::{encode_jpeg, encode_png, EncodeError};
 pub use encoding::{EncodedImage, RosImage};
-pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
+pub use error::{EncodingError, ImageError, ACCEPTED_ENCODINGS, MAX_PIXELS, MAX_SIDE};
 pub use heat::{draw_heat, RAMP as HEAT_RAMP};
-pub use layout::ACCEPTED_ENCODINGS;
+
 pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};

@@ -22,7 +22,9 @@ pub struct OverlayObject<'a> {
 /// What was asked and answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caption {
+    /// The question, drawn first.
     pub instruction: String,
+    /// The answer, drawn below it.
     pub answer: String,
 }
 

@@ -1,6 +1,6 @@
 //! Encodings with whole pixels side by side: colour in some order of bytes, and gray.
 
-use super::encoding::Rows;
+use super::layout::Rows;
 
 /// `channels` bytes a pixel, red, green and blue at `rgb` within it.
 pub(super) fn colour(rows: Rows<'_>, channels: usize, rgb: [usize; 3], out: &mut [u8]) {

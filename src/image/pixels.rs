@@ -5,8 +5,9 @@
 use ::image::{GrayImage, ImageBuffer, Luma, RgbImage};
 use cv_convert::TryToCv;
 
-use super::encoding::{RosImage, Rows};
+use super::encoding::RosImage;
 use super::error::EncodingError;
+use super::layout::Rows;
 
 /// 16 bits a pixel.
 pub type Gray16Image = ImageBuffer<Luma<u16>, Vec<u16>>;

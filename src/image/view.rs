@@ -1,19 +1,23 @@
-//! Where the vision tower's square input lies on a picture, and so what each of its patches sees.
+//! Where the vision tower's square input lies on a picture, which says what part of the picture each patch sees.
 
 use super::{ClipFit, ClipPreprocessor};
 
-/// The tower's square input, laid over the picture it is made of. In pixels of the picture, whose upper left corner
-/// is (0, 0); what lies beyond the picture's sides is padding.
+/// The rectangle of a picture that the tower's square input covers, in pixels of the picture, whose upper left corner is (0, 0).
+/// What lies beyond the picture's sides is padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClipView {
+    /// Left side.
     pub left: f64,
+    /// Upper side.
     pub top: f64,
+    /// Width of what the input covers.
     pub width: f64,
+    /// Height of what the input covers.
     pub height: f64,
 }
 
 impl ClipView {
-    /// What [`preprocess`](ClipPreprocessor::preprocess) makes of a picture of that size, as a place on it.
+    /// The rectangle that [`preprocess`](ClipPreprocessor::preprocess) takes from a picture of this `(width, height)`.
     pub fn new(clip: &ClipPreprocessor, (width, height): (u32, u32), fit: ClipFit) -> Self {
         let ((left, width), (top, height)) = clip.seen(width as usize, height as usize, fit);
         Self {
@@ -24,7 +28,7 @@ impl ClipView {
         }
     }
 
-    /// Left, top, right and bottom of a patch, where `grid` patches stand along each side.
+    /// `[left, top, right, bottom]` of a patch, in pixels of the picture, where `grid` patches stand along each side.
     pub fn patch(&self, grid: usize, row: usize, column: usize) -> [f64; 4] {
         let at = |start: f64, length: f64, i: usize| start + length * i as f64 / grid as f64;
         [
@@ -35,10 +39,10 @@ impl ClipView {
         ]
     }
 
-    /// Share of each patch that is covered by the pixels of a picture `width` wide for which `inside` holds.
+    /// The share of each patch's area that is covered by the pixels for which `inside` holds. `width` is the picture's, in pixels.
     ///
     /// # Shapes
-    /// `pixels` row by row → `grid²` shares in 0..=1, row by row.
+    /// `pixels` `(height, width)` → shares in 0..=1, `(grid, grid)`, both row by row.
     pub fn shares<T>(
         &self,
         grid: usize,
@@ -47,7 +51,8 @@ impl ClipView {
         inside: impl Fn(&T) -> bool,
     ) -> Vec<f64> {
         let mut shares = vec![0.0; grid * grid];
-        // How many of a line's pixels are inside, left of each pixel's left side.
+        // For every column the number of pixels to its left in this line that are inside. Differences of these sums give the part
+        // of a line that a patch covers, without a loop over its pixels.
         let mut before = vec![0.0; width + 1];
         for (y, line) in pixels.chunks_exact(width.max(1)).enumerate() {
             let mut any = false;

@@ -3,7 +3,7 @@
 //! BT.601 in limited range (Y 16..=235, U and V 16..=240), the conversion OpenCV's `cvtColor` does for these
 //! encodings, in fixed point with 20 fractional bits.
 
-use super::encoding::Rows;
+use super::layout::{Order422, Planes, Rows};
 
 const BITS: u32 = 20;
 
@@ -16,26 +16,6 @@ const V_TO_R: i32 = fixed(1.596);
 const U_TO_G: i32 = fixed(-0.391);
 const V_TO_G: i32 = fixed(-0.813);
 const U_TO_B: i32 = fixed(2.018);
-
-/// Order of the four bytes that two neighbours share in 4:2:2.
-#[derive(Clone, Copy)]
-pub(super) enum Order422 {
-    /// U Y V Y, ROS's `yuv422`.
-    Uyvy,
-    /// Y U Y V, ROS's `yuv422_yuy2`.
-    Yuyv,
-}
-
-/// Where the colour of a plane of brightness stands.
-#[derive(Clone, Copy)]
-pub(super) enum Planes {
-    /// Below it U and V in turn, one pair for 2×2 pixels.
-    Nv12,
-    /// The same, V first.
-    Nv21,
-    /// Below it U and V in turn, one pair for each pixel.
-    Nv24,
-}
 
 /// Rows of byte quadruples, each two pixels. A row of an odd width ends in half of one, or in a whole one if its padding
 /// holds that.
