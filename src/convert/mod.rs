@@ -43,6 +43,7 @@ pub struct ConvertOptions {
     pub out: PathBuf,
     /// Storage of floating-point tensors; `None` keeps what the checkpoint has.
     pub dtype: Option<DType>,
+    /// The conversation template that the checkpoint was trained with; its files do not name it.
     pub template: Template,
     /// Side of SAM's input; `None` is what the weights were trained at.
     pub sam_image_size: Option<usize>,
@@ -72,8 +73,11 @@ impl ConvertOptions {
 /// What was written.
 #[derive(Clone, Debug)]
 pub struct ConvertReport {
+    /// The `lisa.json` that was written.
     pub config: LisaConfig,
+    /// Tensors that were written.
     pub tensors: usize,
+    /// Size of `model.safetensors`, in bytes.
     pub bytes: u64,
     /// Tensors of the checkpoints the network has no use for.
     pub left_out: Vec<String>,

@@ -10,12 +10,19 @@ use crate::weights::{LisaConfig, Weights, WeightsError, VISION_TOWER_PREFIX};
 
 /// The whole network. Each part is public: the engine decides what runs when.
 pub struct Lisa {
+    /// CLIP: image → vision features.
     pub vision_tower: ClipVisionTower,
+    /// Vision features → image tokens of the language model's width.
     pub mm_projector: MmProjector,
+    /// The language model: tokens → hidden states and logits.
     pub llama: Llama,
+    /// γ: hidden state that predicts `[SEG]` → prompt of the mask decoder.
     pub text_hidden_fcs: TextHiddenFcs,
+    /// SAM's image encoder: image → image embedding.
     pub image_encoder: ImageEncoder,
+    /// SAM's prompt encoder: the constant parts of a prompt.
     pub prompt_encoder: PromptEncoder,
+    /// SAM's mask decoder: image embedding and prompts → mask logits.
     pub mask_decoder: MaskDecoder,
 }
 

@@ -29,6 +29,7 @@ impl LlamaCache {
         self.layers.first().map_or(0, KvCache::len)
     }
 
+    /// Whether no position is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -99,6 +100,7 @@ impl Llama {
         self.max_positions
     }
 
+    /// An empty cache for a new sequence.
     pub fn new_cache(&self) -> LlamaCache {
         LlamaCache {
             layers: self.layers.iter().map(|_| KvCache::default()).collect(),
@@ -190,6 +192,7 @@ impl Llama {
         })
     }
 
+    /// Number of transformer layers.
     pub fn num_layers(&self) -> usize {
         self.layers.len()
     }

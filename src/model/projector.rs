@@ -8,11 +8,14 @@ use crate::weights::{Activation, LisaConfig, ProjectorKind, Weights, WeightsErro
 
 /// LLaVA's `mm_projector`: one linear layer, or two with a GELU between.
 pub enum MmProjector {
+    /// One linear layer (LLaVA 1.0, and the published LISA models).
     Linear(Linear),
+    /// Two linear layers with a GELU between them (LLaVA 1.5).
     Mlp2xGelu(Mlp),
 }
 
 impl MmProjector {
+    /// Reads `weight` and `bias`, or the same below `0` and `2`, as the configuration says.
     pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
         let (vision, hidden) = (config.clip.hidden_size, config.llama.hidden_size);
         Ok(match config.projector {

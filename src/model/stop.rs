@@ -9,6 +9,7 @@ pub enum ModelError {
     /// The caller's [`Stop`] said so.
     #[error("stopped")]
     Stopped,
+    /// Candle failed at an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

@@ -10,6 +10,7 @@ use crate::weights::{Activation, LisaConfig, Weights, WeightsError};
 pub struct TextHiddenFcs(Mlp);
 
 impl TextHiddenFcs {
+    /// Reads `0.0` and `0.2` below `weights`.
     pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
         let hidden = config.llama.hidden_size;
         let dims = [hidden, hidden, config.out_dim];

@@ -8,6 +8,7 @@ use super::Result;
 use crate::weights::Activation;
 
 impl Activation {
+    /// Applies the function to every element; the shape stays.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         match self {
             Activation::Gelu => gelu(x),

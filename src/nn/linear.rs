@@ -41,6 +41,7 @@ impl Linear {
         })
     }
 
+    /// A layer of given tensors, `weight` `(out, in)` and `bias` `(out)`, without LoRA.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
             weight,
@@ -107,6 +108,7 @@ impl Embedding {
         })
     }
 
+    /// The device that the table lies on.
     pub fn device(&self) -> &candle_core::Device {
         self.table.device()
     }

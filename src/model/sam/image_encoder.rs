@@ -21,6 +21,7 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
+    /// Reads `patch_embed`, `pos_embed`, `blocks.…` and `neck.…` below `weights`.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.embed_dim;
         let blocks = (0..config.depth)

@@ -12,6 +12,7 @@ pub struct PromptEncoder {
 }
 
 impl PromptEncoder {
+    /// Reads `no_mask_embed` and the matrix of the positional encoding below `weights`.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.prompt_dim;
         let gaussian = weights.get((2, dim / 2), "pe_layer.positional_encoding_gaussian_matrix")?;
