@@ -13,45 +13,46 @@ use super::{bayer, packed, yuv};
 
 /// A camera image, borrowed from its message.
 ///
-/// `try_to_cv()` gives an [`RgbImage`], or an `Array3<u8>` of shape (height, width, 3). Alpha is dropped, 16-bit
-/// samples keep their upper byte, YUV is BT.601 in limited range as OpenCV's `cvtColor` takes it, and Bayer patterns
-/// are interpolated bilinearly.
+/// `try_to_cv()` gives an [`RgbImage`], or an `Array3<u8>` of shape (height, width, 3). Alpha is dropped, 16-bit samples keep
+/// their upper byte, YUV is converted as BT.601 in limited range, which is what OpenCV's `cvtColor` does, and Bayer patterns are
+/// interpolated bilinearly.
 ///
 /// # Errors
-/// [`EncodingError`] where the fields do not describe an image; never a panic, whatever they hold.
+/// [`EncodingError`] where the fields do not describe an image. No content of the fields makes it panic.
 #[derive(Clone, Copy, Debug)]
 pub struct RosImage<'a> {
-    /// In pixels.
+    /// Width, in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height, in pixels.
     pub height: u32,
-    /// One of [`ACCEPTED_ENCODINGS`](super::ACCEPTED_ENCODINGS).
+    /// Name of the encoding, one of [`ACCEPTED_ENCODINGS`](super::ACCEPTED_ENCODINGS).
     pub encoding: &'a str,
-    /// Order of the two bytes of a 16-bit sample.
+    /// Whether the upper of the two bytes of a 16-bit sample comes first.
     pub is_bigendian: bool,
     /// Bytes from one row to the next, padding included.
     pub step: u32,
-    /// `step * height` bytes or more; nv12 and nv21 have half as many rows of colour below, nv24 as many of twice the width.
+    /// `step * height` bytes or more. `nv12` and `nv21` have half as many rows of colour after that, `nv24` as many of two steps
+    /// each.
     pub data: &'a [u8],
 }
 
-/// Pixels as a message wants them: rows without padding.
+/// The fields of a `sensor_msgs/Image` that pixels make: rows without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedImage {
-    /// In pixels.
+    /// Width, in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height, in pixels.
     pub height: u32,
     /// `rgb8` or `mono8`.
     pub encoding: &'static str,
-    /// Bytes of a row.
+    /// Bytes of a row, which is also the distance to the next.
     pub step: u32,
     /// `step * height` bytes.
     pub data: Vec<u8>,
 }
 
 impl<'a> RosImage<'a> {
-    /// Everything that can be wrong with the fields, found before a byte is touched.
+    /// Checks all fields before a byte of the data is read.
     fn check(&self) -> Result<(Layout, Rows<'a>), EncodingError> {
         let (width, height) = (self.width, self.height);
         let (layout, encoding) = Layout::of(self.encoding)?;
@@ -87,7 +88,10 @@ impl<'a> RosImage<'a> {
         Ok(())
     }
 
-    /// So many rows of data, without their padding.
+    /// The first `rows` rows of the data, without their padding.
+    ///
+    /// # Errors
+    /// [`EncodingError::Step`], [`EncodingError::Truncated`].
     pub(super) fn rows(
         &self,
         encoding: &'static str,
@@ -123,7 +127,10 @@ impl<'a> RosImage<'a> {
         }
     }
 
-    /// (height, width, 3), row after row.
+    /// The pixels as RGB.
+    ///
+    /// # Shapes
+    /// → (height, width, 3), row by row.
     fn rgb_bytes(&self) -> Result<Vec<u8>, EncodingError> {
         let (layout, rows) = self.check()?;
         let (width, height) = (self.width as usize, self.height as usize);

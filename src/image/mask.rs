@@ -1,4 +1,4 @@
-//! From mask logits to masks: threshold, region of interest, area, union, overlap.
+//! Mask logits to masks: threshold, region of interest, area, union and overlap.
 
 use ::image::{GrayImage, Luma};
 use cv_convert::ToCv;
@@ -39,7 +39,7 @@ pub fn threshold_logit(probability: f32) -> Result<f32, MaskError> {
     Ok((p / (1.0 - p)).ln() as f32)
 }
 
-/// Pixels of one object in a frame, kept as the tight box around them.
+/// The pixels of one object in a frame. Only the tight box around them is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     roi: Roi,
@@ -82,7 +82,7 @@ impl Mask {
         }
     }
 
-    /// One pass finds the box and the area; only the box is then written.
+    /// A first pass finds box and area, a second one writes the pixels of the box.
     fn build<T: Copy>(
         values: &[T],
         width: u32,
@@ -106,7 +106,7 @@ impl Mask {
         let (mut left, mut right) = (row_len, 0);
         let (mut top, mut bottom) = (None, 0);
         for (y, row) in values.chunks_exact(row_len).enumerate() {
-            // Counted as u32: this loop becomes vector code, and skips what is empty.
+            // The compiler vectorizes this count of u32, so that rows without a pixel of the object cost little.
             let count = row.iter().map(|&v| u32::from(inside(v))).sum::<u32>() as usize;
             if count == 0 {
                 continue;
@@ -138,22 +138,22 @@ impl Mask {
         Ok(mask)
     }
 
-    /// Tight box around the mask, in the frame's pixels.
+    /// The tight box around the mask, in the frame's pixels.
     pub fn roi(&self) -> Roi {
         self.roi
     }
 
-    /// 0 or 255, cropped to [`roi`](Self::roi).
+    /// The mask cropped to [`roi`](Self::roi): 255 in the object, 0 elsewhere.
     pub fn pixels(&self) -> &GrayImage {
         &self.pixels
     }
 
-    /// Pixels that are 255.
+    /// Number of pixels of the object.
     pub fn area(&self) -> usize {
         self.area
     }
 
-    /// Not a single pixel.
+    /// Whether the object has no pixel.
     pub fn is_empty(&self) -> bool {
         self.area == 0
     }
@@ -163,12 +163,12 @@ impl Mask {
         self.frame
     }
 
-    /// Box and cropped pixels, without a copy.
+    /// Takes the mask apart into its box and its cropped pixels, without a copy.
     pub fn into_parts(self) -> (Roi, GrayImage) {
         (self.roi, self.pixels)
     }
 
-    /// Pixels that both masks have. The frames need not be equal; they share their top left corner.
+    /// Number of pixels that are in both masks. Frames of different sizes are laid on each other at their top left corners.
     pub fn intersection_area(&self, other: &Mask) -> usize {
         let both = self.roi.intersection(&other.roi);
         (both.y..both.bottom())
@@ -179,7 +179,7 @@ impl Mask {
             .sum()
     }
 
-    /// Intersection over union in 0..=1; two empty masks agree, which is 1.
+    /// Intersection over union, in 0..=1. That of two empty masks is 1, because they agree.
     pub fn iou(&self, other: &Mask) -> f32 {
         let both = self.intersection_area(other);
         match self.area + other.area - both {
@@ -188,7 +188,7 @@ impl Mask {
         }
     }
 
-    /// Frame row `y` between the columns of `part`, both within the roi.
+    /// The pixels of the frame's row `y` in the columns of `part`, which lies within the roi.
     fn row(&self, y: u32, part: Roi) -> &[u8] {
         let start =
             (y - self.roi.y) as usize * self.roi.width as usize + (part.x - self.roi.x) as usize;
@@ -215,9 +215,8 @@ impl ToCv<Array2<u8>> for Mask {
     }
 }
 
-/// Several cropped masks in one full-frame picture: 255 where any of them is not 0.
-///
-/// What lies outside the frame is left out.
+/// Puts several cropped masks into one full-frame picture, which is 255 where any of them is not 0. Pixels outside the frame are
+/// left out.
 pub fn union_masks<'a>(
     width: u32,
     height: u32,
@@ -230,7 +229,7 @@ pub fn union_masks<'a>(
     frame
 }
 
-/// Sets the frame to 255 where the mask, whose top left pixel stands at `roi.x`, `roi.y`, is not 0.
+/// Sets the frame to 255 where the mask is not 0. The mask's top left pixel stands at (`roi.x`, `roi.y`).
 pub fn paste_mask(frame: &mut GrayImage, roi: Roi, mask: &GrayImage) {
     let (width, height) = frame.dimensions();
     let inside = roi.intersection(&Roi {

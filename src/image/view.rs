@@ -39,7 +39,8 @@ impl ClipView {
         ]
     }
 
-    /// The share of each patch's area that is covered by the pixels for which `inside` holds. `width` is the picture's, in pixels.
+    /// The share of each patch's area that is covered by the pixels for which `inside` holds. `width` is the picture's, in
+    /// pixels.
     ///
     /// # Shapes
     /// `pixels` `(height, width)` → shares in 0..=1, `(grid, grid)`, both row by row.

@@ -1,7 +1,7 @@
-//! Encodings with one brightness a pixel and colour shared between neighbours.
+//! YUV images: each pixel has a brightness (Y), and neighbours share their colour (U and V).
 //!
-//! BT.601 in limited range (Y 16..=235, U and V 16..=240), the conversion OpenCV's `cvtColor` does for these
-//! encodings, in fixed point with 20 fractional bits.
+//! The conversion is that of OpenCV's `cvtColor`: BT.601 in limited range (Y 16..=235, U and V 16..=240), in fixed point with 20
+//! fractional bits.
 
 use super::layout::{Order422, Planes, Rows};
 
@@ -17,8 +17,11 @@ const U_TO_G: i32 = fixed(-0.391);
 const V_TO_G: i32 = fixed(-0.813);
 const U_TO_B: i32 = fixed(2.018);
 
-/// Rows of byte quadruples, each two pixels. A row of an odd width ends in half of one, or in a whole one if its padding
-/// holds that.
+/// Converts 4:2:2, where four bytes are two pixels. A row of an odd width ends in half of such a quadruple, or in a whole one if
+/// its padding has room for it.
+///
+/// # Shapes
+/// `out` (rows, `width`, 3).
 pub(super) fn yuv422(rows: Rows<'_>, width: usize, order: Order422, out: &mut [u8]) {
     let rows = rows.widened(width.div_ceil(2) * 4);
     match order {
@@ -44,7 +47,8 @@ fn pairs(
         let last = pixels.into_remainder();
         if !last.is_empty() {
             let (before, half) = row.split_at(width / 2 * 4);
-            // What half a quadruple lacks is taken from the one before it, or is without colour.
+            // The bytes that half a quadruple lacks are taken from the quadruple before it; where there is none, the pixel is
+            // gray.
             let mut quadruple = before.last_chunk().copied().unwrap_or([128; 4]);
             for (to, from) in quadruple.iter_mut().zip(half) {
                 *to = *from;
@@ -55,8 +59,11 @@ fn pairs(
     }
 }
 
-/// A full-size plane of Y, then one of U and V: with the same step where it has half the height, with twice the step where it
-/// has as many rows.
+/// Converts a plane of Y that is followed by a plane of U and V. That of `Nv12` and `Nv21` has half as many rows and the same
+/// step; that of `Nv24` has as many rows, each of two steps.
+///
+/// # Shapes
+/// `out` (`height`, width, 3).
 pub(super) fn planar(rows: Rows<'_>, planes: Planes, height: usize, out: &mut [u8]) {
     let mut out = out;
     for y in 0..height {
@@ -88,7 +95,7 @@ fn row444(luma: &[u8], chroma: &[u8], out: &mut [u8]) {
     }
 }
 
-/// What U and V add to red, green and blue, rounding included.
+/// What U and V add to red, green and blue, in fixed point and with the half that rounds the sum.
 struct Chroma([i32; 3]);
 
 impl Chroma {
