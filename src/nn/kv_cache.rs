@@ -1,12 +1,12 @@
-//! Keys and values of one attention layer, kept between calls.
+//! The keys and values of one attention layer, kept between calls.
 
 use candle_core::Tensor;
 
 use super::Result;
 
-/// Preallocated keys and values; grows by doubling, truncates without copying.
+/// Keys and values in memory that is allocated ahead: it grows by doubling, and truncating copies nothing.
 ///
-/// For inference only: what is appended leaves the graph.
+/// It is for inference only: appended tensors are detached from the graph, so no gradient flows through the cache.
 #[derive(Debug, Default)]
 pub struct KvCache {
     // (1, heads, capacity, head_dim), both
@@ -14,11 +14,11 @@ pub struct KvCache {
     len: usize,
 }
 
-/// Positions the first allocation holds.
+/// Positions that the first allocation has room for.
 const FIRST_CAPACITY: usize = 512;
 
 impl KvCache {
-    /// Positions held.
+    /// Number of positions held.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -28,7 +28,7 @@ impl KvCache {
         self.len == 0
     }
 
-    /// Forgets everything from position `len` on; keeps the memory.
+    /// Forgets position `len` and all that follow it; the memory stays allocated.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }

@@ -1,4 +1,4 @@
-//! Linear layers, with LoRA where the weights bring one, and embeddings.
+//! Linear layers, with LoRA where the weights have one, stacks of them, and embeddings.
 
 use candle_core::Tensor;
 
@@ -7,8 +7,7 @@ use super::dense;
 use super::graft::graft;
 use super::lora::Lora;
 use super::Result;
-
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{Activation, Weights, WeightsError};
 
 /// `y = x Wᵀ + b`, and `+ s · (x Aᵀ) Bᵀ` where the weights hold `lora_A.weight` and `lora_B.weight` beside `weight`.
 #[derive(Clone, Debug)]
@@ -59,7 +58,7 @@ impl Linear {
         let (output, input) = self.weight.dims2()?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;
-        // One flat (rows, in) × (in, out) instead of a batched product with a broadcast weight.
+        // One flat product (rows, in) × (in, out) is faster than a batched one with a broadcast weight.
         let x = x.reshape((rows, input))?;
         let y = if self.weight.track_op() || !x.track_op() {
             x.matmul(&self.weight.t()?)?
@@ -81,8 +80,8 @@ impl Linear {
     }
 }
 
-/// `x Wᵀ` for a weight that is not trained. Candle's own product would make the weight's gradient, as large as the
-/// weight, only for it to be thrown away.
+/// `x Wᵀ` for a weight that is not trained. The backward of candle's own product would compute a gradient for the weight, as
+/// large as the weight, which nobody uses.
 ///
 /// # Shapes
 /// `x` `(rows, in)`, `weight` `(out, in)` → `(rows, out)`.
@@ -94,7 +93,44 @@ fn frozen_matmul(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// A table of vectors.
+/// A stack of linear layers with an activation between them, and none after the last.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// Reads one layer for each name, of the widths `dims`, which has one entry more than `names`.
+    pub fn load(
+        weights: &Weights,
+        names: &[&str],
+        dims: &[usize],
+        activation: Activation,
+    ) -> Result<Self, WeightsError> {
+        let layers = names
+            .iter()
+            .zip(dims.windows(2))
+            .map(|(name, dims)| Linear::load(&weights.pp(name), dims[0], dims[1]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { layers, activation })
+    }
+
+    /// # Shapes
+    /// `(…, first dim)` → `(…, last dim)`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            if i > 0 {
+                x = self.activation.forward(&x)?;
+            }
+            x = layer.forward(&x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// A table of vectors, one for each token id.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     table: Tensor, // (entries, dim)
