@@ -37,8 +37,8 @@ pub fn tokenizer_json_from_checkpoint(dir: &Path) -> Result<String, TextError> {
 }
 
 /// The tokens that were added to the vocabulary after it was trained, `[SEG]` among them, with their ids. They are read from
-/// `added_tokens.json` and from `added_tokens_decoder` of `tokenizer_config.json`, which newer checkpoints have. Empty where `dir`
-/// has neither.
+/// `added_tokens.json` and from `added_tokens_decoder` of `tokenizer_config.json`, which newer checkpoints have. Empty where
+/// `dir` has neither.
 ///
 /// # Errors
 /// [`TextError::Malformed`] where a file does not have the form that transformers writes, [`TextError::AddedTokenConflict`] where

@@ -1,7 +1,8 @@
 //! Words to token ids and back: tokenizer, conversation templates, prompts, streaming decoder.
 //!
 //! What a person says is data. It reaches the model through [`LisaTokenizer::encode_text`], which knows no special tokens, and
-//! through [`PromptBuilder`], which puts the markup around it. So `[SEG]`, `</s>` or `USER:` in an instruction are ordinary words.
+//! through [`PromptBuilder`], which puts the markup around it. So `[SEG]`, `</s>` or `USER:` in an instruction are ordinary
+//! words.
 
 mod checkpoint;
 mod error;

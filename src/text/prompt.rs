@@ -14,9 +14,9 @@ pub enum PromptToken {
 
 /// Builds the prompts of a conversation about one image.
 ///
-/// For instructions without markup the ids are those that the reference reads from its prompt strings. Instructions are encoded as
-/// plain text, and the role markers of both templates (`USER:`, `ASSISTANT:`, `[INST]`, `[/INST]`, `<<SYS>>`, `<</SYS>>`) get a
-/// space inside, so that nobody can write a turn by hand.
+/// For instructions without markup the ids are those that the reference reads from its prompt strings. Instructions are encoded
+/// as plain text, and the role markers of both templates (`USER:`, `ASSISTANT:`, `[INST]`, `[/INST]`, `<<SYS>>`, `<</SYS>>`) get
+/// a space inside, so that nobody can write a turn by hand.
 #[derive(Clone, Debug)]
 pub struct PromptBuilder<'a> {
     tokenizer: &'a LisaTokenizer,
@@ -46,7 +46,8 @@ impl<'a> PromptBuilder<'a> {
         })
     }
 
-    /// The beginning of a conversation: `<s>`, the system prompt, the image and the first question, up to where the answer begins.
+    /// The beginning of a conversation: `<s>`, the system prompt, the image and the first question, up to where the answer
+    /// begins.
     pub fn first_turn(&self, instruction: &Instruction) -> Vec<PromptToken> {
         let frame = self.template.first();
         let question = format!("{}{}", neutralise(instruction.as_str()), frame.after);
@@ -84,7 +85,8 @@ impl<'a> PromptBuilder<'a> {
         prompt
     }
 
-    /// Id of the token after every answer, `</s>`. The model writes it itself; the caller appends it where the answer was cut short.
+    /// Id of the token after every answer, `</s>`. The model writes it itself; the caller appends it where the answer was cut
+    /// short.
     pub fn end_of_turn(&self) -> u32 {
         self.tokenizer.eos_id()
     }

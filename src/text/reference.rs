@@ -29,8 +29,8 @@ impl LisaTokenizer {
         ids
     }
 
-    /// Ids of an answer that is to be learned. `[SEG]` and other added tokens are parsed, as in the reference's training; no `<s>`
-    /// stands before them.
+    /// Ids of an answer that is to be learned. `[SEG]` and other added tokens are parsed, as in the reference's training; no
+    /// `<s>` stands before them.
     pub fn encode_answer(&self, answer: &str) -> Vec<i64> {
         let mut ids = Vec::new();
         self.encode_parsed(answer, &mut ids);
@@ -61,8 +61,8 @@ impl LisaTokenizer {
         hits.min_by_key(|(at, length, _)| (*at, std::cmp::Reverse(*length)))
     }
 
-    /// The text that the reference's `chat.py` prints for a whole output, prompt included: what `decode` of the slow tokenizer gives
-    /// with special tokens kept, then without line breaks and with every two spaces made one. `ids` must not contain
+    /// The text that the reference's `chat.py` prints for a whole output, prompt included: what `decode` of the slow tokenizer
+    /// gives with special tokens kept, then without line breaks and with every two spaces made one. `ids` must not contain
     /// [`IMAGE_TOKEN_INDEX`].
     pub fn decode_reference(&self, ids: &[u32]) -> String {
         let mut parts = Vec::new();
@@ -106,8 +106,8 @@ impl LisaTokenizer {
         text + &self.decode_segment(&segment)
     }
 
-    /// Decodes a segment as SentencePiece does: the dummy prefix is dropped, bytes are joined to characters, and U+FFFD stands for
-    /// each byte that is not UTF-8.
+    /// Decodes a segment as SentencePiece does: the dummy prefix is dropped, bytes are joined to characters, and U+FFFD stands
+    /// for each byte that is not UTF-8.
     pub(super) fn decode_segment(&self, ids: &[u32]) -> String {
         let mut text = String::new();
         let mut bytes = Vec::new();

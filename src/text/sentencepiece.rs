@@ -1,8 +1,8 @@
 //! Converts `tokenizer.model`, as SentencePiece writes it, to `tokenizer.json`.
 //!
-//! SentencePiece's BPE has no list of merges: it joins, anywhere in the text, the two neighbours whose joint piece has the highest
-//! score. A list of merges in descending order of score does the same, if every way to split a piece into two others is one merge.
-//! Control, unknown and byte pieces take part in no merge, so that no text ever becomes one.
+//! SentencePiece's BPE has no list of merges: it joins, anywhere in the text, the two neighbours whose joint piece has the
+//! highest score. A list of merges in descending order of score does the same, if every way to split a piece into two others is
+//! one merge. Control, unknown and byte pieces take part in no merge, so that no text ever becomes one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

@@ -12,8 +12,8 @@ const OPENING: &str = "([{（【「";
 
 /// Decodes one token at a time, each in constant time.
 ///
-/// All deltas together are [`LisaTokenizer::decode`] of all ids. A character is never split between two deltas: up to three of its
-/// bytes wait until it is complete.
+/// All deltas together are [`LisaTokenizer::decode`] of all ids. A character is never split between two deltas: up to three of
+/// its bytes wait until it is complete.
 #[derive(Debug)]
 pub struct TokenStream<'a> {
     tokenizer: &'a LisaTokenizer,

@@ -81,9 +81,9 @@ impl Template {
     }
 }
 
-/// A person's words with a space inside every marker of a turn ("USER :"), so that they cannot pretend to be a turn. Only the exact
-/// spelling of the templates is changed. The markers of both templates are, because the language model may have been trained
-/// with the other one before it became LISA.
+/// A person's words with a space inside every marker of a turn ("USER :"), so that they cannot pretend to be a turn. Only the
+/// exact spelling of the templates is changed. The markers of both templates are, because the language model may have been
+/// trained with the other one before it became LISA.
 pub(super) fn neutralise(words: &str) -> String {
     MARKERS
         .iter()

@@ -49,8 +49,8 @@ impl LisaTokenizer {
         Self::from_bytes(&bytes)
     }
 
-    /// Reads a `tokenizer.json` and checks what the rest of the crate relies on: it is BPE, its ids have no gaps, it has `<s>` and
-    /// `</s>`, and no text becomes a special token.
+    /// Reads a `tokenizer.json` and checks what the rest of the crate relies on: it is BPE, its ids have no gaps, it has `<s>`
+    /// and `</s>`, and no text becomes a special token.
     ///
     /// # Errors
     /// [`TextError::TokenizerJson`], [`UnsupportedModel`](TextError::UnsupportedModel),
@@ -127,8 +127,8 @@ impl LisaTokenizer {
         Ok(tokenizer)
     }
 
-    /// Ids of one segment of text, as SentencePiece gives them. No `<s>` stands before them, and none of them is a special or added
-    /// token, whatever the text spells.
+    /// Ids of one segment of text, as SentencePiece gives them. No `<s>` stands before them, and none of them is a special or
+    /// added token, whatever the text spells.
     pub fn encode_text(&self, text: &str) -> Vec<u32> {
         match self.encode_segment(text) {
             Ok(ids) => ids,

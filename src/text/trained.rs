@@ -14,8 +14,9 @@ use super::{LisaTokenizer, TextError};
 /// The special tokens of Llama's SentencePiece model, in the order of their ids from 0.
 const MARKUP: [&str; 3] = ["<unk>", "<s>", "</s>"];
 
-/// Learns a vocabulary of up to `vocab_size` entries: the special tokens, the 256 bytes, the characters of the texts, merges within
-/// words that occur at least twice, and LISA's own tokens last. Returns a `tokenizer.json` for [`LisaTokenizer::from_bytes`].
+/// Learns a vocabulary of up to `vocab_size` entries: the special tokens, the 256 bytes, the characters of the texts, merges
+/// within words that occur at least twice, and LISA's own tokens last. Returns a `tokenizer.json` for
+/// [`LisaTokenizer::from_bytes`].
 ///
 /// # Errors
 /// [`TextError::TokenizerJson`] where `vocab_size` is too small for the bytes and characters.

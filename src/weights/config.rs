@@ -255,7 +255,8 @@ pub enum ProjectorKind {
 /// are those of the published 7B models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LlamaConfig {
-    /// Rows of the embedding table: as many as the tokenizer has tokens, or more where the table was padded (32004 in LISA-7B-v1).
+    /// Rows of the embedding table: as many as the tokenizer has tokens, or more where the table was padded (32004 in
+    /// LISA-7B-v1).
     pub vocab_size: usize,
     /// Width of a hidden state (4096), a multiple of `num_attention_heads`.
     pub hidden_size: usize,

@@ -1,6 +1,7 @@
 //! What can be wrong with a checkpoint or a model directory.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// A checkpoint or model directory that cannot be used, and what is accepted instead.
 #[derive(Debug, thiserror::Error)]
@@ -153,4 +154,12 @@ pub enum WeightsError {
     /// Candle failed at something that concerns no single tensor.
     #[error("{0}")]
     Candle(#[from] candle_core::Error),
+}
+
+/// A [`WeightsError::Write`].
+pub(super) fn cannot_write(path: &Path, reason: impl Display) -> WeightsError {
+    WeightsError::Write {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
 }

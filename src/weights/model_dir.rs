@@ -9,9 +9,11 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 use lisa_files::lfs;
 
-use super::save::MODEL_FILES;
 use super::{Fingerprint, LisaConfig, Weights, WeightsError};
 use crate::text::LisaTokenizer;
+
+/// The files of a model directory.
+pub(crate) const MODEL_FILES: [&str; 3] = ["lisa.json", "model.safetensors", "tokenizer.json"];
 
 const ACCEPTED: &str = "a model directory holds lisa.json, model.safetensors and tokenizer.json; `lisa convert` makes one";
 

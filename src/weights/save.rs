@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +9,9 @@ use candle_core::{DType as TensorType, Tensor};
 use safetensors::tensor::View;
 use safetensors::Dtype;
 
+use super::error::cannot_write;
 use super::staging::Staging;
 use super::{LisaConfig, WeightsError};
-
-/// The files of a model directory.
-pub(crate) const MODEL_FILES: [&str; 3] = ["lisa.json", "model.safetensors", "tokenizer.json"];
 
 /// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` beside `out` and puts them in its place when they are
 /// complete. Floating-point tensors are stored in the configuration's `dtype`.
@@ -166,11 +163,4 @@ pub(crate) fn write_texts(
         std::fs::write(&path, text).map_err(|e| cannot_write(&path, e))?;
     }
     Ok(())
-}
-
-pub(super) fn cannot_write(path: &Path, reason: impl Display) -> WeightsError {
-    WeightsError::Write {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use lisa_files::lock::{lock, FolderLock, Locked};
 
-use super::save::{cannot_write, MODEL_FILES};
+use super::error::cannot_write;
+use super::model_dir::MODEL_FILES;
 use super::WeightsError;
 
 /// Stands between the name of the model directory and the id of the process that is writing it.
