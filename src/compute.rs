@@ -33,7 +33,7 @@ pub enum ComputeError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceSpec {
-    /// A GPU where the build and the machine have one, otherwise the CPU.
+    /// The first GPU if the program was built with CUDA and the machine has one, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -58,7 +58,7 @@ pub enum DTypeSpec {
     Bf16,
 }
 
-/// A word that names no device or dtype.
+/// A word that names no device or number type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {found:?} is unknown; accepted: {accepted}")]
 pub struct SpecError {

@@ -171,7 +171,8 @@ impl Shard {
 
     fn safetensors(path: &Path) -> Result<(Self, Listed), WeightsError> {
         check_header(path)?;
-        // SAFETY: read-only mapping of a file that nobody is expected to change while it is converted.
+        // SAFETY: the mapping is read-only. It would be invalid if the file were truncated while it is converted, which no part
+        // of this program does and a person is not expected to do.
         #[allow(unsafe_code)]
         let mapped = unsafe { MmapedSafetensors::new(path) };
         let mapped = mapped.map_err(|e| WeightsError::Invalid {

@@ -181,7 +181,7 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
             path: path.to_owned(),
         });
     }
-    // Some editors put a byte order mark before what they save.
+    // Some editors write a byte order mark at the beginning of a file.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     serde_json::from_slice(text).map_err(|e| WeightsError::Invalid {
         path: path.to_owned(),

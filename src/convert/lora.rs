@@ -22,9 +22,9 @@ use crate::weights::WeightsError;
 /// Where a tensor of the network comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Origin {
-    /// A tensor of the checkpoint, by its name there.
+    /// A tensor of the checkpoint as it is, by its name there.
     Stored(String),
-    /// `W + scale · B A`.
+    /// The sum `W + scale · B A` of three tensors of the checkpoint, by their names.
     Merged {
         weight: String,
         a: String,
@@ -65,7 +65,7 @@ impl Origin {
     }
 }
 
-/// `adapter_config.json`.
+/// The fields of PEFT's `adapter_config.json` that say how adapters are merged.
 #[derive(Deserialize)]
 struct AdapterJson {
     peft_type: Option<String>,

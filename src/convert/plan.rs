@@ -7,8 +7,8 @@ use candle_core::DType as TensorType;
 use super::check::{self, beyond, explain, Shapes};
 use super::checkpoint::Checkpoint;
 use super::lora::{self, Origin};
+use super::options::ConvertOptions;
 use super::published::Published;
-use super::ConvertOptions;
 use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
 
 /// What will be written.

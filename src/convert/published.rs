@@ -7,8 +7,9 @@ use serde::Deserialize;
 use super::agreement::Said;
 use super::check::Shapes;
 use super::folder::read_json;
+use super::options::ConvertOptions;
 use super::rope::Rope;
-use super::{sam_dims, ConvertOptions};
+use super::sam_dims;
 use crate::image::ClipFit;
 use crate::text::{tokenizer_json_from_checkpoint, LisaTokenizer};
 use crate::weights::{
@@ -16,7 +17,7 @@ use crate::weights::{
     SamPreprocess, SpecialTokens, WeightsError, CONFIG_VERSION,
 };
 
-/// `config.json` of a LISA (LLaVA, Llama) checkpoint.
+/// The fields of a LISA checkpoint's `config.json` that are used. They are those of Llama and LLaVA.
 #[derive(Deserialize)]
 struct LlavaJson {
     hidden_size: usize,
@@ -113,7 +114,7 @@ pub(super) struct PublishedTokenizer {
 
 /// The content of the JSON files, checked as far as that is possible without the tensors.
 pub(super) struct Published {
-    /// LISA's `config.json`.
+    /// Path of LISA's `config.json`.
     pub path: PathBuf,
     json: LlavaJson,
     said: Said,

@@ -73,7 +73,7 @@ pub struct ClipPreprocessor {
 }
 
 impl Default for ClipPreprocessor {
-    /// OpenAI's CLIP at 224 pixels.
+    /// The preprocessing of OpenAI's CLIP at 224 pixels.
     fn default() -> Self {
         Self {
             size: 224,
@@ -221,7 +221,7 @@ mod tests {
         assert!(error <= 1e-7, "relative L2 {error:e}");
     }
 
-    /// Computed with `CLIPImageProcessor` of transformers 4.31: the same sum over the bits of its output.
+    /// The expected sums over the bits of the output were computed with `CLIPImageProcessor` of transformers 4.31.
     #[test]
     fn bit_equal_at_other_sizes() {
         for (width, height, side, expected) in [
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Shapes the reference gives for these sizes, and windows it cuts.
+    /// The shapes that the reference gives for these sizes, and the windows that it cuts out.
     #[test]
     fn the_long_side_is_rounded_down() {
         let clip = ClipPreprocessor::default();
@@ -275,7 +275,7 @@ mod tests {
         })
     }
 
-    /// Red of the middle row, back in 0..=1.
+    /// The red values of the middle row, brought back to 0..=1.
     fn red(pixels: &Array3<f32>, clip: &ClipPreprocessor, x: usize) -> f32 {
         pixels[(0, clip.crop / 2, x)] * clip.std[0] + clip.mean[0]
     }
@@ -287,7 +287,7 @@ mod tests {
         assert!(
             (red(&padded, &clip, 2) - 1.0).abs() < 0.01 && red(&padded, &clip, 221).abs() < 0.01
         );
-        // Above the picture stands the mean colour, which normalises to nothing.
+        // Above the picture lies padding of the mean colour, whose normalised value is 0.
         assert!((0..3).all(|c| padded[(c, 3, 100)].abs() < 0.02));
         let squashed = clip.preprocess(&halves(), ClipFit::Squash);
         assert!(

@@ -15,7 +15,7 @@ const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
 
 const CUT: &str = "it ends before its end marker";
 
-/// The accepted picture files.
+/// The formats of picture files that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureFormat {
     /// Portable Network Graphics.
@@ -224,7 +224,7 @@ mod tests {
         bytes
     }
 
-    /// A JPEG with an EXIF block that holds nothing but the orientation.
+    /// A JPEG with an EXIF block that holds the orientation alone.
     fn oriented_jpeg(orientation: u8) -> Vec<u8> {
         let jpeg = encoded(ImageFormat::Jpeg);
         let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// Decoders fill what is missing with gray; a robot should not look at that.
+    /// Decoders fill missing pixels with gray, and a robot must not act on such a picture.
     #[test]
     fn a_cut_jpeg_is_refused_even_where_it_has_a_thumbnail() {
         let large = RgbImage::from_fn(300, 200, |x, y| {

@@ -105,7 +105,7 @@ mod tests {
                 &with_header[..],
                 "compressedDepth: 16UC1, millimetres, as PNG behind its header of 12 bytes",
             ),
-            // The format of older versions, and of those who leave it to the content.
+            // What older versions write as the format, and what publishers write who do not name the depth.
             (
                 "16UC1; compressedDepth",
                 &with_header,

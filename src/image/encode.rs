@@ -15,10 +15,10 @@ pub enum EncodeError {
         /// The kind of pixels, `mono16` or `depth`.
         what: &'static str,
     },
-    /// The PNG encoder refused.
+    /// The PNG encoder failed.
     #[error("cannot be written as a PNG: {0}")]
     Png(#[from] ::image::ImageError),
-    /// The JPEG encoder refused.
+    /// The JPEG encoder failed.
     #[error("cannot be written as a JPEG: {0}")]
     Jpeg(#[from] turbojpeg::Error),
 }

@@ -1,7 +1,7 @@
 //! Camera images as `sensor_msgs/Image` carries them, without naming ROS.
 //!
-//! A message's fields are checked once, here; the converters behind it only see rows of the right length. The
-//! vocabulary of conversions is cv-convert's: `message.try_to_cv()` reads, `pixels.to_cv()` writes.
+//! The fields of a message are checked once, here, so that the converters only see rows of the right length. Conversions are
+//! traits of the crate cv-convert: `message.try_to_cv()` gives pixels, and `pixels.to_cv()` gives the fields of a message.
 
 use ::image::{GrayImage, RgbImage};
 use cv_convert::{ToCv, TryToCv};
@@ -187,7 +187,7 @@ impl TryToCv<Array3<u8>> for RosImage<'_> {
 }
 
 impl ToCv<EncodedImage> for RgbImage {
-    /// `rgb8`.
+    /// The fields of an `rgb8` message.
     fn to_cv(&self) -> EncodedImage {
         EncodedImage {
             width: self.width(),
@@ -200,7 +200,7 @@ impl ToCv<EncodedImage> for RgbImage {
 }
 
 impl ToCv<EncodedImage> for GrayImage {
-    /// `mono8`.
+    /// The fields of a `mono8` message.
     fn to_cv(&self) -> EncodedImage {
         EncodedImage {
             width: self.width(),

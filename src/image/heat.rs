@@ -116,7 +116,7 @@ mod tests {
         ClipView::new(&clip, size, fit)
     }
 
-    /// Heat on the last cell of the first of two rows.
+    /// Draws four weights on a gray picture of 80 × 40.
     fn drawn(fit: ClipFit, weights: [f32; 4], full: f32) -> RgbImage {
         let image = RgbImage::from_pixel(80, 40, GREY);
         draw_heat(&image, &view((80, 40), fit), 2, &weights, full, 1.0)
@@ -131,7 +131,8 @@ mod tests {
         for (fit, hot) in [
             (ClipFit::Squash, (60, 10)),
             (ClipFit::Crop, (50, 10)),
-            // 80 × 80 with 20 lines above: the cell's centre lies on the picture's upper edge.
+            // The view is 80 × 80 and begins 20 lines above the picture, so the centre of the cell lies on the picture's upper
+            // edge.
             (ClipFit::Pad, (60, 0)),
         ] {
             let out = drawn(fit, [0.0, 0.9, 0.0, 0.0], 0.0);

@@ -193,7 +193,7 @@ mod tests {
                     assert_eq!(whole_picture("x", &padded).unwrap(), PictureFormat::Jpeg);
                 }
             }
-            // Zeros are codes, too, and must not stand for blocks that are missing.
+            // Zeros are also codes of flat blocks, and must not be taken for blocks that are missing.
             for cut in [30, jpeg.len() / 3] {
                 let padded = [&jpeg[..jpeg.len() - cut], &[0; 5000]].concat();
                 let error = decode_image("x", &padded).unwrap_err().to_string();

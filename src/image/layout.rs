@@ -3,7 +3,7 @@
 use super::depth::Depth;
 use super::error::{EncodingError, ACCEPTED_ENCODINGS};
 
-/// How the bytes of a row stand for pixels.
+/// How the bytes of an image stand for pixels.
 #[derive(Clone, Copy)]
 pub(super) enum Layout {
     /// Pixel after pixel, each with one sample a channel; `rgb` says which of them are red, green and blue.
@@ -32,9 +32,9 @@ pub(super) enum Bits {
 /// Order of the four bytes that two neighbours share in 4:2:2.
 #[derive(Clone, Copy)]
 pub(super) enum Order422 {
-    /// U Y V Y, ROS's `yuv422`.
+    /// U Y V Y, which ROS calls `yuv422`.
     Uyvy,
-    /// Y U Y V, ROS's `yuv422_yuy2`.
+    /// Y U Y V, which ROS calls `yuv422_yuy2`.
     Yuyv,
 }
 
@@ -78,7 +78,7 @@ impl Layout {
             return Err(match Depth::of_encoding(encoding) {
                 Some(depth) => EncodingError::Depth { depth },
                 None => EncodingError::Unknown {
-                    // A name can be as long as the message; the log line need not be.
+                    // The name can be as long as the message, and a log line should not be.
                     encoding: encoding.chars().take(64).collect(),
                 },
             });
@@ -135,7 +135,7 @@ impl Layout {
         }
     }
 
-    /// Whether two neighbours, and two rows, share their colour, so that the sides must be even.
+    /// Whether 2×2 pixels share their colour, so that both sides must be even.
     pub fn shares_colour(self) -> bool {
         matches!(self, Self::Planar(Planes::Nv12 | Planes::Nv21))
     }

@@ -52,7 +52,7 @@ impl Mask {
     /// Takes the pixels whose logit is strictly above `threshold`, which [`threshold_logit`] gives. A NaN is outside.
     ///
     /// # Shapes
-    /// `logits` (`height`, `width`), row after row, at the frame's size.
+    /// `logits` (`height`, `width`), row by row, at the size of the frame.
     ///
     /// # Errors
     /// [`MaskError::Logits`] where their number is not `width * height`.
@@ -68,7 +68,7 @@ impl Mask {
     /// Takes the pixels of a full-frame picture that are not 0.
     pub fn from_frame(frame: &GrayImage) -> Self {
         let (width, height) = frame.dimensions();
-        // The number of pixels is right by construction.
+        // The number of pixels is right by construction, so this never fails.
         Self::build(frame.as_raw(), width, height, |v| v > 0)
             .unwrap_or_else(|_| Self::empty(width, height))
     }
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Masks of one frame, from rare pixels to nearly all.
+    /// Masks of one frame, with few pixels to nearly all.
     fn masks(count: usize) -> impl Strategy<Value = (u32, u32, Vec<Vec<f32>>)> {
         (1u32..20, 1u32..15, -1.0f32..1.0).prop_flat_map(move |(w, h, bias)| {
             let logits = prop::collection::vec(-1.0f32..1.0, (w * h) as usize);

@@ -6,7 +6,7 @@ use super::lettering::{elide, plain, wrap, Lettering};
 use super::paint::{fill, mix, outline, tint};
 use super::Roi;
 
-/// One object to draw.
+/// An object to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayObject<'a> {
     /// Where the mask lies in the frame.
@@ -31,7 +31,7 @@ pub struct Caption {
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
-/// Colour of the `i`-th object, repeating after eight.
+/// The colour of the `i`-th object, from 0. The colours repeat after eight objects.
 ///
 /// The palette is that of Okabe and Ito (2008), which people with any common kind of colour blindness can tell apart. Its black
 /// is replaced by a pink, because black does not show on dark parts of a picture.

@@ -1,4 +1,4 @@
-//! Encodings with whole pixels side by side: colour in some order of bytes, and gray.
+//! Encodings that store pixel after pixel: colour, with its channels in some order, and gray.
 
 use super::layout::Rows;
 

@@ -13,9 +13,9 @@ const BITS: u32 = 32 - 8 - 2;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Filter {
-    /// Triangle of radius 1.
+    /// A triangle of radius 1.
     Bilinear,
-    /// Keys' cubic with a = −0.5, radius 2.
+    /// Keys' cubic function with a = −0.5, of radius 2.
     Bicubic,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// The picture alone.
+    /// A sheet of the size of the picture.
     pub fn new(image: &'a RgbImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         Self {
@@ -73,7 +73,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The picture in the middle of a square as wide as its long side.
+    /// A square sheet whose side is the long side of the picture, which lies in its middle.
     pub fn square(image: &'a RgbImage, colour: [u8; 3]) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let side = width.max(height);
@@ -273,7 +273,7 @@ mod tests {
         weighted.fold(0, u32::wrapping_add)
     }
 
-    /// Computed with Pillow: `Image.resize` of the same picture, the same sum over its bytes.
+    /// The expected sums over the bytes were computed of Pillow's `Image.resize` of the same picture.
     #[test]
     fn equal_to_pillow() {
         for (w, h, to_w, to_h, bilinear, bicubic) in [

@@ -1,4 +1,4 @@
-//! A box of pixels in a frame.
+//! [`Roi`]: a box of pixels in a frame.
 
 /// A rectangle of whole pixels in a frame, the fields of `sensor_msgs/RegionOfInterest`. One without pixels is all zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use ndarray::Array3;
 use super::normalise::Normalise;
 use super::resample::{resize_whole, Filter};
 
-/// Fits pictures to SAM's square input.
+/// Makes the square input of SAM's image encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamPreprocessor {
     /// Side of the square, in pixels; 1024 in every published SAM.
@@ -35,7 +35,7 @@ impl Default for SamPreprocessor {
 }
 
 impl SamPreprocessor {
-    /// SAM's normalisation at another input size.
+    /// SAM's normalisation, with an input of `target` pixels a side.
     pub fn new(target: usize) -> Self {
         Self {
             target,
@@ -49,7 +49,7 @@ impl SamPreprocessor {
     /// A short side that would be rounded to 0 pixels becomes 1 pixel. A picture without pixels gives zeros.
     ///
     /// # Shapes
-    /// `pixels` (3, `target`, `target`)
+    /// → `pixels` (3, `target`, `target`).
     pub fn preprocess(&self, image: &RgbImage) -> SamInput {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut pixels = Array3::zeros((3, self.target, self.target));

@@ -115,9 +115,9 @@ mod tests {
             round(&view.shares(2, 8, &right, |p| *p == 1))
         };
         assert_eq!(shares(ClipFit::Squash), [0.0, 1.0, 0.0, 1.0]);
-        // The middle 4 × 4.
+        // The view is the middle 4 × 4.
         assert_eq!(shares(ClipFit::Crop), [0.0, 1.0, 0.0, 1.0]);
-        // 8 × 8 with two lines of padding above and below.
+        // The view is 8 × 8, with two lines of padding above and below.
         assert_eq!(shares(ClipFit::Pad), [0.0, 0.5, 0.0, 0.5]);
     }
 
@@ -130,14 +130,15 @@ mod tests {
         assert!(shares.iter().all(|s| (s - quarter).abs() < 1e-12));
     }
 
-    /// What the preprocessor writes is where the view says it is: the centre of mass of a bright block, patch by patch.
+    /// A bright block is where the view says it is: its centre of mass in the preprocessor's output, placed by the view, is its
+    /// centre.
     #[test]
     fn the_view_is_where_the_preprocessor_looks() {
         for (width, height) in [(640, 480), (333, 517), (90, 60), (61, 200)] {
             for fit in ClipFit::ALL {
                 for size in [224, 256] {
                     let clip = clip(size, 224);
-                    // Off the middle, and within the square that `crop` sees.
+                    // The block lies off the middle, and within the square that `crop` sees.
                     let near = |length: u32, share: f64| {
                         let side = f64::from(width.min(height));
                         (f64::from(length) / 2.0 + share * side) as u32
@@ -151,14 +152,14 @@ mod tests {
                     let lit = |x, y| {
                         (block[0]..block[2]).contains(&x) && (block[1]..block[3]).contains(&y)
                     };
-                    // Black elsewhere, so that what counts as padding weighs nothing.
+                    // Everything else is black, so that padding has no weight.
                     let image = RgbImage::from_fn(width, height, |x, y| {
                         Rgb([if lit(x, y) { 255 } else { 0 }; 3])
                     });
                     let pixels = clip.preprocess(&image, fit);
                     let value = |x: usize, y: usize| {
                         let v = pixels[(0, y, x)] * clip.std[0] + clip.mean[0];
-                        // The padding of `pad` is the mean colour.
+                        // Values below 0.75 are left out, because the padding of `pad` is the mean colour and not black.
                         f64::from(if v > 0.75 { v } else { 0.0 })
                     };
                     let view = ClipView::new(&clip, (width, height), fit);

@@ -42,6 +42,8 @@ impl PatchEmbed {
         })
     }
 
+    /// Embeds the patches of images.
+    ///
     /// # Shapes
     /// `(batch, 3, rows·patch, columns·patch)` → `(batch, rows, columns, dim)`.
     pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
@@ -74,6 +76,8 @@ impl Upsample2x {
         })
     }
 
+    /// Applies the layer to images whose channels come last.
+    ///
     /// # Shapes
     /// `(batch, h, w, in)` → `(batch, 2h, 2w, out)`, channels last.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -102,6 +106,8 @@ impl Conv3x3 {
         })
     }
 
+    /// Applies the layer to images whose channels come first.
+    ///
     /// # Shapes
     /// `(batch, in, h, w)` → `(batch, out, h, w)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

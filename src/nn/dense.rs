@@ -12,7 +12,7 @@ pub fn trains_on_cpu_f32(x: &Tensor, weight: &Tensor) -> bool {
     weight.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
-/// `x Wᵀ + b`.
+/// `x Wᵀ + b`, as one node of the graph.
 ///
 /// # Shapes
 /// `x` `(…, in)`, `weight` `(out, in)`, `bias` `(out)` → `(…, out)`.

@@ -19,7 +19,7 @@ struct Graft {
 /// Returns `result` as a function of `input`, with `backward(input, result, grad) -> grad of input`.
 ///
 /// # Shapes
-/// `result` any shape, contiguous; `backward` returns the input's shape.
+/// `result` has any shape and must be contiguous; `backward` must return the shape of `input`.
 pub(crate) fn graft(
     name: &'static str,
     input: &Tensor,

@@ -9,7 +9,7 @@ use super::Result;
 /// It is for inference only: appended tensors are detached from the graph, so no gradient flows through the cache.
 #[derive(Debug, Default)]
 pub struct KvCache {
-    // (1, heads, capacity, head_dim), both
+    /// Keys and values, each `(1, heads, capacity, head_dim)`.
     storage: Option<(Tensor, Tensor)>,
     len: usize,
 }
@@ -33,7 +33,7 @@ impl KvCache {
         self.len = self.len.min(len);
     }
 
-    /// Adds keys and values after the last position and returns all of them.
+    /// Appends keys and values after the last position, and returns all keys and values.
     ///
     /// # Shapes
     /// `k`, `v`: `(1, heads, new, head_dim)` → `(1, heads, len, head_dim)`, strided views of the cache.

@@ -49,6 +49,8 @@ impl Linear {
         }
     }
 
+    /// Applies the layer.
+    ///
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -116,6 +118,8 @@ impl Mlp {
         Ok(Self { layers, activation })
     }
 
+    /// Applies the layers one after the other.
+    ///
     /// # Shapes
     /// `(…, first dim)` → `(…, last dim)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -149,6 +153,8 @@ impl Embedding {
         self.table.device()
     }
 
+    /// Looks up the vectors of ids.
+    ///
     /// # Shapes
     /// ids `(n)`, u32 → `(n, dim)`.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {

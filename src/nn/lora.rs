@@ -39,6 +39,8 @@ impl Lora {
         }))
     }
 
+    /// What is added to the output of the layer.
+    ///
     /// # Shapes
     /// `(rows, in)` → `(rows, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -26,6 +26,8 @@ impl LayerNorm {
         })
     }
 
+    /// Normalises the last dimension.
+    ///
     /// # Shapes
     /// `(…, dim)` → the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -75,6 +77,8 @@ impl RmsNorm {
         })
     }
 
+    /// Normalises the last dimension.
+    ///
     /// # Shapes
     /// `(…, dim)` → the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn known_values() {
-        // torch.nn.functional.interpolate([0, 10], size=4): 0, 2.5, 7.5, 10
+        // torch.nn.functional.interpolate([0, 10], size=4) gives 0, 2.5, 7.5, 10.
         let m = BilinearMatrix::resize(2, 4);
         assert_eq!(m.rows, [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
-        // and down: [0, 1, 2, 3] to 2 samples takes the middles of pairs
+        // Resizing [0, 1, 2, 3] to 2 samples takes the means of pairs.
         assert_eq!(
             BilinearMatrix::resize(4, 2).rows,
             [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]

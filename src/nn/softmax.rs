@@ -1,7 +1,7 @@
-//! Softmax over the last dimension, plain and with SAM's decomposed bias.
+//! Softmax over the last dimension, alone and with SAM's decomposed biases.
 //!
-//! In f32 on the CPU both are one pass over memory with an exponential that vectorises; candle's own kernel
-//! calls the C library for every element. Elsewhere candle's kernels do the work.
+//! In f32 on the CPU both go over the memory once, with an exponential that the compiler vectorizes; candle's kernel calls the C
+//! library for every element. In other types and on other devices candle's kernels are used.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Shape, Tensor, D};
 use rayon::prelude::*;
@@ -10,7 +10,10 @@ use super::exp::exp;
 use super::graft::graft;
 use super::Result;
 
-/// Softmax over the last dimension, by the fused kernel, differentiable.
+/// Softmax over the last dimension, by a fused kernel that is made differentiable.
+///
+/// # Shapes
+/// `(…, n)` → the same.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     if !x.track_op() {
@@ -18,7 +21,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     }
     let y = fused(&x.detach())?;
     graft("softmax", &x, &y, |_, y, grad| {
-        // dx = y · (g − Σ g·y)
+        // The gradient is dx = y · (g − Σ g·y).
         let gy = (grad * y)?;
         let sum = gy.sum_keepdim(D::Minus1)?;
         gy - y.broadcast_mul(&sum)?

@@ -288,7 +288,7 @@ mod tests {
         assert!(none.to_string().contains("tokenizer.model"), "{none}");
     }
 
-    /// Spaces in a pre-tokenizer, merges as strings, added tokens in a file of their own: as others write it.
+    /// A file as other programs write it: spaces in a pre-tokenizer, merges as strings, added tokens in a file of their own.
     #[test]
     fn a_foreign_tokenizer_json_gives_the_same_ids() {
         let mut json = golden_json();

@@ -1,8 +1,8 @@
-//! What can be wrong with a tokenizer, its files, or a prompt's ingredients.
+//! [`TextError`]: what can be wrong with a tokenizer, its files, or the name of a template.
 
 use std::path::PathBuf;
 
-/// A tokenizer that cannot be read, or cannot be had exactly as the reference has it.
+/// A tokenizer that cannot be read, or that would not give the ids that the reference gives.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// A tokenizer file could not be read.

@@ -3,7 +3,7 @@
 use super::template::neutralise;
 use super::{Instruction, LisaTokenizer, Template, TextError};
 
-/// One place of a prompt.
+/// One element of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptToken {
     /// A token id.

@@ -192,7 +192,7 @@ mod tests {
             ]
         );
 
-        // A begin that the next token contradicts is given up at once, a byte at a time.
+        // Bytes that the next token shows to be no beginning of a character are given up at once, each as U+FFFD.
         let mut stream = TokenStream::new(tokenizer);
         assert_eq!(stream.push(byte(0xE4)), None);
         assert_eq!(stream.push(byte(0xBD)), None);
@@ -248,7 +248,8 @@ mod tests {
             text += &stream.finish().unwrap_or_default();
             prop_assert_eq!(&text, &tokenizer.decode(&ids));
 
-            // Where no added token makes spacing a matter of taste, SentencePiece's own rules say the same.
+            // The spaces around added tokens are our own choice. Without added tokens, SentencePiece's decoding gives the same
+            // text.
             let added = |id: &u32| tokenizer.vocabulary.added.iter().any(|(_, a)| a == id);
             if !ids.iter().any(added) {
                 prop_assert_eq!(text, tokenizer.decode_segment(&ids));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TextError;
 
-/// A conversation template, by its name in the reference.
+/// A conversation template. Its `Display`, `FromStr` and serde forms are its name in the reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Template {
     /// `USER: … ASSISTANT: …</s>`, the template of all published models, 13B ones included.
@@ -19,7 +19,7 @@ pub enum Template {
     LlavaLlama2,
 }
 
-/// The words around the first question. The image stands between `before` and `after`.
+/// The text around the image and the first question: the image stands after `before`, and the question between it and `after`.
 pub(super) struct Frame {
     pub before: &'static str,
     pub after: &'static str,

@@ -25,7 +25,7 @@ pub struct LisaTokenizer {
 pub(super) struct Whitespace {
     /// A space is put before each segment of text.
     pub dummy_prefix: bool,
-    /// Runs of spaces become one, and none remain at the ends.
+    /// Several spaces become one, and those at the ends are removed.
     pub squeezed: bool,
 }
 
@@ -37,7 +37,7 @@ impl LisaTokenizer {
     /// The token after the features of the image.
     pub const IM_END: &'static str = "<im_end>";
 
-    /// Opens a model directory's `tokenizer.json`.
+    /// Reads the `tokenizer.json` of a model directory.
     ///
     /// # Errors
     /// [`TextError::Read`], and as [`LisaTokenizer::from_bytes`].

@@ -1,4 +1,4 @@
-//! `lisa.json`: everything about a model that its tensors do not say.
+//! [`LisaConfig`], the content of `lisa.json`: everything about a model that its tensors do not say.
 
 use std::path::Path;
 
@@ -17,13 +17,13 @@ pub const CONFIG_VERSION: u64 = 1;
 pub struct LisaConfig {
     /// Version of the format; always [`CONFIG_VERSION`].
     pub version: u64,
-    /// What people call the model, e.g. `LISA-7B-v1`.
+    /// Name of the model, e.g. `LISA-7B-v1`.
     pub name: String,
     /// Where the weights came from, in words for a person.
     pub source: String,
     /// Licence of the weights, e.g. `Apache-2.0`, where it is known.
     pub licence: Option<String>,
-    /// How `model.safetensors` stores its floating-point tensors.
+    /// The type that `model.safetensors` stores floating-point tensors in.
     pub dtype: DType,
     /// The conversation template that the model was trained with.
     pub template: Template,
@@ -82,7 +82,7 @@ impl GuidedHead {
     }
 }
 
-/// Storage type of floating-point tensors.
+/// The type that floating-point tensors are stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -150,9 +150,9 @@ pub struct ClipConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// GELU with the error function (SAM, projector).
+    /// GELU with the error function, x · Φ(x), which SAM's image encoder and the projector use.
     Gelu,
-    /// x · σ(1.702 x) (OpenAI's CLIP).
+    /// x · σ(1.702 x), which OpenAI's CLIP uses.
     QuickGelu,
     /// x · σ(x), which Llama uses.
     Silu,
@@ -212,7 +212,7 @@ impl ClipConfig {
     }
 }
 
-/// How a frame becomes the vision tower's input (`preprocessor_config.json`).
+/// How a frame becomes the vision tower's input. The names in brackets are those of `preprocessor_config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipPreprocess {
     /// Length to which the short side is resized, in pixels (`size.shortest_edge`).

@@ -1,9 +1,9 @@
-//! What can be wrong with a checkpoint or a model directory.
+//! [`WeightsError`]: what can be wrong with a checkpoint or a model directory.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// A checkpoint or model directory that cannot be used, and what is accepted instead.
+/// A checkpoint or model directory that cannot be used or written. Messages say what is accepted instead.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// A model directory, or a file that has to lie in it or beside a checkpoint, does not exist.

@@ -10,9 +10,9 @@ const PIECE: usize = 4096;
 
 /// A checksum of some of a model's tensors, small enough to be kept with a checkpoint.
 ///
-/// The checksum covers names, element types, shapes, and the bytes: all of a tensor of up to 64 KiB, of a larger one 64 KiB
-/// in 16 pieces. So a model of 7B numbers, 14 GB in about 1200 tensors, costs reading 75 MB, a second or less. A training
-/// changes a tensor everywhere, and that is found; a single number that somebody changes by hand may not be.
+/// The checksum covers names, element types, shapes and bytes: all bytes of a tensor of up to 64 KiB, and 64 KiB in 16 pieces of
+/// a larger one. For a model of 7B parameters, 14 GB in about 1200 tensors, 75 MB are read, which takes a second or less.
+/// Training changes all of a tensor, which is noticed; a single number that is changed by hand may not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Number of tensors.
@@ -70,7 +70,8 @@ fn sample(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let pieces = if all { 1 } else { PIECES };
     (0..pieces).map(move |i| match all {
         true => bytes,
-        // The last piece ends where the tensor ends. In this order nothing overflows: a tensor has less than 2⁶⁰ bytes.
+        // The last piece ends where the tensor ends. The product comes first for exactness; it cannot overflow, because a tensor
+        // has less than 2⁶⁰ bytes.
         false => &bytes[i * beyond / (PIECES - 1)..][..PIECE],
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! | file of a model directory | what it is |
 //! |---|---|
-//! | `lisa.json` | [`LisaConfig`]: dimensions, template, token ids, preprocessing, source; versioned |
-//! | `model.safetensors` | every tensor, under the checkpoints' names; memory-mapped |
+//! | `lisa.json` | [`LisaConfig`]: version of the format, sizes, template, token ids, preprocessing, source |
+//! | `model.safetensors` | all tensors, under the names of the checkpoints; it is memory-mapped |
 //! | `tokenizer.json` | the tokenizer, in the format of the `tokenizers` crate |
 //!
 //! [`convert`](crate::convert) makes a model directory of a published checkpoint.

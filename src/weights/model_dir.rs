@@ -1,4 +1,4 @@
-//! Opening a model directory.
+//! [`ModelDir`]: opens a model directory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -97,8 +97,8 @@ impl ModelDir {
 
     fn map(&self) -> Result<MmapedSafetensors, WeightsError> {
         let path = self.path.join("model.safetensors");
-        // SAFETY: the mapping is read-only and lives as long as `Weights`. Truncating the file under a running
-        // program would be a fault; `lisa convert` never writes in place, it renames a finished file.
+        // SAFETY: the mapping is read-only and lives as long as `Weights`. It would be invalid if another process truncated the
+        // file in place. `lisa convert` and `lisa merge` never do: they write another file and rename it.
         #[allow(unsafe_code)]
         let mapped = unsafe { MmapedSafetensors::new(&path) };
         mapped.map_err(|e| WeightsError::Invalid {

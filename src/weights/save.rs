@@ -1,4 +1,4 @@
-//! Writing a model directory, whole or not at all.
+//! Writes a model directory, whole or not at all.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use super::error::cannot_write;
 use super::staging::Staging;
 use super::{LisaConfig, WeightsError};
 
-/// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` beside `out` and puts them in its place when they are
-/// complete. Floating-point tensors are stored in the configuration's `dtype`.
+/// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` to a folder beside `out`, which takes the place of `out` when it
+/// is complete. All tensors are stored in the `dtype` of the configuration.
 ///
 /// # Errors
 /// [`WeightsError::Write`] where the place cannot be written or holds something else than a model directory;

@@ -8,9 +8,9 @@ use candle_core::{DType, Device, Shape, Tensor};
 
 use super::WeightsError;
 
-/// Named tensors and a place in their tree of names.
+/// Named tensors, and a place in the tree of their names.
 ///
-/// Cheap to clone. Tensors come out in one dtype, on one device, whatever they are stored as. A source made
+/// It is cheap to clone. All tensors come out in one dtype and on one device, whatever they are stored as. A source made
 /// [from tensors](Weights::from_tensors) hands out the very tensors it was given where dtype and device agree,
 /// so variables stay variables: that is how a model is built to be trained.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct Weights {
     lora: Option<LoraUse>,
 }
 
-/// How the LoRA tensors that stand beside a layer's weight are to be used.
+/// How linear layers use the LoRA tensors that stand beside their weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoraUse {
     /// What the product of the two matrices is multiplied with: α / r, or α / √r for rank-stabilized LoRA.
@@ -48,7 +48,7 @@ enum Source {
 /// stay below it.
 const LARGEST_TABLE: usize = 1 << 23;
 
-/// Makes the tensor of a name and shape.
+/// A function that makes the tensor of a name and shape.
 type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
 impl Weights {
@@ -152,7 +152,8 @@ impl Weights {
         }
     }
 
-    /// Every tensor's full name and shape, sorted by name.
+    /// The full names and shapes of all tensors, sorted by name. A source that makes its tensors has those that it has made so
+    /// far.
     pub fn names(&self) -> Vec<(String, Vec<usize>)> {
         let mut names: Vec<(String, Vec<usize>)> = match &*self.source {
             Source::Mapped(mapped) => mapped
@@ -168,7 +169,7 @@ impl Weights {
         names
     }
 
-    /// Shape of the tensor as stored, if there is one of that name.
+    /// The stored shape of the tensor of that name below this place; `None` where there is none.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let path = self.path(name);
         match &*self.source {

@@ -1,4 +1,4 @@
-//! A folder that becomes a model directory when it is whole, and vanishes otherwise.
+//! [`Staging`]: a folder that becomes a model directory when it is complete, and is removed otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ const PART: &str = ".part-";
 /// A folder beside the model directory that it is to become. Dropped before [`Staging::replace`] it is removed, with all
 /// folders that were made for it.
 ///
-/// A process that is killed cannot remove anything: the next one that writes the same model directory does. It tells the dead
-/// from the living by a lock, which the system takes from the dead.
+/// A process that is killed cannot remove its folder. The next process that writes the same model directory does so; it knows by
+/// a lock, which the system releases when a process ends, that the owner of a folder no longer runs.
 pub(crate) struct Staging {
     folder: PathBuf,
     out: PathBuf,
@@ -164,7 +164,7 @@ impl Drop for Staging {
     }
 }
 
-/// The folders on the way to `parent` that are not there yet, the innermost first.
+/// The folders on the way to `parent` that do not exist yet, the innermost first.
 fn made_for(parent: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     let mut made = Vec::new();
     for folder in parent.ancestors().filter(|f| !f.as_os_str().is_empty()) {
@@ -182,7 +182,7 @@ fn made_for(parent: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     Ok(made)
 }
 
-/// Removes folders as far as nobody else has put anything into them.
+/// Removes those of the folders that are empty.
 fn remove_empty(folders: &[PathBuf]) {
     for folder in folders {
         // An error here is not reported: the caller cleans up because of another error, which matters more.

@@ -1,4 +1,4 @@
-//! Files of `torch.save`: a pickle that names tensors, and their numbers beside it.
+//! Reads files of `torch.save`, which hold a pickle that names tensors, and the numbers of the tensors beside it.
 //!
 //! | written | layout | file |
 //! |---|---|---|

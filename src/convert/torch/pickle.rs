@@ -26,7 +26,7 @@ pub(super) struct PickleError {
     pub reason: String,
 }
 
-/// A pickle that was read.
+/// The values of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
     pub nodes: Vec<Node>,

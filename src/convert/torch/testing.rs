@@ -7,7 +7,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::legacy;
 
-/// A tensor to write: its storage's class and key and elements, and its place in it.
+/// A tensor to write: class, key and number of elements of its storage, and its place in the storage.
 pub(super) struct Written {
     pub name: &'static str,
     pub class: &'static str,
@@ -28,7 +28,7 @@ pub(super) const FLOATS: Written = Written {
     strides: &[3, 1],
 };
 
-/// A pickle under way.
+/// A pickle that is being written.
 pub(super) struct Pickler {
     pub protocol: u8,
     pub bytes: Vec<u8>,
@@ -88,7 +88,7 @@ impl Pickler {
         self.code(b"tQ")
     }
 
-    /// Storage, offset, shape, strides, requires_grad, hooks.
+    /// Writes the arguments of `_rebuild_tensor_v2`: storage, offset, shape, strides, requires_grad, hooks.
     pub fn arguments(&mut self, tensor: &Written, view: bool) -> &mut Self {
         self.code(b"(").storage(tensor, view).int(tensor.offset);
         self.ints(tensor.shape).ints(tensor.strides);

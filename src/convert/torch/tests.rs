@@ -194,7 +194,7 @@ fn what_would_run_something_is_refused_by_name_and_byte() {
 fn hostile_pickles_cost_no_more_than_their_bytes() {
     let many = pickle::LONGEST - 16;
     let nested = |code: &[u8], times: usize| [b"\x80\x02", &code.repeat(times)[..], b"."].concat();
-    // Each list holds the one before it ten times: 10^40 values, if one walked through them.
+    // Each list holds the one before it ten times, which would be 10^40 values if they were copied.
     let mut doubling = b"\x80\x02]q\0".to_vec();
     for level in 1..40u8 {
         doubling.extend_from_slice(b"](");
@@ -345,7 +345,7 @@ fn older_files_that_are_damaged_or_something_else_are_named() {
         let error = refused(&bytes);
         assert!(error.contains(word), "{word}: {error}");
     }
-    // Its storages' sizes are the file's word, too.
+    // The sizes of the storages are also claims of the file.
     let mut swollen = whole.clone();
     let at = whole.len() - 4 - 8 - 96 - 8;
     swollen[at..at + 8].copy_from_slice(&(u64::MAX / 4 + 2).to_le_bytes());
@@ -353,7 +353,7 @@ fn older_files_that_are_damaged_or_something_else_are_named() {
 }
 
 proptest! {
-    /// Whatever bytes change: an answer or an error, and never a panic.
+    /// Whatever bytes are changed, reading gives a result or an error, and never a panic.
     #[test]
     fn damaged_files_never_end_the_program(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6), old: bool, protocol in 2..=5u8) {
         let pickle = Pickler::new(protocol).state_dict(&written(), old).stop();

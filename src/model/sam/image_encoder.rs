@@ -106,6 +106,8 @@ impl Block {
         })
     }
 
+    /// Applies attention and MLP, each with its norm and residual.
+    ///
     /// # Shapes
     /// `(batch, h, w, dim)` → the same.
     fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
@@ -183,6 +185,8 @@ impl Attention {
         })
     }
 
+    /// Attends within each image or window of the batch.
+    ///
     /// # Shapes
     /// `(batch, side, side, dim)` → the same.
     fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
@@ -258,6 +262,8 @@ impl Scores {
         Ok(Self::Folded { q, k: k.t()? })
     }
 
+    /// The attention weights of a block of queries.
+    ///
     /// # Shapes
     /// → `(batch, heads, count, n)`, the weights of the queries `start..start + count`.
     fn softmax(&self, start: usize, count: usize) -> Result<Tensor> {
@@ -297,6 +303,8 @@ impl Neck {
         })
     }
 
+    /// Maps the hidden state to the image embedding.
+    ///
     /// # Shapes
     /// `(batch, h, w, dim)` → `(batch, out, h, w)`.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -44,7 +44,7 @@ impl DecomposedPositions {
     pub fn biases(&self, q: &Tensor) -> Result<(Tensor, Tensor)> {
         let (batch, heads, n, head_dim) = q.dims4()?;
         let (bh, side) = (batch * heads, self.side);
-        // rows: for every query row r, (bh·w, d) × (d, side)
+        // For every row of queries a product (bh·w, d) × (d, side), and below the same for every column.
         let grid = q.reshape((bh, side, side, head_dim))?;
         let by_row = grid.transpose(0, 1)?.reshape((side, bh * side, head_dim))?;
         let rel_h = by_row.matmul(&self.rows.transpose(1, 2)?.contiguous()?)?; // (h, bh·w, side)

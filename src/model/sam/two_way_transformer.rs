@@ -152,6 +152,8 @@ impl Attention {
         })
     }
 
+    /// Lets `q` attend to `k` and `v`.
+    ///
     /// # Shapes
     /// `q` `(batch, n, dim)`, `k` and `v` `(batch, m, dim)` → `(batch, n, dim)`.
     fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
