@@ -25,7 +25,7 @@ pub struct Weights {
 /// How linear layers use the LoRA tensors that stand beside their weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoraUse {
-    /// What the product of the two matrices is multiplied with: α / r, or α / √r for rank-stabilized LoRA.
+    /// What the product of the two matrices is multiplied with, α / r.
     pub scale: f64,
     /// The dropout while training: the share of the inputs that are zeroed (0 to below 1), and the seed of the draw.
     pub dropout: Option<(f64, u64)>,
@@ -121,7 +121,7 @@ impl Weights {
         &self.prefix
     }
 
-    /// The subtree `name` below this place; `pp` is PyTorch's and candle's "push prefix".
+    /// The subtree `name` below this place; the name is that of candle's `VarBuilder::pp`, "push prefix".
     pub fn pp(&self, name: impl std::fmt::Display) -> Self {
         let prefix = if self.prefix.is_empty() {
             name.to_string()
