@@ -22,7 +22,8 @@ pub struct ConvertOptions {
     pub template: Template,
     /// Side of SAM's input, in pixels, a multiple of 16; `None` is that which the weights were trained at.
     pub sam_image_size: Option<usize>,
-    /// Setting it from another thread ends the conversion at the next tensor with [`WeightsError::Interrupted`].
+    /// Setting it from another thread ends the conversion at the next tensor with
+    /// [`WeightsError::Interrupted`](crate::weights::WeightsError::Interrupted).
     pub stop: Arc<AtomicBool>,
 }
 

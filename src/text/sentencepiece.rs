@@ -10,7 +10,7 @@ use std::path::Path;
 use sentencepiece_model::{ModelType, SentencePieceModel, Type};
 use serde_json::{json, Value};
 
-use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder};
+use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder, Bpe};
 use super::TextError;
 
 /// Converts a SentencePiece BPE model, with the tokens that were added to it, to the format of the `tokenizers` crate.
@@ -68,29 +68,17 @@ fn convert(model: &SentencePieceModel, added: &BTreeMap<String, u32>) -> Result<
             .map(|(id, token)| added_token(id, token, true)),
     );
 
-    let root = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": tokens,
-        "normalizer": normalizer(model),
-        "pre_tokenizer": null,
-        "post_processor": pieces.ids.get(bos).map(|id| begin_with(bos, *id)),
-        "decoder": decoder(model),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": unk,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": true,
-            "byte_fallback": byte_fallback,
-            "ignore_merges": false,
-            "vocab": pieces.ids,
-            "merges": pieces.merges()?,
-        },
-    });
-    Ok(root.to_string())
+    Ok(Bpe {
+        added_tokens: tokens,
+        normalizer: normalizer(model),
+        post_processor: pieces.ids.get(bos).map(|id| begin_with(bos, *id)),
+        decoder: decoder(model),
+        unk_token: unk,
+        byte_fallback,
+        vocab: json!(pieces.ids),
+        merges: json!(pieces.merges()?),
+    }
+    .into_json())
 }
 
 fn check_options(model: &SentencePieceModel) -> Result<(), TextError> {

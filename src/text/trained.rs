@@ -7,7 +7,7 @@ use tokenizers::models::bpe::{BpeTrainerBuilder, BPE};
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder};
+use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder, Bpe};
 use super::vocabulary::SPACE;
 use super::{LisaTokenizer, TextError};
 
@@ -75,29 +75,17 @@ pub fn train_tokenizer<'a>(
             .zip(added)
             .map(|(id, token)| added_token(id, token, true)),
     );
-    let root = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": tokens,
-        "normalizer": legacy_normalizer(true, true),
-        "pre_tokenizer": null,
-        "post_processor": null,
-        "decoder": sentencepiece_decoder(true),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": "<unk>",
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": true,
-            "byte_fallback": true,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": trained["model"]["merges"],
-        },
-    });
-    Ok(root.to_string())
+    Ok(Bpe {
+        added_tokens: tokens,
+        normalizer: legacy_normalizer(true, true),
+        post_processor: None,
+        decoder: sentencepiece_decoder(true),
+        unk_token: "<unk>".to_owned(),
+        byte_fallback: true,
+        vocab: json!(vocab),
+        merges: trained["model"]["merges"].clone(),
+    }
+    .into_json())
 }
 
 #[cfg(test)]
