@@ -5,7 +5,7 @@
 //! | `L.base_layer.weight` | W, as it was before training |
 //! | `L.lora_A.weight`, `L.lora_A.default.weight` | A, (r, in) |
 //! | `L.lora_B.weight`, `L.lora_B.default.weight` | B, (out, r) |
-//! | `M.modules_to_save.default.…`, `M.original_module.…` | a part that was trained as a whole, and the same part before training |
+//! | `M.modules_to_save.default.…`, `M.original_module.…` | a part that was trained as a whole, and the same before |
 //!
 //! The layer is `W + α / r · B A`; `adapter_config.json` says α.
 

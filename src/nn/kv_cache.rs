@@ -23,11 +23,6 @@ impl KvCache {
         self.len
     }
 
-    /// Whether no position is held.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Forgets position `len` and all that follow it; the memory stays allocated.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

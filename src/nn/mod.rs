@@ -20,18 +20,19 @@ mod rope;
 mod softmax;
 mod trained_norm;
 
-pub use activation::gelu;
-pub use affine::add_row;
-pub use attention::{attend, attend_masked};
-pub use conv::{Conv3x3, PatchEmbed, Upsample2x};
+pub(crate) use activation::gelu;
+pub(crate) use attention::{attend, attend_masked};
+pub(crate) use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub(crate) use exp::exp;
 pub(crate) use graft::graft;
-pub use kv_cache::KvCache;
-pub use linear::{Embedding, Linear, Mlp};
-pub use norm::{LayerNorm, RmsNorm};
-pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
-pub use rope::{RotaryEmbedding, Rotation};
-pub use softmax::{softmax, softmax_biased, softmax_biased_applies, softmax_plain};
+pub(crate) use kv_cache::KvCache;
+pub(crate) use linear::Embedding;
+pub use linear::{Linear, Mlp};
+pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
+pub(crate) use rope::{RotaryEmbedding, Rotation};
+pub(crate) use softmax::softmax_biased_applies;
+pub use softmax::{softmax, softmax_biased};
 
 /// Result of tensor arithmetic, whose error is candle's unless another one is named.
 pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;

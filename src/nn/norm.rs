@@ -56,6 +56,7 @@ impl LayerNorm {
     }
 
     /// [`forward`](Self::forward) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.eps as f32)
     }
@@ -102,6 +103,7 @@ impl RmsNorm {
     }
 
     /// [`forward`](Self::forward) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::rms_norm_slow(x, &self.weight, self.eps as f32)
     }

@@ -84,6 +84,7 @@ impl Rotation {
     }
 
     /// [`apply`](Self::apply) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn apply_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::rotary_emb::rope_slow(x, &self.cos, &self.sin)
     }

@@ -40,6 +40,7 @@ fn fused(x: &Tensor) -> Result<Tensor> {
 }
 
 /// [`softmax`] as a composition of candle's differentiable operations.
+#[cfg(test)]
 pub fn softmax_plain(x: &Tensor) -> Result<Tensor> {
     candle_nn::ops::softmax(x, D::Minus1)
 }

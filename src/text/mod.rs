@@ -20,13 +20,13 @@ mod vocabulary;
 #[cfg(test)]
 mod golden;
 
-pub use checkpoint::{added_tokens, tokenizer_json_from_checkpoint, tokenizer_json_with_added};
+pub(crate) use checkpoint::tokenizer_json_from_checkpoint;
 pub use error::TextError;
 pub use instruction::{Instruction, InstructionError};
 pub use prompt::{PromptBuilder, PromptToken};
 pub use reference::IMAGE_TOKEN_INDEX;
-pub use sentencepiece::tokenizer_json_from_sentencepiece;
+
 pub use stream::TokenStream;
 pub use template::Template;
 pub use tokenizer::LisaTokenizer;
-pub use trained::train_tokenizer;
+pub(crate) use trained::train_tokenizer;

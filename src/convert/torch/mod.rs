@@ -2,7 +2,7 @@
 //!
 //! | written | layout | file |
 //! |---|---|---|
-//! | since PyTorch 1.6 | a zip archive, nothing in it compressed: `NAME/data.pkl`, and `NAME/data/KEY` for each storage | `archive` |
+//! | since PyTorch 1.6 | a zip archive without compression: `NAME/data.pkl`, and `NAME/data/KEY` for each storage | `archive` |
 //! | before | five pickles one after the other, then the storages | `legacy` |
 //!
 //! `pickle` reads what `node` lists and asks `rebuild` what a call makes; `locate` and `strided` say where the numbers lie.
