@@ -1,4 +1,4 @@
-//! On which device a network computes, and in which numbers: words that people write, and what they come to.
+//! The device on which a network computes and the number type it computes in, as people write them and as candle has them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,43 +6,59 @@ use std::str::FromStr;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
-/// Why there is no computing so.
+/// A device or number type that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ComputeError {
+    /// A GPU was asked for by name, and the build or the machine has none.
     #[error("device {device} cannot be used: {reason}")]
-    Device { device: DeviceSpec, reason: String },
+    Device {
+        /// The device that was asked for.
+        device: DeviceSpec,
+        /// Why it cannot be used, in words.
+        reason: String,
+    },
+    /// The device does not compute in the number type that was asked for.
     #[error("dtype {dtype} cannot be computed on the {device}; accepted: {accepted}")]
     DType {
+        /// The number type that was asked for.
         dtype: DTypeSpec,
+        /// The kind of device, e.g. `CPU`.
         device: &'static str,
+        /// What is accepted instead.
         accepted: &'static str,
     },
 }
 
-/// `auto`, `cpu`, `cuda` or `cuda:N`.
+/// The device to compute on, written `auto`, `cpu`, `cuda` (the first GPU) or `cuda:N`; case does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceSpec {
-    /// A GPU where the build and the machine have one, otherwise the CPU.
+    /// The first GPU if the program was built with CUDA and the machine has one, otherwise the CPU.
     #[default]
     Auto,
+    /// The CPU.
     Cpu,
+    /// The NVIDIA GPU of this ordinal, from 0.
     Cuda(usize),
 }
 
-/// `auto`, `f32`, `f16` or `bf16`.
+/// The number type to compute in, written `auto`, `f32`, `f16` or `bf16`; case does not matter, and PyTorch's names
+/// (`float32`, `float16`, `bfloat16`) are understood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DTypeSpec {
-    /// f32 on the CPU; on a GPU as the weights are stored.
+    /// f32 on the CPU; on a GPU the type that the weights are stored in.
     #[default]
     Auto,
+    /// 32 bits, IEEE 754 binary32.
     F32,
+    /// 16 bits, IEEE 754 binary16.
     F16,
+    /// 16 bits, the upper half of an f32; computed on GPUs only.
     Bf16,
 }
 
-/// A word that names no device or dtype.
+/// A word that names no device or number type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {found:?} is unknown; accepted: {accepted}")]
 pub struct SpecError {
@@ -97,8 +113,10 @@ impl fmt::Display for DeviceSpec {
 }
 
 impl DeviceSpec {
+    /// Opens the device.
+    ///
     /// # Errors
-    /// A GPU that was asked for by name and is not there.
+    /// [`ComputeError::Device`] for a GPU that was asked for by name and is not there.
     pub fn open(self) -> Result<Device, ComputeError> {
         let failed = |reason: String| ComputeError::Device {
             device: self,
@@ -160,10 +178,10 @@ impl fmt::Display for DTypeSpec {
 }
 
 impl DTypeSpec {
-    /// Whether `device` computes in it.
+    /// Checks that `device` computes in this type.
     ///
     /// # Errors
-    /// [`ComputeError::DType`]: there are no products of bf16 on the CPU.
+    /// [`ComputeError::DType`] for bf16 on the CPU, where candle has no matrix product of it.
     pub fn check(self, device: &Device) -> Result<(), ComputeError> {
         match self {
             Self::Bf16 if device.is_cpu() => Err(ComputeError::DType {
@@ -175,7 +193,7 @@ impl DTypeSpec {
         }
     }
 
-    /// The type to answer in on `device`, with weights stored as `stored`.
+    /// The type to answer in on `device`, where the weights are stored as `stored`.
     pub fn resolve(self, stored: DType, device: &Device) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -186,8 +204,8 @@ impl DTypeSpec {
         }
     }
 
-    /// The type to train in on `device`, with weights stored as `stored`: as [`Self::resolve`], but bf16 where that is f16, whose
-    /// range gradients leave.
+    /// The type to train in on `device`, where the weights are stored as `stored`. It is that of [`Self::resolve`], except that
+    /// `Auto` gives bf16 instead of f16: gradients leave the range of f16.
     pub fn resolve_for_training(self, stored: DType, device: &Device) -> DType {
         match (self, self.resolve(stored, device)) {
             (Self::Auto, DType::F16) => DType::BF16,

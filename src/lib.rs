@@ -1,7 +1,7 @@
 //! LISA, reasoning segmentation (Lai et al. 2023, arXiv 2308.00692), for robots.
 //!
-//! An image and a spoken instruction go in; an answer and one mask per object come out. The crate reads
-//! bottom-up in the order of the modules below; each one only names modules above it.
+//! An image and an instruction in words go in; an answer and one mask per object come out. The crate reads bottom-up, in the
+//! order of the modules below: each of them names only modules above it.
 //!
 //! ```no_run
 //! use lisa::engine::{AnswerOptions, Engine, EngineConfig, Frame, Request};
@@ -23,26 +23,26 @@
 //! # }
 //! ```
 //!
-//! Beside it stand crates that know nothing of LISA: [`rosbag2`] reads and writes recordings, [`tableworld`] makes pictures with
-//! exact answers; [`lisa_messages`] has this package's messages as types.
+//! The workspace has more crates, which do not depend on this one: [`rosbag2`] reads and writes recordings, [`tableworld`] makes
+//! pictures with exact answers, and [`lisa_messages`] has this package's messages as types.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`compute`] | on which device the network computes, and in which numbers |
-//! | [`signals`] | Ctrl-C and its like, for programs that put something in order first |
+//! | [`compute`] | the device and the number type that the network computes with |
+//! | [`signals`] | Ctrl-C and other signals that end a program, for programs that have to clean up first |
 //! | [`image`] | pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays |
 //! | [`text`] | tokenizer, conversation templates, prompts, streaming decoder |
 //! | [`weights`] | model directories: opening one, and writing one |
-//! | [`nn`] | what the network is made of: linear, norm, attention, rotary embedding, resize |
+//! | [`nn`] | the layers: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
-//! | [`convert`] | a published checkpoint becomes a model directory |
+//! | [`convert`] | published checkpoints to model directories |
 //! | [`data`] | datasets on disk, the training-data formulation |
 //! | [`eval`] | metrics, reports |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
-//! | [`frames`] | camera frames as they arrive: the newest, and a short memory |
-//! | [`node`] | the node without ROS: which frame, which status, which header, in which order |
-//! | [`replay`] | recordings: which frame is asked about, answers into a bag, a report |
+//! | [`frames`] | camera frames as they arrive: the newest ones, and a short memory |
+//! | [`node`] | the node without ROS: which frame a question is about, what is published, and in which order |
+//! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod compute;

@@ -1,5 +1,5 @@
-//! What `config.json` says beside the tensors and CLIP's folder. Where two of them speak of one thing they have to agree: one of
-//! the two belongs to another model, and nobody can tell which.
+//! Checks that `config.json`, the tensors and the CLIP folder agree. Where two of them differ about the same thing, one of the
+//! two belongs to another model, and nobody can tell which.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::check::Shapes;
 use crate::weights::{LisaConfig, ProjectorKind, WeightsError};
 
-/// What `config.json` says and the network does not take from there.
+/// Fields of `config.json` that are only compared: the network takes these numbers from elsewhere.
 #[derive(Debug, Deserialize)]
 pub(super) struct Said {
     out_dim: Option<usize>,
@@ -21,18 +21,19 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Of a whole `config.json`.
+    /// Reads the fields from a whole `config.json`.
     ///
     /// # Errors
-    /// A value of another type, in serde's words.
+    /// A field of another type.
     pub fn read(config: &Value) -> Result<Self, serde_json::Error> {
         Self::deserialize(config)
     }
 
-    /// What the projector is. The tensors decide, as older configurations do not name it and the reference ignores the name.
+    /// The kind of the projector. The tensors decide it, because older configurations do not name it and the reference ignores
+    /// the name.
     ///
     /// # Errors
-    /// A projector that is not known or missing, and one that is called otherwise.
+    /// A projector that is unknown or missing, or that `config.json` names otherwise.
     pub fn projector(&self, path: &Path, shapes: &Shapes) -> Result<ProjectorKind, WeightsError> {
         let has = |name: &str| shapes.contains_key(&format!("model.mm_projector.{name}"));
         let (kind, is) = if has("weight") {
@@ -62,10 +63,10 @@ impl Said {
         }
     }
 
-    /// Whether the network that came of it all is the one that is spoken of.
+    /// Checks that the network that was found is the one that `config.json` describes.
     ///
     /// # Errors
-    /// What differs, with both values.
+    /// The field that differs, with both values.
     pub fn check(&self, path: &Path, config: &LisaConfig) -> Result<(), WeightsError> {
         for (name, said, what, is) in [
             (
@@ -98,7 +99,7 @@ impl Said {
                 reason,
             });
         }
-        // Models that have a window may say that they do not use it.
+        // A configuration may name a window and say that it is not used.
         let context = config.llama.max_position_embeddings;
         let window = self
             .sliding_window

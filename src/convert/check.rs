@@ -1,4 +1,4 @@
-//! Whether the network opens with certain tensors: it is loaded from their names and shapes alone.
+//! Checks that the network can be loaded from certain tensors, by loading it from their names and shapes alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::checkpoint::Checkpoint;
 use crate::model::{ClipVisionTower, Lisa};
 use crate::weights::{ClipConfig, LisaConfig, ModelDir, Weights, WeightsError};
 
-/// Tensors by name.
+/// The shapes of tensors by their names.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Loads the network. Gives the names it asked for, up to the one that it could not have.
+/// Loads the network. Returns the names that it asked for, and the error about the first tensor that it could not have.
 pub(super) fn network(
     shapes: Shapes,
     config: &LisaConfig,
@@ -22,7 +22,7 @@ pub(super) fn network(
     (weights.asked(), loaded)
 }
 
-/// Whether a CLIP folder's weights are the vision tower that its configuration describes.
+/// Checks that the weights of a CLIP folder are the vision tower that its configuration describes.
 pub(super) fn vision_tower(
     checkpoint: &Checkpoint,
     config: &ClipConfig,
@@ -50,7 +50,7 @@ pub(super) fn vision_tower(
     }
 }
 
-/// Whether a name is of a layer that the configuration does not have.
+/// Whether a name is that of a layer that the configuration, with so many `layers`, does not have.
 pub(super) fn beyond(name: &str, prefix: &str, layers: usize) -> bool {
     let number = name
         .strip_prefix(prefix)
@@ -58,7 +58,7 @@ pub(super) fn beyond(name: &str, prefix: &str, layers: usize) -> bool {
     number.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n >= layers))
 }
 
-/// Whether these tensors hold numbers the network can be made of.
+/// Checks that these tensors are of a type that the network can be made of.
 pub(super) fn floats<'n>(
     checkpoint: &Checkpoint,
     names: impl Iterator<Item = &'n str>,
@@ -75,7 +75,7 @@ pub(super) fn floats<'n>(
     Ok(())
 }
 
-/// An error of loading, with the file it is about and what to do.
+/// Adds to an error of loading the file that it is about and what to do about it.
 pub(super) fn explain(error: WeightsError, path: &Path, hint: &str) -> WeightsError {
     match error {
         WeightsError::MissingTensor { name } => WeightsError::Incomplete {
@@ -97,7 +97,7 @@ pub(super) fn explain(error: WeightsError, path: &Path, hint: &str) -> WeightsEr
     }
 }
 
-/// Whether a model directory that was just written opens.
+/// Checks that a model directory that was just written can be opened and loaded.
 pub(super) fn model_dir(path: &Path) -> Result<(), WeightsError> {
     let dir = ModelDir::open(path)?;
     let shapes = dir

@@ -1,4 +1,4 @@
-//! An opened checkpoint: the tensors of all its files by name, pickles and safetensors alike.
+//! An opened checkpoint: the tensors of all its files by name, whether the files are pickles or safetensors.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use super::folder::Candidate;
 use super::torch::TorchFile;
 use crate::weights::{check_header, WeightsError};
 
-/// A checkpoint: its tensors by name, each read when asked for.
+/// A checkpoint, whose tensors are read when they are asked for.
 pub(super) struct Checkpoint {
-    /// The files' own name, for errors.
+    /// The path that errors name: the index, or the only file.
     pub path: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, Entry>,
@@ -22,7 +22,7 @@ pub(super) struct Checkpoint {
 
 struct Entry {
     shard: usize,
-    /// What the file calls it.
+    /// The name in the file, with the prefixes of [`WRAPPERS`].
     stored_name: String,
     element: Element,
     shape: Vec<usize>,
@@ -33,14 +33,15 @@ enum Shard {
     Safetensors(MmapedSafetensors),
 }
 
-/// What training wraps around a whole model, and puts before all of its names.
+/// Prefixes that training frameworks put before the names of all tensors of a model: DataParallel, PEFT and `torch.compile`.
 const WRAPPERS: [&str; 3] = ["module.", "base_model.model.", "_orig_mod."];
 
 impl Checkpoint {
-    /// Lists the tensors of every file.
+    /// Opens every file and lists its tensors.
     ///
     /// # Errors
-    /// A file that is missing, damaged or refused, and a tensor that two files have, or that the index names and no file has.
+    /// A file that is missing, damaged or refused; a tensor that two files have; a tensor that is not in the file that the index
+    /// names.
     pub fn open(candidate: &Candidate) -> Result<Self, WeightsError> {
         let mut shards = Vec::new();
         let mut tensors: BTreeMap<String, Entry> = BTreeMap::new();
@@ -124,7 +125,7 @@ impl Checkpoint {
     }
 }
 
-/// The names without what stands before all of them.
+/// Removes the prefixes of [`WRAPPERS`] that stand before all names.
 fn unwrapped(mut tensors: BTreeMap<String, Entry>) -> BTreeMap<String, Entry> {
     while let Some(wrapper) = WRAPPERS
         .iter()
@@ -141,7 +142,7 @@ fn unwrapped(mut tensors: BTreeMap<String, Entry>) -> BTreeMap<String, Entry> {
 type Listed = Vec<(String, Element, Vec<usize>)>;
 
 impl Shard {
-    /// Opens a file for what it is, whatever its name ends in.
+    /// Opens a file as what its content is, whatever its extension.
     fn open(path: &Path) -> Result<(Self, Listed), WeightsError> {
         if !path.is_file() {
             return Err(WeightsError::Missing {
@@ -170,7 +171,8 @@ impl Shard {
 
     fn safetensors(path: &Path) -> Result<(Self, Listed), WeightsError> {
         check_header(path)?;
-        // SAFETY: read-only mapping of a file that nobody is expected to change while it is converted.
+        // SAFETY: the mapping is read-only. It would be invalid if the file were truncated while it is converted, which no part
+        // of this program does and a person is not expected to do.
         #[allow(unsafe_code)]
         let mapped = unsafe { MmapedSafetensors::new(path) };
         let mapped = mapped.map_err(|e| WeightsError::Invalid {
@@ -185,8 +187,9 @@ impl Shard {
     }
 }
 
-/// A safetensors file begins with the length of its header, and the header with a brace. A file of that name that begins
-/// otherwise is one all the same, a damaged one, unless it is an archive or a pickle.
+/// Whether a file is to be read as safetensors. Such a file begins with the length of its header in 8 bytes, and the header
+/// begins with a brace. A file that is named so and begins otherwise is taken for a damaged safetensors file, unless it is an
+/// archive or a pickle.
 fn is_safetensors(path: &Path) -> Result<bool, WeightsError> {
     use std::io::Read;
     let mut begin = Vec::new();

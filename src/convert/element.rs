@@ -1,23 +1,23 @@
-//! What a stored tensor consists of.
+//! The types of the elements of stored tensors.
 
 use std::fmt;
 
 use candle_core::DType;
 use safetensors::Dtype;
 
-/// Type of a stored tensor's elements. Only the four that the network is computed in are told apart.
+/// The type of the elements of a stored tensor. The four types that a network can be made of have their own variants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     F16,
     Bf16,
     F32,
     F64,
-    /// Integers, quantized numbers, truth values, by PyTorch's name.
+    /// Any other type, such as integers, quantized numbers or truth values, by PyTorch's name for it.
     Other(String),
 }
 
 impl Element {
-    /// As candle names it; `None` for what the network cannot be made of.
+    /// The type as candle has it; `None` for a type that the network cannot be made of.
     pub fn float(&self) -> Option<DType> {
         match self {
             Self::F16 => Some(DType::F16),

@@ -1,28 +1,29 @@
-//! Which files of a folder hold the weights, as people publish and download them.
+//! Finds the files of a checkpoint folder that hold the weights.
 //!
-//! A folder may hold the same weights twice, as safetensors and as pickles, and one of the two only in part: half a download,
-//! or what a training script saved beside them. So every set of files is a candidate, in the order of preference.
+//! A folder may hold the same weights twice, as safetensors and as pickles, of which one may be incomplete: half a download, or
+//! what a training script saved beside them. So every set of files is a candidate, in order of preference.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::read_json;
+use lisa_files::lfs;
+
 use crate::weights::WeightsError;
 
 const ACCEPTED: &str = "a checkpoint folder holds *.safetensors or pytorch_model*.bin, with an index.json where there are several";
 
-/// Files that hold a whole checkpoint together, if they are what their names say.
+/// A set of files that should hold a whole checkpoint together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// The file that stands for all: the index, or the only one.
+    /// The name of the file that stands for all: the index, the first shard, or the only file.
     pub name: String,
     pub files: Vec<PathBuf>,
-    /// Of the index: which file holds a tensor.
+    /// The file that holds each tensor, as the index says it; `None` without an index.
     pub index: Option<BTreeMap<String, String>>,
 }
 
 impl Candidate {
-    /// "model.safetensors", or "pytorch_model.bin.index.json (2 files)".
+    /// The set in words: "model.safetensors", or "pytorch_model.bin.index.json (2 files)".
     pub fn describe(&self) -> String {
         match self.files.len() {
             1 => self.name.clone(),
@@ -31,10 +32,10 @@ impl Candidate {
     }
 }
 
-/// The folder's candidates, the preferred first; at least one.
+/// The candidates of a folder, at least one, in order of preference.
 ///
 /// # Errors
-/// [`WeightsError::Missing`] that says what lies there instead, and an index that cannot be read.
+/// [`WeightsError::Missing`], which says what lies in the folder instead; an index that cannot be read.
 pub(super) fn candidates(folder: &Path) -> Result<Vec<Candidate>, WeightsError> {
     if !folder.is_dir() {
         return Err(WeightsError::Missing {
@@ -81,7 +82,7 @@ fn names(folder: &Path) -> Result<Vec<String>, WeightsError> {
     };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
-        // A name that is not UTF-8 is none of those looked for.
+        // A name that is not UTF-8 is none of those that are looked for.
         if let Ok(name) = entry.map_err(io)?.file_name().into_string() {
             names.push(name);
         }
@@ -90,7 +91,7 @@ fn names(folder: &Path) -> Result<Vec<String>, WeightsError> {
     Ok(names)
 }
 
-/// What a folder without weights holds, and the way out.
+/// Says what a folder without weights holds instead, and what to do about it.
 fn instead(names: &[String]) -> &'static str {
     let begins = |word: &str| names.iter().any(|name| name.starts_with(word));
     let ends = |word: &str| names.iter().any(|name| name.ends_with(word));
@@ -113,7 +114,7 @@ fn instead(names: &[String]) -> &'static str {
     }
 }
 
-/// `model-00001-of-00002.safetensors` and its like, where all are there: the index is only a help.
+/// The shards of a checkpoint without an index (`model-00001-of-00002.safetensors`), if all of them are there.
 fn shards(names: &[String], stem: &str) -> Option<Vec<String>> {
     let (stem, extension) = stem.split_once('.')?;
     let part = |name: &&String| {
@@ -166,6 +167,25 @@ fn indexed(folder: &Path, name: &str) -> Result<Candidate, WeightsError> {
         name: name.to_owned(),
         files: files.iter().map(|file| folder.join(file)).collect(),
         index: Some(index.weight_map),
+    })
+}
+
+/// Reads and parses a JSON file; the error names the file.
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, WeightsError> {
+    let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    if lfs::is_pointer(&bytes) {
+        return Err(WeightsError::Pointer {
+            path: path.to_owned(),
+        });
+    }
+    // Some editors write a byte order mark at the beginning of a file.
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|e| WeightsError::Invalid {
+        path: path.to_owned(),
+        reason: e.to_string(),
     })
 }
 

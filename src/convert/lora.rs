@@ -1,11 +1,11 @@
-//! LoRA adapters as PEFT leaves them in a checkpoint: merged where it is certain how, refused otherwise.
+//! LoRA adapters that PEFT left in a checkpoint. They are merged where it is certain how, and refused otherwise.
 //!
 //! | name | what it is |
 //! |---|---|
 //! | `L.base_layer.weight` | W, as it was before training |
 //! | `L.lora_A.weight`, `L.lora_A.default.weight` | A, (r, in) |
 //! | `L.lora_B.weight`, `L.lora_B.default.weight` | B, (out, r) |
-//! | `M.modules_to_save.default.…`, `M.original_module.…` | a part that was trained whole, and how it was before |
+//! | `M.modules_to_save.default.…`, `M.original_module.…` | a part that was trained as a whole, and the same before |
 //!
 //! The layer is `W + α / r · B A`; `adapter_config.json` says α.
 
@@ -16,15 +16,15 @@ use candle_core::{DType, Tensor};
 use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
-use super::read_json;
+use super::folder::read_json;
 use crate::weights::WeightsError;
 
 /// Where a tensor of the network comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Origin {
-    /// A tensor of the checkpoint, by its name there.
+    /// A tensor of the checkpoint as it is, by its name there.
     Stored(String),
-    /// `W + scale · B A`.
+    /// The sum `W + scale · B A` of three tensors of the checkpoint, by their names.
     Merged {
         weight: String,
         a: String,
@@ -34,14 +34,14 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// The tensor that has its shape.
+    /// The stored tensor whose shape it has.
     pub fn base(&self) -> &str {
         match self {
             Self::Stored(name) | Self::Merged { weight: name, .. } => name,
         }
     }
 
-    /// Reads it; what is merged comes in f32.
+    /// Reads the tensor; one that is merged comes out in f32.
     pub fn load(&self, checkpoint: &Checkpoint) -> Result<Tensor, WeightsError> {
         let Self::Merged {
             weight,
@@ -65,7 +65,7 @@ impl Origin {
     }
 }
 
-/// `adapter_config.json`.
+/// The fields of PEFT's `adapter_config.json` that say how adapters are merged.
 #[derive(Deserialize)]
 struct AdapterJson {
     peft_type: Option<String>,
@@ -85,10 +85,10 @@ struct AdapterJson {
 
 const MERGE: &str = "merge them first, by model.merge_and_unload().save_pretrained(OUT) of PEFT or by merge_lora_weights_and_save_hf_model.py of the LISA repository, and convert OUT";
 
-/// The network's names, and where each comes from; how many adapters are merged.
+/// Finds where each tensor of the network comes from, and the number of adapters that have to be merged.
 ///
 /// # Errors
-/// Adapters of which it is not known whether and how they belong into their layers, with the way to merge them.
+/// Adapters of which it is not certain whether and how they are to be merged; the message says how to merge them with PEFT.
 pub(super) fn resolve(
     checkpoint: &Checkpoint,
     folder: &Path,
@@ -165,15 +165,15 @@ pub(super) fn resolve(
     Ok((origins, merged))
 }
 
-/// What a name says of adapters.
+/// What a name says about adapters.
 enum Part<'n> {
     Plain,
-    /// The layer, and what of it.
+    /// A tensor of the layer under an adapter: the layer, and the rest of the name.
     Base(&'n str, &'n str),
-    /// The layer, and the adapter's name, which may be empty.
+    /// A matrix of an adapter: the layer, and the name of the adapter, which may be empty.
     A(&'n str, &'n str),
     B(&'n str, &'n str),
-    /// The name it is to have.
+    /// A tensor of a part that was trained as a whole, by its name in the network.
     Saved(String),
     Original(String),
     Unknown,
@@ -189,7 +189,7 @@ impl<'n> Part<'n> {
         } else if let Some((layer, rest)) = between(".lora_B.") {
             adapter(rest).map_or(Self::Unknown, |adapter| Self::B(layer, adapter))
         } else if let Some((module, rest)) = between(".modules_to_save.") {
-            // The adapter's name stands before what of the module it is.
+            // The rest is the name of the adapter, then that of the tensor in the module.
             let rest = rest.split_once('.').map_or(rest, |(_, of)| of);
             Self::Saved(format!("{module}.{rest}"))
         } else if let Some((module, rest)) = between(".original_module.") {
@@ -202,7 +202,7 @@ impl<'n> Part<'n> {
     }
 }
 
-/// Of "weight" or "default.weight" the adapter's name.
+/// The name of the adapter in "weight" (empty) or "default.weight"; `None` for anything else.
 fn adapter(rest: &str) -> Option<&str> {
     match rest.strip_suffix("weight")? {
         "" => Some(""),

@@ -1,8 +1,8 @@
-//! `lisa convert`: a checkpoint as published, and the CLIP folder it names, become one model directory.
+//! `lisa convert`: makes one model directory of a published checkpoint and the CLIP folder that it names.
 //!
-//! What is to be written is checked before anything is written: every tensor that the network will ask for has to be there,
-//! in the shape that the configuration says ([`check`]). Then tensors stream: one is in memory at a time. The directory
-//! appears under its name only when it is whole and has been opened once.
+//! Everything is checked before anything is written: every tensor that the network needs has to be there, in the shape that the
+//! configuration leads to ([`check`]). Then tensors are written one by one, with one in memory at a time. The directory appears
+//! under its name only after it is complete and has been opened once.
 //!
 //! **Invariant:** nothing outside this module knows how a published checkpoint is stored.
 
@@ -12,6 +12,7 @@ mod checkpoint;
 mod element;
 mod folder;
 mod lora;
+mod options;
 mod plan;
 mod published;
 mod rope;
@@ -19,81 +20,28 @@ mod sam_dims;
 mod torch;
 mod write;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
-
-use lisa_files::lfs;
+use std::path::Path;
 
 use self::checkpoint::Checkpoint;
 use self::folder::candidates;
 use self::plan::Plan;
 use self::published::Published;
-use crate::text::Template;
-use crate::weights::{write_texts, DType, LisaConfig, Staging, WeightsError};
+use crate::weights::{write_texts, Staging, WeightsError};
 
-/// What to convert, and how.
-#[derive(Clone, Debug)]
-pub struct ConvertOptions {
-    /// LISA checkpoint folder.
-    pub lisa: PathBuf,
-    /// CLIP folder: weights, `config.json`, `preprocessor_config.json`.
-    pub clip: PathBuf,
-    /// The model directory to make. An existing one is replaced.
-    pub out: PathBuf,
-    /// Storage of floating-point tensors; `None` keeps what the checkpoint has.
-    pub dtype: Option<DType>,
-    pub template: Template,
-    /// Side of SAM's input; `None` is what the weights were trained at.
-    pub sam_image_size: Option<usize>,
-    /// Set from elsewhere, it ends the conversion at the next tensor, as [`WeightsError::Interrupted`].
-    pub stop: Arc<AtomicBool>,
-}
+pub use self::options::{ConvertOptions, ConvertReport};
 
-impl ConvertOptions {
-    /// The checkpoint's own dtype, template `llava_v1`, SAM's own size.
-    pub fn new(
-        lisa: impl Into<PathBuf>,
-        clip: impl Into<PathBuf>,
-        out: impl Into<PathBuf>,
-    ) -> Self {
-        Self {
-            lisa: lisa.into(),
-            clip: clip.into(),
-            out: out.into(),
-            dtype: None,
-            template: Template::LlavaV1,
-            sam_image_size: None,
-            stop: Arc::default(),
-        }
-    }
-}
-
-/// What was written.
-#[derive(Clone, Debug)]
-pub struct ConvertReport {
-    pub config: LisaConfig,
-    pub tensors: usize,
-    pub bytes: u64,
-    /// Tensors of the checkpoints the network has no use for.
-    pub left_out: Vec<String>,
-    /// What somebody should know who looks for these weights later: which files were taken where several could have been, what
-    /// was filled in or merged. A sentence each.
-    pub notes: Vec<String>,
-}
-
-/// Converts; `progress(done_bytes, total_bytes, tensor)` is called after each tensor.
+/// Converts a checkpoint. `progress(done_bytes, total_bytes, tensor)` is called after each tensor.
 ///
 /// # Errors
-/// The place that cannot be written, before anything is read; the file or tensor that is missing, refused or contradicts the
-/// configuration, before anything is written. Nothing is left behind on an error.
+/// A place that cannot be written is reported before anything is read. A file or tensor that is missing, refused or contradicts
+/// the configuration is reported before anything is written. After an error nothing is left behind.
 pub fn convert(
     options: &ConvertOptions,
     progress: impl FnMut(u64, u64, &str),
 ) -> Result<ConvertReport, WeightsError> {
     for from in [&options.lisa, &options.clip] {
         if !from.is_dir() {
-            candidates(from)?; // says what is missing
+            candidates(from)?; // its error says what is missing
         }
     }
     let staging = Staging::beside(&options.out, &[&options.lisa, &options.clip])?;
@@ -123,8 +71,8 @@ pub fn convert(
     })
 }
 
-/// What `accept` makes of the first of a folder's candidates that it accepts; a note says which that is, where there are
-/// several.
+/// Tries the sets of weights in a folder in order of preference, and returns what `accept` makes of the first one that it
+/// accepts. A note says which one that was, if there are several.
 fn whole<T>(
     folder: &Path,
     notes: &mut Vec<String>,
@@ -166,24 +114,5 @@ fn whole<T>(
                 first.map(|e| e.to_string()).unwrap_or_default()
             ),
         },
-    })
-}
-
-/// Reads and parses a JSON file; the error names the file.
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, WeightsError> {
-    let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    if lfs::is_pointer(&bytes) {
-        return Err(WeightsError::Pointer {
-            path: path.to_owned(),
-        });
-    }
-    // Some editors put a byte order mark before what they save.
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|e| WeightsError::Invalid {
-        path: path.to_owned(),
-        reason: e.to_string(),
     })
 }

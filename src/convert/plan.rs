@@ -1,4 +1,4 @@
-//! Which tensor of the network comes from where, and whether the network opens with them.
+//! Plans a conversion: where each tensor of the network comes from. The network is loaded from the result once, by shapes alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,14 +7,14 @@ use candle_core::DType as TensorType;
 use super::check::{self, beyond, explain, Shapes};
 use super::checkpoint::Checkpoint;
 use super::lora::{self, Origin};
+use super::options::ConvertOptions;
 use super::published::Published;
-use super::ConvertOptions;
 use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
 
-/// What is written.
+/// What will be written.
 pub(super) struct Plan {
     pub config: LisaConfig,
-    /// The network's tensors.
+    /// The tensors of the network, by their names in it.
     pub kept: BTreeMap<String, Planned>,
     pub left_out: Vec<String>,
     pub notes: Vec<String>,
@@ -27,7 +27,7 @@ pub(super) struct Planned {
     pub shape: Vec<usize>,
 }
 
-/// Whose tensor it is.
+/// The checkpoint that a tensor is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     Lisa,
@@ -38,8 +38,10 @@ const EMBED_TOKENS: &str = "model.embed_tokens.weight";
 const LM_HEAD: &str = "lm_head.weight";
 
 impl Plan {
+    /// Makes the plan.
+    ///
     /// # Errors
-    /// The tensor that is missing, that the network has no place for, or that contradicts the configuration.
+    /// A tensor that is missing, that the network has no place for, or that contradicts the configuration.
     pub fn new(
         lisa: &Checkpoint,
         clip: &Checkpoint,
@@ -57,7 +59,8 @@ impl Plan {
         let mut planned: BTreeMap<String, Planned> = BTreeMap::new();
         let mut left_out = Vec::new();
         for (name, origin) in origins {
-            // The reference leaves the vision tower out of its checkpoints; where it is there, CLIP's own is the same.
+            // The reference leaves the vision tower out of its checkpoints. Where a checkpoint has it, it is frozen and equal to
+            // CLIP's, which is taken.
             match name.contains("vision_tower.") {
                 true => left_out.push(name),
                 false => drop(planned.insert(name, Planned::new(Whose::Lisa, lisa, origin))),
@@ -132,7 +135,7 @@ impl Planned {
     }
 }
 
-/// Fills in the output table that a tied model does not store.
+/// Fills in the output table, which a model with tied embeddings does not store, and checks it where the model does.
 fn tie(
     lisa: &Checkpoint,
     origins: &mut BTreeMap<String, Origin>,
@@ -143,7 +146,7 @@ fn tie(
         return Ok(());
     }
     let Some(table) = origins.get(EMBED_TOKENS).cloned() else {
-        return Ok(()); // what is missing is said where it is asked for
+        return Ok(()); // the missing table is reported when the network asks for it
     };
     let Some(head) = origins.get(LM_HEAD) else {
         notes.push(format!(
@@ -168,7 +171,7 @@ fn tie(
     }
 }
 
-/// The floating-point type most of the checkpoint's elements have.
+/// The floating-point type that most elements of both checkpoints have.
 fn precision(planned: &BTreeMap<String, Planned>, lisa: &Checkpoint, clip: &Checkpoint) -> DType {
     let mut elements: HashMap<DType, usize> = HashMap::new();
     for planned in planned.values() {
@@ -192,7 +195,7 @@ fn precision(planned: &BTreeMap<String, Planned>, lisa: &Checkpoint, clip: &Chec
     most.map_or(DType::F32, |(dtype, _)| dtype)
 }
 
-/// What a tensor that is missing most likely means.
+/// Says what it most likely means that a tensor is missing.
 fn hint(error: &WeightsError, lisa: &Checkpoint, published: &Published) -> String {
     let WeightsError::MissingTensor { name } = error else {
         return String::new();
@@ -212,16 +215,16 @@ fn hint(error: &WeightsError, lisa: &Checkpoint, published: &Published) -> Strin
     }
 }
 
-/// Tensors of a checkpoint that are computed, not learned.
+/// Parts of the names of tensors that are computed and not learned.
 const DERIVED: [&str; 2] = ["rotary_emb.", "position_ids"];
 
-/// Parts of SAM that LISA does not use: prompts of points, boxes and masks, and the masks after the first.
+/// Parts of SAM that LISA does not use: prompts of points, boxes and masks, and the alternative masks.
 const UNUSED: [&str; 2] = [
     "model.visual_model.prompt_encoder.",
     "model.visual_model.mask_decoder.output_hypernetworks_mlps.",
 ];
 
-/// Whether the network may do without a tensor that it did not ask for.
+/// Checks that a tensor that the network did not ask for can be left out: it is not learned, or known to be of no use.
 fn check_superfluous(
     name: &str,
     planned: &Planned,

@@ -1,4 +1,4 @@
-//! The JSON files beside a published checkpoint, and what they say about the network.
+//! Reads the JSON files beside a published checkpoint, which describe the network.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use super::agreement::Said;
 use super::check::Shapes;
+use super::folder::read_json;
+use super::options::ConvertOptions;
 use super::rope::Rope;
-use super::{read_json, sam_dims, ConvertOptions};
+use super::sam_dims;
 use crate::image::ClipFit;
 use crate::text::{tokenizer_json_from_checkpoint, LisaTokenizer};
 use crate::weights::{
@@ -15,7 +17,7 @@ use crate::weights::{
     SamPreprocess, SpecialTokens, WeightsError, CONFIG_VERSION,
 };
 
-/// `config.json` of a LISA (LLaVA, Llama) checkpoint.
+/// The fields of a LISA checkpoint's `config.json` that are used. They are those of Llama and LLaVA.
 #[derive(Deserialize)]
 struct LlavaJson {
     hidden_size: usize,
@@ -36,7 +38,7 @@ struct LlavaJson {
     name_or_path: Option<String>,
 }
 
-/// `config.json` of a CLIP folder: the vision tower's own, or a whole CLIP's.
+/// `config.json` of a CLIP folder, which is that of the vision tower alone or that of a whole CLIP.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ClipJson {
@@ -44,7 +46,7 @@ enum ClipJson {
     Vision(ClipVisionJson),
 }
 
-/// Fields a file leaves out have the defaults of transformers' `CLIPVisionConfig`.
+/// The configuration of a vision tower. Fields that a file leaves out have the defaults of transformers' `CLIPVisionConfig`.
 #[derive(Deserialize)]
 #[serde(default)]
 struct ClipVisionJson {
@@ -73,7 +75,7 @@ impl Default for ClipVisionJson {
     }
 }
 
-/// `preprocessor_config.json`; sizes are a number or an object, by the year of writing.
+/// `preprocessor_config.json`. Older versions of transformers write sizes as numbers, newer ones as objects.
 #[derive(Deserialize)]
 struct PreprocessorJson {
     size: SizeJson,
@@ -92,7 +94,7 @@ enum SizeJson {
 }
 
 impl SizeJson {
-    /// The side, where it is a square.
+    /// The side of the square; `None` for a size that is no square.
     fn side(&self) -> Option<usize> {
         match *self {
             SizeJson::Side(side)
@@ -104,20 +106,20 @@ impl SizeJson {
     }
 }
 
-/// A checkpoint's tokenizer, as text for the model directory and ready for use.
+/// The tokenizer of a checkpoint, as the text of `tokenizer.json` and ready for use.
 pub(super) struct PublishedTokenizer {
     pub json: String,
     pub tokenizer: LisaTokenizer,
 }
 
-/// What the JSON files say, read and checked as far as that goes without the tensors.
+/// The content of the JSON files, checked as far as that is possible without the tensors.
 pub(super) struct Published {
-    /// LISA's `config.json`.
+    /// Path of LISA's `config.json`.
     pub path: PathBuf,
     json: LlavaJson,
     said: Said,
     rope: Rope,
-    /// Whether the output table is the embedding table.
+    /// Whether the output table is the embedding table (`tie_word_embeddings`).
     pub tied: bool,
     pub clip: ClipConfig,
     clip_preprocess: ClipPreprocess,
@@ -125,8 +127,10 @@ pub(super) struct Published {
 }
 
 impl Published {
+    /// Reads the files.
+    ///
     /// # Errors
-    /// The file that is missing or says what is not understood.
+    /// A file that is missing, or has a value that is not accepted.
     pub fn read(options: &ConvertOptions) -> Result<Self, WeightsError> {
         let path = beside_weights(&options.lisa, "config.json")?;
         let value: serde_json::Value = read_json(&path)?;
@@ -151,10 +155,11 @@ impl Published {
         })
     }
 
-    /// Everything `lisa.json` says. `precision` is what the checkpoint was published in; it may be stored in another.
+    /// The content of `lisa.json`. `precision` is the type that the checkpoint was published in; the model may be stored in
+    /// another.
     ///
     /// # Errors
-    /// What the files and the tensors say differently, and a network that cannot be.
+    /// Files and tensors that contradict each other, and sizes that no network can have.
     pub fn config(
         &self,
         options: &ConvertOptions,
@@ -210,10 +215,10 @@ impl Published {
         Ok(config)
     }
 
-    /// A note where the embedding table has more rows than there are tokens, as tables do that were padded.
+    /// A note if the embedding table has more rows than there are tokens, as a table has that was padded.
     ///
     /// # Errors
-    /// Fewer rows than tokens: some words would have no embedding.
+    /// The table has fewer rows than there are tokens, so that some words would have no embedding.
     pub fn check_rows(&self, rows: usize, weights: &Path) -> Result<Option<String>, WeightsError> {
         let tokens = self.tokenizer.tokenizer.vocab_size();
         match rows.cmp(&tokens) {
@@ -231,7 +236,10 @@ impl Published {
     }
 }
 
-/// A file that has to lie beside the weights.
+/// The path of a file that has to lie beside the weights.
+///
+/// # Errors
+/// [`WeightsError::Missing`].
 fn beside_weights(folder: &Path, name: &'static str) -> Result<PathBuf, WeightsError> {
     let path = folder.join(name);
     match path.exists() {
@@ -247,7 +255,7 @@ fn beside_weights(folder: &Path, name: &'static str) -> Result<PathBuf, WeightsE
     }
 }
 
-/// `tokenizer.model` and `added_tokens.json`, or `tokenizer.json`.
+/// Reads `tokenizer.model` and `added_tokens.json`, or `tokenizer.json`.
 fn tokenizer(folder: &Path) -> Result<PublishedTokenizer, WeightsError> {
     let json = tokenizer_json_from_checkpoint(folder)?;
     let tokenizer = LisaTokenizer::from_bytes(json.as_bytes())?;
@@ -307,7 +315,8 @@ impl Published {
             return Err(unsupported("head_dim", head_dim.to_string(), accepted));
         }
         let embed = "model.embed_tokens.weight";
-        // The table, not config.json, has the last word: vocab_size is stale in some published configurations.
+        // The number of rows is taken from the table and not from config.json, whose vocab_size is stale in some published
+        // models.
         let vocab_size = match shapes.get(embed).map(Vec::as_slice) {
             Some([rows, _]) => *rows,
             _ => return Err(WeightsError::MissingTensor { name: embed.into() }),

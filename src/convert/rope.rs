@@ -1,30 +1,30 @@
-//! Rotary embeddings as configurations say them, by the year of writing.
+//! Reads the rotary embedding from `config.json`, which different versions of transformers write differently.
 //!
-//! | transformers | |
+//! | transformers | fields |
 //! |---|---|
 //! | to 4.42 | `rope_theta`, and `rope_scaling`: null, or `{"type": "linear", "factor": 4}` |
-//! | to 4.57 | the same with `rope_type`, often beside `type`; `"default"` is none |
+//! | to 4.57 | the same with `rope_type`, often beside `type`; `"default"` means no scaling |
 //! | 5 | `rope_parameters`: `{"rope_type": "linear", "factor": 4, "rope_theta": 1e6}`, or such an object for each kind of layer |
 
 use serde_json::{Map, Value};
 
-/// What Llama's positions turn by.
+/// The parameters of Llama's rotary embedding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rope {
-    /// The base of the frequencies, above 0.
+    /// Base of the wavelengths, above 0.
     pub theta: f64,
-    /// Positions are divided by this; 1 for none, above 0.
+    /// Positions are divided by this, above 0; 1 without scaling.
     pub scale: f64,
 }
 
-/// transformers' default.
+/// The default of transformers for a `config.json` without `rope_theta`.
 const THETA: f64 = 10_000.0;
 
 impl Rope {
-    /// Of a whole `config.json`.
+    /// Reads the parameters from a whole `config.json`.
     ///
     /// # Errors
-    /// The field, what it says, and what is accepted.
+    /// The field, its value, and what is accepted.
     pub fn read(config: &Value) -> Result<Self, String> {
         let theta = number(config, "rope_theta")?;
         whole_rotary(config).map_err(|said| format!("partial_rotary_factor is {said}"))?;
@@ -91,7 +91,7 @@ impl Rope {
     }
 }
 
-/// The objects of each kind of layer, or the one for all.
+/// The objects for each kind of layer, or the one object for all.
 fn layers(fields: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     let inner: Vec<_> = fields.values().filter_map(Value::as_object).collect();
     match inner.len() == fields.len() {
@@ -100,7 +100,10 @@ fn layers(fields: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     }
 }
 
-/// Whether all of a head's numbers turn. Gives what is said otherwise, and what is accepted.
+/// Checks that all numbers of a head are rotated.
+///
+/// # Errors
+/// The value of the field, and what is accepted.
 fn whole_rotary(fields: &Value) -> Result<(), String> {
     match fields.get("partial_rotary_factor") {
         None | Some(Value::Null) => Ok(()),
@@ -109,7 +112,7 @@ fn whole_rotary(fields: &Value) -> Result<(), String> {
     }
 }
 
-/// A number above 0, or nothing.
+/// A field that is a number above 0, or `None` where it is absent or null.
 fn number(config: &Value, name: &str) -> Result<Option<f64>, String> {
     match config.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -1,13 +1,15 @@
-//! SAM's dimensions, read off its tensors' shapes: ViT-B, L, H and smaller need no table.
+//! Infers the sizes of SAM from the shapes of its tensors, which works for ViT-B, L, H and any other size.
 
 use super::check::Shapes;
 use crate::weights::{SamConfig, WeightsError, SAM_PREFIX};
 
-/// SAM's two-way transformer has 8 heads in every published size; shapes do not tell.
+/// Heads of SAM's two-way transformer: 8 in every published size. The shapes do not say it.
 const DECODER_HEADS: usize = 8;
 
+/// Infers the sizes.
+///
 /// # Errors
-/// The tensor that is missing or whose shape makes no sense.
+/// A tensor that is missing or has another number of dimensions.
 pub(super) fn infer(shapes: &Shapes) -> Result<SamConfig, WeightsError> {
     let shape = |name: &str, rank: usize| -> Result<Vec<usize>, WeightsError> {
         let name = format!("{SAM_PREFIX}.{name}");
@@ -35,7 +37,8 @@ pub(super) fn infer(shapes: &Shapes) -> Result<SamConfig, WeightsError> {
     let depth = count(&|i| format!("image_encoder.blocks.{i}.attn.qkv.weight"));
     let mlp_dim = shape("image_encoder.blocks.0.mlp.lin1.weight", 2)?[0];
 
-    // A relative-position table has 2·side − 1 rows: the whole grid's in global layers, the window's in others.
+    // A table of relative positions has 2·side − 1 rows, where side is that of the grid in global layers and of the window in
+    // others.
     let mut head_dim = embed_dim;
     let mut window_size = grid;
     let mut global_attn_indexes = Vec::new();

@@ -1,4 +1,4 @@
-//! The tensors of a plan, written one after the other.
+//! Writes the tensors of a plan, one after the other.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use super::checkpoint::Checkpoint;
 use super::plan::{Plan, Planned};
 use crate::weights::{write_safetensors, WeightsError};
 
-/// Writes `model.safetensors` into `folder`; gives its bytes.
+/// Writes `model.safetensors` into `folder` and returns its size in bytes.
 pub(super) fn tensors(
     folder: &Path,
     plan: &Plan,
@@ -59,7 +59,7 @@ struct Shared<'p> {
     stop: &'p AtomicBool,
 }
 
-/// Called with the bytes done, the bytes in all, and the tensor.
+/// A callback that is called with the bytes done, the bytes in all, and the name of the tensor.
 type Progress<'p> = Box<dyn FnMut(u64, u64, &str) + 'p>;
 
 struct State<'p> {
@@ -68,7 +68,7 @@ struct State<'p> {
     progress: Progress<'p>,
 }
 
-/// A tensor that is read when the file's writer reaches it.
+/// A tensor that is read when the writer of the file reaches it.
 struct Streamed<'a, 'p> {
     name: &'a str,
     checkpoint: &'a Checkpoint,
@@ -85,7 +85,7 @@ impl Streamed<'_, '_> {
         let tensor = self.planned.origin.load(self.checkpoint)?;
         let bytes = |tensor: Tensor| -> candle_core::Result<Vec<u8>> {
             let tensor = tensor.to_dtype(self.dtype)?.flatten_all()?;
-            // Through the view's own serialisation, so that byte order is the format's business.
+            // The bytes are those of candle's own view, which has the byte order of the format.
             Ok(View::data(&&tensor).into_owned())
         };
         let bytes = bytes(tensor).map_err(|source| WeightsError::Tensor {
@@ -106,7 +106,7 @@ impl Streamed<'_, '_> {
     }
 }
 
-/// Whether these little-endian numbers are: infinite ones and NaN have an exponent of ones alone.
+/// Whether all of these little-endian numbers are finite. An infinite number and NaN have an exponent of ones only.
 fn is_finite(bytes: &[u8], dtype: TensorType) -> bool {
     let halves = |exponent: u16| {
         bytes
@@ -137,7 +137,7 @@ impl View for Streamed<'_, '_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let mut state = self.shared.state.borrow_mut();
-        // The writer has no way to hear of an error: the first one is kept, and nothing more is read.
+        // The writer cannot be told of an error. The first one is kept, and nothing more is read.
         let failed = state.error.is_some();
         match if failed { Ok(Vec::new()) } else { self.read() } {
             Ok(bytes) => {

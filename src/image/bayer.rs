@@ -1,32 +1,14 @@
-//! Raw colour sensors: one colour a pixel, the other two from the neighbours (bilinear).
+//! Bayer images: the sensor has one colour a pixel, and the other two are interpolated bilinearly from the neighbours.
 //!
-//! Beyond the edge the image is mirrored about its outermost pixels, which keeps the pattern; OpenCV instead
-//! repeats the outermost result, so the outermost pixels may differ from it.
+//! Beyond the edge the image is mirrored about its outermost pixels, which continues the pattern. OpenCV repeats the outermost
+//! result instead, so the outermost pixels may differ from OpenCV's.
 
-use super::encoding::Rows;
+use super::layout::{Pattern, Rows};
 
-/// Colours of the first two pixels of the first two rows, as the ROS names spell them.
-#[derive(Clone, Copy)]
-pub(super) enum Pattern {
-    Rggb,
-    Bggr,
-    Gbrg,
-    Grbg,
-}
-
-impl Pattern {
-    /// Parity of the column and of the row that red stands in.
-    fn red_at(self) -> (usize, usize) {
-        match self {
-            Pattern::Rggb => (0, 0),
-            Pattern::Bggr => (1, 1),
-            Pattern::Gbrg => (0, 1),
-            Pattern::Grbg => (1, 0),
-        }
-    }
-}
-
-/// Interpolates an image of 2×2 pixels or more to (height, width, 3).
+/// Interpolates an image of 2×2 pixels or more.
+///
+/// # Shapes
+/// `rows` (`height`, `width`) → `out` (`height`, `width`, 3).
 pub(super) fn demosaic(
     rows: Rows<'_>,
     pattern: Pattern,
@@ -35,7 +17,7 @@ pub(super) fn demosaic(
     out: &mut [u8],
 ) {
     let (red_x, red_y) = pattern.red_at();
-    // Three rows, each with a mirrored pixel at both ends: the inner loop then knows no edges.
+    // Three rows, each with a mirrored pixel at both ends, so that the inner loop needs no cases for the edges.
     let [mut up, mut mid, mut down] = [(); 3].map(|()| vec![0; width + 2]);
     mirrored(rows.get(1), &mut up);
     mirrored(rows.get(0), &mut mid);
@@ -43,7 +25,7 @@ pub(super) fn demosaic(
         let below = if y + 1 < height { y + 1 } else { y - 1 };
         mirrored(rows.get(below), &mut down);
         let window = [&up[..], &mid, &down];
-        // The row holds green and one more colour: red in red's rows, blue in the others.
+        // A row holds green and one more colour, which is red in every second row and blue in the others.
         if y % 2 == red_y {
             row(window, red_x, [0, 2], out);
         } else {
@@ -61,8 +43,8 @@ fn mirrored(row: &[u8], line: &mut [u8]) {
     line[n + 1] = row[n - 2];
 }
 
-/// One row. `own` is the parity of the columns that hold the row's own colour, which goes to output channel
-/// `channels[0]`; `channels[1]` is the colour of the rows above and below.
+/// Interpolates one row from itself and its two neighbours. `own` is the parity of the columns that hold the row's colour that is
+/// not green. `this` is the output channel of that colour, `other` that of the colour in the rows above and below.
 fn row([up, mid, down]: [&[u8]; 3], own: usize, [this, other]: [usize; 2], out: &mut [u8]) {
     let windows = up.windows(3).zip(mid.windows(3)).zip(down.windows(3));
     for (x, (to, ((u, m), d))) in out.chunks_exact_mut(3).zip(windows).enumerate() {

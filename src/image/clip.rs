@@ -1,4 +1,4 @@
-//! The picture as the CLIP vision tower reads it, equal to `CLIPImageProcessor` of transformers.
+//! Pictures to the input of the CLIP vision tower, equal to `CLIPImageProcessor` of transformers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,21 +14,22 @@ use super::resample::{resize, Canvas, Filter, Window};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClipFit {
-    /// Short side to the input's size, centre cut out. What the model was trained with; at 16:9 it does not see
-    /// 44 % of the width.
+    /// The short side is resized to the size of the input and the centre is cut out. Published models were trained so. They do
+    /// not see 44 % of the width of a picture of 16:9.
     #[default]
     Crop,
-    /// Padded to a square with the mean colour, then resized: everything is seen, smaller. LLaVA's
-    /// `image_aspect_ratio = pad`.
+    /// The picture is padded to a square with the mean colour, then resized. Everything is seen, at a smaller scale. This is
+    /// LLaVA's `image_aspect_ratio = pad`.
     Pad,
-    /// Both sides resized: everything is seen, distorted.
+    /// Both sides are resized to the size of the input. Everything is seen, distorted.
     Squash,
 }
 
 impl ClipFit {
+    /// Every way to fit.
     pub const ALL: [ClipFit; 3] = [ClipFit::Crop, ClipFit::Pad, ClipFit::Squash];
 
-    /// `crop`, `pad` or `squash`.
+    /// The name of the way: `crop`, `pad` or `squash`.
     pub fn name(self) -> &'static str {
         match self {
             ClipFit::Crop => "crop",
@@ -44,7 +45,7 @@ impl fmt::Display for ClipFit {
     }
 }
 
-/// The text is none of the names of [`ClipFit`].
+/// A text that is none of the names of [`ClipFit`]; holds the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("clip_fit is {0:?}; accepted: crop, pad, squash")]
 pub struct ClipFitError(pub String);
@@ -58,7 +59,7 @@ impl FromStr for ClipFit {
     }
 }
 
-/// What `preprocessor_config.json` says.
+/// Makes the input of the vision tower; the fields are those of `preprocessor_config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipPreprocessor {
     /// Short side after resizing, in pixels.
@@ -72,7 +73,7 @@ pub struct ClipPreprocessor {
 }
 
 impl Default for ClipPreprocessor {
-    /// OpenAI's CLIP at 224 pixels.
+    /// The preprocessing of OpenAI's CLIP at 224 pixels.
     fn default() -> Self {
         Self {
             size: 224,
@@ -84,14 +85,14 @@ impl Default for ClipPreprocessor {
 }
 
 impl ClipPreprocessor {
-    /// Resizes (bicubic, antialiased), cuts or pads, normalises. Bit-equal to the reference for [`ClipFit::Crop`].
+    /// Resizes (bicubic, antialiased), cuts or pads, and normalises. Equal to the reference to the bit for [`ClipFit::Crop`].
     ///
-    /// A picture that is smaller than `crop` after resizing gets black around it, as in the reference (which in
-    /// one case, an odd difference, gives a picture one pixel short; here it never is). Work and memory are
-    /// bounded by what is seen, whatever the picture's proportions. A picture without pixels is all black.
+    /// A picture that is smaller than `crop` after resizing gets black around it, as in the reference. Where the difference is
+    /// odd, the reference gives a picture that is one pixel short; here it has its full size. Work and memory are bounded by the
+    /// part that is seen, whatever the proportions of the picture. A picture without pixels gives black.
     ///
     /// # Shapes
-    /// (3, `crop`, `crop`)
+    /// → (3, `crop`, `crop`)
     pub fn preprocess(&self, image: &RgbImage, fit: ClipFit) -> Array3<f32> {
         let side = self.crop;
         let normalise = Normalise::new(1.0 / 255.0, self.mean, self.std);
@@ -131,8 +132,8 @@ impl ClipPreprocessor {
         out
     }
 
-    /// Where the square input begins on a picture, and how far it reaches: horizontally, then vertically, in pixels
-    /// of the picture. [`ClipView`](super::ClipView) is made of it.
+    /// The part of a picture that the square input covers: `((left, width), (top, height))`, in pixels of the picture.
+    /// [`ClipView`](super::ClipView) is made of it.
     pub(super) fn seen(
         &self,
         width: usize,
@@ -160,9 +161,9 @@ impl ClipPreprocessor {
         }
     }
 
-    /// Width and height with the short side at `size`; the long side is rounded down.
+    /// (width, height) after the short side is resized to `size`; the long side is rounded down.
     fn resized(&self, width: usize, height: usize) -> (usize, usize) {
-        // The product is exact and the quotient rounded once, as in the reference.
+        // The product is exact and the quotient is rounded once, as in the reference.
         let long =
             |long: usize, short: usize| ((self.size * long) as f64 / short.max(1) as f64) as usize;
         if width <= height {
@@ -173,7 +174,7 @@ impl ClipPreprocessor {
     }
 }
 
-/// The centre of one axis: `skip` pixels are left out and `take` taken, after `pad` black ones.
+/// The centre of one axis: `skip` pixels are left out, then `take` pixels are taken and put after `pad` black ones.
 struct Cut {
     skip: usize,
     take: usize,
@@ -185,7 +186,7 @@ impl Cut {
         Self {
             skip: length.saturating_sub(wanted) / 2,
             take: length.min(wanted),
-            // The reference floors a negative offset, so an odd pixel of padding goes first.
+            // The reference rounds a negative offset down, so of an odd number of black pixels the greater half comes first.
             pad: wanted.saturating_sub(length).div_ceil(2),
         }
     }
@@ -220,7 +221,7 @@ mod tests {
         assert!(error <= 1e-7, "relative L2 {error:e}");
     }
 
-    /// Computed with `CLIPImageProcessor` of transformers 4.31: the same sum over the bits of its output.
+    /// The expected sums over the bits of the output were computed with `CLIPImageProcessor` of transformers 4.31.
     #[test]
     fn bit_equal_at_other_sizes() {
         for (width, height, side, expected) in [
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Shapes the reference gives for these sizes, and windows it cuts.
+    /// The shapes that the reference gives for these sizes, and the windows that it cuts out.
     #[test]
     fn the_long_side_is_rounded_down() {
         let clip = ClipPreprocessor::default();
@@ -274,7 +275,7 @@ mod tests {
         })
     }
 
-    /// Red of the middle row, back in 0..=1.
+    /// The red values of the middle row, brought back to 0..=1.
     fn red(pixels: &Array3<f32>, clip: &ClipPreprocessor, x: usize) -> f32 {
         pixels[(0, clip.crop / 2, x)] * clip.std[0] + clip.mean[0]
     }
@@ -286,7 +287,7 @@ mod tests {
         assert!(
             (red(&padded, &clip, 2) - 1.0).abs() < 0.01 && red(&padded, &clip, 221).abs() < 0.01
         );
-        // Above the picture stands the mean colour, which normalises to nothing.
+        // Above the picture lies padding of the mean colour, whose normalised value is 0.
         assert!((0..3).all(|c| padded[(c, 3, 100)].abs() < 0.02));
         let squashed = clip.preprocess(&halves(), ClipFit::Squash);
         assert!(

@@ -6,11 +6,11 @@ use super::{decode_image, Depth, EncodingError};
 
 /// Decodes the data of a compressed image message.
 ///
-/// `format` is what image_transport writes ("jpeg", "png", "rgb8; jpeg compressed bgr8", or nothing). The content
-/// decides; `format` only helps to tell a depth map, whose data looks like a picture and is none.
+/// `format` is what image_transport writes: `jpeg`, `png`, `rgb8; jpeg compressed bgr8`, or nothing. How the data is decoded
+/// depends on its content alone; `format` helps to recognize a depth map, whose data may look like a picture.
 ///
 /// # Errors
-/// [`EncodingError::Depth`] and [`EncodingError::Compressed`].
+/// [`EncodingError::Depth`] for a depth map, [`EncodingError::Compressed`] for data that cannot be decoded.
 pub fn decode_compressed(format: &str, data: &[u8]) -> Result<RgbImage, EncodingError> {
     let format: String = format.chars().take(64).collect();
     if let Some(depth) = Depth::of_compressed(&format, data) {

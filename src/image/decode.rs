@@ -1,4 +1,4 @@
-//! A picture in a file, or in memory as a file would hold it, becomes RGB pixels.
+//! Picture files, on disk or in memory, to RGB pixels.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -10,24 +10,28 @@ use lisa_files::lfs;
 use super::error::{size_is_accepted, ImageError, MAX_PIXELS};
 use super::jpeg;
 
-/// What a decoder may allocate besides: eight bytes a pixel is the widest pixel there is (16-bit RGBA).
+/// Most bytes that a decoder may allocate: eight for each pixel, which is what 16-bit RGBA takes, and 64 MiB for its tables.
 const MAX_ALLOC: u64 = 8 * MAX_PIXELS + (64 << 20);
 
 const CUT: &str = "it ends before its end marker";
 
-/// The accepted picture files.
+/// The formats of picture files that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureFormat {
+    /// Portable Network Graphics.
     Png,
+    /// JPEG, baseline or progressive.
     Jpeg,
+    /// WebP, lossy or lossless.
     WebP,
+    /// Windows bitmap.
     Bmp,
 }
 
 impl PictureFormat {
     const ALL: [Self; 4] = [Self::Png, Self::Jpeg, Self::WebP, Self::Bmp];
 
-    /// As people write it.
+    /// The name of the format as people write it, e.g. `JPEG`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Png => "PNG",
@@ -37,7 +41,7 @@ impl PictureFormat {
         }
     }
 
-    /// How its files end.
+    /// The extension of its files, without a dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -59,9 +63,8 @@ impl From<PictureFormat> for ImageFormat {
     }
 }
 
-/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the file's name. A JPEG that lacks
-/// nothing but its end marker, as cameras stream them, also with zeros in its place, is read as libjpeg, Pillow and OpenCV read
-/// it.
+/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the name of the file. A JPEG that lacks
+/// only its end marker, or has zeros in its place, is read as libjpeg, Pillow and OpenCV read it: cameras stream such JPEGs.
 ///
 /// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,
 /// and 16-bit samples become 8-bit ones.
@@ -72,7 +75,7 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, ImageError> {
     let path = path.as_ref();
     let mut bytes = Vec::new();
     File::open(path)
-        // No accepted picture is longer than what its pixels may take; a device file would never end.
+        // No accepted picture is longer than its decoded pixels may be, and a device file would never end.
         .and_then(|file| file.take(MAX_ALLOC).read_to_end(&mut bytes))
         .map_err(|source| ImageError::Read {
             path: path.to_owned(),
@@ -112,7 +115,8 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     // A damaged orientation tag is no reason to refuse the pixels.
     let orientation = decoder.orientation().ok();
     let exact = match format {
-        // Other decoders fill what is missing with gray and say nothing; a robot should not look at that.
+        // Other decoders fill missing pixels with gray and report nothing. A robot must not act on such a picture, so it is
+        // refused.
         PictureFormat::Jpeg if unended => {
             let whole = jpeg::whole_without_end(bytes);
             Some(whole.ok_or_else(|| corrupt(CUT.to_owned()))?)
@@ -130,7 +134,7 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, ImageError> {
     Ok(image.into_rgb8())
 }
 
-/// What kind of picture file the bytes are, by their beginning. `name` is what an error calls them.
+/// Tells the format of a picture file from its first bytes. `name` is what an error calls them.
 ///
 /// # Errors
 /// [`ImageError::Empty`], [`ImageError::Format`].
@@ -148,11 +152,11 @@ pub fn picture_format(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageEr
     })
 }
 
-/// As [`picture_format`], and refuses a PNG or JPEG that is cut short. Nothing is decoded but a JPEG without its end marker,
-/// which shows only then whether that is all that it lacks.
+/// Tells the format as [`picture_format`] does, and refuses a PNG or JPEG that is cut short. Only a JPEG without its end marker
+/// is decoded for that, because only decoding shows whether it lacks more.
 ///
 /// # Errors
-/// [`ImageError::Empty`], [`ImageError::Format`]; [`ImageError::Corrupt`] for one that is cut.
+/// [`ImageError::Empty`], [`ImageError::Format`]; [`ImageError::Corrupt`] for a file that is cut short.
 pub fn whole_picture(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageError> {
     let format = picture_format(name, bytes)?;
     let whole = match format {
@@ -170,9 +174,9 @@ pub fn whole_picture(name: &str, bytes: &[u8]) -> Result<PictureFormat, ImageErr
     }
 }
 
-/// Whether a PNG reaches its `IEND` chunk, going from chunk to chunk by their lengths.
+/// Whether a PNG reaches its `IEND` chunk. The chunks are skipped by their lengths.
 fn png_is_complete(bytes: &[u8]) -> bool {
-    // A length, a type, the chunk's bytes and their CRC; before the first one stands the signature.
+    // The signature of 8 bytes comes first. A chunk is its length and type, 4 bytes each, its data, and 4 bytes of CRC.
     let mut at = 8usize;
     while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at.saturating_add(8)) {
         if kind == b"IEND" {
@@ -183,7 +187,7 @@ fn png_is_complete(bytes: &[u8]) -> bool {
     false
 }
 
-/// What a refused file is, as far as its first bytes tell.
+/// Says in words what a refused file is, as far as its first bytes tell.
 fn found(guessed: Option<ImageFormat>, head: &[u8]) -> String {
     match guessed {
         None if lfs::is_pointer(head) => {
@@ -220,7 +224,7 @@ mod tests {
         bytes
     }
 
-    /// A JPEG with an EXIF block that holds nothing but the orientation.
+    /// A JPEG with an EXIF block that holds the orientation alone.
     fn oriented_jpeg(orientation: u8) -> Vec<u8> {
         let jpeg = encoded(ImageFormat::Jpeg);
         let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -306,7 +310,7 @@ mod tests {
         }
     }
 
-    /// Decoders fill what is missing with gray; a robot should not look at that.
+    /// Decoders fill missing pixels with gray, and a robot must not act on such a picture.
     #[test]
     fn a_cut_jpeg_is_refused_even_where_it_has_a_thumbnail() {
         let large = RgbImage::from_fn(300, 200, |x, y| {

@@ -1,14 +1,14 @@
-//! Depth maps, told from pictures. Their numbers are lengths: what looks at one as at a picture sees nonsense.
+//! Tells depth maps from pictures. The numbers of a depth map are lengths, and a model that takes them for colours sees nonsense.
 
 use std::fmt;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// What stands before a compressed depth map: a number that names the kind, and two floats with which depth in metres was
-/// quantized (`compressed_depth_image_transport`).
+/// Bytes of the header before a compressed depth map (`compressed_depth_image_transport`): a number that names the kind, and the
+/// two floats with which depth in metres was quantized.
 pub const DEPTH_HEADER: usize = 12;
 
-/// What a depth map is. Displayed, it says so in a few words.
+/// The kind of a depth map. Its `Display` describes it in a few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Depth {
     /// `sensor_msgs/Image` of `16UC1`: millimetres (REP 118).
@@ -17,22 +17,22 @@ pub enum Depth {
     Metres,
     /// `sensor_msgs/CompressedImage` with a PNG of 16 bits a pixel.
     Png {
-        /// Quantized metres, and not millimetres.
+        /// Whether the numbers are quantized metres (`32FC1`); otherwise they are millimetres (`16UC1`).
         metres: bool,
         /// Whether [`DEPTH_HEADER`] bytes stand before the PNG.
         header: bool,
     },
-    /// The same with run lengths (RVL) instead of a PNG.
+    /// `sensor_msgs/CompressedImage` with run lengths (RVL) instead of a PNG.
     Rvl {
-        /// Quantized metres, and not millimetres.
+        /// Whether the numbers are quantized metres (`32FC1`); otherwise they are millimetres (`16UC1`).
         metres: bool,
     },
-    /// `compressedDepth` of some other kind.
+    /// `compressedDepth` that is neither PNG nor RVL.
     Other,
 }
 
 impl Depth {
-    /// Whether an encoding of `sensor_msgs/Image` is depth.
+    /// The depth map that an encoding of `sensor_msgs/Image` names, if it names one.
     pub fn of_encoding(encoding: &str) -> Option<Self> {
         match encoding {
             _ if encoding.eq_ignore_ascii_case("16UC1") => Some(Self::Millimetres),
@@ -41,8 +41,9 @@ impl Depth {
         }
     }
 
-    /// Whether a `sensor_msgs/CompressedImage` is depth, by what its format says (`16UC1; compressedDepth png`, `16UC1; png
-    /// compressed`) and by its content: some publishers say no more than `png`, some leave the header out.
+    /// The depth map that a `sensor_msgs/CompressedImage` holds, if it holds one. It is recognized by its format
+    /// (`16UC1; compressedDepth png`, `16UC1; png compressed`) and by its content, because some publishers write `png` alone as
+    /// the format and some leave the header out.
     pub fn of_compressed(format: &str, data: &[u8]) -> Option<Self> {
         let format = format.to_ascii_lowercase();
         let encoding = format.split(';').next().unwrap_or_default().trim();
@@ -104,7 +105,7 @@ mod tests {
                 &with_header[..],
                 "compressedDepth: 16UC1, millimetres, as PNG behind its header of 12 bytes",
             ),
-            // The format of older versions, and of those who leave it to the content.
+            // What older versions write as the format, and what publishers write who do not name the depth.
             (
                 "16UC1; compressedDepth",
                 &with_header,

@@ -1,4 +1,4 @@
-//! Pixels become a picture file.
+//! Pixels to picture files.
 
 use ::image::codecs::png::PngEncoder;
 use ::image::{ExtendedColorType, ImageEncoder};
@@ -6,24 +6,24 @@ use turbojpeg::{PixelFormat, Subsamp};
 
 use super::pixels::Pixels;
 
-/// Pixels could not be written as a picture file.
+/// Pixels that cannot be written as a picture file.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// More bits a pixel than the format has.
+    /// The pixels have more bits than the format can hold.
     #[error("{what} has 16 bits a pixel, and a JPEG has 8; accepted: png")]
     Bits {
-        /// Of what.
+        /// The kind of pixels, `mono16` or `depth`.
         what: &'static str,
     },
-    /// The PNG encoder refused.
+    /// The PNG encoder failed.
     #[error("cannot be written as a PNG: {0}")]
     Png(#[from] ::image::ImageError),
-    /// The JPEG encoder refused.
+    /// The JPEG encoder failed.
     #[error("cannot be written as a JPEG: {0}")]
     Jpeg(#[from] turbojpeg::Error),
 }
 
-/// A PNG: RGB or gray of 8 bits, gray of 16. Fast rather than small.
+/// Encodes a PNG: RGB or gray of 8 bits a channel, gray and depth of 16 bits. The compression is the encoder's fast default.
 ///
 /// # Errors
 /// [`EncodeError::Png`].
@@ -34,7 +34,7 @@ pub fn encode_png(pixels: &Pixels) -> Result<Vec<u8>, EncodeError> {
         Pixels::Rgb(image) => (image.as_raw(), ExtendedColorType::Rgb8),
         Pixels::Gray(image) => (image.as_raw(), ExtendedColorType::L8),
         Pixels::Gray16(image) | Pixels::Depth(image) => {
-            // In the machine's order; the encoder turns it into the file's.
+            // The encoder expects the byte order of the machine and turns it into that of the file.
             sixteen = image
                 .as_raw()
                 .iter()
@@ -48,9 +48,9 @@ pub fn encode_png(pixels: &Pixels) -> Result<Vec<u8>, EncodeError> {
     Ok(file)
 }
 
-/// A JPEG, by libjpeg-turbo, its colour at half the resolution as cameras write it.
+/// Encodes a JPEG by libjpeg-turbo, with colour at half the resolution (4:2:0), as cameras write it.
 ///
-/// `quality` is 1 (worst) to 100.
+/// `quality` is 1 (worst) to 100; other numbers are brought into that range.
 ///
 /// # Errors
 /// [`EncodeError::Bits`] for 16 bits a pixel, [`EncodeError::Jpeg`].

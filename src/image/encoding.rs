@@ -1,99 +1,58 @@
 //! Camera images as `sensor_msgs/Image` carries them, without naming ROS.
 //!
-//! A message's fields are checked once, here; the converters behind it only see rows of the right length. The
-//! vocabulary of conversions is cv-convert's: `message.try_to_cv()` reads, `pixels.to_cv()` writes.
+//! The fields of a message are checked once, here, so that the converters only see rows of the right length. Conversions are
+//! traits of the crate cv-convert: `message.try_to_cv()` gives pixels, and `pixels.to_cv()` gives the fields of a message.
 
 use ::image::{GrayImage, RgbImage};
 use cv_convert::{ToCv, TryToCv};
 use ndarray::Array3;
 
 use super::error::{size_is_accepted, EncodingError};
-use super::layout::{Bits, Layout};
+use super::layout::{Bits, Layout, Rows};
 use super::{bayer, packed, yuv};
 
 /// A camera image, borrowed from its message.
 ///
-/// `try_to_cv()` gives an [`RgbImage`], or an `Array3<u8>` of shape (height, width, 3). Alpha is dropped, 16-bit
-/// samples keep their upper byte, YUV is BT.601 in limited range as OpenCV's `cvtColor` takes it, and Bayer patterns
-/// are interpolated bilinearly.
+/// `try_to_cv()` gives an [`RgbImage`], or an `Array3<u8>` of shape (height, width, 3). Alpha is dropped, 16-bit samples keep
+/// their upper byte, YUV is converted as BT.601 in limited range, which is what OpenCV's `cvtColor` does, and Bayer patterns are
+/// interpolated bilinearly.
 ///
 /// # Errors
-/// [`EncodingError`] where the fields do not describe an image; never a panic, whatever they hold.
+/// [`EncodingError`] where the fields do not describe an image. No content of the fields makes it panic.
 #[derive(Clone, Copy, Debug)]
 pub struct RosImage<'a> {
-    /// In pixels.
+    /// Width, in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height, in pixels.
     pub height: u32,
-    /// One of [`ACCEPTED_ENCODINGS`](super::ACCEPTED_ENCODINGS).
+    /// Name of the encoding, one of [`ACCEPTED_ENCODINGS`](super::ACCEPTED_ENCODINGS).
     pub encoding: &'a str,
-    /// Order of the two bytes of a 16-bit sample.
+    /// Whether the upper of the two bytes of a 16-bit sample comes first.
     pub is_bigendian: bool,
     /// Bytes from one row to the next, padding included.
     pub step: u32,
-    /// `step * height` bytes or more; nv12 and nv21 have half as many rows of colour below, nv24 as many of twice the width.
+    /// `step * height` bytes or more. `nv12` and `nv21` have half as many rows of colour after that, `nv24` as many of two steps
+    /// each.
     pub data: &'a [u8],
 }
 
-/// Pixels as a message wants them: rows without padding.
+/// The fields of a `sensor_msgs/Image` that pixels make: rows without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedImage {
-    /// In pixels.
+    /// Width, in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height, in pixels.
     pub height: u32,
     /// `rgb8` or `mono8`.
     pub encoding: &'static str,
-    /// Bytes of a row.
+    /// Bytes of a row, which is also the distance to the next.
     pub step: u32,
     /// `step * height` bytes.
     pub data: Vec<u8>,
 }
 
-/// The rows of a checked message, without their padding.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    data: &'a [u8],
-    step: usize,
-    row_bytes: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Rows without padding.
-    pub(super) fn plain(data: &'a [u8], row_bytes: usize) -> Self {
-        Self {
-            data,
-            step: row_bytes,
-            row_bytes,
-        }
-    }
-
-    /// Rows with as much of their padding as makes them `row_bytes` long; all of it where that is not enough.
-    pub(super) fn widened(self, row_bytes: usize) -> Self {
-        Self {
-            row_bytes: row_bytes.min(self.step),
-            ..self
-        }
-    }
-
-    /// Two rows in one, so many bytes of them.
-    pub(super) fn pair(self, row: usize, bytes: usize) -> &'a [u8] {
-        &self.data[row * self.step..][..bytes]
-    }
-
-    pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        self.data
-            .chunks(self.step)
-            .map(move |row| &row[..self.row_bytes])
-    }
-
-    pub(super) fn get(self, row: usize) -> &'a [u8] {
-        &self.data[row * self.step..][..self.row_bytes]
-    }
-}
-
 impl<'a> RosImage<'a> {
-    /// Everything that can be wrong with the fields, found before a byte is touched.
+    /// Checks all fields before a byte of the data is read.
     fn check(&self) -> Result<(Layout, Rows<'a>), EncodingError> {
         let (width, height) = (self.width, self.height);
         let (layout, encoding) = Layout::of(self.encoding)?;
@@ -129,7 +88,10 @@ impl<'a> RosImage<'a> {
         Ok(())
     }
 
-    /// So many rows of data, without their padding.
+    /// The first `rows` rows of the data, without their padding.
+    ///
+    /// # Errors
+    /// [`EncodingError::Step`], [`EncodingError::Truncated`].
     pub(super) fn rows(
         &self,
         encoding: &'static str,
@@ -154,11 +116,7 @@ impl<'a> RosImage<'a> {
         let needed = u64::from(step) * rows;
         let data = usize::try_from(needed).ok();
         match data.and_then(|needed| self.data.get(..needed)) {
-            Some(data) => Ok(Rows {
-                data,
-                step: step as usize,
-                row_bytes: row_bytes as usize,
-            }),
+            Some(data) => Ok(Rows::new(data, step as usize, row_bytes as usize)),
             None => Err(EncodingError::Truncated {
                 encoding,
                 found: self.data.len(),
@@ -169,7 +127,10 @@ impl<'a> RosImage<'a> {
         }
     }
 
-    /// (height, width, 3), row after row.
+    /// The pixels as RGB.
+    ///
+    /// # Shapes
+    /// → (height, width, 3), row by row.
     fn rgb_bytes(&self) -> Result<Vec<u8>, EncodingError> {
         let (layout, rows) = self.check()?;
         let (width, height) = (self.width as usize, self.height as usize);
@@ -226,7 +187,7 @@ impl TryToCv<Array3<u8>> for RosImage<'_> {
 }
 
 impl ToCv<EncodedImage> for RgbImage {
-    /// `rgb8`.
+    /// The fields of an `rgb8` message.
     fn to_cv(&self) -> EncodedImage {
         EncodedImage {
             width: self.width(),
@@ -239,7 +200,7 @@ impl ToCv<EncodedImage> for RgbImage {
 }
 
 impl ToCv<EncodedImage> for GrayImage {
-    /// `mono8`.
+    /// The fields of a `mono8` message.
     fn to_cv(&self) -> EncodedImage {
         EncodedImage {
             width: self.width(),

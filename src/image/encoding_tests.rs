@@ -37,7 +37,7 @@ fn rgb(message: RosImage<'_>) -> Result<RgbImage, EncodingError> {
     message.try_to_cv()
 }
 
-/// Rows of `row_bytes` followed by `padding` bytes of rubbish.
+/// Rows of `row_bytes`, each followed by `padding` bytes that must be ignored.
 fn padded(rows: &[u8], row_bytes: usize, padding: usize) -> Vec<u8> {
     let rubbish = (0..padding)
         .map(|i| (i * 37 + 11) as u8)
@@ -47,7 +47,7 @@ fn padded(rows: &[u8], row_bytes: usize, padding: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Packed encoding of an image by a plain rule, one pixel at a time.
+/// Encodes an image in a packed encoding, one pixel at a time, as the expected value.
 fn pack(image: &RgbImage, encoding: &str) -> (usize, Vec<u8>) {
     let pixel = |&Rgb([r, g, b]): &Rgb<u8>| match encoding {
         "rgb8" | "rgb16" => vec![r, g, b],
@@ -109,7 +109,7 @@ proptest! {
         prop_assert_eq!(&narrow, &::image::imageops::crop_imm(&whole, 0, 0, w, h).to_image());
         let cut: Vec<u8> = pixels.chunks_exact(12).take(2).flat_map(|row| row[..10].to_vec()).collect();
         let half = rgb(message(encoding, w, h, 10, &cut)).unwrap();
-        // The third quadruple's second half is the second one's.
+        // The second half of the third quadruple is that of the second one.
         let mended: Vec<u8> = pixels.chunks_exact(12).take(2).flat_map(|row| [&row[..10], &row[6..8]].concat()).collect();
         prop_assert_eq!(half, rgb(message(encoding, w, h, 12, &mended)).unwrap());
     }
@@ -145,7 +145,7 @@ proptest! {
             "nv24" => (w, [vec![y; (w * h) as usize], [u, v].repeat(2 * pairs)].concat()),
             _ => (2 * w, [y, u, y, v].repeat(pairs)),
         };
-        // A row of nv24's colour spans two, and its padding is that of both, behind them.
+        // A row of colour of nv24 takes two steps, and the padding of both stands at its end.
         let padding = if YUV[which] == "nv24" { 0 } else { padding };
         let data = padded(&bytes, row_bytes as usize, padding);
         let image = rgb(message(YUV[which], w, h, row_bytes + padding as u32, &data)).unwrap();

@@ -1,9 +1,10 @@
-//! What the reference computes, for the tests of this folder.
+//! The golden data of the reference, for the tests of this folder.
 
 use ::image::RgbImage;
 
 use crate::testing::golden_dir;
 
+/// The picture that the golden data were computed from.
 pub(super) fn image() -> RgbImage {
     super::read_image(golden_dir().join("image.png")).unwrap()
 }

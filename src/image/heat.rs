@@ -1,22 +1,24 @@
-//! Where a model looked, over the picture it looked at.
+//! Draws attention as colours over the picture that the model looked at.
 
 use ::image::RgbImage;
 
 use super::paint::mix;
 use super::ClipView;
 
-/// Dark blue, magenta, orange, pale yellow: lightness rises all the way, so that it reads without colours too.
+/// Colours from the least to the most attention: dark blue, magenta, orange, pale yellow. The lightness rises all the way, so
+/// that the picture can be read without colours too.
 pub const RAMP: [[u8; 3]; 4] = [[0, 0, 40], [140, 30, 130], [250, 130, 40], [255, 250, 180]];
 
-/// Draws weights on a copy of the picture, which keeps its size: the more, the brighter, between the cells' centres
-/// in between.
+/// Draws the weights of a grid of cells on a copy of the picture, which keeps its size. A larger weight is brighter; between the
+/// centres of cells, weights are interpolated bilinearly.
 ///
-/// The largest weight has the ramp's upper end, unless it is below `full`, the weight that deserves it: so attention
-/// that is spread over everything does not look like attention on something. `alpha` in 0..=1 is how much of the
-/// colour covers the picture. What the model did not see, beyond `view`, is darkened.
+/// The largest weight gets the brightest colour of [`RAMP`], unless it is below `full`; then `full` would get it. So attention
+/// that is spread over everything does not look like attention to something. `alpha` in 0..=1 says how much the colour covers the
+/// picture. The part of the picture beyond `view`, which the model did not see, is darkened.
 ///
 /// # Shapes
-/// `weights` `grid²`, row by row over `view`, 0 or more; of another length, or where none is finite, nothing is drawn.
+/// `weights` `(grid, grid)` over `view`, row by row, 0 or more. Nothing is drawn where the length is another, or where no weight
+/// is above 0.
 pub fn draw_heat(
     image: &RgbImage,
     view: &ClipView,
@@ -64,16 +66,16 @@ pub fn draw_heat(
     out
 }
 
-/// A pixel's place along one side of the grid: between the centres of two cells.
+/// The place of a pixel along one side of the grid, between the centres of two cells.
 struct Place {
     before: usize,
     after: usize,
-    /// How far from the first to the second, in 0..=1.
+    /// How far it is from the first centre to the second, in 0..=1.
     share: f32,
 }
 
 impl Place {
-    /// `None` beyond the view.
+    /// The place of column or row `pixel`; `None` beyond the view.
     fn new(pixel: u32, start: f64, length: f64, grid: usize) -> Option<Self> {
         let along = (f64::from(pixel) + 0.5 - start) / length;
         if !(0.0..1.0).contains(&along) {
@@ -89,7 +91,7 @@ impl Place {
     }
 }
 
-/// `heat` in 0..=1.
+/// The colour of [`RAMP`] for `heat` in 0..=1.
 fn ramp(heat: f32) -> [u8; 3] {
     let at = heat.clamp(0.0, 1.0) * (RAMP.len() - 1) as f32;
     let before = (at as usize).min(RAMP.len() - 2);
@@ -114,7 +116,7 @@ mod tests {
         ClipView::new(&clip, size, fit)
     }
 
-    /// Heat on the last cell of the first of two rows.
+    /// Draws four weights on a gray picture of 80 × 40.
     fn drawn(fit: ClipFit, weights: [f32; 4], full: f32) -> RgbImage {
         let image = RgbImage::from_pixel(80, 40, GREY);
         draw_heat(&image, &view((80, 40), fit), 2, &weights, full, 1.0)
@@ -129,7 +131,8 @@ mod tests {
         for (fit, hot) in [
             (ClipFit::Squash, (60, 10)),
             (ClipFit::Crop, (50, 10)),
-            // 80 × 80 with 20 lines above: the cell's centre lies on the picture's upper edge.
+            // The view is 80 × 80 and begins 20 lines above the picture, so the centre of the cell lies on the picture's upper
+            // edge.
             (ClipFit::Pad, (60, 0)),
         ] {
             let out = drawn(fit, [0.0, 0.9, 0.0, 0.0], 0.0);

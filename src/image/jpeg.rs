@@ -1,4 +1,4 @@
-//! JPEG: decoding it as everybody else does, and telling a whole one from one that was cut.
+//! JPEG: decoding to the same pixels as OpenCV and Pillow, and telling a whole file from one that was cut short.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use ::image::RgbImage;
 
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
-/// How many zeros at the end may be data of the picture: the codes of its last blocks, which are flat.
+/// Most zero bytes at the end of a file that are tried as data of the picture. Flat blocks, of one colour, have codes of zeros.
 const LAST_ZEROS: usize = 4;
 
-/// A JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit; other decoders differ by a
-/// few levels where chroma is subsampled, which a mask's border can show.
+/// Decodes a JPEG by libjpeg-turbo, whose pixels are those of OpenCV and Pillow to the bit. Other decoders differ by a few levels
+/// where chroma is subsampled, which can move the border of a mask.
 ///
-/// `None` where libjpeg complains: many webcams write stray bytes between segments, and the picture is whole all
-/// the same. The other decoder then has the last word.
+/// `None` where libjpeg reports an error or a warning. Many webcams write stray bytes between segments of a picture that is
+/// whole, so the caller then tries the decoder of the crate `image`.
 pub(super) fn libjpeg(bytes: &[u8]) -> Option<RgbImage> {
     let image = turbojpeg::decompress(bytes, turbojpeg::PixelFormat::RGB).ok()?;
     RgbImage::from_raw(image.width as u32, image.height as u32, image.pixels)
@@ -21,25 +21,24 @@ pub(super) fn libjpeg(bytes: &[u8]) -> Option<RgbImage> {
 
 /// Whether a JPEG reaches its end-of-image marker.
 ///
-/// The decoder fills a missing rest with gray and says nothing. A thumbnail's end marker does not count: it
-/// lies within a segment, and segments are skipped by their length.
+/// This matters because the decoder of the crate `image` fills a missing rest with gray and reports nothing. The end marker of an
+/// embedded thumbnail does not count: it lies within a segment, and segments are skipped by their length.
 pub(super) fn has_end(bytes: &[u8]) -> bool {
     let mut markers = Markers { bytes, at: 2 };
     markers.any(|(marker, _)| marker == END_OF_IMAGE)
 }
 
-/// A JPEG that lacks nothing but its end-of-image marker; `None` where more is missing. Cameras that stream JPEGs leave it out,
-/// and some fill their buffer with zeros behind the picture.
+/// Decodes a JPEG that lacks only its end-of-image marker; `None` where more is missing. Cameras that stream JPEGs leave the
+/// marker out, and some fill their buffer with zeros behind the picture.
 ///
-/// Whether nothing else is missing shows when it is decoded with a marker put there: libjpeg complains where a scan ends before
-/// its last block, and where bytes stand between that and the marker. That a whole scan is missing it does not see, and so
-/// [`has_all_scans`] is asked.
+/// The marker is appended and the result decoded. libjpeg reports a scan that ends before its last block, and bytes between that
+/// block and the marker. It does not report that a whole scan is missing, so [`has_all_scans`] looks for that.
 pub(super) fn whole_without_end(bytes: &[u8]) -> Option<RgbImage> {
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     let (data, _) = bytes.split_at(bytes.len() - zeros);
     let mut kept: Vec<usize> = (0..=zeros.min(LAST_ZEROS)).collect();
     if data.ends_with(&[0xff]) {
-        // A zero behind it makes 0xff data, which is likelier than the first half of a marker.
+        // In data, 0xff is always followed by a zero. That is likelier than half a marker, so one zero is tried first.
         kept.rotate_left(1);
     }
     kept.into_iter().find_map(|kept| {
@@ -48,14 +47,15 @@ pub(super) fn whole_without_end(bytes: &[u8]) -> Option<RgbImage> {
     })
 }
 
-/// Whether every coefficient of every component is in some scan to its last bit.
+/// Whether the scans together hold every coefficient of every component to its last bit, which a progressive JPEG spreads over
+/// several scans.
 fn has_all_scans(bytes: &[u8]) -> bool {
     let mut components: BTreeMap<u8, [bool; 64]> = BTreeMap::new();
     for (marker, segment) in (Markers { bytes, at: 2 }) {
         match marker {
-            // Start of frame: baseline, extended and progressive, with Huffman's or arithmetic coding.
+            // Start of frame: baseline, extended or progressive, with Huffman or arithmetic coding.
             0xc0..=0xc2 | 0xc9 | 0xca => {
-                // A component is its number, its sampling and its table.
+                // Each component takes three bytes: its number, its sampling factors and its quantization table.
                 let listed = segment.get(6..).unwrap_or_default().chunks_exact(3);
                 components.extend(listed.filter_map(|c| Some((*c.first()?, [false; 64]))));
             }
@@ -67,7 +67,7 @@ fn has_all_scans(bytes: &[u8]) -> bool {
     !components.is_empty() && known.all(|known| *known)
 }
 
-/// Notes what a scan holds of its components.
+/// Marks the coefficients that a scan completes.
 fn mark(segment: &[u8], components: &mut BTreeMap<u8, [bool; 64]>) {
     let Some((&count, rest)) = segment.split_first() else {
         return;
@@ -76,7 +76,7 @@ fn mark(segment: &[u8], components: &mut BTreeMap<u8, [bool; 64]>) {
     else {
         return;
     };
-    // The lower half: how many bits are left for later scans.
+    // The lower half of this byte is the number of bits that are left for later scans.
     if bits & 15 != 0 {
         return;
     }
@@ -89,7 +89,7 @@ fn mark(segment: &[u8], components: &mut BTreeMap<u8, [bool; 64]>) {
     }
 }
 
-/// The markers of a JPEG that have a segment, with it, and the end-of-image marker.
+/// The markers of a JPEG that have a segment, each with its segment, and the end-of-image marker.
 struct Markers<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -105,9 +105,9 @@ impl<'a> Iterator for Markers<'a> {
                 return None;
             };
             match (first, second) {
-                // A byte of entropy-coded data, or filling before a marker.
+                // A byte of entropy-coded data, or a fill byte before a marker.
                 (0..=0xfe, _) | (0xff, 0xff) => self.at += 1,
-                // A stuffed 0xff in entropy-coded data, a marker without a segment.
+                // A 0xff in entropy-coded data, which is followed by a zero, or a marker without a segment.
                 (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => self.at += 2,
                 (0xff, END_OF_IMAGE) => {
                     self.at = self.bytes.len();
@@ -117,7 +117,7 @@ impl<'a> Iterator for Markers<'a> {
                     let &[high, low] = self.bytes.get(at + 2..at + 4)? else {
                         return None;
                     };
-                    // The length counts itself.
+                    // The length includes its own two bytes.
                     let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
                     self.at = end;
                     return Some((marker, self.bytes.get(at + 4..end).unwrap_or_default()));
@@ -193,7 +193,7 @@ mod tests {
                     assert_eq!(whole_picture("x", &padded).unwrap(), PictureFormat::Jpeg);
                 }
             }
-            // Zeros are codes, too, and must not stand for blocks that are missing.
+            // Zeros are also codes of flat blocks, and must not be taken for blocks that are missing.
             for cut in [30, jpeg.len() / 3] {
                 let padded = [&jpeg[..jpeg.len() - cut], &[0; 5000]].concat();
                 let error = decode_image("x", &padded).unwrap_err().to_string();

@@ -9,17 +9,17 @@ use super::Roi;
 /// Side of a letter's cell before scaling, in pixels.
 const CELL: u32 = 8;
 
-/// What stands for a letter that the font lacks: an empty box.
+/// The glyph of a letter that the font lacks, an empty box.
 const UNKNOWN: [u8; 8] = [0x00, 0x3e, 0x22, 0x22, 0x22, 0x22, 0x3e, 0x00];
 
-/// A size of letters.
+/// A size of letters, as a multiple of the font's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lettering {
     pub scale: u32,
 }
 
 impl Lettering {
-    /// Legible on a picture of this size: one step for every 360 pixels of its short side.
+    /// A size that is legible on a picture of this size: one step for every 360 pixels of its short side, 1 to 8.
     pub fn for_picture(width: u32, height: u32) -> Self {
         Self {
             scale: (width.min(height) / 360).clamp(1, 8),
@@ -36,22 +36,22 @@ impl Lettering {
         CELL * self.scale
     }
 
-    /// From one line's top to the next one's.
+    /// Distance from the top of one line to the top of the next, in pixels.
     pub fn line_height(self) -> u32 {
         (CELL + 3) * self.scale
     }
 
-    /// Width of a line without the gap after its last letter.
+    /// Width of a line without the gap after its last letter, in pixels.
     pub fn width(self, text: &str) -> u32 {
         (text.chars().count() as u32 * self.advance()).saturating_sub(self.scale)
     }
 
-    /// Letters that fit into `width` pixels.
+    /// Number of letters that fit into `width` pixels.
     pub fn columns(self, width: u32) -> usize {
         ((width + self.scale) / self.advance()) as usize
     }
 
-    /// Writes one line, its top left corner at `x`, `y`; what lies outside the picture is left out.
+    /// Writes one line with its top left corner at (`x`, `y`). Pixels outside the picture are left out.
     pub fn write(self, image: &mut RgbImage, x: u32, y: u32, text: &str, colour: Rgb<u8>) {
         for (i, letter) in text.chars().enumerate() {
             let left = x + i as u32 * self.advance();
@@ -73,7 +73,7 @@ impl Lettering {
     }
 }
 
-/// Writes one line on any picture, its top left corner at `x`, `y`; `scale` 1 is 8 pixels high.
+/// Writes one line on a picture with its top left corner at `(x, y)`. Letters are `8 * scale` pixels high.
 pub fn draw_text(
     image: &mut RgbImage,
     (x, y): (u32, u32),
@@ -93,8 +93,8 @@ fn glyph(letter: char) -> [u8; 8] {
     fonts.into_iter().flatten().next().unwrap_or(UNKNOWN)
 }
 
-/// Text as it can be drawn on one line: blanks are joined, typographic signs become plain ones, control and
-/// invisible characters go. Letters the font lacks stay and are drawn as a box.
+/// Text as it can be drawn on one line. White space is joined to single blanks, typographic signs become plain ones, and control
+/// and invisible characters are removed. Letters that the font lacks stay and are drawn as a box.
 pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -109,7 +109,7 @@ pub(super) fn plain(text: &str) -> String {
             '\u{2010}'..='\u{2015}' | '\u{2212}' => out.push('-'),
             '\u{2022}' => out.push('*'),
             '\u{2026}' => out.push_str("..."),
-            // Joiners, direction marks, variation selectors, skin tones: parts of a sign already drawn.
+            // Joiners, direction marks, variation selectors and skin tones change a sign that is already drawn; none is a sign.
             '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {}
             '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' => {}
             '\u{300}'..='\u{36f}' => {}
@@ -121,7 +121,7 @@ pub(super) fn plain(text: &str) -> String {
     out
 }
 
-/// At most `columns` letters; what is cut ends in "...".
+/// The text, cut to at most `columns` letters; a text that was cut ends in "...".
 pub(super) fn elide(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
@@ -132,15 +132,15 @@ pub(super) fn elide(text: &str, columns: usize) -> String {
     short
 }
 
-/// Lines of at most `columns` letters, broken between words, or within a word longer than a line. What does not
-/// fit into `lines` lines is cut, and the last one ends in "...".
+/// The text in lines of at most `columns` letters. Lines are broken between words, and within a word that is longer than a line.
+/// At most `lines` lines are kept, of which the last then ends in "...".
 pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
     let (mut done, mut line) = (Vec::new(), String::new());
     if columns == 0 || lines == 0 {
         return done;
     }
     let (mut used, mut words) = (0, text.split_whitespace());
-    // One line more than wanted tells whether there is too much.
+    // One line more than wanted is made, which shows that the text has to be cut.
     while let (Some(word), true) = (words.next(), done.len() <= lines) {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > columns {

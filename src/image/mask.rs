@@ -1,4 +1,4 @@
-//! From mask logits to masks: threshold, region of interest, area, union, overlap.
+//! Mask logits to masks: threshold, region of interest, area, union and overlap.
 
 use ::image::{GrayImage, Luma};
 use cv_convert::ToCv;
@@ -6,21 +6,28 @@ use ndarray::Array2;
 
 use super::Roi;
 
-/// A mask cannot be made from what was given.
+/// A mask that cannot be made from what was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MaskError {
+    /// The number of logits is not that of the frame's pixels.
     #[error("{found} logits for a frame of {width}x{height} pixels; there must be {needed}")]
     Logits {
+        /// Logits that were given.
         found: usize,
+        /// Width of the frame, in pixels.
         width: u32,
+        /// Height of the frame, in pixels.
         height: u32,
+        /// Logits that the frame needs, `width * height`.
         needed: u64,
     },
+    /// The threshold is no probability strictly between 0 and 1; holds the number that was given.
     #[error("mask_threshold is {0}; accepted: a probability above 0 and below 1")]
     Threshold(f32),
 }
 
-/// The logit a pixel must exceed to be in the mask: ln(p / (1 − p)). 0.5 gives exactly 0, the reference's.
+/// The logit that a pixel must exceed to be in the mask: ln(p / (1 − p)). A probability of 0.5 gives exactly 0, the threshold
+/// of the reference.
 ///
 /// # Errors
 /// [`MaskError::Threshold`] unless `probability` is in (0, 1).
@@ -32,7 +39,7 @@ pub fn threshold_logit(probability: f32) -> Result<f32, MaskError> {
     Ok((p / (1.0 - p)).ln() as f32)
 }
 
-/// Pixels of one object in a frame, kept as the tight box around them.
+/// The pixels of one object in a frame. Only the tight box around them is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     roi: Roi,
@@ -42,10 +49,10 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Takes the pixels whose logit is strictly above `threshold` ([`threshold_logit`]). NaN is not.
+    /// Takes the pixels whose logit is strictly above `threshold`, which [`threshold_logit`] gives. A NaN is outside.
     ///
     /// # Shapes
-    /// `logits` (`height`, `width`), row after row, at the frame's size.
+    /// `logits` (`height`, `width`), row by row, at the size of the frame.
     ///
     /// # Errors
     /// [`MaskError::Logits`] where their number is not `width * height`.
@@ -58,10 +65,10 @@ impl Mask {
         Self::build(logits, width, height, |logit| logit > threshold)
     }
 
-    /// The pixels of a full-frame picture that are not 0.
+    /// Takes the pixels of a full-frame picture that are not 0.
     pub fn from_frame(frame: &GrayImage) -> Self {
         let (width, height) = frame.dimensions();
-        // The number of pixels is right by construction.
+        // The number of pixels is right by construction, so this never fails.
         Self::build(frame.as_raw(), width, height, |v| v > 0)
             .unwrap_or_else(|_| Self::empty(width, height))
     }
@@ -75,7 +82,7 @@ impl Mask {
         }
     }
 
-    /// One pass finds the box and the area; only the box is then written.
+    /// A first pass finds box and area, a second one writes the pixels of the box.
     fn build<T: Copy>(
         values: &[T],
         width: u32,
@@ -99,7 +106,7 @@ impl Mask {
         let (mut left, mut right) = (row_len, 0);
         let (mut top, mut bottom) = (None, 0);
         for (y, row) in values.chunks_exact(row_len).enumerate() {
-            // Counted as u32: this loop becomes vector code, and skips what is empty.
+            // The compiler vectorizes this count of u32, so that rows without a pixel of the object cost little.
             let count = row.iter().map(|&v| u32::from(inside(v))).sum::<u32>() as usize;
             if count == 0 {
                 continue;
@@ -131,22 +138,22 @@ impl Mask {
         Ok(mask)
     }
 
-    /// Tight box around the mask, in the frame's pixels.
+    /// The tight box around the mask, in the frame's pixels.
     pub fn roi(&self) -> Roi {
         self.roi
     }
 
-    /// 0 or 255, cropped to [`roi`](Self::roi).
+    /// The mask cropped to [`roi`](Self::roi): 255 in the object, 0 elsewhere.
     pub fn pixels(&self) -> &GrayImage {
         &self.pixels
     }
 
-    /// Pixels that are 255.
+    /// Number of pixels of the object.
     pub fn area(&self) -> usize {
         self.area
     }
 
-    /// Not a single pixel.
+    /// Whether the object has no pixel.
     pub fn is_empty(&self) -> bool {
         self.area == 0
     }
@@ -156,12 +163,12 @@ impl Mask {
         self.frame
     }
 
-    /// Box and cropped pixels, without a copy.
+    /// Takes the mask apart into its box and its cropped pixels, without a copy.
     pub fn into_parts(self) -> (Roi, GrayImage) {
         (self.roi, self.pixels)
     }
 
-    /// Pixels that both masks have. The frames need not be equal; they share their top left corner.
+    /// Number of pixels that are in both masks. Frames of different sizes are laid on each other at their top left corners.
     pub fn intersection_area(&self, other: &Mask) -> usize {
         let both = self.roi.intersection(&other.roi);
         (both.y..both.bottom())
@@ -172,7 +179,7 @@ impl Mask {
             .sum()
     }
 
-    /// Intersection over union in 0..=1; two empty masks agree, which is 1.
+    /// Intersection over union, in 0..=1. That of two empty masks is 1, because they agree.
     pub fn iou(&self, other: &Mask) -> f32 {
         let both = self.intersection_area(other);
         match self.area + other.area - both {
@@ -181,7 +188,7 @@ impl Mask {
         }
     }
 
-    /// Frame row `y` between the columns of `part`, both within the roi.
+    /// The pixels of the frame's row `y` in the columns of `part`, which lies within the roi.
     fn row(&self, y: u32, part: Roi) -> &[u8] {
         let start =
             (y - self.roi.y) as usize * self.roi.width as usize + (part.x - self.roi.x) as usize;
@@ -208,9 +215,8 @@ impl ToCv<Array2<u8>> for Mask {
     }
 }
 
-/// Several cropped masks in one full-frame picture: 255 where any of them is not 0.
-///
-/// What lies outside the frame is left out.
+/// Puts several cropped masks into one full-frame picture, which is 255 where any of them is not 0. Pixels outside the frame are
+/// left out.
 pub fn union_masks<'a>(
     width: u32,
     height: u32,
@@ -223,7 +229,7 @@ pub fn union_masks<'a>(
     frame
 }
 
-/// Sets the frame to 255 where the mask, whose top left pixel stands at `roi.x`, `roi.y`, is not 0.
+/// Sets the frame to 255 where the mask is not 0. The mask's top left pixel stands at (`roi.x`, `roi.y`).
 pub fn paste_mask(frame: &mut GrayImage, roi: Roi, mask: &GrayImage) {
     let (width, height) = frame.dimensions();
     let inside = roi.intersection(&Roi {
@@ -263,7 +269,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Masks of one frame, from rare pixels to nearly all.
+    /// Masks of one frame, with few pixels to nearly all.
     fn masks(count: usize) -> impl Strategy<Value = (u32, u32, Vec<Vec<f32>>)> {
         (1u32..20, 1u32..15, -1.0f32..1.0).prop_flat_map(move |(w, h, bias)| {
             let logits = prop::collection::vec(-1.0f32..1.0, (w * h) as usize);

@@ -1,21 +1,21 @@
 //! Pixels: decoding, camera encodings, CLIP and SAM preprocessing, masks, overlays.
 //!
-//! Pictures are `image`'s [`RgbImage`](::image::RgbImage) and [`GrayImage`](::image::GrayImage), what the networks
-//! read is an [`ndarray::Array3`], and neither ROS nor the tensor library is named. What comes from outside (a
-//! file, a message) is checked where it enters, in `decode` and `encoding`, and refused with a typed error.
+//! Pictures are [`RgbImage`](::image::RgbImage) and [`GrayImage`](::image::GrayImage) of the crate `image`, and what the networks
+//! read is an [`ndarray::Array3`]. Neither ROS nor the tensor library is named here. A file or message is checked where it
+//! enters, in `decode` and `encoding`, and refused with a typed error.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `decode`, with `jpeg`; `compressed` | picture files; the same in a message |
-//! | `encode` | picture files of them |
-//! | `encoding`, with `layout`, `packed`, `yuv`, `bayer` | raw camera messages to RGB |
-//! | `depth` | depth maps, told from pictures |
-//! | `pixels` | the same, gray and depth with all their bits |
+//! | `decode`, with `jpeg`; `compressed` | picture files to RGB; `sensor_msgs/CompressedImage` to RGB |
+//! | `encode` | pixels to picture files |
+//! | `encoding`, with `layout`, `packed`, `yuv`, `bayer` | `sensor_msgs/Image` to RGB |
+//! | `pixels` | `sensor_msgs/Image` to pixels of all its bits, gray and depth included |
+//! | `depth` | which messages are depth maps and not pictures |
 //! | `resample` | antialiased resizing, bit-equal to Pillow's |
 //! | `clip`, `sam`, with `normalise` | what the two encoders read |
 //! | `mask`, with `roi` | logits to masks; box, area, union, overlap |
-//! | `overlay`, with `paint`, `lettering` | the explained picture |
-//! | `view`, `heat` | where the vision tower's patches lie on the picture; where a model looked |
+//! | `overlay`, with `paint`, `lettering` | masks, labels and caption drawn on a picture |
+//! | `view`, `heat` | where the vision tower's patches lie on a picture; attention drawn on a picture |
 
 mod bayer;
 mod clip;
@@ -49,9 +49,9 @@ pub use decode::{decode_image, picture_format, read_image, whole_picture, Pictur
 pub use depth::{Depth, DEPTH_HEADER};
 pub use encode::{encode_jpeg, encode_png, EncodeError};
 pub use encoding::{EncodedImage, RosImage};
-pub use error::{EncodingError, ImageError, MAX_PIXELS, MAX_SIDE};
+pub use error::{EncodingError, ImageError, ACCEPTED_ENCODINGS, MAX_PIXELS, MAX_SIDE};
 pub use heat::{draw_heat, RAMP as HEAT_RAMP};
-pub use layout::ACCEPTED_ENCODINGS;
+
 pub use lettering::draw_text;
 pub use mask::{crop_mask, paste_mask, threshold_logit, union_masks, Mask, MaskError};
 pub use overlay::{colour, draw_overlay, Caption, OverlayObject};

@@ -1,9 +1,9 @@
-//! Bytes to what a network reads: scaled, centred, one plane a channel.
+//! Pixels of bytes to what a network reads: scaled and centred numbers, one plane for each channel.
 
 use ::image::RgbImage;
 use ndarray::{s, Array3};
 
-/// Value of every byte, per channel.
+/// A table of the normalised value of every byte, for each channel.
 pub(super) struct Normalise([[f32; 256]; 3]);
 
 impl Normalise {
@@ -14,12 +14,12 @@ impl Normalise {
         }))
     }
 
-    /// What a channel has where the picture is black.
+    /// The normalised value of black in each channel.
     pub fn black(&self) -> [f32; 3] {
         self.0.each_ref().map(|table| table[0])
     }
 
-    /// Writes the picture into `out` (3, H, W), its top left corner at `left`, `top`. It must fit.
+    /// Writes the picture into `out` (3, height, width) with its top left corner at (`left`, `top`). It must fit.
     pub fn write(&self, image: &RgbImage, left: usize, top: usize, out: &mut Array3<f32>) {
         let (width, height) = (image.width() as usize, image.height() as usize);
         if width == 0 {

@@ -1,4 +1,4 @@
-//! The explained picture: each object in its colour, its name beside it, question and answer below.
+//! Draws an answer on the picture it is about: each object in its colour with its name, question and answer below.
 
 use ::image::{GrayImage, Rgb, RgbImage};
 
@@ -6,33 +6,35 @@ use super::lettering::{elide, plain, wrap, Lettering};
 use super::paint::{fill, mix, outline, tint};
 use super::Roi;
 
-/// One object to draw.
+/// An object to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayObject<'a> {
-    /// Where the mask stands in the frame.
+    /// Where the mask lies in the frame.
     pub roi: Roi,
-    /// Cropped to `roi`; every value but 0 belongs to the object.
+    /// The mask, cropped to `roi`; every pixel that is not 0 belongs to the object.
     pub mask: &'a GrayImage,
-    /// What to call it; may be empty.
+    /// The name that is drawn beside it; may be empty.
     pub label: &'a str,
-    /// In 0..=1.
+    /// The score that is drawn beside it in percent, 0..=1; a number that is not finite is left out.
     pub score: f32,
 }
 
-/// What was asked and answered.
+/// The question and the answer, as text to draw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caption {
+    /// The question, drawn first.
     pub instruction: String,
+    /// The answer, drawn below it.
     pub answer: String,
 }
 
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
-/// Colour of the `i`-th object, repeating after eight.
+/// The colour of the `i`-th object, from 0. The colours repeat after eight objects.
 ///
-/// The palette of Okabe and Ito (2008), told apart with every common kind of colour blindness; its black, which
-/// a picture has too much of, is replaced by a pink.
+/// The palette is that of Okabe and Ito (2008), which people with any common kind of colour blindness can tell apart. Its black
+/// is replaced by a pink, because black does not show on dark parts of a picture.
 pub fn colour(i: usize) -> Rgb<u8> {
     const PALETTE: [[u8; 3]; 8] = [
         [230, 159, 0],
@@ -49,9 +51,9 @@ pub fn colour(i: usize) -> Rgb<u8> {
 
 /// Draws objects and caption on a copy of the frame, which keeps its size.
 ///
-/// `alpha` in 0..=1 is how much of an object's colour covers it; 0 leaves the outline. The caption lies on the
-/// lowest part of the frame, a third of it at most; text that does not fit ends in "...". A mask or box beyond
-/// the frame is cut at its edge.
+/// `alpha` in 0..=1 says how much of an object is covered by its colour; 0 leaves the outline alone. The caption covers at most
+/// the lowest third of the frame, and text that does not fit ends in "...". A mask or box that reaches beyond the frame is cut at
+/// its edge.
 pub fn draw_overlay(
     image: &RgbImage,
     objects: &[OverlayObject<'_>],
@@ -65,7 +67,7 @@ pub fn draw_overlay(
     } else {
         alpha.clamp(0.0, 1.0)
     };
-    // All tints before all outlines: where objects overlap, each one's outline stays whole.
+    // All tints are drawn before all outlines, so that the outlines of objects that overlap stay whole.
     for (i, object) in objects.iter().enumerate() {
         tint(&mut out, object.roi, object.mask, colour(i), alpha);
     }
@@ -83,8 +85,8 @@ pub fn draw_overlay(
     out
 }
 
-/// "2 mug 93%" on the object's colour, where it covers neither the caption nor another tag if there is such a
-/// place: above the box, below it, or inside it.
+/// Draws a tag such as "2 mug 93%" on the object's colour, and returns the box that it covers. Its place is above the object's
+/// box, below it or inside it, the first of these where it covers neither the caption nor another tag, if there is one.
 fn draw_tag(
     image: &mut RgbImage,
     index: usize,
@@ -100,7 +102,7 @@ fn draw_tag(
         String::new()
     };
     let number = (index + 1).to_string();
-    // The number and the score are always there; the label gets the room that is left, half the frame at most.
+    // The number and the score are always drawn. The label gets the room that is left of half the frame's width.
     let room = letters.columns((frame_width / 2).saturating_sub(2 * pad));
     let label = plain(object.label);
     let label = match room.saturating_sub(number.len() + 1 + score.len()) {
@@ -140,7 +142,7 @@ fn draw_tag(
     let tag = tag(free.unwrap_or_else(|| y.min(frame_height - height)));
 
     let Rgb(background) = colour(index);
-    // Brightness as Rec. 601 weighs it.
+    // Brightness with the weights of Rec. 601, times 1000.
     let bright =
         background[0] as u32 * 299 + background[1] as u32 * 587 + background[2] as u32 * 114;
     let ink = if bright > 115_000 { BLACK } else { WHITE };
@@ -156,13 +158,14 @@ fn draw_tag(
     Some(rim)
 }
 
-/// Instruction and answer in a dark strip along the lower edge. Nothing where the frame has no room for a line.
+/// Draws question and answer in a dark strip along the lower edge, and returns the box of the strip. Draws nothing where the
+/// frame has no room for a line.
 fn draw_caption(image: &mut RgbImage, caption: &Caption, letters: Lettering) -> Option<Roi> {
     let (width, height) = image.dimensions();
     let pad = 4 * letters.scale;
     let columns = letters.columns(width.saturating_sub(2 * pad));
     let most = ((height / 3).saturating_sub(2 * pad) / letters.line_height()) as usize;
-    // The answer is what the picture is for: the question takes at most half the lines.
+    // The answer matters more, so the question takes at most half the lines.
     let question = wrap(&plain(&caption.instruction), columns, most.div_ceil(2));
     let answer = wrap(&plain(&caption.answer), columns, most - question.len());
     let lines = (question.len() + answer.len()) as u32;

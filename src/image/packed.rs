@@ -1,10 +1,10 @@
-//! Encodings with whole pixels side by side: colour in some order of bytes, and gray.
+//! Encodings that store pixel after pixel: colour, with its channels in some order, and gray.
 
-use super::encoding::Rows;
+use super::layout::Rows;
 
-/// `channels` bytes a pixel, red, green and blue at `rgb` within it.
+/// Colour of one byte a channel: `channels` bytes a pixel, of which `rgb` says where red, green and blue stand.
 pub(super) fn colour(rows: Rows<'_>, channels: usize, rgb: [usize; 3], out: &mut [u8]) {
-    // The stride of the inner loop is a constant in each branch, so that it becomes vector code.
+    // The number of bytes of a pixel is a constant in each branch, so that the compiler can vectorize the loop.
     match (channels, rgb) {
         (3, [0, 1, 2]) => {
             let mut out = out;
@@ -20,7 +20,7 @@ pub(super) fn colour(rows: Rows<'_>, channels: usize, rgb: [usize; 3], out: &mut
     }
 }
 
-/// The same with two bytes a channel; the upper ones are kept.
+/// Colour of two bytes a channel, of which the upper ones are kept.
 pub(super) fn colour16(
     rows: Rows<'_>,
     channels: usize,
@@ -35,7 +35,7 @@ pub(super) fn colour16(
     }
 }
 
-/// The upper byte of every two, rows without padding.
+/// The upper byte of every two, row after row without padding.
 pub(super) fn upper_bytes(rows: Rows<'_>, is_bigendian: bool) -> Vec<u8> {
     let upper = usize::from(!is_bigendian);
     rows.iter()
@@ -43,12 +43,12 @@ pub(super) fn upper_bytes(rows: Rows<'_>, is_bigendian: bool) -> Vec<u8> {
         .collect()
 }
 
-/// Gray, a byte a pixel.
+/// Gray of one byte a pixel.
 pub(super) fn mono8(rows: Rows<'_>, out: &mut [u8]) {
     pixels::<1>(rows, out, |p| [p[0]; 3]);
 }
 
-/// Gray, two bytes a pixel; the upper byte is kept.
+/// Gray of two bytes a pixel, of which the upper one is kept.
 pub(super) fn mono16(rows: Rows<'_>, is_bigendian: bool, out: &mut [u8]) {
     if is_bigendian {
         pixels::<2>(rows, out, |p| [p[0]; 3]);
@@ -57,13 +57,13 @@ pub(super) fn mono16(rows: Rows<'_>, is_bigendian: bool, out: &mut [u8]) {
     }
 }
 
-/// Every `N` bytes of every row become one RGB pixel.
+/// Makes one RGB pixel of every `N` bytes of every row.
 fn pixels<const N: usize>(rows: Rows<'_>, out: &mut [u8], rgb: impl Fn(&[u8; N]) -> [u8; 3]) {
     let mut out = out;
     for row in rows.iter() {
         let (this, rest) = out.split_at_mut(row.len() / N * 3);
         for (to, from) in this.chunks_exact_mut(3).zip(row.chunks_exact(N)) {
-            // The chunk has N bytes; the fallback is never taken and costs nothing.
+            // A chunk has N bytes, so this always holds, and the compiler removes the test.
             if let Ok(from) = from.try_into() {
                 to.copy_from_slice(&rgb(from));
             }

@@ -1,9 +1,10 @@
-//! Colour onto pictures: boxes, tints and outlines of masks. What lies outside the picture is left out.
+//! Draws boxes, and tints and outlines of masks, on pictures. Pixels outside the picture are left out.
 
 use ::image::{GrayImage, Rgb, RgbImage};
 
 use super::Roi;
 
+/// The value at the share `alpha` of the way from one value to another.
 pub(super) fn mix(from: u8, to: u8, alpha: f32) -> u8 {
     (f32::from(from) + (f32::from(to) - f32::from(from)) * alpha).round() as u8
 }
@@ -35,7 +36,7 @@ fn bounds(image: &RgbImage) -> Roi {
     }
 }
 
-/// Mixes the colour into every pixel of the mask, whose top left one stands at `roi.x`, `roi.y`.
+/// Mixes the colour, with the share `alpha`, into every pixel of the mask, whose top left pixel stands at (`roi.x`, `roi.y`).
 pub(super) fn tint(
     image: &mut RgbImage,
     roi: Roi,
@@ -61,8 +62,8 @@ pub(super) fn tint(
     }
 }
 
-/// A line of `thick` pixels along the inside of the mask's edge, and a dark one of one pixel outside it, so that
-/// the outline shows on a background of its own colour.
+/// Draws a line of `thick` pixels along the inside of the mask's edge, and a dark one of one pixel outside it, so that the
+/// outline shows on a background of its own colour.
 pub(super) fn outline(
     image: &mut RgbImage,
     roi: Roi,
@@ -74,7 +75,7 @@ pub(super) fn outline(
     if width == 0 || height == 0 {
         return;
     }
-    // The mask with a margin that no neighbour looked at lies beyond.
+    // The mask with a margin around it, so that no neighbour that is looked at lies outside the buffer.
     let margin = thick as usize + 1;
     let stride = width as usize + 2 * margin;
     let mut inside = vec![false; stride * (height as usize + 2 * margin)];
@@ -91,7 +92,7 @@ pub(super) fn outline(
         })
     };
 
-    // One pixel wider than the mask on each side, where the picture goes on.
+    // The mask and one pixel around it, as far as the picture reaches.
     let (x, y) = (roi.x.saturating_sub(1), roi.y.saturating_sub(1));
     let part = bounds(image).intersection(&Roi {
         x,
@@ -101,7 +102,7 @@ pub(super) fn outline(
     });
     for y in part.y..part.bottom() {
         for x in part.x..part.right() {
-            // Never below zero: the margin is wider than the one pixel that `part` may begin before the mask.
+            // This is never below zero: `part` begins at most one pixel before the mask, and the margin is wider than that.
             let column = x as usize + margin - roi.x as usize;
             let row = y as usize + margin - roi.y as usize;
             let at = row * stride + column;

@@ -1,24 +1,25 @@
-//! Camera images with all the bits they have: gray stays gray, 16 bits stay 16, depth stays a length.
+//! Camera images with all bits that they have: gray stays gray, 16 bits stay 16 bits, and depth stays a length.
 //!
-//! The networks see RGB and get it from `encoding`; a file that somebody will measure in should lose nothing.
+//! The networks read RGB of 8 bits and get it from `encoding`. A file that somebody will measure in must lose nothing.
 
 use ::image::{GrayImage, ImageBuffer, Luma, RgbImage};
 use cv_convert::TryToCv;
 
-use super::encoding::{RosImage, Rows};
+use super::encoding::RosImage;
 use super::error::EncodingError;
+use super::layout::Rows;
 
-/// 16 bits a pixel.
+/// A picture of one channel of 16 bits.
 pub type Gray16Image = ImageBuffer<Luma<u16>, Vec<u16>>;
 
-/// What a camera image holds.
+/// The pixels of a camera image, by what they mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pixels {
     /// Colour, 8 bits a channel.
     Rgb(RgbImage),
-    /// `mono8`, `8UC1`: gray, or a mask.
+    /// `mono8` and `8UC1`: gray, or a mask.
     Gray(GrayImage),
-    /// `mono16`.
+    /// `mono16`: gray of 16 bits.
     Gray16(Gray16Image),
     /// `16UC1` and `32FC1`: depth in millimetres, 0 where nothing was measured (REP 118).
     Depth(Gray16Image),
@@ -38,8 +39,8 @@ impl Pixels {
 impl TryToCv<Pixels> for RosImage<'_> {
     type Error = EncodingError;
 
-    /// As [`RosImage`] to RGB where it is colour. Depth in metres (`32FC1`) becomes whole millimetres; what is no number,
-    /// not in front of the camera or beyond 65.535 m becomes 0.
+    /// Colour is converted as [`RosImage`] says. Depth in metres (`32FC1`) becomes whole millimetres; a depth that is NaN,
+    /// negative or above 65.535 m becomes 0.
     fn try_to_cv(&self) -> Result<Pixels, EncodingError> {
         let is = |name: &str| name.eq_ignore_ascii_case(self.encoding);
         let big = self.is_bigendian;
@@ -75,7 +76,7 @@ impl TryToCv<Pixels> for RosImage<'_> {
 }
 
 impl RosImage<'_> {
-    /// A value from every `N` bytes, rows without their padding.
+    /// The value of every `N` bytes, row by row without padding.
     fn pixels<T: Default, const N: usize>(
         &self,
         encoding: &'static str,
@@ -85,7 +86,7 @@ impl RosImage<'_> {
         let rows: Rows<'_> = self.rows(encoding, N, u64::from(self.height))?;
         let mut values = Vec::with_capacity(self.width as usize * self.height as usize);
         for row in rows.iter() {
-            // A chunk has N bytes; the default is never taken and costs nothing.
+            // A chunk has N bytes, so the default is never taken, and the compiler removes it.
             let value = |bytes: &[u8]| bytes.try_into().map(&value).unwrap_or_default();
             values.extend(row.chunks_exact(N).map(value));
         }
@@ -104,7 +105,7 @@ impl RosImage<'_> {
 
 fn millimetres(metres: f32) -> u16 {
     let millimetres = (metres * 1000.0).round();
-    // Written so that what is no number is outside.
+    // A NaN lies in no range, so that it becomes 0.
     match (0.0..=65_535.0).contains(&millimetres) {
         true => millimetres as u16,
         false => 0,

@@ -1,21 +1,21 @@
 //! Antialiased resizing, equal to Pillow's to the last bit.
 //!
-//! Both encoders were trained on pictures that Pillow shrank, and the reference's numbers hang on its rounding:
-//! filter weights with 22 fractional bits, the horizontal pass first, 8 bits in between. Crates that do the same
-//! with SIMD (fast_image_resize) keep 16-bit weights and go vertically first: three values in a hundred move by a
-//! gray level, a relative error of 3e-3 where the golden tests allow 1e-4.
+//! Both encoders were trained on pictures that Pillow resized, and the reference's numbers depend on its rounding: filter weights
+//! with 22 fractional bits, the horizontal pass first, and 8 bits between the two passes. `fast_image_resize`, which does the
+//! same with SIMD, has weights of 16 bits and makes the vertical pass first. That moves three values in a hundred by a gray
+//! level, a relative error of 3e-3 where the golden tests allow 1e-4.
 
 use ::image::RgbImage;
 use rayon::prelude::*;
 
-/// Fractional bits of a weight: 32, less 8 for the sample and 2 for weights beyond 0..=1.
+/// Fractional bits of a weight: 32, less 8 for the sample and 2 for weights outside 0..=1.
 const BITS: u32 = 32 - 8 - 2;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Filter {
-    /// Triangle of radius 1.
+    /// A triangle of radius 1.
     Bilinear,
-    /// Keys' cubic with a = −0.5, radius 2.
+    /// Keys' cubic function with a = −0.5, of radius 2.
     Bicubic,
 }
 
@@ -39,7 +39,7 @@ impl Filter {
     }
 }
 
-/// A part of the resized picture, in its pixels.
+/// A part of the resized picture, in pixels of the resized picture.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub left: usize,
@@ -48,7 +48,7 @@ pub(super) struct Window {
     pub height: usize,
 }
 
-/// A picture on a larger sheet of one colour. The sheet is never made: only its rows are, one at a time.
+/// A picture on a larger sheet of one colour. The sheet is never stored; only one row at a time is put together.
 #[derive(Clone, Copy)]
 pub(super) struct Canvas<'a> {
     image: &'a RgbImage,
@@ -60,7 +60,7 @@ pub(super) struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// The picture alone.
+    /// A sheet of the size of the picture.
     pub fn new(image: &'a RgbImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         Self {
@@ -73,7 +73,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The picture in the middle of a square as wide as its long side.
+    /// A square sheet whose side is the long side of the picture, which lies in its middle.
     pub fn square(image: &'a RgbImage, colour: [u8; 3]) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let side = width.max(height);
@@ -88,7 +88,8 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Row `y` of the sheet; `line`, kept from row to row, is where it is put together if it must be.
+    /// Row `y` of the sheet. It is put together in `line` where it is not a row of the picture; `line` must be kept from row to
+    /// row.
     fn row<'b>(&'b self, y: usize, line: &'b mut Vec<u8>) -> &'b [u8] {
         let width = self.image.width() as usize;
         let inside = y
@@ -101,7 +102,8 @@ impl<'a> Canvas<'a> {
         if line.len() != 3 * self.width {
             *line = self.colour.repeat(self.width);
         }
-        // Rows outside only meet a line that no picture was put in: either the sheet is wider or it is higher.
+        // A sheet is wider than its picture or higher, never both. So a row above or below the picture finds a line of the colour
+        // alone: where there are such rows, rows of the picture are returned above and never copied into the line.
         if let Some(row) = inside {
             line[3 * self.left..][..3 * width].copy_from_slice(row);
         }
@@ -127,7 +129,7 @@ pub(super) fn resize(
     let columns = Taps::new(canvas.width, width, window.left, window.width, filter);
     let rows = Taps::new(canvas.height, height, window.top, window.height, filter);
 
-    // The rows of the canvas that the window is made of, at the window's width.
+    // The rows of the canvas that the window needs, resized to the width of the window.
     let first = rows.first();
     let mut narrow = vec![0; out_row * (rows.end() - first)];
     narrow
@@ -159,18 +161,18 @@ pub(super) fn resize_whole(
     resize(Canvas::new(image), width, height, window, filter)
 }
 
-/// Along one axis: which source samples make up each output sample, and with what weights.
+/// The resizing of one axis: which source samples each output sample is made of, and their weights.
 struct Taps {
-    /// First source sample and range of `weights`, per output sample.
+    /// For each output sample its first source sample and its range of `weights`.
     spans: Vec<(usize, std::ops::Range<usize>)>,
     weights: Vec<i32>,
 }
 
 impl Taps {
-    /// Output samples `skip..skip + take` of an axis that goes from `from` samples to `to`.
+    /// The output samples `skip..skip + take` of an axis that is resized from `from` to `to` samples.
     fn new(from: usize, to: usize, skip: usize, take: usize, filter: Filter) -> Self {
         let scale = from as f64 / to as f64;
-        // Shrinking widens the filter by the scale, which is the antialiasing.
+        // Where the axis shrinks, the filter is widened by the scale, which is what avoids aliasing.
         let stretch = scale.max(1.0);
         let radius = filter.radius() * stretch;
         let (mut spans, mut weights) = (Vec::with_capacity(take), Vec::new());
@@ -210,7 +212,7 @@ impl Taps {
             .unwrap_or(0)
     }
 
-    /// A row of RGB pixels to a shorter or longer one.
+    /// Resizes a row of RGB pixels.
     fn across(&self, row: &[u8], out: &mut [u8]) {
         for (to, (first, span)) in out.chunks_exact_mut(3).zip(&self.spans) {
             let weights = &self.weights[span.clone()];
@@ -226,7 +228,7 @@ impl Taps {
         }
     }
 
-    /// Output row `y` from rows of the same length, of which the first is source row `offset`.
+    /// Makes output row `y` of rows of the same length, of which the first is source row `offset`.
     fn down(&self, y: usize, offset: usize, rows: &[u8], sums: &mut [i32], out: &mut [u8]) {
         let (first, span) = &self.spans[y];
         let weights = &self.weights[span.clone()];
@@ -271,7 +273,7 @@ mod tests {
         weighted.fold(0, u32::wrapping_add)
     }
 
-    /// Computed with Pillow: `Image.resize` of the same picture, the same sum over its bytes.
+    /// The expected sums over the bytes were computed of Pillow's `Image.resize` of the same picture.
     #[test]
     fn equal_to_pillow() {
         for (w, h, to_w, to_h, bilinear, bicubic) in [

@@ -1,31 +1,35 @@
-//! A box of pixels in a frame.
+//! [`Roi`]: a box of pixels in a frame.
 
-/// Rectangle of whole pixels in a frame; `x`, `y` is its top left one. Without pixels, all four are 0.
+/// A rectangle of whole pixels in a frame, the fields of `sensor_msgs/RegionOfInterest`. One without pixels is all zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Roi {
+    /// First column, from 0.
     pub x: u32,
+    /// First row, from 0.
     pub y: u32,
+    /// Number of columns.
     pub width: u32,
+    /// Number of rows.
     pub height: u32,
 }
 
 impl Roi {
-    /// Column after the last one.
+    /// The column after the last one.
     pub fn right(&self) -> u32 {
         self.x.saturating_add(self.width)
     }
 
-    /// Row after the last one.
+    /// The row after the last one.
     pub fn bottom(&self) -> u32 {
         self.y.saturating_add(self.height)
     }
 
-    /// No pixels.
+    /// Whether it holds no pixel.
     pub fn is_empty(&self) -> bool {
         self.width == 0 || self.height == 0
     }
 
-    /// Pixels that are in both; an empty box where there are none.
+    /// The pixels that are in both; the default box where there are none.
     pub fn intersection(&self, other: &Roi) -> Roi {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let width = self.right().min(other.right()).saturating_sub(x);

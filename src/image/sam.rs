@@ -1,4 +1,4 @@
-//! The picture as SAM's image encoder reads it: `ResizeLongestSide` and the reference's normalisation.
+//! Pictures to the input of SAM's image encoder: `ResizeLongestSide`, and the reference's normalisation.
 
 use ::image::RgbImage;
 use ndarray::Array3;
@@ -6,7 +6,7 @@ use ndarray::Array3;
 use super::normalise::Normalise;
 use super::resample::{resize_whole, Filter};
 
-/// Fits pictures to SAM's square input.
+/// Makes the square input of SAM's image encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamPreprocessor {
     /// Side of the square, in pixels; 1024 in every published SAM.
@@ -17,14 +17,14 @@ pub struct SamPreprocessor {
     pub std: [f32; 3],
 }
 
-/// A picture ready for the image encoder, and what is needed to bring a mask back to the picture's size.
+/// The input of the image encoder, and the sizes that are needed to bring a mask back to the size of the picture.
 #[derive(Clone, Debug)]
 pub struct SamInput {
-    /// (3, T, T), normalised; the picture stands top left, zeros right of it and below.
+    /// (3, target, target), normalised. The picture stands at the top left, with zeros right of it and below.
     pub pixels: Array3<f32>,
     /// (height, width) of the picture within the square.
     pub resized: (usize, usize),
-    /// (height, width) of the picture as it came.
+    /// (height, width) of the picture as it was given.
     pub original: (usize, usize),
 }
 
@@ -35,7 +35,7 @@ impl Default for SamPreprocessor {
 }
 
 impl SamPreprocessor {
-    /// SAM's normalisation at another input size.
+    /// SAM's normalisation, with an input of `target` pixels a side.
     pub fn new(target: usize) -> Self {
         Self {
             target,
@@ -44,13 +44,12 @@ impl SamPreprocessor {
         }
     }
 
-    /// Resizes the long side to `target` (bilinear, antialiased, as Pillow), normalises, pads with zeros.
+    /// Resizes the long side to `target` (bilinear and antialiased, as Pillow does), normalises, and pads with zeros.
     ///
-    /// A picture so narrow that its short side would round to nothing keeps one pixel of it. A picture without
-    /// pixels gives zeros.
+    /// A short side that would be rounded to 0 pixels becomes 1 pixel. A picture without pixels gives zeros.
     ///
     /// # Shapes
-    /// `pixels` (3, `target`, `target`)
+    /// → `pixels` (3, `target`, `target`).
     pub fn preprocess(&self, image: &RgbImage) -> SamInput {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let mut pixels = Array3::zeros((3, self.target, self.target));
@@ -67,7 +66,7 @@ impl SamPreprocessor {
         }
     }
 
-    /// (height, width) with the long side at `target`, halves rounded up.
+    /// (height, width) after the long side is resized to `target`; the short side is rounded, halves up.
     pub fn resized(&self, height: usize, width: usize) -> (usize, usize) {
         let scale = self.target as f64 / height.max(width).max(1) as f64;
         let side = |x: usize| ((x as f64 * scale + 0.5) as usize).clamp(1, self.target.max(1));

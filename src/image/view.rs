@@ -1,19 +1,23 @@
-//! Where the vision tower's square input lies on a picture, and so what each of its patches sees.
+//! Where the vision tower's square input lies on a picture, which says what part of the picture each patch sees.
 
 use super::{ClipFit, ClipPreprocessor};
 
-/// The tower's square input, laid over the picture it is made of. In pixels of the picture, whose upper left corner
-/// is (0, 0); what lies beyond the picture's sides is padding.
+/// The rectangle of a picture that the tower's square input covers, in pixels of the picture, whose upper left corner is (0, 0).
+/// What lies beyond the picture's sides is padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClipView {
+    /// Left side.
     pub left: f64,
+    /// Upper side.
     pub top: f64,
+    /// Width of what the input covers.
     pub width: f64,
+    /// Height of what the input covers.
     pub height: f64,
 }
 
 impl ClipView {
-    /// What [`preprocess`](ClipPreprocessor::preprocess) makes of a picture of that size, as a place on it.
+    /// The rectangle that [`preprocess`](ClipPreprocessor::preprocess) takes from a picture of this `(width, height)`.
     pub fn new(clip: &ClipPreprocessor, (width, height): (u32, u32), fit: ClipFit) -> Self {
         let ((left, width), (top, height)) = clip.seen(width as usize, height as usize, fit);
         Self {
@@ -24,7 +28,7 @@ impl ClipView {
         }
     }
 
-    /// Left, top, right and bottom of a patch, where `grid` patches stand along each side.
+    /// `[left, top, right, bottom]` of a patch, in pixels of the picture, where `grid` patches stand along each side.
     pub fn patch(&self, grid: usize, row: usize, column: usize) -> [f64; 4] {
         let at = |start: f64, length: f64, i: usize| start + length * i as f64 / grid as f64;
         [
@@ -35,10 +39,11 @@ impl ClipView {
         ]
     }
 
-    /// Share of each patch that is covered by the pixels of a picture `width` wide for which `inside` holds.
+    /// The share of each patch's area that is covered by the pixels for which `inside` holds. `width` is the picture's, in
+    /// pixels.
     ///
     /// # Shapes
-    /// `pixels` row by row → `grid²` shares in 0..=1, row by row.
+    /// `pixels` `(height, width)` → shares in 0..=1, `(grid, grid)`, both row by row.
     pub fn shares<T>(
         &self,
         grid: usize,
@@ -47,7 +52,8 @@ impl ClipView {
         inside: impl Fn(&T) -> bool,
     ) -> Vec<f64> {
         let mut shares = vec![0.0; grid * grid];
-        // How many of a line's pixels are inside, left of each pixel's left side.
+        // For every column the number of pixels to its left in this line that are inside. Differences of these sums give the part
+        // of a line that a patch covers, without a loop over its pixels.
         let mut before = vec![0.0; width + 1];
         for (y, line) in pixels.chunks_exact(width.max(1)).enumerate() {
             let mut any = false;
@@ -109,9 +115,9 @@ mod tests {
             round(&view.shares(2, 8, &right, |p| *p == 1))
         };
         assert_eq!(shares(ClipFit::Squash), [0.0, 1.0, 0.0, 1.0]);
-        // The middle 4 × 4.
+        // The view is the middle 4 × 4.
         assert_eq!(shares(ClipFit::Crop), [0.0, 1.0, 0.0, 1.0]);
-        // 8 × 8 with two lines of padding above and below.
+        // The view is 8 × 8, with two lines of padding above and below.
         assert_eq!(shares(ClipFit::Pad), [0.0, 0.5, 0.0, 0.5]);
     }
 
@@ -124,14 +130,15 @@ mod tests {
         assert!(shares.iter().all(|s| (s - quarter).abs() < 1e-12));
     }
 
-    /// What the preprocessor writes is where the view says it is: the centre of mass of a bright block, patch by patch.
+    /// A bright block is where the view says it is: its centre of mass in the preprocessor's output, placed by the view, is its
+    /// centre.
     #[test]
     fn the_view_is_where_the_preprocessor_looks() {
         for (width, height) in [(640, 480), (333, 517), (90, 60), (61, 200)] {
             for fit in ClipFit::ALL {
                 for size in [224, 256] {
                     let clip = clip(size, 224);
-                    // Off the middle, and within the square that `crop` sees.
+                    // The block lies off the middle, and within the square that `crop` sees.
                     let near = |length: u32, share: f64| {
                         let side = f64::from(width.min(height));
                         (f64::from(length) / 2.0 + share * side) as u32
@@ -145,14 +152,14 @@ mod tests {
                     let lit = |x, y| {
                         (block[0]..block[2]).contains(&x) && (block[1]..block[3]).contains(&y)
                     };
-                    // Black elsewhere, so that what counts as padding weighs nothing.
+                    // Everything else is black, so that padding has no weight.
                     let image = RgbImage::from_fn(width, height, |x, y| {
                         Rgb([if lit(x, y) { 255 } else { 0 }; 3])
                     });
                     let pixels = clip.preprocess(&image, fit);
                     let value = |x: usize, y: usize| {
                         let v = pixels[(0, y, x)] * clip.std[0] + clip.mean[0];
-                        // The padding of `pad` is the mean colour.
+                        // Values below 0.75 are left out, because the padding of `pad` is the mean colour and not black.
                         f64::from(if v > 0.75 { v } else { 0.0 })
                     };
                     let view = ClipView::new(&clip, (width, height), fit);

@@ -1,9 +1,9 @@
-//! Encodings with one brightness a pixel and colour shared between neighbours.
+//! YUV images: each pixel has a brightness (Y), and neighbours share their colour (U and V).
 //!
-//! BT.601 in limited range (Y 16..=235, U and V 16..=240), the conversion OpenCV's `cvtColor` does for these
-//! encodings, in fixed point with 20 fractional bits.
+//! The conversion is that of OpenCV's `cvtColor`: BT.601 in limited range (Y 16..=235, U and V 16..=240), in fixed point with 20
+//! fractional bits.
 
-use super::encoding::Rows;
+use super::layout::{Order422, Planes, Rows};
 
 const BITS: u32 = 20;
 
@@ -17,28 +17,11 @@ const U_TO_G: i32 = fixed(-0.391);
 const V_TO_G: i32 = fixed(-0.813);
 const U_TO_B: i32 = fixed(2.018);
 
-/// Order of the four bytes that two neighbours share in 4:2:2.
-#[derive(Clone, Copy)]
-pub(super) enum Order422 {
-    /// U Y V Y, ROS's `yuv422`.
-    Uyvy,
-    /// Y U Y V, ROS's `yuv422_yuy2`.
-    Yuyv,
-}
-
-/// Where the colour of a plane of brightness stands.
-#[derive(Clone, Copy)]
-pub(super) enum Planes {
-    /// Below it U and V in turn, one pair for 2×2 pixels.
-    Nv12,
-    /// The same, V first.
-    Nv21,
-    /// Below it U and V in turn, one pair for each pixel.
-    Nv24,
-}
-
-/// Rows of byte quadruples, each two pixels. A row of an odd width ends in half of one, or in a whole one if its padding
-/// holds that.
+/// Converts 4:2:2, where four bytes are two pixels. A row of an odd width ends in half of such a quadruple, or in a whole one if
+/// its padding has room for it.
+///
+/// # Shapes
+/// `out` (rows, `width`, 3).
 pub(super) fn yuv422(rows: Rows<'_>, width: usize, order: Order422, out: &mut [u8]) {
     let rows = rows.widened(width.div_ceil(2) * 4);
     match order {
@@ -64,7 +47,8 @@ fn pairs(
         let last = pixels.into_remainder();
         if !last.is_empty() {
             let (before, half) = row.split_at(width / 2 * 4);
-            // What half a quadruple lacks is taken from the one before it, or is without colour.
+            // The bytes that half a quadruple lacks are taken from the quadruple before it; where there is none, the pixel is
+            // gray.
             let mut quadruple = before.last_chunk().copied().unwrap_or([128; 4]);
             for (to, from) in quadruple.iter_mut().zip(half) {
                 *to = *from;
@@ -75,8 +59,11 @@ fn pairs(
     }
 }
 
-/// A full-size plane of Y, then one of U and V: with the same step where it has half the height, with twice the step where it
-/// has as many rows.
+/// Converts a plane of Y that is followed by a plane of U and V. That of `Nv12` and `Nv21` has half as many rows and the same
+/// step; that of `Nv24` has as many rows, each of two steps.
+///
+/// # Shapes
+/// `out` (`height`, width, 3).
 pub(super) fn planar(rows: Rows<'_>, planes: Planes, height: usize, out: &mut [u8]) {
     let mut out = out;
     for y in 0..height {
@@ -108,7 +95,7 @@ fn row444(luma: &[u8], chroma: &[u8], out: &mut [u8]) {
     }
 }
 
-/// What U and V add to red, green and blue, rounding included.
+/// What U and V add to red, green and blue, in fixed point and with the half that rounds the sum.
 struct Chroma([i32; 3]);
 
 impl Chroma {

@@ -1,4 +1,4 @@
-//! CLIP's vision tower, up to the hidden state that LLaVA uses.
+//! CLIP's vision tower, up to the hidden state that is the feature.
 
 use candle_core::Tensor;
 
@@ -7,9 +7,9 @@ use crate::nn::Result;
 use crate::nn::{attend, LayerNorm, Linear, Mlp, PatchEmbed};
 use crate::weights::{Activation, ClipConfig, FeatureSelection, Weights, WeightsError};
 
-/// Image → patch features.
+/// Image → vision features.
 ///
-/// Only the layers below the selected hidden state are loaded: with `select_layer` −2 the last one never runs.
+/// Only the layers up to the selected hidden state are loaded. With `select_layer` −2 that leaves out the last layer.
 pub struct ClipVisionTower {
     patch_embedding: PatchEmbed,
     class_embedding: Tensor,
@@ -31,7 +31,7 @@ struct EncoderLayer {
 }
 
 impl ClipVisionTower {
-    /// Reads `vision_model.…` below `weights`.
+    /// Reads the tensors of `vision_model.…` below `weights`.
     pub fn load(weights: &Weights, config: &ClipConfig) -> Result<Self, WeightsError> {
         let weights = weights.pp("vision_model");
         let embeddings = weights.pp("embeddings");
@@ -49,7 +49,7 @@ impl ClipVisionTower {
             class_embedding: embeddings.get(dim, "class_embedding")?,
             position_embedding: embeddings
                 .get((config.num_patches() + 1, dim), "position_embedding.weight")?,
-            // Spelt so in every published checkpoint.
+            // The tensor's name is misspelt so in every published checkpoint.
             pre_layernorm: LayerNorm::load(
                 &weights.pp("pre_layrnorm"),
                 dim,
@@ -60,6 +60,8 @@ impl ClipVisionTower {
         })
     }
 
+    /// Computes the features; `stop` is asked before every layer.
+    ///
     /// # Shapes
     /// normalised pixels `(batch, 3, size, size)` → `(batch, features, hidden)`.
     pub fn forward(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {

@@ -1,4 +1,4 @@
-//! LISA: the parts, together.
+//! The whole network, LISA.
 
 use candle_core::Tensor;
 
@@ -8,22 +8,29 @@ use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs};
 use crate::nn::Result;
 use crate::weights::{LisaConfig, Weights, WeightsError, VISION_TOWER_PREFIX};
 
-/// The whole network. Each part is public: the engine decides what runs when.
+/// The whole network. The parts are public because the engine decides when each of them runs.
 pub struct Lisa {
+    /// CLIP: image → vision features.
     pub vision_tower: ClipVisionTower,
+    /// Vision features → image tokens of the language model's width.
     pub mm_projector: MmProjector,
+    /// The language model: tokens → hidden states and logits.
     pub llama: Llama,
+    /// γ: hidden state that predicts `[SEG]` → prompt of the mask decoder.
     pub text_hidden_fcs: TextHiddenFcs,
+    /// SAM's image encoder: image → image embedding.
     pub image_encoder: ImageEncoder,
+    /// SAM's prompt encoder: the constant parts of a prompt.
     pub prompt_encoder: PromptEncoder,
+    /// SAM's mask decoder: image embedding and prompts → mask logits.
     pub mask_decoder: MaskDecoder,
 }
 
 impl Lisa {
-    /// Reads every tensor, under the checkpoints' names.
+    /// Reads every tensor, under the names of the checkpoints.
     ///
     /// # Errors
-    /// The first tensor that is missing or whose shape the configuration contradicts.
+    /// A [`WeightsError`] about the first tensor that is missing or has another shape than the configuration leads to.
     pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
         let model = weights.pp("model");
         let sam = model.pp("visual_model");
@@ -38,7 +45,7 @@ impl Lisa {
         })
     }
 
-    /// What the language model sees of an image.
+    /// The features of an image, and the image tokens that the language model reads in their place.
     ///
     /// # Shapes
     /// CLIP pixels `(1, 3, size, size)` → vision features `(features, vision hidden)` and the same projected,
@@ -53,10 +60,11 @@ impl Lisa {
         Ok((features.squeeze(0)?, projected.squeeze(0)?))
     }
 
-    /// Last hidden states of a whole sequence, with the image's tokens where `image_token` stands. Gradients flow.
+    /// The last hidden states of a whole sequence, in which `image_tokens` take the place of the id `image_token`. Gradients flow
+    /// through it.
     ///
     /// # Shapes
-    /// ids → `(positions, hidden)`, and for every id the position it stands at (the first, for the image).
+    /// ids → `(positions, hidden)`, and for every id its position, which for the image is the first of its positions.
     pub fn hidden_states(
         &self,
         ids: &[i64],
@@ -83,7 +91,7 @@ impl Lisa {
         Ok((hidden.squeeze(0)?, positions))
     }
 
-    /// Masks of the objects whose `[SEG]` these hidden states predict.
+    /// The masks of the objects whose `[SEG]` these hidden states predict.
     ///
     /// # Shapes
     /// `image_embedding` `(1, dim, grid, grid)`, `hidden` `(objects, hidden)`.

@@ -1,4 +1,4 @@
-//! Llama: embeddings in, hidden states out; logits only where they are asked for.
+//! Llama: embeddings in, hidden states out. Logits are computed only for the rows that they are asked for.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -7,7 +7,7 @@ use crate::nn::Result;
 use crate::nn::{attend_masked, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
 use crate::weights::{GuidedHead, LlamaConfig, Weights, WeightsError};
 
-/// The language model F.
+/// The language model, F in the paper.
 pub struct Llama {
     embed_tokens: Embedding,
     layers: Vec<DecoderLayer>,
@@ -17,18 +17,19 @@ pub struct Llama {
     max_positions: usize,
 }
 
-/// Keys and values of every layer for one sequence.
+/// The keys and values of every layer for one sequence.
 #[derive(Debug)]
 pub struct LlamaCache {
     layers: Vec<KvCache>,
 }
 
 impl LlamaCache {
-    /// Positions held.
+    /// Number of positions held.
     pub fn len(&self) -> usize {
         self.layers.first().map_or(0, KvCache::len)
     }
 
+    /// Whether no position is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -39,14 +40,14 @@ impl LlamaCache {
     }
 }
 
-/// Where the rows of a sequence stand and what they see, shared by all layers.
+/// The positions of the rows of a sequence and which rows each may attend to; the same for all layers.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     rotation: Rotation,
     mask: Tensor,
 }
 
-/// Asks one head whom some rows look at: for its scores, beside what the layers give anyway.
+/// A request for the attention scores of one head in some rows, which are returned beside the hidden states.
 #[derive(Clone, Debug)]
 pub struct Look {
     of: GuidedHead,
@@ -94,17 +95,20 @@ impl Llama {
         })
     }
 
-    /// Positions the model was trained for.
+    /// Number of positions that the model was trained for.
     pub fn max_positions(&self) -> usize {
         self.max_positions
     }
 
+    /// An empty cache for a new sequence.
     pub fn new_cache(&self) -> LlamaCache {
         LlamaCache {
             layers: self.layers.iter().map(|_| KvCache::default()).collect(),
         }
     }
 
+    /// Looks up the embeddings of token ids.
+    ///
     /// # Shapes
     /// ids → `(ids, hidden)`.
     pub fn embed(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
@@ -112,8 +116,11 @@ impl Llama {
             .forward(&Tensor::from_slice(ids, ids.len(), device)?)
     }
 
-    /// Runs the layers over new positions that follow those in `cache`; the cache then holds them too. Without a
-    /// cache the sequence stands alone, and gradients flow.
+    /// Runs the layers over new positions that follow those in `cache`, which then holds them too. Without a cache the sequence
+    /// begins at position 0, and gradients flow.
+    ///
+    /// # Errors
+    /// [`ModelError::Stopped`], after which the cache is as it was, and [`ModelError::Candle`].
     ///
     /// # Shapes
     /// `(batch, new, hidden)` → `(batch, new, hidden)`, after the final norm. With a cache the batch is 1.
@@ -129,7 +136,8 @@ impl Llama {
     /// [`forward`](Self::forward), and the scores that `look` asks for.
     ///
     /// # Shapes
-    /// Scores `(rows, keys)`, f32, before the mask and the softmax; keys are those in the cache and the new ones.
+    /// As [`forward`](Self::forward); scores `(rows, keys)`, f32, scaled, before mask and softmax. The keys are those of the
+    /// cache and the new ones.
     pub fn forward_looking(
         &self,
         embeddings: &Tensor,
@@ -145,7 +153,7 @@ impl Llama {
         let mut scores = None;
         for (i, layer) in self.layers.iter().enumerate() {
             if let Err(stopped) = check(stop) {
-                // Layers above would lack what layers below have already taken in.
+                // The layers that ran have appended to their caches and the others have not, so all go back to the old length.
                 if let Some(cache) = cache {
                     cache.truncate(start);
                 }
@@ -160,10 +168,10 @@ impl Llama {
         Ok((self.norm.forward(&x)?, scores))
     }
 
-    /// The frame of a sequence that stands alone: whose positions its rows have, and who may look at whom.
+    /// Describes a sequence without a cache: the position of each row, and which rows each may attend to.
     ///
     /// # Shapes
-    /// `positions` one for each row; `mask` `(rows, rows)`, 0 where a row may look and −∞ where not.
+    /// `positions` has one entry for each row; `mask` is `(rows, rows)`, 0 where a row may attend to another and −∞ where not.
     pub fn sequence(&self, positions: &[u32], mask: Tensor) -> Result<Sequence> {
         Ok(Sequence {
             rotation: self.rope.select(positions)?,
@@ -171,13 +179,10 @@ impl Llama {
         })
     }
 
-    /// Asks `of` whom some rows look at.
-    ///
-    /// # Shapes
-    /// `rows` of the positions that are computed, from 0.
+    /// A request for the scores of the head `of` in the given rows, which count from 0 at the first row that is computed.
     ///
     /// # Errors
-    /// A head that the model does not have.
+    /// The model has no such head.
     pub fn look(&self, of: GuidedHead, rows: &[u32]) -> Result<Look> {
         let heads = self.layers.get(of.layer).map_or(0, |layer| layer.heads);
         if of.head >= heads {
@@ -190,11 +195,12 @@ impl Llama {
         })
     }
 
+    /// Number of transformer layers.
     pub fn num_layers(&self) -> usize {
         self.layers.len()
     }
 
-    /// One layer over a whole sequence; gradients flow.
+    /// Runs one layer over a whole sequence; gradients flow.
     ///
     /// # Shapes
     /// `(1, rows, hidden)` → the same.
@@ -202,10 +208,10 @@ impl Llama {
         Ok(self.layer_looking(index, x, sequence, None)?.0)
     }
 
-    /// [`layer`](Self::layer), and the scores that `look` asks for, where it asks this layer.
+    /// [`layer`](Self::layer), and the scores that `look` asks for if its head is in this layer.
     ///
     /// # Shapes
-    /// Scores `(rows of look, rows)`, f32, before the mask and the softmax; gradients flow through them too.
+    /// Scores `(rows of look, rows)`, f32, scaled, before mask and softmax; gradients flow through them too.
     pub fn layer_looking(
         &self,
         index: usize,
@@ -218,11 +224,13 @@ impl Llama {
         self.layers[index].forward(x, rotation, mask, None, look)
     }
 
-    /// The norm after the last layer.
+    /// Applies the norm after the last layer.
     pub fn final_norm(&self, x: &Tensor) -> Result<Tensor> {
         self.norm.forward(x)
     }
 
+    /// The logits of the next token, from hidden states after the final norm.
+    ///
     /// # Shapes
     /// `(n, hidden)` → `(n, vocab)`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
@@ -231,7 +239,7 @@ impl Llama {
 }
 
 impl Sequence {
-    /// 0 where the rows of `look` may look, −∞ where not.
+    /// The rows of the mask that `look` asks about: 0 where they may attend, −∞ where not.
     ///
     /// # Shapes
     /// `(rows of look, rows)`, f32.
@@ -240,7 +248,8 @@ impl Sequence {
     }
 }
 
-/// 0 where a position may look, −∞ where it may not; `None` for a single new position, which sees everything.
+/// The mask of new positions after `start` others: 0 where a position may attend to another, −∞ where it may not. `None` for a
+/// single new position, which attends to all.
 ///
 /// # Shapes
 /// `(new, start + new)`.
@@ -327,15 +336,15 @@ impl DecoderLayer {
             Some(cache) => cache.append(&k, &v)?,
             None => (k, v),
         };
-        // Query heads that share a key head lie next to each other: fold them into rows, so that keys and
-        // values are never repeated.
+        // Query heads that share a key head are neighbours. They are folded into rows of one head, so that keys and values need
+        // not be repeated.
         let group = self.heads / self.kv_heads;
         let scores = match look {
             Some(look) => Some(self.scores(&q, &k, look)?),
             None => None,
         };
         let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
-        // (new, total) → (group·new, total): the same for every head of a group.
+        // (new, total) → (group·new, total), because the mask is the same for every head of a group.
         let mask = match mask {
             Some(mask) if group > 1 => Some(Tensor::cat(&vec![mask; group], 0)?),
             mask => mask.cloned(),
@@ -348,7 +357,7 @@ impl DecoderLayer {
         Ok((self.o_proj.forward(&y)?, scores))
     }
 
-    /// Scaled products of one head's queries with its keys, for some rows of a batch of one.
+    /// The scaled products of the queries of one head with its keys, in some rows, for a batch of one.
     ///
     /// # Shapes
     /// `q` `(1, heads, new, d)`, `k` `(1, kv_heads, total, d)` → `(rows, total)`, f32.

@@ -1,4 +1,4 @@
-//! The network, in the paper's and the checkpoints' names.
+//! The network, with the names of the paper and the checkpoints.
 //!
 //! ```text
 //! x_img ──► ClipVisionTower ──► MmProjector ─┐
@@ -9,20 +9,18 @@
 //! x_img ──► sam::ImageEncoder ──► f ──► sam::MaskDecoder ──► mask logits, predicted IoU
 //! ```
 //!
-//! One source for inference and training: every operation is differentiable where its input is on the path of
-//! a gradient. **Invariant:** nothing here knows about requests, files or threads.
+//! The same source serves inference and training: every operation is differentiable where its input is on the path of a gradient.
+//! **Invariant:** nothing here knows about requests, files or threads.
 
 mod clip;
 mod lisa;
 mod llama;
-mod projector;
+mod projections;
 pub mod sam;
 mod stop;
-mod text_hidden_fcs;
 
 pub use clip::ClipVisionTower;
 pub use lisa::Lisa;
 pub use llama::{Llama, LlamaCache, Look, Sequence};
-pub use projector::MmProjector;
+pub use projections::{MmProjector, TextHiddenFcs};
 pub use stop::{ModelError, Stop};
-pub use text_hidden_fcs::TextHiddenFcs;

@@ -1,19 +1,23 @@
-//! Stopping in the middle.
+//! Ends a forward pass before it is done.
 
-/// Asked between the layers of the long encoders: true means stop.
+/// A question that is asked between layers; the answer true ends the forward pass.
 pub type Stop<'a> = &'a dyn Fn() -> bool;
 
 /// Why a forward pass ended without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The caller's [`Stop`] said so.
+    /// The caller's [`Stop`] answered true.
     #[error("stopped")]
     Stopped,
+    /// Candle failed at an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
 
-/// `Err(Stopped)` where the caller asks to stop.
+/// Asks whether to stop.
+///
+/// # Errors
+/// [`ModelError::Stopped`] where the caller's answer is true.
 pub(crate) fn check(stop: Stop<'_>) -> Result<(), ModelError> {
     if stop() {
         Err(ModelError::Stopped)

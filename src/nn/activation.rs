@@ -8,6 +8,7 @@ use super::Result;
 use crate::weights::Activation;
 
 impl Activation {
+    /// Applies the function to every element; the shape stays.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         match self {
             Activation::Gelu => gelu(x),
@@ -18,15 +19,15 @@ impl Activation {
     }
 }
 
-/// `x · Φ(x)`, with the error function. While training on the CPU the derivative is made in the same pass as the
-/// value; candle's takes eight.
+/// GELU with the error function, `x · Φ(x)`. For training on the CPU, value and derivative are computed in one pass over the
+/// data; candle's backward takes eight.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
     if !(x.track_op() && x.device().is_cpu() && x.dtype() == DType::F32) {
         return x.gelu_erf();
     }
     let x = x.contiguous()?;
     let input = x.flatten_all()?.to_vec1::<f32>()?;
-    // Written in place: pushing to a vector would keep the loop scalar.
+    // The results are written in place, because a loop that pushes to a vector is not vectorized.
     let (mut value, mut slope) = (vec![0f32; input.len()], vec![0f32; input.len()]);
     for ((v, value), slope) in input.iter().zip(&mut value).zip(&mut slope) {
         let phi = 0.5 * (1.0 + erf(v * std::f32::consts::FRAC_1_SQRT_2));
@@ -40,7 +41,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     graft("gelu", &x, &value, move |_, _, grad| grad * &slope)
 }
 
-/// Abramowitz and Stegun 7.1.26: at most 1.5e-7 off, without a branch.
+/// The error function by Abramowitz and Stegun 7.1.26, which has an error of 1.5e-7 at most and needs no branch.
 #[inline]
 fn erf(x: f32) -> f32 {
     let a = x.abs();

@@ -1,13 +1,13 @@
-//! Adding a row, with a backward that sums over rows as a matrix product.
+//! Adds a row to every row of a tensor, with a backward that sums over the rows by a matrix product.
 //!
-//! Candle's broadcast operations sum their gradient over the leading dimensions element by element, which takes longer
-//! than the layer's own product. The sum of rows is `1ᵀ · grad`.
+//! Candle's broadcast operations sum their gradient over the leading dimensions element by element, which takes longer than the
+//! matrix product of the layer. The same sum is `1ᵀ · grad`.
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 
 use super::Result;
 
-/// `x + row` over the last dimension.
+/// `x + row`, with `row` broadcast over all dimensions but the last.
 ///
 /// # Shapes
 /// `x` `(…, dim)`, `row` `(dim)` → as `x`.
@@ -19,7 +19,7 @@ pub fn add_row(x: &Tensor, row: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Only the gradient of the row is worth it.
+/// Whether [`AddRow`] is used: only the gradient of the row is slow otherwise, and only f32 on the CPU is implemented.
 fn fused(x: &Tensor, row: &Tensor) -> bool {
     row.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }

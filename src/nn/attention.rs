@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, D};
 use super::softmax;
 use super::Result;
 
-/// softmax(q·scale kᵀ) v, head by head.
+/// `softmax(q · scale · kᵀ) · v` for each head.
 ///
 /// # Shapes
 /// `q` `(batch, heads, n, d)`, `k` `(batch, heads, m, d)`, `v` `(batch, heads, m, e)` → `(batch, heads, n, e)`.
@@ -13,10 +13,10 @@ pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<Tensor> 
     attend_masked(q, k, v, scale, None)
 }
 
-/// softmax(q·scale kᵀ + mask) v, head by head. The mask takes no gradient.
+/// `softmax(q · scale · kᵀ + mask) · v` for each head. The mask gets no gradient.
 ///
 /// # Shapes
-/// As [`attend`]; `mask` broadcasts to `(batch, heads, n, m)`.
+/// As [`attend`]; `mask` is broadcast to `(batch, heads, n, m)`.
 pub fn attend_masked(
     q: &Tensor,
     k: &Tensor,
@@ -28,7 +28,7 @@ pub fn attend_masked(
     if !(tracked && q.device().is_cpu() && q.dtype() == DType::F32) {
         return attend_plain(q, k, v, scale, mask);
     }
-    // One node of the graph instead of six, each of which would add a gradient as large as the scores.
+    // One node of the graph instead of six, of which each would allocate a gradient as large as the scores.
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let weights = weights(&q.detach(), &k.detach(), scale, mask)?;
     let output = weights.matmul(&v.detach())?;
@@ -40,7 +40,7 @@ pub fn attend_masked(
     q.apply_op3(&k, &v, op)
 }
 
-/// The same as a composition of differentiable operations.
+/// [`attend_masked`] as a composition of differentiable operations.
 pub fn attend_plain(
     q: &Tensor,
     k: &Tensor,
@@ -113,7 +113,7 @@ impl CustomOp3 for Attend {
     }
 }
 
-/// Through the softmax: scale · w · (g − Σ g·w), row by row.
+/// The gradient of the unscaled scores from that of the softmax weights: `scale · w · (g − Σ g·w)` for each row.
 fn scores_gradient(weights: &Tensor, grad: &Tensor, scale: f32) -> Result<Tensor> {
     let width = weights.dim(D::Minus1)?;
     let values = weights.flatten_all()?.to_vec1::<f32>()?;
@@ -130,7 +130,7 @@ fn scores_gradient(weights: &Tensor, grad: &Tensor, scale: f32) -> Result<Tensor
     Tensor::from_vec(out, weights.shape(), weights.device())
 }
 
-/// In sixteen lanes, since the compiler may not reorder a chain of float additions.
+/// The dot product in sixteen lanes. A single sum would stay scalar, because the compiler may not reorder float additions.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];
     let (whole, rest) = (a.chunks_exact(16), a.len() / 16 * 16);

@@ -1,7 +1,7 @@
-//! The three convolutions the network has, each as what it really is.
+//! The three convolutions of the network, as matrix products where they can be.
 //!
-//! A convolution whose stride is its kernel touches every input once: it is a rearrangement and one matrix
-//! product. That is faster than the general kernel on every device and has the matrix product's backward.
+//! A convolution whose stride is the size of its kernel reads every input once, so it is a rearrangement and one matrix product.
+//! That is faster than the general kernel on every device, and its backward is that of the product.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 
@@ -11,7 +11,7 @@ use super::affine::add_row;
 use super::Linear;
 use crate::weights::{Weights, WeightsError};
 
-/// Image → one vector per patch (convolution with stride = kernel).
+/// Image → one vector for each patch, by a convolution whose stride is the size of its kernel.
 #[derive(Clone, Debug)]
 pub struct PatchEmbed {
     linear: Linear,
@@ -20,7 +20,7 @@ pub struct PatchEmbed {
 }
 
 impl PatchEmbed {
-    /// Reads `weight` `(dim, 3, patch, patch)` and, where `bias` says so, `bias` `(dim)`.
+    /// Reads `weight` `(dim, 3, patch, patch)` and, if `bias` is true, `bias` `(dim)`.
     pub fn load(
         weights: &Weights,
         patch: usize,
@@ -42,6 +42,8 @@ impl PatchEmbed {
         })
     }
 
+    /// Embeds the patches of images.
+    ///
     /// # Shapes
     /// `(batch, 3, rows·patch, columns·patch)` → `(batch, rows, columns, dim)`.
     pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
@@ -55,7 +57,7 @@ impl PatchEmbed {
     }
 }
 
-/// Doubles an image's height and width (transposed convolution, kernel 2, stride 2).
+/// Doubles the height and width of an image, by a transposed convolution of kernel 2 and stride 2.
 #[derive(Clone, Debug)]
 pub struct Upsample2x {
     weight: Tensor, // (in, 4·out), columns ordered (row, column, out)
@@ -74,6 +76,8 @@ impl Upsample2x {
         })
     }
 
+    /// Applies the layer to images whose channels come last.
+    ///
     /// # Shapes
     /// `(batch, h, w, in)` → `(batch, 2h, 2w, out)`, channels last.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -88,7 +92,7 @@ impl Upsample2x {
     }
 }
 
-/// 3×3 convolution, padding 1, no bias.
+/// A 3×3 convolution with padding 1 and without bias.
 #[derive(Clone, Debug)]
 pub struct Conv3x3 {
     weight: Tensor,
@@ -102,6 +106,8 @@ impl Conv3x3 {
         })
     }
 
+    /// Applies the layer to images whose channels come first.
+    ///
     /// # Shapes
     /// `(batch, in, h, w)` → `(batch, out, h, w)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -109,7 +115,7 @@ impl Conv3x3 {
         if !(self.weight.track_op() && x.device().is_cpu() && x.dtype() == DType::F32) {
             return self.forward_plain(x);
         }
-        // Candle's own backward is a transposed convolution, several times the product's time.
+        // Candle's backward is a transposed convolution, which takes several times as long as a product.
         let (output, _, _, _) = self.weight.dims4()?;
         let columns = x.contiguous()?.apply_op1(Neighbourhoods)?;
         Linear::new(self.weight.reshape((output, input * 9))?, None)
@@ -119,17 +125,17 @@ impl Conv3x3 {
             .contiguous()
     }
 
-    /// The same by candle's convolution.
+    /// [`forward`](Self::forward) by candle's convolution.
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         x.conv2d(&self.weight, 1, 1, 1, 1)
     }
 }
 
-/// Each pixel's 3×3 neighbourhood as a row, zeros outside: `(batch, in, h, w)` → `(batch·h·w, in·9)`.
+/// The 3×3 neighbourhood of each pixel as a row, with zeros outside the image: `(batch, in, h, w)` → `(batch·h·w, in·9)`.
 struct Neighbourhoods;
 
 impl Neighbourhoods {
-    /// Calls `f(index of the pixel, index within the rows)` for everything that lies inside.
+    /// Calls `f(index of the pixel, index in the rows)` for every neighbour that lies inside the image.
     fn pairs(
         (batch, channels, h, w): (usize, usize, usize, usize),
         mut f: impl FnMut(usize, usize),

@@ -1,18 +1,18 @@
-//! A linear layer as one node of the graph, while it is trained on the CPU.
+//! A linear layer as one node of the graph, for training on the CPU.
 //!
-//! Candle's backward adds every node's gradient to a tensor of zeros: a product, a transposition, two reshapes and a
-//! bias are five times as much memory traffic as the one gradient that is wanted.
+//! Candle's backward adds the gradient of every node to a tensor of zeros. A product, a transposition, two reshapes and a bias
+//! are five nodes, which move five times as much memory as the one gradient that is wanted.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
 use super::Result;
 
-/// Whether [`dense`] is the way to go: a trained weight, in f32, on the CPU.
+/// Whether [`dense`] is used: the weight is trained, and `x` is f32 on the CPU.
 pub fn trains_on_cpu_f32(x: &Tensor, weight: &Tensor) -> bool {
     weight.track_op() && x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
-/// `x Wᵀ + b`.
+/// `x Wᵀ + b`, as one node of the graph.
 ///
 /// # Shapes
 /// `x` `(…, in)`, `weight` `(out, in)`, `bias` `(out)` → `(…, out)`.

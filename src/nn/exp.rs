@@ -1,11 +1,13 @@
-//! An exponential that vectorises: the C library's is called for every element.
+//! An exponential that the compiler can vectorize. That of the C library is a call for every element.
 
-/// eˣ for x ≤ 0, to 2 units in the last place, without a branch or a call: 2ⁿ by the exponent bits, the rest
-/// by a polynomial (the coefficients of Cephes' expf). Below −87 it is 0 or next to it; −∞ gives 0, NaN stays.
+/// eˣ for x ≤ 0, with an error of 2 units in the last place and without a branch or a call. x is split into n · ln 2 + r; 2ⁿ is
+/// written into the exponent bits, and eʳ is a polynomial with the coefficients of Cephes' expf. Below −87 the result is 0, and
+/// NaN stays NaN.
 #[inline]
 pub fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, kept in the low bits
-                                     // A comparison that is false for NaN keeps NaN.
+    // 1.5 · 2²³: adding it to a number rounds the number to an integer, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    // The comparison is false for NaN, so that NaN stays.
     let clamped = if x < -87.0 { -87.0 } else { x };
     let n = clamped * std::f32::consts::LOG2_E + ROUND;
     let exponent = (n.to_bits() << 23).wrapping_add(127 << 23);

@@ -1,8 +1,8 @@
-//! Hangs a backward on a result that was computed outside the graph.
+//! Gives a backward to a result that was computed outside the graph.
 //!
-//! Candle's fused kernels (softmax, norms, rotary embedding) silently give no gradient. [`graft`] lets their
-//! forward stay: the fast result is computed on detached tensors, then tied to the input by an operation whose
-//! forward hands the result through and whose backward is the one given here.
+//! Candle's fused kernels (softmax, norms, rotary embedding) give no gradient, and no error either. With [`graft`] their forward
+//! can be used all the same: the result is computed on detached tensors, then tied to the input by an operation whose forward
+//! returns the result and whose backward is given by the caller.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, MetalStorage, Shape, Tensor};
@@ -19,7 +19,7 @@ struct Graft {
 /// Returns `result` as a function of `input`, with `backward(input, result, grad) -> grad of input`.
 ///
 /// # Shapes
-/// `result` any shape, contiguous; `backward` returns the input's shape.
+/// `result` has any shape and must be contiguous; `backward` must return the shape of `input`.
 pub(crate) fn graft(
     name: &'static str,
     input: &Tensor,

@@ -1,38 +1,34 @@
-//! Keys and values of one attention layer, kept between calls.
+//! The keys and values of one attention layer, kept between calls.
 
 use candle_core::Tensor;
 
 use super::Result;
 
-/// Preallocated keys and values; grows by doubling, truncates without copying.
+/// Keys and values in memory that is allocated ahead: it grows by doubling, and truncating copies nothing.
 ///
-/// For inference only: what is appended leaves the graph.
+/// It is for inference only: appended tensors are detached from the graph, so no gradient flows through the cache.
 #[derive(Debug, Default)]
 pub struct KvCache {
-    // (1, heads, capacity, head_dim), both
+    /// Keys and values, each `(1, heads, capacity, head_dim)`.
     storage: Option<(Tensor, Tensor)>,
     len: usize,
 }
 
-/// Positions the first allocation holds.
+/// Positions that the first allocation has room for.
 const FIRST_CAPACITY: usize = 512;
 
 impl KvCache {
-    /// Positions held.
+    /// Number of positions held.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Forgets everything from position `len` on; keeps the memory.
+    /// Forgets position `len` and all that follow it; the memory stays allocated.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Adds keys and values after the last position and returns all of them.
+    /// Appends keys and values after the last position, and returns all keys and values.
     ///
     /// # Shapes
     /// `k`, `v`: `(1, heads, new, head_dim)` → `(1, heads, len, head_dim)`, strided views of the cache.

@@ -1,4 +1,4 @@
-//! Linear layers, with LoRA where the weights bring one, and embeddings.
+//! Linear layers, with LoRA where the weights have one, stacks of them, and embeddings.
 
 use candle_core::Tensor;
 
@@ -7,8 +7,7 @@ use super::dense;
 use super::graft::graft;
 use super::lora::Lora;
 use super::Result;
-
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{Activation, Weights, WeightsError};
 
 /// `y = x Wᵀ + b`, and `+ s · (x Aᵀ) Bᵀ` where the weights hold `lora_A.weight` and `lora_B.weight` beside `weight`.
 #[derive(Clone, Debug)]
@@ -41,6 +40,7 @@ impl Linear {
         })
     }
 
+    /// A layer of given tensors, `weight` `(out, in)` and `bias` `(out)`, without LoRA.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
             weight,
@@ -49,6 +49,8 @@ impl Linear {
         }
     }
 
+    /// Applies the layer.
+    ///
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -58,7 +60,7 @@ impl Linear {
         let (output, input) = self.weight.dims2()?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;
-        // One flat (rows, in) × (in, out) instead of a batched product with a broadcast weight.
+        // One flat product (rows, in) × (in, out) is faster than a batched one with a broadcast weight.
         let x = x.reshape((rows, input))?;
         let y = if self.weight.track_op() || !x.track_op() {
             x.matmul(&self.weight.t()?)?
@@ -80,8 +82,8 @@ impl Linear {
     }
 }
 
-/// `x Wᵀ` for a weight that is not trained. Candle's own product would make the weight's gradient, as large as the
-/// weight, only for it to be thrown away.
+/// `x Wᵀ` for a weight that is not trained. The backward of candle's own product would compute a gradient for the weight, as
+/// large as the weight, which nobody uses.
 ///
 /// # Shapes
 /// `x` `(rows, in)`, `weight` `(out, in)` → `(rows, out)`.
@@ -93,7 +95,46 @@ fn frozen_matmul(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// A table of vectors.
+/// A stack of linear layers with an activation between them, and none after the last.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// Reads one layer for each name, of the widths `dims`, which has one entry more than `names`.
+    pub fn load(
+        weights: &Weights,
+        names: &[&str],
+        dims: &[usize],
+        activation: Activation,
+    ) -> Result<Self, WeightsError> {
+        let layers = names
+            .iter()
+            .zip(dims.windows(2))
+            .map(|(name, dims)| Linear::load(&weights.pp(name), dims[0], dims[1]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { layers, activation })
+    }
+
+    /// Applies the layers one after the other.
+    ///
+    /// # Shapes
+    /// `(…, first dim)` → `(…, last dim)`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            if i > 0 {
+                x = self.activation.forward(&x)?;
+            }
+            x = layer.forward(&x)?;
+        }
+        Ok(x)
+    }
+}
+
+/// A table of vectors, one for each token id.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     table: Tensor, // (entries, dim)
@@ -107,10 +148,13 @@ impl Embedding {
         })
     }
 
+    /// The device that the table lies on.
     pub fn device(&self) -> &candle_core::Device {
         self.table.device()
     }
 
+    /// Looks up the vectors of ids.
+    ///
     /// # Shapes
     /// ids `(n)`, u32 → `(n, dim)`.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {

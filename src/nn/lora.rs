@@ -8,7 +8,7 @@ use super::Result;
 
 use crate::weights::{Weights, WeightsError};
 
-/// `s · (x Aᵀ) Bᵀ`.
+/// What LoRA adds to a linear layer: `s · (x Aᵀ) Bᵀ`.
 #[derive(Clone, Debug)]
 pub(super) struct Lora {
     a: Tensor, // (r, in)
@@ -32,13 +32,15 @@ impl Lora {
             a: weights.get((rank, input), "lora_A.weight")?,
             b: weights.get((output, rank), "lora_B.weight")?,
             scale: lora.scale,
-            // Every layer draws its own.
+            // The seed is mixed with the layer's name, so that layers draw different masks.
             dropout: lora
                 .dropout
                 .map(|(p, seed)| (p, seed ^ fnv(weights.prefix()))),
         }))
     }
 
+    /// What is added to the output of the layer.
+    ///
     /// # Shapes
     /// `(rows, in)` → `(rows, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -50,7 +52,7 @@ impl Lora {
     }
 }
 
-/// 0 with probability `p`, else 1 / (1 − p).
+/// A dropout mask in the shape of `x`: 0 with probability `p`, otherwise 1 / (1 − p), which keeps the mean.
 fn keep(x: &Tensor, p: f64, seed: u64) -> Result<Tensor> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let kept = (1.0 / (1.0 - p)) as f32;
@@ -64,7 +66,7 @@ fn keep(x: &Tensor, p: f64, seed: u64) -> Result<Tensor> {
     }
 }
 
-/// A name as a number, the same on every machine (FNV-1a).
+/// The FNV-1a hash of a name, which is the same on every machine.
 fn fnv(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,8 +1,8 @@
-//! What the network is made of.
+//! The layers that the network is made of.
 //!
-//! Everything here is written once for inference and training: where the input is on the path of a gradient
-//! the fused kernels carry a backward of their own ([`graft`]), and where it is not they cost nothing extra.
-//! Every fused operation keeps its plain composition beside it, and a test that both agree, forward and backward.
+//! Each is written once, for inference and for training. Candle's fused kernels have no backward, so where the input is on the
+//! path of a gradient, [`graft`] gives them one; elsewhere they run as they are, without extra cost. Every fused operation keeps
+//! its plain composition beside it, and a test that both agree, forward and backward.
 
 mod activation;
 mod affine;
@@ -14,28 +14,27 @@ mod graft;
 mod kv_cache;
 mod linear;
 mod lora;
-mod mlp;
 mod norm;
 mod resize;
 mod rope;
 mod softmax;
 mod trained_norm;
 
-pub use activation::gelu;
-pub use affine::add_row;
-pub use attention::{attend, attend_masked};
-pub use conv::{Conv3x3, PatchEmbed, Upsample2x};
+pub(crate) use activation::gelu;
+pub(crate) use attention::{attend, attend_masked};
+pub(crate) use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub(crate) use exp::exp;
 pub(crate) use graft::graft;
-pub use kv_cache::KvCache;
-pub use linear::{Embedding, Linear};
-pub use mlp::Mlp;
-pub use norm::{LayerNorm, RmsNorm};
-pub use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
-pub use rope::{RotaryEmbedding, Rotation};
-pub use softmax::{softmax, softmax_biased, softmax_biased_applies, softmax_plain};
+pub(crate) use kv_cache::KvCache;
+pub(crate) use linear::Embedding;
+pub use linear::{Linear, Mlp};
+pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
+pub(crate) use rope::{RotaryEmbedding, Rotation};
+pub(crate) use softmax::softmax_biased_applies;
+pub use softmax::{softmax, softmax_biased};
 
-/// Result of tensor arithmetic; fails with candle's error unless it says otherwise.
+/// Result of tensor arithmetic, whose error is candle's unless another one is named.
 pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;
 
 #[cfg(test)]

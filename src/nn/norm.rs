@@ -1,4 +1,4 @@
-//! Layer norm and RMS norm over the last dimension, differentiable, by candle's fused kernels.
+//! Layer norm and RMS norm over the last dimension: candle's fused kernels, made differentiable.
 
 use candle_core::{DType, Tensor, D};
 
@@ -26,6 +26,8 @@ impl LayerNorm {
         })
     }
 
+    /// Normalises the last dimension.
+    ///
     /// # Shapes
     /// `(…, dim)` → the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -37,7 +39,7 @@ impl LayerNorm {
         if x.device().is_cpu() && x.dtype() == DType::F32 {
             return x.apply_op3(&self.weight, &self.bias, TrainedNorm { eps });
         }
-        // The kernel normalises; weight and bias stay ordinary operations, so they get their gradients too.
+        // The kernel only normalises. Weight and bias are ordinary operations after it, so that they get their gradients too.
         let (ones, zeros) = (self.weight.ones_like()?, self.bias.zeros_like()?);
         let normalised = candle_nn::ops::layer_norm(&x.detach(), &ones, &zeros, eps)?;
         let eps = self.eps;
@@ -53,7 +55,8 @@ impl LayerNorm {
             .broadcast_add(&self.bias)
     }
 
-    /// The same as a composition of candle's differentiable operations.
+    /// [`forward`](Self::forward) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.eps as f32)
     }
@@ -75,6 +78,8 @@ impl RmsNorm {
         })
     }
 
+    /// Normalises the last dimension.
+    ///
     /// # Shapes
     /// `(…, dim)` → the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -97,7 +102,8 @@ impl RmsNorm {
         normalised.broadcast_mul(&self.weight)
     }
 
-    /// The same as a composition of candle's differentiable operations.
+    /// [`forward`](Self::forward) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn forward_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::rms_norm_slow(x, &self.weight, self.eps as f32)
     }

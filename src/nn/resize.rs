@@ -1,13 +1,13 @@
-//! Bilinear resizing as two matrix products: exact, differentiable, and its matrices can be composed.
+//! Bilinear resizing as two matrix products, which is exact and differentiable.
 //!
-//! Bilinear interpolation is linear and separable, so a chain "resize, crop, resize" is `R · image · Cᵀ` with
-//! one small matrix per side. The chain's intermediate image is never made.
+//! Bilinear interpolation is linear and separable, so a chain such as "resize, crop, resize" is `R · image · Cᵀ` with one small
+//! matrix for each side. The image between the steps is never computed.
 
 use candle_core::{DType, Device, Tensor};
 
 use super::Result;
 
-/// One side of a chain of bilinear resizes and crops, as a matrix.
+/// A chain of bilinear resizes and crops along one side, as a matrix.
 #[derive(Clone, Debug)]
 pub struct BilinearMatrix {
     rows: Vec<f32>, // (output, input), row-major
@@ -35,14 +35,14 @@ impl BilinearMatrix {
         }
     }
 
-    /// Keeps the first `n` outputs (crops the padding away).
+    /// Keeps the first `n` outputs, which crops padding at the end.
     pub fn crop(mut self, n: usize) -> Self {
         self.output = self.output.min(n);
         self.rows.truncate(self.output * self.input);
         self
     }
 
-    /// Resizes what this matrix gives to `output` samples.
+    /// Appends a resize to `output` samples to the chain.
     pub fn then_resize(&self, output: usize) -> Self {
         let second = Self::resize(self.output, output);
         let mut rows = vec![0f32; output * self.input];
@@ -50,7 +50,7 @@ impl BilinearMatrix {
             .chunks_exact_mut(self.input)
             .zip(second.rows.chunks_exact(self.output))
         {
-            // At most two of the second resize's weights are not zero.
+            // At most two weights of the second resize are not zero, so the others are skipped.
             for (weight, source) in weights.iter().zip(self.rows.chunks_exact(self.input)) {
                 if *weight != 0.0 {
                     row.iter_mut()
@@ -66,21 +66,22 @@ impl BilinearMatrix {
         }
     }
 
-    /// As a tensor `(output, input)`, f32.
+    /// The matrix as a tensor `(output, input)`, f32.
     pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
         Tensor::from_slice(&self.rows, (self.output, self.input), device)
     }
 }
 
-/// `(output, input)` matrix of one plain resize, f32.
+/// The matrix of a single resize, `(output, input)`, f32.
 pub fn interpolation_matrix(input: usize, output: usize, device: &Device) -> Result<Tensor> {
     BilinearMatrix::resize(input, output).to_tensor(device)
 }
 
-/// Bilinear resize of the last two dimensions, as PyTorch with `align_corners=False`.
+/// Bilinear resize of the last two dimensions, as PyTorch's with `align_corners=False`. It computes in f32 and returns the dtype
+/// of the input.
 ///
 /// # Shapes
-/// `(…, h, w)` → `(…, height, width)`, in f32 inside, the input's dtype outside.
+/// `(…, h, w)` → `(…, height, width)`.
 pub fn resize_bilinear(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let rows = interpolation_matrix(x.dim(candle_core::D::Minus2)?, height, x.device())?;
     let columns = interpolation_matrix(x.dim(candle_core::D::Minus1)?, width, x.device())?;
@@ -102,10 +103,10 @@ mod tests {
 
     #[test]
     fn known_values() {
-        // torch.nn.functional.interpolate([0, 10], size=4): 0, 2.5, 7.5, 10
+        // torch.nn.functional.interpolate([0, 10], size=4) gives 0, 2.5, 7.5, 10.
         let m = BilinearMatrix::resize(2, 4);
         assert_eq!(m.rows, [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
-        // and down: [0, 1, 2, 3] to 2 samples takes the middles of pairs
+        // Resizing [0, 1, 2, 3] to 2 samples takes the means of pairs.
         assert_eq!(
             BilinearMatrix::resize(4, 2).rows,
             [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]

@@ -6,7 +6,7 @@ use super::Result;
 
 use super::graft::graft;
 
-/// cos and sin of every position, made once.
+/// Tables of the cosines and sines of every position.
 #[derive(Clone, Debug)]
 pub struct RotaryEmbedding {
     cos: Tensor, // (positions, head_dim / 2)
@@ -14,7 +14,9 @@ pub struct RotaryEmbedding {
 }
 
 impl RotaryEmbedding {
-    /// `scale` divides the positions (linear rope scaling; 1 for none). The tables are rounded to `precision`.
+    /// Tables for the positions `0..positions` and heads of width `head_dim`, in `dtype` on `device`. `theta` is the base of the
+    /// wavelengths, and positions are divided by `scale` (linear rope scaling; 1 for none). The tables are rounded to `precision`
+    /// first, because the reference holds them in its checkpoint's precision.
     pub fn new(
         head_dim: usize,
         positions: usize,
@@ -46,7 +48,7 @@ impl RotaryEmbedding {
         })
     }
 
-    /// The rotation of any positions, in any order.
+    /// The rotation of the given positions, in any order.
     pub fn select(&self, positions: &[u32]) -> Result<Rotation> {
         let positions = Tensor::from_slice(positions, positions.len(), self.cos.device())?;
         Ok(Rotation {
@@ -56,7 +58,7 @@ impl RotaryEmbedding {
     }
 }
 
-/// cos and sin of a sequence's positions.
+/// The cosines and sines of the positions of one sequence.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     cos: Tensor, // (seq, head_dim / 2)
@@ -75,13 +77,14 @@ impl Rotation {
             return candle_nn::rotary_emb::rope(&x, &cos, &sin);
         }
         let y = candle_nn::rotary_emb::rope(&x.detach(), &cos, &sin)?;
-        // A rotation's transpose is the rotation back.
+        // The transpose of a rotation is the rotation by the opposite angle.
         graft("rope", &x, &y, move |_, _, grad| {
             candle_nn::rotary_emb::rope(&grad.contiguous()?, &cos, &sin.neg()?)
         })
     }
 
-    /// The same as a composition of candle's differentiable operations.
+    /// [`apply`](Self::apply) as a composition of candle's differentiable operations.
+    #[cfg(test)]
     pub fn apply_plain(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::rotary_emb::rope_slow(x, &self.cos, &self.sin)
     }

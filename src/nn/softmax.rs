@@ -1,7 +1,7 @@
-//! Softmax over the last dimension, plain and with SAM's decomposed bias.
+//! Softmax over the last dimension, alone and with SAM's decomposed biases.
 //!
-//! In f32 on the CPU both are one pass over memory with an exponential that vectorises; candle's own kernel
-//! calls the C library for every element. Elsewhere candle's kernels do the work.
+//! In f32 on the CPU both go over the memory once, with an exponential that the compiler vectorizes; candle's kernel calls the C
+//! library for every element. In other types and on other devices candle's kernels are used.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Shape, Tensor, D};
 use rayon::prelude::*;
@@ -10,7 +10,10 @@ use super::exp::exp;
 use super::graft::graft;
 use super::Result;
 
-/// Softmax over the last dimension, by the fused kernel, differentiable.
+/// Softmax over the last dimension, by a fused kernel that is made differentiable.
+///
+/// # Shapes
+/// `(…, n)` → the same.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     if !x.track_op() {
@@ -18,7 +21,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     }
     let y = fused(&x.detach())?;
     graft("softmax", &x, &y, |_, y, grad| {
-        // dx = y · (g − Σ g·y)
+        // The gradient is dx = y · (g − Σ g·y).
         let gy = (grad * y)?;
         let sum = gy.sum_keepdim(D::Minus1)?;
         gy - y.broadcast_mul(&sum)?
@@ -28,7 +31,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 fn fused(x: &Tensor) -> Result<Tensor> {
     match (x.device().is_cpu(), x.dtype()) {
         (true, DType::F32) => x.apply_op1_no_bwd(&CpuSoftmax),
-        // Candle's kernel sums in the tensor's own type: half precision loses thousands of keys that way.
+        // Candle's kernel sums in the type of the tensor, and a sum over thousands of keys in half precision loses most of them.
         (true, half @ (DType::F16 | DType::BF16)) => {
             fused(&x.to_dtype(DType::F32)?)?.to_dtype(half)
         }
@@ -36,17 +39,19 @@ fn fused(x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The same as a composition of candle's differentiable operations.
+/// [`softmax`] as a composition of candle's differentiable operations.
+#[cfg(test)]
 pub fn softmax_plain(x: &Tensor) -> Result<Tensor> {
     candle_nn::ops::softmax(x, D::Minus1)
 }
 
-/// Whether [`softmax_biased`] is the way to go for this tensor: f32 on the CPU, off the path of a gradient.
+/// Whether [`softmax_biased`] can be used for these scores: they are f32, on the CPU, and off the path of a gradient.
 pub fn softmax_biased_applies(scores: &Tensor) -> bool {
     scores.device().is_cpu() && scores.dtype() == DType::F32 && !scores.track_op()
 }
 
-/// softmax(scores + rows ⊕ columns), where the key at (r, c) of the grid gets `rows[r] + columns[c]`. No gradient.
+/// Softmax of scores with a bias: that of the key at row r and column c of the grid is `rows[r] + columns[c]`. It has no
+/// gradient.
 ///
 /// # Shapes
 /// `scores` `(…, n, r·c)`, `rows` `(…, n, r)`, `columns` `(…, n, c)` → `(…, n, r·c)`. All f32, on the CPU.
@@ -137,7 +142,7 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// exp(x − max) / Σ, in place.
+/// Softmax of one row, in place.
 pub(super) fn normalise(x: &mut [f32]) {
     let max = lanes(x, f32::NEG_INFINITY, f32::max, |v| v);
     x.iter_mut().for_each(|v| *v = exp(*v - max));
@@ -145,8 +150,8 @@ pub(super) fn normalise(x: &mut [f32]) {
     x.iter_mut().for_each(|v| *v *= scale);
 }
 
-/// A reduction over eight independent lanes: the compiler may not reorder one chain of float operations, so a
-/// plain fold would stay scalar. Eight partial sums are also the more accurate ones.
+/// A reduction in eight independent lanes. A plain fold would stay scalar, because the compiler may not reorder float operations.
+/// Eight partial sums are also more accurate than one.
 fn lanes(x: &[f32], start: f32, join: impl Fn(f32, f32) -> f32, value: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [start; 8];
     let chunks = x.chunks_exact(8);

@@ -1,4 +1,4 @@
-//! Comparison of a fused operation with its plain composition, for unit tests.
+//! Compares a fused operation with its plain composition, for unit tests.
 
 use std::cell::RefCell;
 
@@ -13,8 +13,8 @@ thread_local! {
     static RNG: RefCell<ChaCha8Rng> = RefCell::new(ChaCha8Rng::seed_from_u64(0));
 }
 
-/// Normal random tensor, different at every call, and the same in every run: a test that fails once in a thousand inputs
-/// would tell nobody anything.
+/// A tensor of normal random numbers. Every call gives other numbers, and every run gives the same: a test that failed once in a
+/// thousand runs could not be repeated.
 pub fn random(shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into();
     let values: Vec<f32> = RNG.with_borrow_mut(|rng| {
@@ -48,7 +48,8 @@ pub fn relative_error(a: &Tensor, b: &Tensor) -> f32 {
     }
 }
 
-/// Both functions agree in value, and in the gradient of a random weighting of it with respect to every input.
+/// Checks that both functions have the same value, and the same gradients of a random weighting of it with respect to every
+/// input. Gradients may differ by ten times `tolerance`.
 pub fn assert_same_forward_and_gradient(
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,

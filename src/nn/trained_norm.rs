@@ -1,16 +1,17 @@
-//! Layer norm and RMS norm as one node of the graph, while they are trained on the CPU: value and all gradients in a
-//! pass each.
+//! Layer norm and RMS norm as one node of the graph, for training on the CPU. The value takes one pass over the data, and all
+//! gradients together take another.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor, D};
 
 use super::Result;
 
-/// With weight and bias it is layer norm, with weight alone RMS norm. f32, contiguous, on the CPU.
+/// The operation: layer norm where it is applied to weight and bias, RMS norm where it is applied to a weight alone. All tensors
+/// must be f32, contiguous and on the CPU.
 pub(super) struct TrainedNorm {
     pub eps: f32,
 }
 
-/// What a row is shifted and scaled by.
+/// What a row is shifted and scaled by; RMS norm does not shift.
 struct Moments {
     mean: f32,
     scale: f32,
@@ -44,7 +45,7 @@ impl TrainedNorm {
         out
     }
 
-    /// Gradients of input, weight and bias.
+    /// The gradients of input, weight and bias.
     fn backward(
         &self,
         x: &Tensor,
@@ -58,7 +59,7 @@ impl TrainedNorm {
         let n = dim as f32;
         let mut dx = Vec::with_capacity(xs.len());
         let (mut dw, mut db) = (vec![0f32; dim], vec![0f32; dim]);
-        // Of one row: the normalised input, and the gradient of it.
+        // The normalised input of one row, and its gradient.
         let (mut y, mut h) = (vec![0f32; dim], vec![0f32; dim]);
         for (x, g) in xs.chunks_exact(dim).zip(gs.chunks_exact(dim)) {
             let Moments { mean, scale } = self.moments(x, centred);
@@ -94,7 +95,7 @@ impl TrainedNorm {
     }
 }
 
-/// In sixteen lanes: the compiler may not reorder one chain of float additions, which would stay scalar.
+/// The sum in sixteen lanes. A single sum would stay scalar, because the compiler may not reorder float additions.
 fn sum(mut values: impl ExactSizeIterator<Item = f32>) -> f32 {
     let mut lanes = [0f32; 16];
     for _ in 0..values.len() / 16 {
@@ -113,7 +114,7 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-/// A frozen tensor gets no gradient.
+/// The gradient of a tensor that is trained; a frozen one gets none.
 fn wanted(of: &Tensor, gradient: Tensor) -> Option<Tensor> {
     of.track_op().then_some(gradient)
 }

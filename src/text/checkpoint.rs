@@ -1,4 +1,4 @@
-//! Finds a checkpoint's tokenizer, whichever of the published forms it has.
+//! Reads the tokenizer of a checkpoint, in whichever of the published forms it is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,16 +8,19 @@ use std::path::Path;
 use lisa_files::lfs;
 use serde_json::{json, Value};
 
-use super::sentencepiece::{legacy_normalizer, tokenizer_json_from_sentencepiece, SPACE};
+use super::sentencepiece::tokenizer_json_from_sentencepiece;
+use super::tokenizer_json::{added_token, legacy_normalizer};
+use super::vocabulary::{byte_of_piece, SPACE};
 use super::TextError;
 
 /// The `tokenizer.json` of the checkpoint in `dir`.
 ///
-/// `tokenizer.model` with the [`added_tokens`] is preferred, since it is what the reference reads; otherwise the
-/// checkpoint's own `tokenizer.json`, completed by added tokens that only other files name.
+/// `tokenizer.model` with the [`added_tokens`] is preferred, because it is what the reference reads. Without it, the checkpoint's
+/// own `tokenizer.json` is taken and completed by added tokens that only other files name.
 ///
 /// # Errors
-/// [`TextError::NoTokenizer`] where there is neither, and whatever is wrong with the one there is.
+/// [`TextError::NoTokenizer`] where there is neither; otherwise as [`tokenizer_json_from_sentencepiece`] or
+/// [`tokenizer_json_with_added`].
 pub fn tokenizer_json_from_checkpoint(dir: &Path) -> Result<String, TextError> {
     let added = added_tokens(dir)?;
     let model = dir.join("tokenizer.model");
@@ -33,12 +36,13 @@ pub fn tokenizer_json_from_checkpoint(dir: &Path) -> Result<String, TextError> {
     }
 }
 
-/// Tokens added to the vocabulary after it was trained, `[SEG]` among them: `added_tokens.json`, and
-/// `added_tokens_decoder` of `tokenizer_config.json`, which newer checkpoints have. Empty where `dir` has neither.
+/// The tokens that were added to the vocabulary after it was trained, `[SEG]` among them, with their ids. They are read from
+/// `added_tokens.json` and from `added_tokens_decoder` of `tokenizer_config.json`, which newer checkpoints have. Empty where
+/// `dir` has neither.
 ///
 /// # Errors
-/// [`TextError::Malformed`] where a file is not what its name says, [`TextError::AddedTokenConflict`] where
-/// the two disagree.
+/// [`TextError::Malformed`] where a file does not have the form that transformers writes, [`TextError::AddedTokenConflict`] where
+/// the two files disagree.
 pub fn added_tokens(dir: &Path) -> Result<BTreeMap<String, u32>, TextError> {
     let mut added = BTreeMap::new();
     let path = dir.join("added_tokens.json");
@@ -74,9 +78,9 @@ pub fn added_tokens(dir: &Path) -> Result<BTreeMap<String, u32>, TextError> {
     Ok(added)
 }
 
-/// A `tokenizer.json` as somebody else wrote it, made to keep this crate's promises: `added` tokens it does not
-/// name are appended, merges that would spell a special or byte token out of plain letters are dropped, and spaces
-/// are treated as the reference treats them.
+/// Turns a `tokenizer.json` that another program wrote into one that [`LisaTokenizer`](super::LisaTokenizer) accepts. Tokens of
+/// `added` that it does not name are appended, merges that would join plain letters to a special or byte token are dropped, and
+/// spaces are treated as the reference treats them.
 ///
 /// # Errors
 /// [`TextError::TokenizerJson`] where it is not a tokenizer, [`TextError::UnsupportedModel`] where it is not BPE,
@@ -135,7 +139,7 @@ pub fn tokenizer_json_with_added(
     }
 
     let is_markup = |piece: &str| {
-        known.contains_key(piece) || added.contains_key(piece) || is_byte_piece(piece)
+        known.contains_key(piece) || added.contains_key(piece) || byte_of_piece(piece).is_some()
     };
     if let Some(merges) = root["model"]["merges"].as_array_mut() {
         merges.retain(|merge| {
@@ -155,7 +159,8 @@ pub fn tokenizer_json_with_added(
     Ok(root.to_string())
 }
 
-/// Newer files give a text that begins with a space no prefix space of its own; the reference's tokenizer does.
+/// Replaces a Metaspace pre-tokenizer, as newer files have it, by the slow tokenizer's normalizer. Metaspace puts no prefix space
+/// before a text that begins with a space; the reference's tokenizer does.
 fn spaces_as_the_slow_tokenizer(root: &mut Value) {
     let metaspace = &root["pre_tokenizer"];
     let whole = metaspace["type"] == "Metaspace" && metaspace["split"] == false;
@@ -165,30 +170,6 @@ fn spaces_as_the_slow_tokenizer(root: &mut Value) {
     let prefix = metaspace["prepend_scheme"] != "never";
     root["normalizer"] = legacy_normalizer(prefix, false);
     root["pre_tokenizer"] = Value::Null;
-}
-
-/// An entry of `added_tokens`. The reference's slow tokenizer strips white space on both sides of a token that
-/// was added to the vocabulary, and none around one that is part of it.
-pub(super) fn added_token(id: u32, content: &str, strips: bool) -> Value {
-    json!({
-        "id": id,
-        "content": content,
-        "single_word": false,
-        "lstrip": strips,
-        "rstrip": strips,
-        "normalized": false,
-        "special": true,
-    })
-}
-
-/// `<0x0A>`: how SentencePiece writes the byte of a character it has no piece for.
-pub(super) fn byte_of_piece(piece: &str) -> Option<u8> {
-    let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
-    (hex.len() == 2).then(|| u8::from_str_radix(hex, 16).ok())?
-}
-
-fn is_byte_piece(piece: &str) -> bool {
-    byte_of_piece(piece).is_some()
 }
 
 fn add(tokens: &mut BTreeMap<String, u32>, token: &str, id: u32) -> Result<(), TextError> {
@@ -307,7 +288,7 @@ mod tests {
         assert!(none.to_string().contains("tokenizer.model"), "{none}");
     }
 
-    /// Spaces in a pre-tokenizer, merges as strings, added tokens in a file of their own: as others write it.
+    /// A file as other programs write it: spaces in a pre-tokenizer, merges as strings, added tokens in a file of their own.
     #[test]
     fn a_foreign_tokenizer_json_gives_the_same_ids() {
         let mut json = golden_json();

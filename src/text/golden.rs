@@ -1,4 +1,4 @@
-//! Where the tests find the reference's data.
+//! The golden data of the reference, for the tests of this folder.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::{tokenizer_json_from_checkpoint, LisaTokenizer};
 use crate::testing::{child_with, golden_dir};
 
-/// The one folder beside `expected.json` that has a tokenizer.
+/// The checkpoint of the golden data: the one folder beside `expected.json` that has a tokenizer.
 pub fn checkpoint() -> PathBuf {
     child_with(&golden_dir(), "tokenizer.model")
 }
@@ -21,7 +21,7 @@ pub fn tokenizer() -> &'static LisaTokenizer {
     })
 }
 
-/// `expected.json`, whose lists are not empty: tests go through them.
+/// `expected.json`. Tests go through its lists, so an empty one would test nothing and panics here.
 pub fn expected() -> serde_json::Value {
     let text = std::fs::read(golden_dir().join("expected.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -31,7 +31,7 @@ pub fn expected() -> serde_json::Value {
     json
 }
 
-/// The i64 tensors of a golden file whose name ends in `_ids`.
+/// The i64 tensors of a golden file whose names end in `_ids`.
 pub fn ids(file: &str) -> HashMap<String, Vec<i64>> {
     let bytes = std::fs::read(golden_dir().join(file)).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();

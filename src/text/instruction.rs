@@ -1,9 +1,9 @@
-//! What a person may say: [`Instruction`], checked once at the door.
+//! [`Instruction`]: a person's words, checked once where they enter the program.
 
 use std::fmt;
 
-/// A person's words: trimmed, 1 to [`Instruction::MAX_BYTES`] bytes of UTF-8, no control characters but tab
-/// and line breaks.
+/// A person's words: 1 to [`Instruction::MAX_BYTES`] bytes of UTF-8 without white space at the ends, and without control
+/// characters except tabs and line breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instruction(String);
 
@@ -40,7 +40,7 @@ impl Instruction {
         Ok(Self(trimmed.to_owned()))
     }
 
-    /// The same for bytes off a wire.
+    /// [`Instruction::parse`] of bytes that may not be UTF-8.
     ///
     /// # Errors
     /// As [`Instruction::parse`], and [`InstructionError::NotUtf8`].
@@ -53,6 +53,7 @@ impl Instruction {
         }
     }
 
+    /// The words, trimmed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -64,22 +65,37 @@ impl fmt::Display for Instruction {
     }
 }
 
-/// Why words were not accepted.
+/// An instruction that is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionError {
+    /// There are no words, or nothing but white space.
     #[error(
         "the instruction is empty; accepted: 1 to {} bytes of text",
         Instruction::MAX_BYTES
     )]
     Empty,
+    /// The words are longer than [`Instruction::MAX_BYTES`].
     #[error("the instruction is {bytes} bytes long; accepted: 1 to {max} bytes")]
-    TooLong { bytes: usize, max: usize },
-    /// `code` is the Unicode code point, `at` the byte offset in the text as given.
+    TooLong {
+        /// Their length after trimming, in bytes of UTF-8.
+        bytes: usize,
+        /// The longest length that is accepted.
+        max: usize,
+    },
+    /// The words contain a control character other than tab, line feed and carriage return.
     #[error("the instruction has control character U+{code:04X} at byte {at}; accepted: printable text, tabs and line breaks")]
-    ControlCharacter { code: u32, at: usize },
-    /// `at` is the offset of the first byte that is not UTF-8.
+    ControlCharacter {
+        /// Its Unicode code point.
+        code: u32,
+        /// Its byte offset in the text as it was given.
+        at: usize,
+    },
+    /// The bytes are not UTF-8.
     #[error("the instruction is not UTF-8 at byte {at}; accepted: UTF-8 text")]
-    NotUtf8 { at: usize },
+    NotUtf8 {
+        /// Offset of the first byte that is not UTF-8.
+        at: usize,
+    },
 }
 
 #[cfg(test)]

@@ -1,32 +1,32 @@
-//! Prompts, built from parts: markup from the template, words from the person, never parsed together.
+//! Builds prompts from markup, which the template gives, and words, which a person gives. The two are never parsed together.
 
 use super::template::neutralise;
 use super::{Instruction, LisaTokenizer, Template, TextError};
 
-/// One place of a prompt.
+/// One element of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptToken {
     /// A token id.
     Text(u32),
-    /// The image's features, all of them.
+    /// All features of the image, which take as many positions as there are features.
     Image,
 }
 
 /// Builds the prompts of a conversation about one image.
 ///
-/// The ids are those the reference reads from its prompt strings, for instructions without markup in them.
-/// Instructions are encoded as plain text, and the role markers of both templates (`USER:`, `ASSISTANT:`,
-/// `[INST]`, `[/INST]`, `<<SYS>>`, `<</SYS>>`) get a space inside, so that nobody writes a turn by hand.
+/// For instructions without markup the ids are those that the reference reads from its prompt strings. Instructions are encoded
+/// as plain text, and the role markers of both templates (`USER:`, `ASSISTANT:`, `[INST]`, `[/INST]`, `<<SYS>>`, `<</SYS>>`) get
+/// a space inside, so that nobody can write a turn by hand.
 #[derive(Clone, Debug)]
 pub struct PromptBuilder<'a> {
     tokenizer: &'a LisaTokenizer,
     template: Template,
-    /// `<im_start>` and `<im_end>`, where they go around the image.
+    /// Ids of `<im_start>` and `<im_end>`, where the model was trained with them around the image.
     around_image: Option<(u32, u32)>,
 }
 
 impl<'a> PromptBuilder<'a> {
-    /// `mm_use_im_start_end` is the field of that name in the checkpoint's `config.json`.
+    /// A builder for one model. `mm_use_im_start_end` is the field of that name in the checkpoint's `config.json`.
     ///
     /// # Errors
     /// [`TextError::MissingToken`] where it is true and the tokenizer lacks one of the two tokens.
@@ -46,13 +46,14 @@ impl<'a> PromptBuilder<'a> {
         })
     }
 
-    /// A conversation's begin: `<s>`, system prompt, the image and the first question, up to where the answer goes.
+    /// The beginning of a conversation: `<s>`, the system prompt, the image and the first question, up to where the answer
+    /// begins.
     pub fn first_turn(&self, instruction: &Instruction) -> Vec<PromptToken> {
         let frame = self.template.first();
         let question = format!("{}{}", neutralise(instruction.as_str()), frame.after);
         let mut prompt = vec![PromptToken::Text(self.tokenizer.bos_id())];
         match self.around_image {
-            // The reference's added tokens eat the white space beside them, the line break after the image too.
+            // The reference removes white space beside added tokens, and so the line break after the image.
             Some((im_start, im_end)) => {
                 self.push(&mut prompt, frame.before.trim_end());
                 prompt.extend([
@@ -71,7 +72,7 @@ impl<'a> PromptBuilder<'a> {
         prompt
     }
 
-    /// A later question: what follows the previous answer and its [`end_of_turn`](Self::end_of_turn).
+    /// A later question, to be put after the previous answer and its [`end_of_turn`](Self::end_of_turn).
     pub fn next_turn(&self, instruction: &Instruction) -> Vec<PromptToken> {
         let mut prompt = Vec::new();
         if self.template.begins_each_turn() {
@@ -84,7 +85,8 @@ impl<'a> PromptBuilder<'a> {
         prompt
     }
 
-    /// The token after every answer, `</s>`: the model's own, or put there where the answer was cut short.
+    /// Id of the token after every answer, `</s>`. The model writes it itself; the caller appends it where the answer was cut
+    /// short.
     pub fn end_of_turn(&self) -> u32 {
         self.tokenizer.eos_id()
     }

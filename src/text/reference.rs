@@ -1,24 +1,23 @@
-//! The string interface of the reference implementation, quirks included.
+//! Encodes and decodes whole strings as the reference implementation does, including its quirks.
 //!
-//! The reference joins markup and words in one string and lets the slow Llama tokenizer of transformers 4.31
-//! take it apart. Here that serves to compare with published data; prompts are made by
+//! The reference joins markup and words in one string and lets the slow Llama tokenizer of transformers 4.31 take it apart. Here
+//! this serves training, whose answers contain `[SEG]`, and comparisons with the golden data. Prompts are made by
 //! [`PromptBuilder`](super::PromptBuilder).
 
-use super::sentencepiece::SPACE;
 use super::tokenizer::LisaTokenizer;
-use super::vocabulary::Piece;
+use super::vocabulary::{Piece, SPACE};
 
-/// Stands in a list of ids where the image's features go.
+/// The number that stands in a list of ids in the place of the image's features, as in the reference.
 pub const IMAGE_TOKEN_INDEX: i64 = -200;
 
-/// Stands in a string where the image's features go.
+/// The word that stands in a string in the place of the image's features.
 const IMAGE: &str = "<image>";
 
 impl LisaTokenizer {
-    /// Ids of a whole prompt, as the reference's `tokenizer_image_token` gives them: `<s>` first,
-    /// [`IMAGE_TOKEN_INDEX`] for `<image>`, added tokens parsed and the white space around them eaten.
+    /// Ids of a whole prompt, as the reference's `tokenizer_image_token` gives them: `<s>` first, [`IMAGE_TOKEN_INDEX`] for
+    /// `<image>`, and added tokens parsed, with the white space around them removed.
     ///
-    /// `<s>`, `</s>` and `<unk>` are text here.
+    /// `<s>`, `</s>` and `<unk>` in the string are text, because the golden data's tokenizer takes them so.
     pub fn encode_reference(&self, prompt: &str) -> Vec<i64> {
         let mut ids = vec![i64::from(self.bos_id())];
         for (i, chunk) in prompt.split(IMAGE).enumerate() {
@@ -30,7 +29,8 @@ impl LisaTokenizer {
         ids
     }
 
-    /// Ids of an answer to be learned: `[SEG]` and other added tokens are parsed, as in the reference's training.
+    /// Ids of an answer that is to be learned. `[SEG]` and other added tokens are parsed, as in the reference's training; no
+    /// `<s>` stands before them.
     pub fn encode_answer(&self, answer: &str) -> Vec<i64> {
         let mut ids = Vec::new();
         self.encode_parsed(answer, &mut ids);
@@ -52,7 +52,7 @@ impl LisaTokenizer {
         }
     }
 
-    /// The leftmost added token, the longest where several begin there: `(offset, length, id)`, in bytes.
+    /// The leftmost added token, and the longest of those that begin there: `(offset, length, id)`, in bytes.
     fn find_added(&self, text: &str) -> Option<(usize, usize, u32)> {
         let hits = self.vocabulary.added.iter().filter_map(|(token, id)| {
             let at = text.find(token.as_str())?;
@@ -61,8 +61,9 @@ impl LisaTokenizer {
         hits.min_by_key(|(at, length, _)| (*at, std::cmp::Reverse(*length)))
     }
 
-    /// The text chat.py prints for an output, prompt included: the slow tokenizer's `decode` with special tokens
-    /// kept, then line breaks removed and double spaces halved. `ids` come without [`IMAGE_TOKEN_INDEX`].
+    /// The text that the reference's `chat.py` prints for a whole output, prompt included: what `decode` of the slow tokenizer
+    /// gives with special tokens kept, then without line breaks and with every two spaces made one. `ids` must not contain
+    /// [`IMAGE_TOKEN_INDEX`].
     pub fn decode_reference(&self, ids: &[u32]) -> String {
         let mut parts = Vec::new();
         let mut run = Vec::new();
@@ -83,8 +84,8 @@ impl LisaTokenizer {
         parts.join(" ").replace('\n', "").replace("  ", " ")
     }
 
-    /// Tokens without an added one among them. A special token ends a SentencePiece segment, and the space that
-    /// the reference means to put before it lands before the whole segment.
+    /// Decodes tokens that contain no added one. A special token ends a SentencePiece segment; the reference means to put a space
+    /// before that token, and in fact puts it before the whole segment.
     fn decode_run(&self, ids: &[u32]) -> String {
         let mut text = String::new();
         let mut segment = Vec::new();
@@ -105,7 +106,8 @@ impl LisaTokenizer {
         text + &self.decode_segment(&segment)
     }
 
-    /// SentencePiece's own decoding: dummy prefix dropped, bytes joined, U+FFFD for each that is not UTF-8.
+    /// Decodes a segment as SentencePiece does: the dummy prefix is dropped, bytes are joined to characters, and U+FFFD stands
+    /// for each byte that is not UTF-8.
     pub(super) fn decode_segment(&self, ids: &[u32]) -> String {
         let mut text = String::new();
         let mut bytes = Vec::new();
@@ -146,7 +148,7 @@ fn push_bytes(text: &mut String, mut bytes: &[u8]) {
     }
 }
 
-/// `str.isspace` of Python: Unicode white space and four separators that only Python counts.
+/// Python's `str.isspace`: Unicode white space, and the four separators U+001C to U+001F that only Python counts.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

@@ -1,9 +1,8 @@
-//! `tokenizer.model` becomes `tokenizer.json`.
+//! Converts `tokenizer.model`, as SentencePiece writes it, to `tokenizer.json`.
 //!
-//! SentencePiece's BPE has no list of merges: it joins, anywhere in the text, the two neighbours whose joint
-//! piece has the highest score. A merge list in descending score says the same, with every way to split a piece
-//! into two others as one merge. Control, unknown and byte pieces are left out on both sides, so that no text
-//! ever spells one.
+//! SentencePiece's BPE has no list of merges: it joins, anywhere in the text, the two neighbours whose joint piece has the
+//! highest score. A list of merges in descending order of score does the same, if every way to split a piece into two others is
+//! one merge. Control, unknown and byte pieces take part in no merge, so that no text ever becomes one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -11,21 +10,18 @@ use std::path::Path;
 use sentencepiece_model::{ModelType, SentencePieceModel, Type};
 use serde_json::{json, Value};
 
-use super::checkpoint::added_token;
+use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder, Bpe};
 use super::TextError;
 
-/// Stands for a space inside a piece.
-pub(super) const SPACE: char = '▁';
-
-/// Converts a SentencePiece BPE model, with the tokens added to it, to the `tokenizers` crate's format.
+/// Converts a SentencePiece BPE model, with the tokens that were added to it, to the format of the `tokenizers` crate.
 ///
-/// The ids are those of transformers' slow, legacy Llama tokenizer for every text between added tokens. Tokens of
-/// `added` that the model already has are checked and otherwise ignored.
+/// Every text between added tokens gets the ids that the slow, legacy Llama tokenizer of transformers gives it. Tokens of `added`
+/// that the model already has must have the same id there, and are otherwise ignored.
 ///
 /// # Errors
-/// What the format cannot say exactly is refused by name: another model than BPE, a normalizer with a character
-/// map, user-defined or unused pieces, white space as a suffix, equal scores. Added ids must follow the
-/// vocabulary without gaps.
+/// A [`TextError`] for everything that the format cannot express exactly: another model than BPE, a normalizer with a character
+/// map, user-defined or unused pieces, white space as a suffix, equal scores. The ids of added tokens must follow the vocabulary
+/// without gaps.
 pub fn tokenizer_json_from_sentencepiece(
     model: &Path,
     added: &BTreeMap<String, u32>,
@@ -72,29 +68,17 @@ fn convert(model: &SentencePieceModel, added: &BTreeMap<String, u32>) -> Result<
             .map(|(id, token)| added_token(id, token, true)),
     );
 
-    let root = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": tokens,
-        "normalizer": normalizer(model),
-        "pre_tokenizer": null,
-        "post_processor": pieces.ids.get(bos).map(|id| begin_with(bos, *id)),
-        "decoder": decoder(model),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": unk,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": true,
-            "byte_fallback": byte_fallback,
-            "ignore_merges": false,
-            "vocab": pieces.ids,
-            "merges": pieces.merges()?,
-        },
-    });
-    Ok(root.to_string())
+    Ok(Bpe {
+        added_tokens: tokens,
+        normalizer: normalizer(model),
+        post_processor: pieces.ids.get(bos).map(|id| begin_with(bos, *id)),
+        decoder: decoder(model),
+        unk_token: unk,
+        byte_fallback,
+        vocab: json!(pieces.ids),
+        merges: json!(pieces.merges()?),
+    }
+    .into_json())
 }
 
 fn check_options(model: &SentencePieceModel) -> Result<(), TextError> {
@@ -135,12 +119,12 @@ fn check_options(model: &SentencePieceModel) -> Result<(), TextError> {
     Ok(())
 }
 
-/// The vocabulary, by kind.
+/// The pieces of the model, by kind.
 struct Pieces<'a> {
     ids: HashMap<&'a str, u32>,
-    /// Pieces that text can become, with score, in order of id.
+    /// The pieces that text can become, with their scores, in order of id.
     normal: Vec<(&'a str, f32)>,
-    /// Control and unknown pieces.
+    /// The control and unknown pieces.
     markup: Vec<(u32, &'a str)>,
     unknown: Option<String>,
 }
@@ -190,7 +174,7 @@ impl<'a> Pieces<'a> {
         missing.map_or(Ok(()), |piece| Err(TextError::MissingBytePiece { piece }))
     }
 
-    /// The tokens that are new, by id.
+    /// The tokens of `added` that the model does not have, in order of id.
     fn check_added<'t>(
         &self,
         added: &'t BTreeMap<String, u32>,
@@ -222,7 +206,7 @@ impl<'a> Pieces<'a> {
         Ok(new)
     }
 
-    /// Every way to join two pieces into a third, best score first.
+    /// Every way to join two pieces to a third, in descending order of the third's score.
     fn merges(&self) -> Result<Vec<(&'a str, &'a str)>, TextError> {
         let known: HashMap<&str, f32> = self.normal.iter().copied().collect();
         let mut joined = Vec::new();
@@ -260,43 +244,11 @@ fn normalizer(model: &SentencePieceModel) -> Value {
     )
 }
 
-/// What SentencePiece does to a segment of text before it looks for pieces: a space of its own in front
-/// (`dummy_prefix`), and one space where there are several and none at the ends (`squeeze`).
-pub(super) fn legacy_normalizer(dummy_prefix: bool, squeeze: bool) -> Value {
-    let replace = |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
-    let mut steps = Vec::new();
-    if squeeze {
-        steps.push(replace(json!({"Regex": r"\A +"}), ""));
-        steps.push(replace(json!({"Regex": " {2,}"}), " "));
-    }
-    if dummy_prefix {
-        steps.push(json!({"type": "Prepend", "prepend": SPACE}));
-    }
-    steps.push(replace(json!({"String": " "}), &SPACE.to_string()));
-    if squeeze {
-        steps.push(replace(json!({"Regex": format!(r"{SPACE}+\z")}), ""));
-    }
-    json!({"type": "Sequence", "normalizers": steps})
-}
-
 fn decoder(model: &SentencePieceModel) -> Value {
     let strips = model
         .normalizer()
         .is_none_or(|n| n.add_dummy_prefix() || n.remove_extra_whitespaces());
     sentencepiece_decoder(strips)
-}
-
-/// Pieces to text; `strip` takes the space in front away again.
-pub(super) fn sentencepiece_decoder(strip: bool) -> Value {
-    let mut steps = vec![
-        json!({"type": "Replace", "pattern": {"String": SPACE}, "content": " "}),
-        json!({"type": "ByteFallback"}),
-        json!({"type": "Fuse"}),
-    ];
-    if strip {
-        steps.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
-    }
-    json!({"type": "Sequence", "decoders": steps})
 }
 
 fn begin_with(bos: &str, id: u32) -> Value {

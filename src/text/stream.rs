@@ -1,33 +1,33 @@
-//! [`TokenStream`]: an answer's text, as its tokens come.
+//! Token ids to text: [`TokenStream`] decodes an answer token by token, as the model writes it.
 
-use super::sentencepiece::SPACE;
 use super::tokenizer::LisaTokenizer;
-use super::vocabulary::Piece;
+use super::vocabulary::{Piece, SPACE};
 
-/// Stands for what is not text.
+/// The character that stands for what is not text, U+FFFD.
 const BROKEN: char = char::REPLACEMENT_CHARACTER;
-/// No space goes between an added token and these.
+/// The characters that follow an added token without a space.
 const CLOSING: &str = ".,;:!?)]}'%…。，、；：！？）】」";
-/// No space goes between these and an added token.
+/// The characters that an added token follows without a space.
 const OPENING: &str = "([{（【「";
 
-/// Decodes one token at a time, in constant time each.
+/// Decodes one token at a time, each in constant time.
 ///
-/// The deltas, put together, are [`LisaTokenizer::decode`] of all the ids. A character is never split between two
-/// deltas; at most three bytes wait for the rest of theirs.
+/// All deltas together are [`LisaTokenizer::decode`] of all ids. A character is never split between two deltas: up to three of
+/// its bytes wait until it is complete.
 #[derive(Debug)]
 pub struct TokenStream<'a> {
     tokenizer: &'a LisaTokenizer,
-    /// Begin of a character whose end has not come yet.
+    /// The first bytes of a character whose last ones have not come yet.
     bytes: Vec<u8>,
-    /// The next `▁` is the dummy prefix of a segment, no space.
+    /// Whether a segment begins, so that the next `▁` is its dummy prefix and no space.
     segment_start: bool,
-    /// An added token came last; a space follows unless punctuation does.
+    /// Whether the last token was an added one, after which a space is written unless punctuation follows.
     after_added: bool,
     last: Option<char>,
 }
 
 impl<'a> TokenStream<'a> {
+    /// A stream at the beginning of an answer.
     pub fn new(tokenizer: &'a LisaTokenizer) -> Self {
         Self {
             tokenizer,
@@ -38,7 +38,7 @@ impl<'a> TokenStream<'a> {
         }
     }
 
-    /// Takes the next token; returns the text that is certain now, `None` where there is none.
+    /// Takes the next token and returns the text that is certain now; `None` where there is none.
     pub fn push(&mut self, id: u32) -> Option<String> {
         let mut delta = String::new();
         let piece = self.tokenizer.vocabulary.get(id);
@@ -59,7 +59,7 @@ impl<'a> TokenStream<'a> {
         some(delta)
     }
 
-    /// Text of what was still waiting: U+FFFD for each byte of an unfinished character.
+    /// Ends the answer and returns U+FFFD for each byte of a character that was not finished; `None` where there is none.
     pub fn finish(mut self) -> Option<String> {
         let mut delta = String::new();
         self.write_bytes(&mut delta, true);
@@ -91,7 +91,8 @@ impl<'a> TokenStream<'a> {
         self.segment_start = true;
     }
 
-    /// Writes the whole characters at the front of `self.bytes`, and the broken bytes before them.
+    /// Writes the characters that are complete and U+FFFD for bytes that belong to none. Bytes of a character that may still be
+    /// completed wait, unless this is the `last` chance.
     fn write_bytes(&mut self, delta: &mut String, last: bool) {
         while !self.bytes.is_empty() {
             let (length, waits) = match std::str::from_utf8(&self.bytes) {
@@ -129,6 +130,17 @@ impl<'a> TokenStream<'a> {
 
 fn some(delta: String) -> Option<String> {
     (!delta.is_empty()).then_some(delta)
+}
+
+impl LisaTokenizer {
+    /// The text of an answer. Added tokens appear as their names, set apart by spaces except beside punctuation; `<s>` and `</s>`
+    /// are left out. U+FFFD stands for every byte that is not UTF-8, for the unknown token and for ids outside the vocabulary.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let mut stream = TokenStream::new(self);
+        let mut text: String = ids.iter().filter_map(|id| stream.push(*id)).collect();
+        text.extend(stream.finish());
+        text
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +192,7 @@ mod tests {
             ]
         );
 
-        // A begin that the next token contradicts is given up at once, a byte at a time.
+        // Bytes that the next token shows to be no beginning of a character are given up at once, each as U+FFFD.
         let mut stream = TokenStream::new(tokenizer);
         assert_eq!(stream.push(byte(0xE4)), None);
         assert_eq!(stream.push(byte(0xBD)), None);
@@ -236,7 +248,8 @@ mod tests {
             text += &stream.finish().unwrap_or_default();
             prop_assert_eq!(&text, &tokenizer.decode(&ids));
 
-            // Where no added token makes spacing a matter of taste, SentencePiece's own rules say the same.
+            // The spaces around added tokens are our own choice. Without added tokens, SentencePiece's decoding gives the same
+            // text.
             let added = |id: &u32| tokenizer.vocabulary.added.iter().any(|(_, a)| a == id);
             if !ids.iter().any(added) {
                 prop_assert_eq!(text, tokenizer.decode_segment(&ids));

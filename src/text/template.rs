@@ -1,4 +1,4 @@
-//! How turns are written down: the conversation templates LISA models were trained with.
+//! The conversation templates that LISA models were trained with: how turns are written as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::TextError;
 
-/// A conversation template, by its name in the reference.
+/// A conversation template. Its `Display`, `FromStr` and serde forms are its name in the reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Template {
-    /// `USER: … ASSISTANT: …</s>`; also the published 13B models'.
+    /// `USER: … ASSISTANT: …</s>`, the template of all published models, 13B ones included.
     #[default]
     #[serde(rename = "llava_v1")]
     LlavaV1,
-    /// `[INST] … [/INST] … </s>`.
+    /// `[INST] … [/INST] … </s>`, Llama 2's.
     #[serde(rename = "llava_llama_2")]
     LlavaLlama2,
 }
 
-/// The words around the first question. The image stands between `before` and `after`.
+/// The text around the image and the first question: the image stands after `before`, and the question between it and `after`.
 pub(super) struct Frame {
     pub before: &'static str,
     pub after: &'static str,
@@ -31,7 +31,7 @@ const LLAMA_2_BEFORE: &str = "[INST] <<SYS>>\nYou are a helpful language and vis
     You are able to understand the visual content that the user provides, \
     and assist the user with a variety of tasks using natural language.\n<</SYS>>\n\n";
 
-/// What marks a turn in either template, and the same with a space inside, which marks nothing.
+/// The words that mark a turn in either template, and each with a space inside, which marks nothing.
 const MARKERS: [(&str, &str); 6] = [
     ("USER:", "USER :"),
     ("ASSISTANT:", "ASSISTANT :"),
@@ -42,9 +42,10 @@ const MARKERS: [(&str, &str); 6] = [
 ];
 
 impl Template {
+    /// Every template.
     pub const ALL: [Template; 2] = [Template::LlavaV1, Template::LlavaLlama2];
 
-    /// Name in the reference and in `lisa.json`.
+    /// The name of the template in the reference and in `lisa.json`.
     pub fn name(self) -> &'static str {
         match self {
             Template::LlavaV1 => "llava_v1",
@@ -52,7 +53,7 @@ impl Template {
         }
     }
 
-    /// The reference's system prompt, and what ends the first question.
+    /// The text around the first question: the reference's system prompt, and what ends the question.
     pub(super) fn first(self) -> Frame {
         match self {
             Template::LlavaV1 => Frame {
@@ -66,7 +67,7 @@ impl Template {
         }
     }
 
-    /// A later question, which follows the end-of-turn token.
+    /// The text of a later question, which follows the end-of-turn token.
     pub(super) fn next(self, question: &str) -> String {
         match self {
             Template::LlavaV1 => format!("USER: {question} ASSISTANT:"),
@@ -74,15 +75,15 @@ impl Template {
         }
     }
 
-    /// True where every turn begins with `<s>`, not the first alone.
+    /// Whether every turn begins with `<s>`, and not only the first one.
     pub(super) fn begins_each_turn(self) -> bool {
         self == Template::LlavaLlama2
     }
 }
 
-/// A person's words with the markers of turns made harmless: one space is put inside each ("USER :"), in the exact
-/// spelling of the templates. Everything else stays as it is. Both templates' markers count, because the language
-/// model below may know the other one.
+/// A person's words with a space inside every marker of a turn ("USER :"), so that they cannot pretend to be a turn. Only the
+/// exact spelling of the templates is changed. The markers of both templates are, because the language model may have been
+/// trained with the other one before it became LISA.
 pub(super) fn neutralise(words: &str) -> String {
     MARKERS
         .iter()

@@ -1,4 +1,4 @@
-//! [`LisaTokenizer`]: text to ids and back, with what a person says kept apart from markup.
+//! [`LisaTokenizer`]: text to ids, with the words of a person kept apart from markup.
 
 use std::path::Path;
 
@@ -7,12 +7,10 @@ use tokenizers::{
     PreTokenizer, PreTokenizerWrapper, Tokenizer,
 };
 
-use super::sentencepiece::SPACE;
-use super::stream::TokenStream;
-use super::vocabulary::{ListedToken, Piece, Vocabulary};
+use super::vocabulary::{ListedToken, Piece, Vocabulary, SPACE};
 use super::TextError;
 
-/// The tokenizer of a LISA model: a SentencePiece BPE vocabulary and the tokens LISA added to it.
+/// The tokenizer of a LISA model: a SentencePiece BPE vocabulary and the tokens that LISA added to it.
 pub struct LisaTokenizer {
     inner: Tokenizer,
     pub(super) vocabulary: Vocabulary,
@@ -22,24 +20,24 @@ pub struct LisaTokenizer {
     unk: u32,
 }
 
-/// What the SentencePiece normalizer does to spaces, which decoding has to undo.
+/// What the normalizer does to spaces, which decoding has to undo.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whitespace {
-    /// Each segment of text begins with a space of its own.
+    /// A space is put before each segment of text.
     pub dummy_prefix: bool,
-    /// Runs of spaces become one, and none remain at the ends.
+    /// Several spaces become one, and those at the ends are removed.
     pub squeezed: bool,
 }
 
 impl LisaTokenizer {
-    /// Token whose hidden state becomes a mask.
+    /// The token whose hidden state becomes a mask.
     pub const SEG: &'static str = "[SEG]";
-    /// Stands before the image's features.
+    /// The token before the features of the image.
     pub const IM_START: &'static str = "<im_start>";
-    /// Stands after the image's features.
+    /// The token after the features of the image.
     pub const IM_END: &'static str = "<im_end>";
 
-    /// Opens a model directory's `tokenizer.json`.
+    /// Reads the `tokenizer.json` of a model directory.
     ///
     /// # Errors
     /// [`TextError::Read`], and as [`LisaTokenizer::from_bytes`].
@@ -51,11 +49,12 @@ impl LisaTokenizer {
         Self::from_bytes(&bytes)
     }
 
-    /// Reads a `tokenizer.json` and checks that it keeps its promises: BPE, ids without gaps, `<s>` and
-    /// `</s>` there, and no text that becomes a special token.
+    /// Reads a `tokenizer.json` and checks what the rest of the crate relies on: it is BPE, its ids have no gaps, it has `<s>`
+    /// and `</s>`, and no text becomes a special token.
     ///
     /// # Errors
     /// [`TextError::TokenizerJson`], [`UnsupportedModel`](TextError::UnsupportedModel),
+    /// [`UnsupportedOption`](TextError::UnsupportedOption),
     /// [`MissingToken`](TextError::MissingToken), [`AddedTokenGap`](TextError::AddedTokenGap) or
     /// [`TextBecomesToken`](TextError::TextBecomesToken).
     pub fn from_bytes(json: &[u8]) -> Result<Self, TextError> {
@@ -128,12 +127,12 @@ impl LisaTokenizer {
         Ok(tokenizer)
     }
 
-    /// Ids of one segment of text, as SentencePiece gives them: no `<s>` before it, and nothing in it is ever a
-    /// special or added token.
+    /// Ids of one segment of text, as SentencePiece gives them. No `<s>` stands before them, and none of them is a special or
+    /// added token, whatever the text spells.
     pub fn encode_text(&self, text: &str) -> Vec<u32> {
         match self.encode_segment(text) {
             Ok(ids) => ids,
-            // What could fail was tried out when the tokenizer was opened.
+            // Normalizing and splitting were tried out when the tokenizer was opened, so this is not expected.
             Err(reason) => {
                 tracing::error!(
                     "a text of {} bytes could not be tokenized: {reason}",
@@ -144,47 +143,37 @@ impl LisaTokenizer {
         }
     }
 
-    /// Text of an answer: added tokens as their names, set apart by spaces except before punctuation; `<s>` and
-    /// `</s>` left out; U+FFFD for every byte that is not UTF-8, for the unknown token and for ids out of the
-    /// vocabulary.
-    pub fn decode(&self, ids: &[u32]) -> String {
-        let mut stream = TokenStream::new(self);
-        let mut text: String = ids.iter().filter_map(|id| stream.push(*id)).collect();
-        text.extend(stream.finish());
-        text
-    }
-
     /// Id of a special, added or ordinary token by its exact name.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// Name of a token: `▁` stands for a space, `<0x0A>` for a byte.
+    /// Name of a token, in which `▁` stands for a space; that of a byte is written `<0x0A>`.
     pub fn token_text(&self, id: u32) -> Option<&str> {
         self.vocabulary.get(id).map(Piece::token)
     }
 
-    /// Ids are below this; added tokens included.
+    /// Number of tokens, added ones included; every id is below it.
     pub fn vocab_size(&self) -> usize {
         self.vocabulary.len()
     }
 
-    /// `<s>`, the first token of every prompt.
+    /// Id of `<s>`, the first token of every prompt.
     pub fn bos_id(&self) -> u32 {
         self.bos
     }
 
-    /// `</s>`, which ends a turn.
+    /// Id of `</s>`, which ends a turn.
     pub fn eos_id(&self) -> u32 {
         self.eos
     }
 
-    /// `<unk>`.
+    /// Id of `<unk>`.
     pub fn unk_id(&self) -> u32 {
         self.unk
     }
 
-    /// `[SEG]`.
+    /// Id of `[SEG]`.
     ///
     /// # Errors
     /// [`TextError::MissingToken`] where the tokenizer is not a LISA model's.
@@ -192,7 +181,7 @@ impl LisaTokenizer {
         self.required(Self::SEG)
     }
 
-    /// `<im_start>`.
+    /// Id of `<im_start>`.
     ///
     /// # Errors
     /// [`TextError::MissingToken`] where the model was trained without it.
@@ -200,7 +189,7 @@ impl LisaTokenizer {
         self.required(Self::IM_START)
     }
 
-    /// `<im_end>`.
+    /// Id of `<im_end>`.
     ///
     /// # Errors
     /// [`TextError::MissingToken`] where the model was trained without it.
@@ -214,7 +203,7 @@ impl LisaTokenizer {
         })
     }
 
-    /// Goes around the crate's own `encode`, which would parse added tokens.
+    /// Encodes a text step by step, because `Tokenizer::encode` of the crate would parse added tokens in it.
     fn encode_segment(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
         let mut pretokenized = PreTokenizedString::from(self.normalize(text)?);
         if let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() {
@@ -236,7 +225,7 @@ impl LisaTokenizer {
         Ok(normalized)
     }
 
-    /// Some files treat spaces in a normalizer, others in a pre-tokenizer. What becomes of a sample says it for both.
+    /// Finds out how spaces are treated by encoding a sample: some files do it in a normalizer, others in a pre-tokenizer.
     fn observe_whitespace(&self) -> Result<Whitespace, TextError> {
         let ids = self
             .encode_segment("a  a")
@@ -251,6 +240,7 @@ impl LisaTokenizer {
         })
     }
 
+    /// Checks that the name of no special or added token, typed as text, becomes such a token.
     fn check_text_is_data(&self) -> Result<(), TextError> {
         let mut markup = self
             .vocabulary
@@ -359,7 +349,7 @@ mod tests {
 
         #[test]
         fn text_survives_the_round_trip(text in hostile()) {
-            // U+2581 is SentencePiece's space; it comes back as one.
+            // U+2581 is SentencePiece's sign for a space, so it comes back as one.
             let tokenizer = golden::tokenizer();
             let back = tokenizer.decode(&tokenizer.encode_text(&text));
             prop_assert_eq!(back, text.replace(SPACE, " "));

@@ -1,4 +1,4 @@
-//! A tokenizer of one's own: byte-pair merges learned from texts, in the form of Llama's.
+//! Trains a tokenizer of the same form as Llama's: byte-pair merges are learned from texts.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,19 @@ use tokenizers::models::bpe::{BpeTrainerBuilder, BPE};
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::checkpoint::added_token;
-use super::sentencepiece::{legacy_normalizer, sentencepiece_decoder, SPACE};
+use super::tokenizer_json::{added_token, legacy_normalizer, sentencepiece_decoder, Bpe};
+use super::vocabulary::SPACE;
 use super::{LisaTokenizer, TextError};
 
-/// The special tokens of a SentencePiece Llama, at the ids they have there.
+/// The special tokens of Llama's SentencePiece model, in the order of their ids from 0.
 const MARKUP: [&str; 3] = ["<unk>", "<s>", "</s>"];
 
-/// Learns a vocabulary of `vocab_size` entries: markup, 256 bytes, the texts' characters, merges within words, and
-/// LISA's own tokens last. The result is a `tokenizer.json` for [`LisaTokenizer::from_bytes`].
+/// Learns a vocabulary of up to `vocab_size` entries: the special tokens, the 256 bytes, the characters of the texts, merges
+/// within words that occur at least twice, and LISA's own tokens last. Returns a `tokenizer.json` for
+/// [`LisaTokenizer::from_bytes`].
 ///
 /// # Errors
-/// A vocabulary too small for bytes and characters.
+/// [`TextError::TokenizerJson`] where `vocab_size` is too small for the bytes and characters.
 pub fn train_tokenizer<'a>(
     texts: impl Iterator<Item = &'a str>,
     vocab_size: usize,
@@ -74,29 +75,17 @@ pub fn train_tokenizer<'a>(
             .zip(added)
             .map(|(id, token)| added_token(id, token, true)),
     );
-    let root = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": tokens,
-        "normalizer": legacy_normalizer(true, true),
-        "pre_tokenizer": null,
-        "post_processor": null,
-        "decoder": sentencepiece_decoder(true),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": "<unk>",
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": true,
-            "byte_fallback": true,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": trained["model"]["merges"],
-        },
-    });
-    Ok(root.to_string())
+    Ok(Bpe {
+        added_tokens: tokens,
+        normalizer: legacy_normalizer(true, true),
+        post_processor: None,
+        decoder: sentencepiece_decoder(true),
+        unk_token: "<unk>".to_owned(),
+        byte_fallback: true,
+        vocab: json!(vocab),
+        merges: trained["model"]["merges"].clone(),
+    }
+    .into_json())
 }
 
 #[cfg(test)]

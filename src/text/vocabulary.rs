@@ -1,20 +1,22 @@
-//! What each token id stands for.
+//! [`Vocabulary`]: what each token id stands for.
 
-use super::checkpoint::byte_of_piece;
 use super::TextError;
 
-/// One token, as the decoders see it.
+/// The character that stands for a space inside a piece.
+pub(super) const SPACE: char = '▁';
+
+/// What a token stands for when ids are decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
-    /// A piece of text, `▁` standing for a space.
+    /// A piece of text, in which [`SPACE`] stands for a space.
     Text(String),
-    /// One byte of a character that has no piece of its own.
+    /// One byte of a character that has no piece of its own, with the name of the token.
     Byte(u8, String),
-    /// Begin or end of a sequence; no text.
+    /// `<s>` or `</s>`, which begin and end a sequence and are no text.
     Control(String),
-    /// Stands for a character the vocabulary cannot spell.
+    /// `<unk>`, which stands for a character that the vocabulary cannot spell.
     Unknown(String),
-    /// Added after training: `[SEG]`, `<im_start>` and their like.
+    /// A token that was added after the vocabulary was trained, such as `[SEG]` or `<im_start>`.
     Added(String),
 }
 
@@ -30,7 +32,7 @@ impl Piece {
     }
 }
 
-/// Pieces by id, without gaps from 0.
+/// The pieces of a tokenizer; ids go from 0 without gaps.
 #[derive(Clone, Debug)]
 pub(super) struct Vocabulary {
     pieces: Vec<Piece>,
@@ -38,7 +40,8 @@ pub(super) struct Vocabulary {
     pub added: Vec<(String, u32)>,
 }
 
-/// A token of `added_tokens` in `tokenizer.json`; the other fields say nothing that binds here.
+/// An entry of `added_tokens` in `tokenizer.json`. Its other fields say how text is split around the token, which never happens
+/// here: text is encoded without special tokens.
 #[derive(serde::Deserialize)]
 pub(super) struct ListedToken {
     pub id: u32,
@@ -46,7 +49,10 @@ pub(super) struct ListedToken {
 }
 
 impl Vocabulary {
-    /// `base` is the model's own vocabulary in any order; `listed` are the file's special and added tokens.
+    /// `base` is the vocabulary of the model in any order; `listed` are the special and added tokens of the file.
+    ///
+    /// # Errors
+    /// [`TextError::TokenizerJson`] where ids have gaps or contradict each other, [`TextError::AddedTokenGap`].
     pub fn new(
         base: impl IntoIterator<Item = (String, u32)>,
         mut listed: Vec<ListedToken>,
@@ -109,7 +115,7 @@ impl Vocabulary {
         self.pieces.len()
     }
 
-    /// Special and added tokens: what text must never become.
+    /// The special and added tokens, which text must never become.
     pub fn markup(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Control(t) | Piece::Unknown(t) | Piece::Added(t) => Some(t.as_str()),
@@ -123,4 +129,10 @@ impl Vocabulary {
             Some(Piece::Control(_) | Piece::Unknown(_) | Piece::Added(_))
         )
     }
+}
+
+/// The byte that a piece such as `<0x0A>` stands for. SentencePiece writes a character that it has no piece for in such bytes.
+pub(super) fn byte_of_piece(piece: &str) -> Option<u8> {
+    let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    (hex.len() == 2).then(|| u8::from_str_radix(hex, 16).ok())?
 }

@@ -1,4 +1,4 @@
-//! `lisa.json`: everything about a model that its tensors do not say.
+//! [`LisaConfig`], the content of `lisa.json`: everything about a model that its tensors do not say.
 
 use std::path::Path;
 
@@ -11,62 +11,61 @@ use crate::text::Template;
 /// Version of `lisa.json` that this program writes and reads.
 pub const CONFIG_VERSION: u64 = 1;
 
-/// Side of an encoder's input, in pixels, at most.
-const LARGEST_SIDE: usize = 4096;
-/// Patches along a side of SAM's input, at most; published models have 64.
-const LARGEST_GRID: usize = 256;
-/// Positions of the language model, at most.
-const LONGEST_CONTEXT: usize = 1 << 20;
-/// What a norm adds to a variance, at most; models have 1e-6 or 1e-5.
-const LARGEST_EPS: f64 = 0.01;
-/// Width of a hidden state, at most.
-const LARGEST_WIDTH: usize = 1 << 20;
-
-/// Typed form of `lisa.json`.
+/// Typed form of `lisa.json`. [`LisaConfig::read`] refuses unknown fields and sizes that contradict each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LisaConfig {
-    /// [`CONFIG_VERSION`].
+    /// Version of the format; always [`CONFIG_VERSION`].
     pub version: u64,
-    /// What people call the model, e.g. `LISA-7B-v1`.
+    /// Name of the model, e.g. `LISA-7B-v1`.
     pub name: String,
-    /// Where the weights came from, in words.
+    /// Where the weights came from, in words for a person.
     pub source: String,
-    /// Licence of the weights, where known.
+    /// Licence of the weights, e.g. `Apache-2.0`, where it is known.
     pub licence: Option<String>,
-    /// How `model.safetensors` stores its floating-point tensors.
+    /// The type that `model.safetensors` stores floating-point tensors in.
     pub dtype: DType,
+    /// The conversation template that the model was trained with.
     pub template: Template,
+    /// Ids of the special tokens in `tokenizer.json`.
     pub tokens: SpecialTokens,
+    /// Sizes of the CLIP vision tower.
     pub clip: ClipConfig,
+    /// How a frame becomes the input of the vision tower.
     pub clip_preprocess: ClipPreprocess,
+    /// What lies between the vision tower and the language model.
     pub projector: ProjectorKind,
+    /// Sizes of the language model.
     pub llama: LlamaConfig,
-    /// Width of the embedding that prompts the mask decoder (256).
+    /// Width of the embedding that prompts the mask decoder (256, `out_dim` of LISA's `config.json`); equal to
+    /// [`SamConfig::prompt_dim`].
     pub out_dim: usize,
+    /// Sizes of Segment Anything.
     pub sam: SamConfig,
+    /// How a frame becomes SAM's input.
     pub sam_preprocess: SamPreprocess,
-    /// Where training guided attention; published models have none, and their files do not say it.
+    /// The head whose attention was guided in training. Published models have none, and the field is left out of their files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guided_head: Option<GuidedHead>,
 }
 
-/// The attention head of the language model that training guided: at the row that predicts an answer's first word it
-/// looks at the image tokens of what is asked for, or at `<s>` where that is not in the picture.
+/// The attention head of the language model that was guided in training. In the row that predicts the first word of an answer it
+/// attends to the image tokens of the object that is asked for, or to `<s>` where the object is not in the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuidedHead {
-    /// Of the language model's layers, from 0.
+    /// Index of the layer in the language model, from 0.
     pub layer: usize,
-    /// Of the layer's query heads, from 0.
+    /// Index of the query head in that layer, from 0.
     pub head: usize,
 }
 
 impl GuidedHead {
-    /// Whether the language model has such a head.
+    /// Checks that the language model has this layer and head.
     ///
     /// # Errors
-    /// What does not exist, with the range that does; `place` says where it was named, e.g. `guided_head.`.
+    /// A message that names the number and the accepted range. It begins with `place`, which says where the head was named,
+    /// e.g. `guided_head.`.
     pub fn check(&self, llama: &LlamaConfig, place: &str) -> Result<(), String> {
         for (name, value, count) in [
             ("layer", self.layer, llama.num_hidden_layers),
@@ -83,12 +82,15 @@ impl GuidedHead {
     }
 }
 
-/// Storage type of floating-point tensors.
+/// The type that floating-point tensors are stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
+    /// 32 bits, IEEE 754 binary32.
     F32,
+    /// 16 bits, IEEE 754 binary16: 10 bits of fraction, at most 65504.
     F16,
+    /// 16 bits, the upper half of an f32: 7 bits of fraction and the range of f32.
     Bf16,
 }
 
@@ -102,30 +104,45 @@ impl From<DType> for candle_core::DType {
     }
 }
 
-/// Ids of the tokens that mean something to the program. They differ by checkpoint.
+/// Ids of the tokens that the program treats specially. They differ between checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecialTokens {
+    /// `<s>`, which begins a prompt.
     pub bos: u32,
+    /// `</s>`, which ends a turn.
     pub eos: u32,
+    /// `[SEG]`, whose hidden state prompts the mask decoder.
     pub seg: u32,
-    /// `<im_start>` and `<im_end>`, where the checkpoint brackets the image with them.
+    /// `<im_start>`, which stands before the image where the checkpoint's `mm_use_im_start_end` is true.
     pub im_start: Option<u32>,
+    /// `<im_end>`, which stands after the image where `<im_start>` stands before it.
     pub im_end: Option<u32>,
 }
 
-/// CLIP vision tower.
+/// Sizes of the CLIP vision tower. Fields without another source bear the names of `vision_config` in CLIP's `config.json`;
+/// the examples are those of `clip-vit-large-patch14`, the tower of the published models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipConfig {
+    /// Side of the square input, in pixels (224), a multiple of `patch_size`.
     pub image_size: usize,
+    /// Side of a patch, in pixels (14).
     pub patch_size: usize,
+    /// Width of a hidden state (1024), a multiple of `num_attention_heads`.
     pub hidden_size: usize,
+    /// Width of the hidden layer in each MLP (4096).
     pub intermediate_size: usize,
+    /// Transformer layers of the checkpoint (24), of which [`layers_needed`](Self::layers_needed) run.
     pub num_hidden_layers: usize,
+    /// Attention heads of each layer (16).
     pub num_attention_heads: usize,
+    /// What layer normalization adds to the variance (1e-5), 0 to 0.01.
     pub layer_norm_eps: f64,
+    /// Non-linearity of the MLPs.
     pub hidden_act: Activation,
-    /// Which hidden state is the feature, counted as transformers does: 0 the embeddings, −1 the last layer's.
+    /// Which hidden state is the feature (`mm_vision_select_layer` of LLaVA's `config.json`, −2), counted as transformers does:
+    /// 0 is the embeddings, −1 the output of the last layer.
     pub select_layer: i64,
+    /// Which rows of that hidden state are the feature (`mm_vision_select_feature` of LLaVA's `config.json`).
     pub select_feature: FeatureSelection,
 }
 
@@ -133,11 +150,13 @@ pub struct ClipConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// GELU with the error function (SAM, projector).
+    /// GELU with the error function, x · Φ(x), which SAM's image encoder and the projector use.
     Gelu,
-    /// x · σ(1.702 x) (OpenAI's CLIP).
+    /// x · σ(1.702 x), which OpenAI's CLIP uses.
     QuickGelu,
+    /// x · σ(x), which Llama uses.
     Silu,
+    /// max(x, 0), which SAM's mask decoder uses.
     Relu,
 }
 
@@ -157,7 +176,7 @@ impl ClipConfig {
         self.image_size / self.patch_size
     }
 
-    /// Features before the first patch's.
+    /// Number of features before the first patch: 1 with the class token, otherwise 0.
     pub fn first_patch(&self) -> usize {
         self.num_features() - self.num_patches()
     }
@@ -167,7 +186,7 @@ impl ClipConfig {
         self.grid().pow(2)
     }
 
-    /// Rows of the feature the projector sees.
+    /// Rows of the feature that the projector maps, which are the positions of an image in a prompt.
     pub fn num_features(&self) -> usize {
         match self.select_feature {
             FeatureSelection::Patch => self.num_patches(),
@@ -175,13 +194,13 @@ impl ClipConfig {
         }
     }
 
-    /// What [`select_layer`](Self::select_layer) may be: there is one hidden state more than there are layers.
+    /// Range of [`select_layer`](Self::select_layer). There is one hidden state more than there are layers, the embeddings.
     pub fn hidden_states(&self) -> std::ops::RangeInclusive<i64> {
         let layers = self.num_hidden_layers as i64;
         -layers - 1..=layers
     }
 
-    /// Transformer layers that have to run for the selected hidden state.
+    /// Number of transformer layers that have to run to give the selected hidden state.
     pub fn layers_needed(&self) -> usize {
         let states = self.num_hidden_layers as i64 + 1;
         let index = if self.select_layer < 0 {
@@ -193,23 +212,24 @@ impl ClipConfig {
     }
 }
 
-/// How a frame becomes the vision tower's input (`preprocessor_config.json`).
+/// How a frame becomes the vision tower's input. The names in brackets are those of `preprocessor_config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipPreprocess {
-    /// The short side is resized to this.
+    /// Length to which the short side is resized, in pixels (`size.shortest_edge`).
     pub size: usize,
-    /// Side of the centred crop.
+    /// Side of the centred square that is cut out, in pixels (`crop_size`); equal to [`ClipConfig::image_size`].
     pub crop: usize,
-    /// How an image that is not square was fitted to the square in training; `crop` where nothing is said.
+    /// How an image that is not square was fitted to the square in training; `crop` where `lisa.json` does not say it.
     #[serde(default)]
     pub fit: ClipFit,
-    /// Of RGB in 0..=1.
+    /// What is subtracted from red, green and blue in 0..=1 (`image_mean`).
     pub mean: [f32; 3],
+    /// What the differences are divided by (`image_std`).
     pub std: [f32; 3],
 }
 
 impl ClipPreprocess {
-    /// What turns an image into the tower's input.
+    /// The preprocessor that turns an image into the tower's input.
     pub fn preprocessor(&self) -> ClipPreprocessor {
         ClipPreprocessor {
             size: self.size,
@@ -220,64 +240,91 @@ impl ClipPreprocess {
     }
 }
 
-/// From vision features to the language model's width.
+/// The projector, which maps vision features to the width of the language model (`mm_projector_type` of LLaVA's `config.json`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProjectorKind {
+    /// One linear layer (LLaVA 1.0, and LISA's published models).
     #[serde(rename = "linear")]
     Linear,
+    /// Two linear layers with a GELU between them (LLaVA 1.5).
     #[serde(rename = "mlp2x_gelu")]
     Mlp2xGelu,
 }
 
-/// The language model.
+/// Sizes of the language model, a Llama. The fields bear the names of its `config.json` where nothing else is said; the examples
+/// are those of the published 7B models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LlamaConfig {
+    /// Rows of the embedding table: as many as the tokenizer has tokens, or more where the table was padded (32004 in
+    /// LISA-7B-v1).
     pub vocab_size: usize,
+    /// Width of a hidden state (4096), a multiple of `num_attention_heads`.
     pub hidden_size: usize,
+    /// Width of the hidden layer in each MLP (11008).
     pub intermediate_size: usize,
+    /// Transformer layers (32).
     pub num_hidden_layers: usize,
+    /// Query heads of each layer (32), a multiple of `num_key_value_heads`.
     pub num_attention_heads: usize,
+    /// Heads of keys and values of each layer (32); fewer than query heads in grouped-query attention.
     pub num_key_value_heads: usize,
+    /// What RMS normalization adds to the mean square, 0 to 0.01.
     pub rms_norm_eps: f64,
+    /// Base of the rotary embedding's wavelengths (10000).
     pub rope_theta: f64,
-    /// Positions are divided by this (linear rope scaling); 1 for none.
+    /// Positions are divided by this (`rope_scaling` of type `linear`); 1 without scaling.
     pub rope_scale: f64,
+    /// Longest sequence, in positions (2048); the features of an image take one each.
     pub max_position_embeddings: usize,
-    /// Precision of the rotary tables. The reference holds them in its checkpoint's precision, and rounds the
-    /// angles' cosines accordingly whatever it computes in.
+    /// Precision of the rotary tables. The reference holds them in the precision of its checkpoint, and so rounds their
+    /// cosines and sines whatever it computes in. Not a field of `config.json`.
     pub rope_table_dtype: DType,
 }
 
 impl LlamaConfig {
+    /// Width of a head, an even number: rotary embeddings turn its numbers in pairs.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
     }
 }
 
-/// Segment Anything: image encoder, prompt encoder, mask decoder. Inferred from tensor shapes by `lisa convert`.
+/// Sizes of Segment Anything: image encoder, prompt encoder and mask decoder. Published checkpoints have no configuration of
+/// it, so `lisa convert` infers them from the shapes of the tensors. The names are those of `build_sam.py`; the examples are
+/// those of ViT-H.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamConfig {
-    /// Side of the square input. Where it is not the side the weights were trained at, positions are interpolated.
+    /// Side of the square input, in pixels (1024). Where it is not the side that the weights were trained at, positions are
+    /// interpolated.
     pub image_size: usize,
+    /// Side of a patch, in pixels (16).
     pub patch_size: usize,
+    /// Width of the image encoder's hidden state (1280), a multiple of `num_heads`.
     pub embed_dim: usize,
+    /// Transformer layers of the image encoder (32).
     pub depth: usize,
+    /// Attention heads of each layer of the image encoder (16).
     pub num_heads: usize,
+    /// Width of the hidden layer in each MLP of the image encoder (5120).
     pub mlp_dim: usize,
-    /// Side of an attention window, in patches.
+    /// Side of an attention window, in patches (14).
     pub window_size: usize,
-    /// Layers that attend globally.
+    /// Layers of the image encoder that attend globally, from 0 (7, 15, 23, 31); the others attend within windows.
     pub global_attn_indexes: Vec<usize>,
     /// Width of the image embedding, the prompts and the mask decoder (256).
     pub prompt_dim: usize,
+    /// Layers of the mask decoder's two-way transformer (2).
     pub decoder_depth: usize,
+    /// Attention heads of each layer of the mask decoder (8).
     pub decoder_heads: usize,
+    /// Width of the hidden layer in each MLP of the mask decoder (2048).
     pub decoder_mlp_dim: usize,
-    /// The decoder's cross attention works in `prompt_dim` divided by this.
+    /// The mask decoder's cross attention works in a width of `prompt_dim` divided by this (2).
     pub attention_downsample_rate: usize,
-    /// Mask tokens of the decoder (4: one for a single mask, three for alternatives).
+    /// Mask tokens of the mask decoder (4): the first predicts the single mask that LISA uses, the others alternatives.
     pub num_mask_tokens: usize,
+    /// Linear layers of the head that predicts each mask's IoU (3).
     pub iou_head_depth: usize,
+    /// Width of the hidden layers of that head (256).
     pub iou_head_hidden_dim: usize,
 }
 
@@ -288,11 +335,12 @@ impl SamConfig {
     }
 }
 
-/// How a frame becomes SAM's input.
+/// How a frame becomes SAM's input, after its longer side is resized to [`SamConfig::image_size`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamPreprocess {
-    /// Of RGB in 0..=255.
+    /// What is subtracted from red, green and blue in 0..=255 (`pixel_mean`).
     pub mean: [f32; 3],
+    /// What the differences are divided by (`pixel_std`).
     pub std: [f32; 3],
 }
 
@@ -306,10 +354,10 @@ impl Default for SamPreprocess {
 }
 
 impl LisaConfig {
-    /// The head that says where the model looks; `path` is where this configuration was read.
+    /// The guided head, for a caller that cannot do without one. `path` is the file this configuration was read from.
     ///
     /// # Errors
-    /// [`WeightsError::NoGuidedHead`].
+    /// [`WeightsError::NoGuidedHead`] where the model has none.
     pub fn needs_guided_head(&self, path: &Path) -> Result<GuidedHead, WeightsError> {
         self.guided_head.ok_or_else(|| WeightsError::NoGuidedHead {
             path: path.to_owned(),
@@ -320,8 +368,8 @@ impl LisaConfig {
     /// Reads and checks `lisa.json`.
     ///
     /// # Errors
-    /// A version this program does not read, a field that is missing or unknown, or numbers that contradict
-    /// each other, by name.
+    /// [`WeightsError::Io`], [`WeightsError::Version`], or [`WeightsError::Invalid`], which names the field that is missing or
+    /// unknown or the sizes that contradict each other.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let bytes = std::fs::read(path).map_err(|source| WeightsError::Io {
             path: path.to_owned(),
@@ -331,7 +379,7 @@ impl LisaConfig {
             path: path.to_owned(),
             reason,
         };
-        // The version first: another version's fields are none of our business.
+        // The version is read first: in another version the fields may be others, and an error about them would mislead.
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
@@ -352,152 +400,5 @@ impl LisaConfig {
         let config: Self = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
         config.check().map_err(invalid)?;
         Ok(config)
-    }
-
-    /// Whether a network of these sizes can be.
-    ///
-    /// # Errors
-    /// The number and what is accepted, in words.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("clip.image_size", self.clip.image_size),
-            ("clip.hidden_size", self.clip.hidden_size),
-            ("clip.num_attention_heads", self.clip.num_attention_heads),
-            ("clip.patch_size", self.clip.patch_size),
-            ("clip_preprocess.crop", self.clip_preprocess.crop),
-            ("llama.hidden_size", self.llama.hidden_size),
-            ("llama.num_attention_heads", self.llama.num_attention_heads),
-            ("llama.num_key_value_heads", self.llama.num_key_value_heads),
-            (
-                "llama.max_position_embeddings",
-                self.llama.max_position_embeddings,
-            ),
-            ("sam.patch_size", self.sam.patch_size),
-            ("sam.num_heads", self.sam.num_heads),
-            ("sam.window_size", self.sam.window_size),
-            ("sam.decoder_heads", self.sam.decoder_heads),
-            (
-                "sam.attention_downsample_rate",
-                self.sam.attention_downsample_rate,
-            ),
-            ("sam.num_mask_tokens", self.sam.num_mask_tokens),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{name} is 0; it must be 1 or more"));
-        }
-        // Tables of positions grow with these, before any tensor could contradict them.
-        let bounded = [
-            ("clip.image_size", self.clip.image_size, LARGEST_SIDE),
-            ("sam.image_size", self.sam.image_size, LARGEST_SIDE),
-            (
-                "patches along a side of sam.image_size",
-                self.sam.grid(),
-                LARGEST_GRID,
-            ),
-            ("sam.window_size", self.sam.window_size, LARGEST_GRID),
-            (
-                "llama.max_position_embeddings",
-                self.llama.max_position_embeddings,
-                LONGEST_CONTEXT,
-            ),
-            ("clip.hidden_size", self.clip.hidden_size, LARGEST_WIDTH),
-            ("llama.hidden_size", self.llama.hidden_size, LARGEST_WIDTH),
-            ("sam.embed_dim", self.sam.embed_dim, LARGEST_WIDTH),
-        ];
-        if let Some((name, value, most)) = bounded.iter().find(|(_, value, most)| value > most) {
-            return Err(format!("{name} is {value}; accepted: {most} at most"));
-        }
-        let divides = [
-            (
-                "clip.hidden_size",
-                self.clip.hidden_size,
-                "clip.num_attention_heads",
-                self.clip.num_attention_heads,
-            ),
-            (
-                "clip.image_size",
-                self.clip.image_size,
-                "clip.patch_size",
-                self.clip.patch_size,
-            ),
-            (
-                "llama.hidden_size",
-                self.llama.hidden_size,
-                "llama.num_attention_heads",
-                self.llama.num_attention_heads,
-            ),
-            (
-                "llama.num_attention_heads",
-                self.llama.num_attention_heads,
-                "llama.num_key_value_heads",
-                self.llama.num_key_value_heads,
-            ),
-            (
-                "sam.image_size",
-                self.sam.image_size,
-                "sam.patch_size",
-                self.sam.patch_size,
-            ),
-            (
-                "sam.embed_dim",
-                self.sam.embed_dim,
-                "sam.num_heads",
-                self.sam.num_heads,
-            ),
-            (
-                "sam.prompt_dim",
-                self.sam.prompt_dim,
-                "sam.decoder_heads",
-                self.sam.decoder_heads,
-            ),
-        ];
-        for (a, x, b, y) in divides {
-            if x < y || x % y != 0 {
-                return Err(format!("{a} is {x}, which is not a multiple of {b}, {y}"));
-            }
-        }
-        if self.llama.head_dim() % 2 != 0 {
-            return Err(format!(
-                "llama.hidden_size is {} and llama.num_attention_heads is {}, so each head is {} wide; \
-                accepted: an even width, whose numbers rotary embeddings turn in pairs",
-                self.llama.hidden_size,
-                self.llama.num_attention_heads,
-                self.llama.head_dim()
-            ));
-        }
-        for (name, eps) in [
-            ("llama.rms_norm_eps", self.llama.rms_norm_eps),
-            ("clip.layer_norm_eps", self.clip.layer_norm_eps),
-        ] {
-            if !(0.0..=LARGEST_EPS).contains(&eps) {
-                return Err(format!("{name} is {eps:?}; accepted: 0 to {LARGEST_EPS}"));
-            }
-        }
-        let states = self.clip.hidden_states();
-        if !states.contains(&self.clip.select_layer) {
-            return Err(format!(
-                "clip.select_layer is {}, and clip.num_hidden_layers is {}; accepted: {} to {}",
-                self.clip.select_layer,
-                self.clip.num_hidden_layers,
-                states.start(),
-                states.end()
-            ));
-        }
-        if self.clip_preprocess.crop != self.clip.image_size {
-            return Err(format!(
-                "clip_preprocess.crop is {}, and clip.image_size is {}; they must be equal",
-                self.clip_preprocess.crop, self.clip.image_size
-            ));
-        }
-        if self.out_dim != self.sam.prompt_dim {
-            return Err(format!(
-                "out_dim is {}, and sam.prompt_dim is {}; they must be equal",
-                self.out_dim, self.sam.prompt_dim
-            ));
-        }
-        if let Some(head) = self.guided_head {
-            head.check(&self.llama, "guided_head.")?;
-        }
-        Ok(())
     }
 }

@@ -1,30 +1,30 @@
-//! What tells one model's tensors from another's, without reading all of their bytes.
+//! [`Fingerprint`]: tells the tensors of one model from those of another without reading all of their bytes.
 
 use candle_core::safetensors::MmapedSafetensors;
 use serde::{Deserialize, Serialize};
 
-/// Pieces of a large tensor that are looked at, spread evenly from its first byte to its last.
+/// Number of pieces of a large tensor that are read, spread evenly from its first byte to its last.
 const PIECES: usize = 16;
-/// Bytes of a piece: a page, which is what a memory map reads at least.
+/// Bytes of a piece: a page, the least that a memory map reads.
 const PIECE: usize = 4096;
 
-/// Some of a model's tensors, short enough to be kept with a checkpoint.
+/// A checksum of some of a model's tensors, small enough to be kept with a checkpoint.
 ///
-/// The checksum covers names, element types, shapes, and the bytes: all of a tensor of up to 64 KiB, of a larger one 64 KiB
-/// in 16 pieces. So a model of 7B numbers, 14 GB in about 1200 tensors, costs reading 75 MB, a second or less. A training
-/// changes a tensor everywhere, and that is found; a single number that somebody changes by hand may not be.
+/// The checksum covers names, element types, shapes and bytes: all bytes of a tensor of up to 64 KiB, and 64 KiB in 16 pieces of
+/// a larger one. For a model of 7B parameters, 14 GB in about 1200 tensors, 75 MB are read, which takes a second or less.
+/// Training changes all of a tensor, which is noticed; a single number that is changed by hand may not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// How many tensors.
+    /// Number of tensors.
     pub tensors: u64,
-    /// Numbers in all of them together.
+    /// Elements of all tensors together.
     pub numbers: u64,
-    /// CRC-32, see above.
+    /// CRC-32 of what is described above.
     pub crc32: u32,
 }
 
 impl Fingerprint {
-    /// Of the tensors that `chosen` takes, by their names.
+    /// The fingerprint of the tensors whose names `chosen` accepts.
     pub(super) fn of(mapped: &MmapedSafetensors, chosen: impl Fn(&str) -> bool) -> Self {
         let mut tensors = mapped.tensors();
         tensors.retain(|(name, _)| chosen(name));
@@ -43,7 +43,8 @@ impl Fingerprint {
         }
     }
 
-    /// How others differ from these, in words that go on behind "the tensors"; nothing where they are the same.
+    /// Says how the tensors of `others` differ from these, in words that continue a sentence that begins with "the tensors".
+    /// `None` where both are equal.
     pub fn difference(&self, others: &Self) -> Option<String> {
         if self == others {
             return None;
@@ -62,14 +63,15 @@ impl Fingerprint {
     }
 }
 
-/// The bytes of a tensor that are looked at.
+/// The pieces of a tensor that are read.
 fn sample(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let beyond = bytes.len().saturating_sub(PIECE);
     let all = bytes.len() <= PIECES * PIECE;
     let pieces = if all { 1 } else { PIECES };
     (0..pieces).map(move |i| match all {
         true => bytes,
-        // The last piece ends where the tensor ends. In this order nothing overflows: a tensor has less than 2⁶⁰ bytes.
+        // The last piece ends where the tensor ends. The product comes first for exactness; it cannot overflow, because a tensor
+        // has less than 2⁶⁰ bytes.
         false => &bytes[i * beyond / (PIECES - 1)..][..PIECE],
     })
 }

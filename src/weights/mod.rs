@@ -1,14 +1,15 @@
-//! Model directories: opening one, in seconds, and writing one, whole or not at all.
+//! Model directories: opening one, which takes seconds because nothing is copied, and writing one, whole or not at all.
 //!
 //! | file of a model directory | what it is |
 //! |---|---|
-//! | `lisa.json` | [`LisaConfig`]: dimensions, template, token ids, preprocessing, source; versioned |
-//! | `model.safetensors` | every tensor, under the checkpoints' names; memory-mapped |
-//! | `tokenizer.json` | for the `tokenizers` crate |
+//! | `lisa.json` | [`LisaConfig`]: version of the format, sizes, template, token ids, preprocessing, source |
+//! | `model.safetensors` | all tensors, under the names of the checkpoints; it is memory-mapped |
+//! | `tokenizer.json` | the tokenizer, in the format of the `tokenizers` crate |
 //!
-//! [`convert`](crate::convert) makes one of a published checkpoint.
+//! [`convert`](crate::convert) makes a model directory of a published checkpoint.
 
 mod config;
+mod config_check;
 mod error;
 mod fingerprint;
 mod model_dir;
@@ -32,7 +33,7 @@ pub(crate) use model_dir::check_header;
 pub(crate) use save::{go_on, write_model_dir, write_texts};
 pub(crate) use staging::Staging;
 
-/// Where the vision tower's tensors stand among the others.
+/// Prefix of the names of the vision tower's tensors in a model directory.
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";
-/// Prefix of SAM, its image encoder, prompt encoder and mask decoder, in a model directory.
+/// Prefix of the names of SAM's tensors (image encoder, prompt encoder and mask decoder) in a model directory.
 pub const SAM_PREFIX: &str = "model.visual_model";

@@ -1,4 +1,4 @@
-//! Opening a model directory.
+//! [`ModelDir`]: opens a model directory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,26 +9,30 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 use lisa_files::lfs;
 
-use super::save::MODEL_FILES;
 use super::{Fingerprint, LisaConfig, Weights, WeightsError};
 use crate::text::LisaTokenizer;
 
+/// The files of a model directory.
+pub(crate) const MODEL_FILES: [&str; 3] = ["lisa.json", "model.safetensors", "tokenizer.json"];
+
 const ACCEPTED: &str = "a model directory holds lisa.json, model.safetensors and tokenizer.json; `lisa convert` makes one";
 
-/// An opened model directory: configuration and tokenizer read, weights located.
+/// An opened model directory. Configuration and tokenizer have been read; the tensors are read when they are asked for.
 pub struct ModelDir {
     path: PathBuf,
-    /// Numbers in all tensors together.
+    /// Number of parameters: the elements of all tensors together.
     pub parameters: u64,
+    /// Content of `lisa.json`.
     pub config: LisaConfig,
+    /// Content of `tokenizer.json`.
     pub tokenizer: LisaTokenizer,
 }
 
 impl ModelDir {
-    /// Reads everything but the tensors.
+    /// Reads everything but the tensors, and checks that the file of the tensors is as long as its header says.
     ///
     /// # Errors
-    /// Names the file that is missing, truncated, of another version or inconsistent.
+    /// A [`WeightsError`] that names the file that is missing, truncated, of another version or inconsistent.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref().to_owned();
         let missing = |what, path: PathBuf| WeightsError::Missing {
@@ -41,7 +45,7 @@ impl ModelDir {
         }
         for name in MODEL_FILES {
             let file = path.join(name);
-            // Anything that can be read will do, a named pipe too.
+            // Anything but a folder will do, so that a named pipe can stand in for a file.
             if !file.metadata().is_ok_and(|m| !m.is_dir()) {
                 return Err(missing("model file", file));
             }
@@ -75,23 +79,26 @@ impl ModelDir {
         })
     }
 
-    /// Maps the tensors; they are read as they are asked for.
+    /// Maps the tensors into memory; each is read when it is asked for, and comes out as `dtype` on `device`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Invalid`] where the file cannot be mapped.
     pub fn weights(&self, dtype: DType, device: &Device) -> Result<Weights, WeightsError> {
         Ok(Weights::from_mapped(self.map()?, dtype, device))
     }
 
-    /// What tells those of its tensors that `chosen` takes from another model's.
+    /// The fingerprint of the tensors whose names `chosen` accepts.
     ///
     /// # Errors
-    /// A file that cannot be mapped.
+    /// [`WeightsError::Invalid`] where the file cannot be mapped.
     pub fn fingerprint(&self, chosen: impl Fn(&str) -> bool) -> Result<Fingerprint, WeightsError> {
         Ok(Fingerprint::of(&self.map()?, chosen))
     }
 
     fn map(&self) -> Result<MmapedSafetensors, WeightsError> {
         let path = self.path.join("model.safetensors");
-        // SAFETY: the mapping is read-only and lives as long as `Weights`. Truncating the file under a running
-        // program would be a fault; `lisa convert` never writes in place, it renames a finished file.
+        // SAFETY: the mapping is read-only and lives as long as `Weights`. It would be invalid if another process truncated the
+        // file in place. `lisa convert` and `lisa merge` never do: they write another file and rename it.
         #[allow(unsafe_code)]
         let mapped = unsafe { MmapedSafetensors::new(&path) };
         mapped.map_err(|e| WeightsError::Invalid {
@@ -100,13 +107,14 @@ impl ModelDir {
         })
     }
 
+    /// The directory, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Compares the file's length with what its header describes: a half-copied file says so in one sentence.
-/// Returns the number of parameters.
+/// Compares the length of a safetensors file with what its header describes, so that a half-copied file is refused in one
+/// sentence before anything is computed. Returns the number of parameters.
 pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     let io = |source| WeightsError::Io {
         path: path.to_owned(),
@@ -156,9 +164,10 @@ pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     Ok(elements.fold(0, u64::saturating_add))
 }
 
-/// What else lies under the name, told by the first bytes, which are the length of the header in a safetensors file.
+/// Says what a file is that does not begin as a safetensors file does; `None` for one that does. The first eight bytes of such
+/// a file are the length of its header, little-endian.
 fn foreign(prefix: &[u8; 8]) -> Option<&'static str> {
-    /// The format allows no longer header.
+    /// The longest header that the safetensors library accepts, in bytes.
     const LONGEST: u64 = 100_000_000;
     let page = prefix.trim_ascii_start().starts_with(b"<");
     match (page, u64::from_le_bytes(*prefix) > LONGEST) {
@@ -168,7 +177,7 @@ fn foreign(prefix: &[u8; 8]) -> Option<&'static str> {
     }
 }
 
-/// A tensor's entry in a safetensors header; the file's metadata has neither field.
+/// An entry of a safetensors header. Those of tensors have both fields; `__metadata__`, which is no tensor, has neither.
 #[derive(serde::Deserialize)]
 struct Header {
     shape: Option<Vec<u64>>,

@@ -1,8 +1,7 @@
-//! Writing a model directory, whole or not at all.
+//! Writes a model directory, whole or not at all.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,17 +9,16 @@ use candle_core::{DType as TensorType, Tensor};
 use safetensors::tensor::View;
 use safetensors::Dtype;
 
+use super::error::cannot_write;
 use super::staging::Staging;
 use super::{LisaConfig, WeightsError};
 
-/// Files that a model directory consists of.
-pub(crate) const MODEL_FILES: [&str; 3] = ["lisa.json", "model.safetensors", "tokenizer.json"];
-
-/// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` beside `out` and puts them in its place when they are
-/// complete. Floating-point tensors are stored in the configuration's `dtype`.
+/// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` to a folder beside `out`, which takes the place of `out` when it
+/// is complete. All tensors are stored in the `dtype` of the configuration.
 ///
 /// # Errors
-/// A place that cannot be written, or that holds something else than a model directory.
+/// [`WeightsError::Write`] where the place cannot be written or holds something else than a model directory;
+/// [`WeightsError::Tensor`] where a tensor cannot be converted.
 pub fn save_model_dir(
     out: &Path,
     config: &LisaConfig,
@@ -31,10 +29,10 @@ pub fn save_model_dir(
     write_model_dir(staging, config, tokenizer_json, tensors, &never)
 }
 
-/// The same for a place that was made before the tensors were computed. `stop` ends it at the next tensor.
+/// [`save_model_dir`] into a folder that was made before the tensors were computed. Setting `stop` ends it at the next tensor.
 ///
 /// # Errors
-/// A place that cannot be written, and [`WeightsError::Interrupted`]; then nothing is left behind.
+/// As [`save_model_dir`], and [`WeightsError::Interrupted`]. After an error nothing is left behind.
 pub(crate) fn write_model_dir(
     staging: Staging,
     config: &LisaConfig,
@@ -77,6 +75,8 @@ fn write_into(
     written.map(drop)
 }
 
+/// Ends work that nobody wants any more.
+///
 /// # Errors
 /// [`WeightsError::Interrupted`] once `stop` is set.
 pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), WeightsError> {
@@ -86,8 +86,8 @@ pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), WeightsError> {
     }
 }
 
-/// A tensor whose bytes are not asked for any more once `stop` is set: a large model takes minutes to write, and the writer
-/// has no way to hear that nobody wants it.
+/// A tensor that gives no bytes once `stop` is set. A large model takes minutes to write, and safetensors' writer cannot be
+/// stopped otherwise.
 struct Stoppable<'a> {
     tensor: &'a Tensor,
     stop: &'a AtomicBool,
@@ -114,15 +114,17 @@ impl View for Stoppable<'_> {
     }
 }
 
-/// Writes tensors to a file of the mode that the user's umask gives; gives its bytes.
+/// Writes tensors to a safetensors file, whose mode is that of the file that stood there, or what the user's umask gives. Returns
+/// its size in bytes.
 ///
 /// # Errors
-/// A place that cannot be written. A file that stood there stays as it was.
+/// [`WeightsError::Write`]. A file that stood there stays as it was.
 pub fn write_safetensors<'n, V: View>(
     path: &Path,
     tensors: impl IntoIterator<Item = (&'n str, V)>,
 ) -> Result<u64, WeightsError> {
-    // The library writes a temporary file for its owner's eyes alone and renames it. What mode a file gets here, a file says.
+    // The library writes a temporary file that only its owner can read and renames it. The mode that the file has to get is taken
+    // from a file that is opened here.
     let new = !path.exists();
     let mut options = std::fs::OpenOptions::new();
     let mode = options
@@ -140,7 +142,7 @@ pub fn write_safetensors<'n, V: View>(
                 .map_err(|e| cannot_write(path, e))
         });
     if written.is_err() && new {
-        // The error that matters is the first.
+        // An error of the clean-up is not reported: the first error matters more.
         let _ = std::fs::remove_file(path);
     }
     written.map(|metadata| metadata.len())
@@ -161,11 +163,4 @@ pub(crate) fn write_texts(
         std::fs::write(&path, text).map_err(|e| cannot_write(&path, e))?;
     }
     Ok(())
-}
-
-pub(super) fn cannot_write(path: &Path, reason: impl Display) -> WeightsError {
-    WeightsError::Write {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
 }

@@ -1,18 +1,18 @@
-//! Where the model that comes with the project lies, for programs that are given none, or its name alone.
+//! Finds the model that comes with the project, and other installed models by their names.
 
 use std::path::{Path, PathBuf};
 
-/// The folder of the model that the project trains and ships, below `models/`.
+/// Name of the model that the project trains and ships, which is its folder below `models/`.
 pub const SHIPPED_MODEL: &str = "lisa-mini";
 
-/// The shipped model's directory: beside the program, in an installation as in a checkout, or in a sourced ROS 2
-/// workspace. `None` where it was not installed.
+/// The directory of the shipped model. It is searched for in the folders above the running program, which finds it in a checkout
+/// and in an installation, then in the ROS 2 workspaces of `AMENT_PREFIX_PATH`. `None` where it is in none of them.
 pub fn shipped_model() -> Option<PathBuf> {
     installed(SHIPPED_MODEL.as_ref())
 }
 
-/// The model directory that somebody named: the path, or, where there is nothing and it is a single name such as
-/// `lisa-mini`, the model of that name among those that are installed. The path itself where there is neither.
+/// The model directory that somebody named. A path is returned as it is. A single name, such as `lisa-mini`, to which no path
+/// corresponds is searched for among the installed models as [`shipped_model`] is, and returned as it is where none is found.
 pub fn find_model(named: &Path) -> PathBuf {
     let single = named.file_name() == Some(named.as_os_str());
     match single && !named.exists() {
@@ -27,7 +27,8 @@ fn installed(name: &Path) -> Option<PathBuf> {
     find(name, program.as_deref(), std::env::split_paths(&workspaces))
 }
 
-/// A checkout keeps models in `models/`, an installation in `share/lisa_ros/models/`.
+/// The first folder with a `lisa.json` of this name. A checkout keeps models in `models/`, an installation in
+/// `share/lisa_ros/models/`.
 fn find(
     name: &Path,
     program: Option<&Path>,

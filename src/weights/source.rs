@@ -1,4 +1,4 @@
-//! Named tensors, wherever they live.
+//! [`Weights`]: named tensors, whether they lie in a file, in memory, or are made when they are asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -8,9 +8,9 @@ use candle_core::{DType, Device, Shape, Tensor};
 
 use super::WeightsError;
 
-/// Named tensors and a place in their tree of names.
+/// Named tensors, and a place in the tree of their names.
 ///
-/// Cheap to clone. Tensors come out in one dtype, on one device, whatever they are stored as. A source made
+/// It is cheap to clone. All tensors come out in one dtype and on one device, whatever they are stored as. A source made
 /// [from tensors](Weights::from_tensors) hands out the very tensors it was given where dtype and device agree,
 /// so variables stay variables: that is how a model is built to be trained.
 #[derive(Clone)]
@@ -22,12 +22,12 @@ pub struct Weights {
     lora: Option<LoraUse>,
 }
 
-/// How the LoRA tensors that stand beside a layer's weight are to be used.
+/// How linear layers use the LoRA tensors that stand beside their weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoraUse {
-    /// α / r.
+    /// What the product of the two matrices is multiplied with, α / r.
     pub scale: f64,
-    /// While training: share of the inputs that are zeroed (0 to below 1), and the seed of the draw.
+    /// The dropout while training: the share of the inputs that are zeroed (0 to below 1), and the seed of the draw.
     pub dropout: Option<(f64, u64)>,
 }
 
@@ -44,10 +44,11 @@ enum Source {
     },
 }
 
-/// Elements of the tables of positions that loading interpolates, at most.
+/// Most elements of a tensor that a [listed](Weights::listed) source allocates. The tables of positions that loading interpolates
+/// stay below it.
 const LARGEST_TABLE: usize = 1 << 23;
 
-/// Makes the tensor of a name and shape.
+/// A function that makes the tensor of a name and shape.
 type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
 impl Weights {
@@ -55,12 +56,13 @@ impl Weights {
         Self::new(Source::Mapped(mapped), dtype, device)
     }
 
+    /// A source of tensors in memory, by their full names.
     pub fn from_tensors(tensors: HashMap<String, Tensor>, dtype: DType, device: &Device) -> Self {
         Self::new(Source::Tensors(tensors), dtype, device)
     }
 
-    /// A source that makes every tensor it is asked for: loading a network from it gives a new network, and
-    /// [`Weights::names`] afterwards all that it consists of.
+    /// A source that makes every tensor it is asked for. Loading a network from it gives a new network, and [`Weights::names`]
+    /// then lists all tensors of that network.
     pub fn made_by(
         make: impl Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
         dtype: DType,
@@ -73,8 +75,8 @@ impl Weights {
         Self::new(source, dtype, device)
     }
 
-    /// A source without numbers, of names and shapes alone, in f32: loading a network from it says whether the network opens
-    /// with such tensors, and takes next to no memory.
+    /// A source that has names and shapes but no numbers: its tensors are zeros in f32. Loading a network from it shows whether a
+    /// network can be loaded from tensors of these shapes, and takes next to no memory.
     pub fn listed(shapes: BTreeMap<String, Vec<usize>>, device: &Device) -> Self {
         let source = Source::Listed {
             shapes,
@@ -102,8 +104,7 @@ impl Weights {
         }
     }
 
-    /// Lets linear layers take up the `lora_A` and `lora_B` that stand beside their weights; without, those are
-    /// ignored.
+    /// Lets linear layers use the `lora_A` and `lora_B` that stand beside their weights. Without this call they are ignored.
     pub fn with_lora(self, lora: LoraUse) -> Self {
         Self {
             lora: Some(lora),
@@ -115,12 +116,12 @@ impl Weights {
         self.lora
     }
 
-    /// This place in the tree of names.
+    /// The prefix of names at this place, without a dot at its end.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The subtree `name` below this place.
+    /// The subtree `name` below this place; the name is that of candle's `VarBuilder::pp`, "push prefix".
     pub fn pp(&self, name: impl std::fmt::Display) -> Self {
         let prefix = if self.prefix.is_empty() {
             name.to_string()
@@ -133,10 +134,12 @@ impl Weights {
         }
     }
 
+    /// The type that tensors come out in.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
+    /// The device that tensors come out on.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -149,7 +152,8 @@ impl Weights {
         }
     }
 
-    /// Every tensor's full name and shape, sorted by name.
+    /// The full names and shapes of all tensors, sorted by name. A source that makes its tensors has those that it has made so
+    /// far.
     pub fn names(&self) -> Vec<(String, Vec<usize>)> {
         let mut names: Vec<(String, Vec<usize>)> = match &*self.source {
             Source::Mapped(mapped) => mapped
@@ -165,7 +169,7 @@ impl Weights {
         names
     }
 
-    /// Shape of the tensor as stored, if there is one of that name.
+    /// The stored shape of the tensor of that name below this place; `None` where there is none.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let path = self.path(name);
         match &*self.source {
@@ -176,10 +180,11 @@ impl Weights {
         }
     }
 
-    /// The tensor of that name.
+    /// The tensor of that name below this place.
     ///
     /// # Errors
-    /// [`WeightsError::MissingTensor`], or [`WeightsError::Shape`] with both shapes.
+    /// [`WeightsError::MissingTensor`], [`WeightsError::Shape`] with both shapes, or [`WeightsError::Tensor`] where it cannot be
+    /// read or converted.
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, WeightsError> {
         let path = self.path(name);
         let shape = shape.into();
@@ -211,7 +216,8 @@ impl Weights {
                 Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
                 None => candle_core::bail!("no such tensor"),
             },
-            // One zero, seen from everywhere; but tables that loading computes with have to lie in memory.
+            // A large tensor is one zero that is broadcast. Small ones are allocated, because loading computes with some of them,
+            // which needs contiguous memory.
             Source::Listed { .. } if shape.elem_count() > LARGEST_TABLE => {
                 Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(&shape)
             }
@@ -220,7 +226,7 @@ impl Weights {
         load().map_err(|source| WeightsError::Tensor { name: path, source })
     }
 
-    /// Makes the tensor where this source makes them and has not yet.
+    /// Makes the tensor if this source makes its tensors and has not made this one yet.
     fn make(&self, path: &str, shape: &Shape) -> candle_core::Result<()> {
         if let Source::Made { make, made } = &*self.source {
             if !lock(made).contains_key(path) {
@@ -240,7 +246,7 @@ fn shapes(tensors: &HashMap<String, Tensor>) -> Vec<(String, Vec<usize>)> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A tensor or a name is in it whole or not at all.
+    // A panic in another thread leaves the map usable: an entry is inserted whole or not at all.
     mutex
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())

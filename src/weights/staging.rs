@@ -1,21 +1,22 @@
-//! A folder that becomes a model directory when it is whole, and vanishes otherwise.
+//! [`Staging`]: a folder that becomes a model directory when it is complete, and is removed otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lisa_files::lock::{lock, FolderLock, Locked};
 
-use super::save::{cannot_write, MODEL_FILES};
+use super::error::cannot_write;
+use super::model_dir::MODEL_FILES;
 use super::WeightsError;
 
-/// Stands between a model directory's name and the process that is writing it.
+/// Stands between the name of the model directory and the id of the process that is writing it.
 const PART: &str = ".part-";
 
 /// A folder beside the model directory that it is to become. Dropped before [`Staging::replace`] it is removed, with all
 /// folders that were made for it.
 ///
-/// A process that is killed cannot remove anything: the next one that writes the same model directory does. It tells the dead
-/// from the living by a lock, which the system takes from the dead.
+/// A process that is killed cannot remove its folder. The next process that writes the same model directory does so; it knows by
+/// a lock, which the system releases when a process ends, that the owner of a folder no longer runs.
 pub(crate) struct Staging {
     folder: PathBuf,
     out: PathBuf,
@@ -26,12 +27,14 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the folder, so what cannot be written is known before anything is computed. `sources` are read for it.
+    /// Makes the folder, so that a place that cannot be written is known before anything is computed. `sources` are the files and
+    /// folders that the new model is made of.
     ///
     /// # Errors
-    /// A place that cannot be written, that is no folder, that holds something else than a model directory, or a source.
+    /// [`WeightsError::Write`] where the place cannot be written, is no folder, holds something else than a model directory, or
+    /// holds one of the sources.
     pub fn beside(out: &Path, sources: &[&Path]) -> Result<Self, WeightsError> {
-        // A link stays, and what it leads to is replaced.
+        // Where `out` is a symbolic link, the link stays and the folder it leads to is replaced.
         let out = match out.symlink_metadata() {
             Ok(_) => fs::canonicalize(out).map_err(|e| cannot_write(out, e))?,
             Err(_) => out.to_owned(),
@@ -76,15 +79,16 @@ impl Staging {
         &self.folder
     }
 
-    /// For a source that is known later than the place.
+    /// Checks a source that was not known yet when the folder was made.
     ///
     /// # Errors
-    /// A source that lies in what would be replaced.
+    /// [`WeightsError::Write`] where the source lies in the folder that would be replaced.
     pub fn spare(&self, source: &Path) -> Result<(), WeightsError> {
         spare(&self.out, source)
     }
 
-    /// An error about a file in the folder, with the name that the file was to get: nobody knows the folder's own.
+    /// Rewrites the path in an error about a file in this folder to the path that the file was to get, which is the one that the
+    /// user knows.
     pub fn named(&self, error: WeightsError) -> WeightsError {
         let place = |path: PathBuf| match path.strip_prefix(&self.folder) {
             Ok(rest) if rest.as_os_str().is_empty() => self.out.clone(),
@@ -108,11 +112,12 @@ impl Staging {
         }
     }
 
-    /// Puts the finished folder in its place. The files of a model directory that stood there go; others in it, such as a
-    /// model's card, stay.
+    /// Puts the finished folder in its place. Of a model directory that stood there, the files of the model are deleted; others,
+    /// such as a model card, are kept.
     ///
     /// # Errors
-    /// A place that cannot be written; what stood there stands there still.
+    /// [`WeightsError::Write`] where the place cannot be written. The old folder is then still in its place, unless the message
+    /// says where else it is.
     pub fn replace(mut self) -> Result<(), WeightsError> {
         let out = self.out.clone();
         check(&out)?;
@@ -152,14 +157,14 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.replaced {
-            // Whoever drops it has an error of its own to tell.
+            // An error here is not reported: the caller drops this because of another error, which matters more.
             let _ = fs::remove_dir_all(&self.folder);
             remove_empty(&self.made);
         }
     }
 }
 
-/// The folders on the way to `parent` that are not there yet, the innermost first.
+/// The folders on the way to `parent` that do not exist yet, the innermost first.
 fn made_for(parent: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     let mut made = Vec::new();
     for folder in parent.ancestors().filter(|f| !f.as_os_str().is_empty()) {
@@ -177,15 +182,15 @@ fn made_for(parent: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     Ok(made)
 }
 
-/// Removes folders as far as nobody else has put anything into them.
+/// Removes those of the folders that are empty.
 fn remove_empty(folders: &[PathBuf]) {
     for folder in folders {
-        // Whoever cleans up has an error of its own to tell.
+        // An error here is not reported: the caller cleans up because of another error, which matters more.
         let _ = fs::remove_dir(folder);
     }
 }
 
-/// Whether `source` outlives what stands at `out`.
+/// Checks that `source` does not lie in the folder at `out`, which will be deleted.
 fn spare(out: &Path, source: &Path) -> Result<(), WeightsError> {
     let within = fs::canonicalize(source).is_ok_and(|source| source.starts_with(out));
     match out.exists() && within {
@@ -197,7 +202,7 @@ fn spare(out: &Path, source: &Path) -> Result<(), WeightsError> {
     }
 }
 
-/// Whether a model directory may come to this place.
+/// Checks that a model directory may be written to this place: there is nothing, an empty folder or another model directory.
 fn check(out: &Path) -> Result<(), WeightsError> {
     if !out.exists() {
         return Ok(());
@@ -215,7 +220,7 @@ fn check(out: &Path) -> Result<(), WeightsError> {
     }
 }
 
-/// Moves what is no file of a model from one folder to another.
+/// Moves every entry that is no file of a model from one folder to another.
 fn keep_others(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -227,15 +232,15 @@ fn keep_others(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Removes the folders of processes that were killed while they wrote this model directory. One that holds anything else than
-/// such a process writes is somebody's own, whatever its name.
+/// Removes the folders of processes that were killed while they wrote this model directory. A folder with a file that such a
+/// process does not write was made by a person, whatever its name, and stays.
 fn remove_dead(parent: &Path, name: &str) {
     let begins = format!("{name}{PART}");
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let (folder, called) = (entry.path(), entry.file_name());
-        // An old model that was put aside, `….old`, is the only one left where its process died before the new one had its
-        // place.
+        // A name must end after the two numbers, so that `….old` stays. That is the old model, put aside by `replace`, and where
+        // the process died before it moved the new one into place it is the only one left.
         let ours = called
             .to_str()
             .and_then(|called| called.strip_prefix(&begins))
@@ -247,14 +252,14 @@ fn remove_dead(parent: &Path, name: &str) {
             continue;
         }
         if let (Ok(Locked::Ours(_held)), Some(files)) = (lock(&folder), written(&folder)) {
-            // Untidy, if it fails, and nothing else.
+            // If this fails, a folder is left over that does no harm.
             let _ = files.iter().try_for_each(fs::remove_file);
             let _ = fs::remove_dir(&folder);
         }
     }
 }
 
-/// The files of a folder, if none is another than a conversion or a merge writes.
+/// The files of a folder, if all of them are such as a conversion or a merge writes, otherwise `None`.
 fn written(folder: &Path) -> Option<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).ok()? {
@@ -271,7 +276,8 @@ fn written(folder: &Path) -> Option<Vec<PathBuf>> {
     Some(files)
 }
 
-/// Makes a folder and locks it. Between the two another process may take it for a dead one's; then there is a next one.
+/// Makes a folder and locks it. Before it is locked, another process may take it for that of a dead process; then the next name
+/// is tried.
 fn locked(parent: &Path, name: &str, out: &Path) -> Result<(PathBuf, FolderLock), WeightsError> {
     for attempt in 0..100 {
         let folder = parent.join(format!("{name}{PART}{}-{attempt}", std::process::id()));
@@ -324,7 +330,7 @@ mod tests {
         let out = root.path().join("model");
         fs::create_dir(root.path().join("model.part-4000000-0")).unwrap();
         fs::create_dir(root.path().join("model-2.part-4000000-0")).unwrap();
-        // What somebody has called so.
+        // Folders of people that happen to have such a name.
         let own = [
             "model.part-4000001-0/notes",
             "model.part-4000002-0/lisa.json/x",

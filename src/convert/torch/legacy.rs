@@ -1,20 +1,26 @@
-//! Files as `torch.save` wrote them before PyTorch 1.6, and writes them still when asked.
+//! Files as `torch.save` wrote them before PyTorch 1.6, and still writes them with `_use_new_zipfile_serialization=False`.
 //!
-//! Five pickles follow each other: a magic number, the format's version, the writing machine's byte order, the object, and
-//! the keys of its storages. Then come the storages in the order of their keys, each as a count (8 bytes) and its elements.
+//! Five pickles follow each other: a magic number, the version of the format, the byte order of the machine that wrote it, the
+//! object, and the keys of its storages. Then come the storages in the order of the keys, each as a count (8 bytes) and its
+//! elements.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::pickle::{self, Node, Pickle};
-use super::{locate, read_span, Span, Tensors};
+use super::locate::{locate, read_span, Span, Tensors};
+use super::node::Node;
+use super::pickle::{self, Pickle};
 
-/// 0x1950a86a20f9469cfc6c, as a pickle writes it.
+/// The magic number 0x1950a86a20f9469cfc6c as a pickle writes it, lowest byte first.
 pub(super) const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 /// The version of every such file.
 const VERSION: i64 = 1001;
 
+/// Finds the tensors of such a file.
+///
+/// # Errors
+/// What is wrong with the file, in words for a person.
 pub(super) fn read(mut file: &File) -> Result<Tensors, String> {
     let len = file.metadata().map_err(|e| e.to_string())?.len();
     let head = Span {
@@ -77,7 +83,7 @@ fn is_little_endian(system: &Pickle) -> bool {
     })
 }
 
-/// Where each storage lies, from `at` on.
+/// Where each storage lies. The first count is at `at`, the file has `len` bytes, and `count_at` reads the count at an offset.
 fn spans(
     object: &Pickle,
     keys: &Pickle,
@@ -117,7 +123,7 @@ fn spans(
     Ok(spans)
 }
 
-/// What else lies under such a name, told by its first bytes.
+/// Says what a file is whose first bytes are those of another known format.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     let text = head
         .iter()

@@ -1,23 +1,24 @@
-//! The pickles inside of `torch.save`'s files, protocols 2 to 5.
+//! Reads the pickles in files of `torch.save`, protocols 2 to 5.
 //!
-//! A pickle is a program, and whoever wrote the file wrote the program. This machine runs only what a dict of tensors
-//! needs: plain data, and the few names of [`Global`]. It has no way to import or call anything else; what it meets of that
-//! kind it refuses, by name and by byte. Values lie in a flat list and refer to each other by number, so that neither a value
-//! inside itself nor one named a million times costs more than the bytes that say so.
+//! A pickle is a program, and whoever wrote the file wrote the program. The machine here runs only what a dict of tensors needs:
+//! plain data, and calls of the few names of [`Global`]. It cannot import or call anything else, and refuses a file that asks for
+//! it, with the name and the byte. Values lie in a flat list and refer to each other by number, so that a value inside itself, or
+//! one that is used a million times, takes no more memory than the bytes that say so.
 
 use std::collections::HashMap;
 
-use super::rebuild::{Global, Storage, TensorAt};
+use super::node::{Global, Id, Node, Storage};
+use super::rebuild::{self, Made};
 
-/// Values one pickle may make. A language model's checkpoint makes some ten thousands.
+/// Most values of one pickle. That of a language model's checkpoint has some ten thousands.
 const MOST_VALUES: usize = 1 << 20;
-/// Bytes of one pickle. A language model's has some hundred thousands: the numbers lie elsewhere.
+/// Most bytes of one pickle. That of a language model's checkpoint has some hundred thousands, because the numbers lie elsewhere.
 pub(super) const LONGEST: usize = 16 << 20;
 
 const ACCEPTED: &str =
     "accepted: tensors in dicts, and plain data, as torch.save(model.state_dict(), …) writes them";
 
-/// What is wrong with a pickle, and at which of its bytes.
+/// What is wrong with a pickle, and at which byte of it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("byte {at} of its pickle: {reason}")]
 pub(super) struct PickleError {
@@ -25,34 +26,12 @@ pub(super) struct PickleError {
     pub reason: String,
 }
 
-/// Where a value lies in [`Pickle::nodes`].
-pub(super) type Id = usize;
-
-/// A value.
-#[derive(Debug)]
-pub(super) enum Node {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// A whole number of more than 64 bits: its bytes, least first.
-    Long(Vec<u8>),
-    /// Something without a use here: a float, bytes, a device.
-    Other,
-    Text(String),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Global(Global),
-    Storage(Storage),
-    Tensor(TensorAt),
-}
-
-/// A pickle that was read.
+/// The values of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickle {
     pub nodes: Vec<Node>,
     pub root: Id,
-    /// Bytes it took.
+    /// Its length, in bytes.
     pub length: usize,
 }
 
@@ -87,7 +66,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle, PickleError> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the opcode under way stands.
+    /// Offset of the opcode that is being run.
     code_at: usize,
     nodes: Vec<Node>,
     stack: Vec<Id>,
@@ -95,7 +74,7 @@ struct Machine<'a> {
     memo: HashMap<u32, Id>,
 }
 
-/// The reason is in words; [`read`] adds the byte.
+/// The result of a step; an error is the reason in words, to which [`read`] adds the byte.
 type Done<T> = Result<T, String>;
 
 impl<'a> Machine<'a> {
@@ -113,7 +92,7 @@ impl<'a> Machine<'a> {
                         ))
                     }
                 },
-                0x95 => drop(self.take(8)?), // a frame: how far to read ahead
+                0x95 => drop(self.take(8)?), // a frame, whose length is a hint to read ahead
                 b'N' => self.push(Node::None)?,
                 0x88 | 0x89 => self.push(Node::Bool(code == 0x88))?,
                 b'J' | b'K' | b'M' | 0x8a | 0x8b => {
@@ -163,7 +142,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Stack, memo and containers.
+    /// Runs the opcodes of the stack, the memo and containers.
     fn plain(&mut self, code: u8) -> Done<()> {
         match code {
             b'(' => self.marks.push(self.stack.len()),
@@ -292,13 +271,13 @@ impl<'a> Machine<'a> {
     fn reduce(&self, callable: Id, arguments: Id) -> Done<Made> {
         match (&self.nodes[callable], &self.nodes[arguments]) {
             (Node::Global(global), Node::Tuple(arguments)) => {
-                super::rebuild::call(*global, &self.nodes, arguments)
+                rebuild::call(*global, &self.nodes, arguments)
             }
             _ => Err(format!("REDUCE calls what cannot be called; {ACCEPTED}")),
         }
     }
 
-    /// A dict takes attributes (`_metadata` of a state dict) and nothing else does.
+    /// BUILD sets the attributes of an object. Only dicts may have some, because a state dict has `_metadata`; they are dropped.
     fn build(&mut self) -> Done<()> {
         self.pop()?;
         match &self.nodes[self.top()?] {
@@ -342,7 +321,7 @@ impl<'a> Machine<'a> {
             0x8a => self.length(1)?,
             _ => self.length(4)?,
         };
-        // Two's complement, least byte first, in as many bytes as it needs.
+        // Two's complement, lowest byte first, in as many bytes as the number needs.
         let bytes = self.take(length)?;
         if bytes.len() > 8 {
             return Ok(Node::Long(bytes.to_vec()));
@@ -366,12 +345,6 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What a call gave: something new, or one of its arguments.
-pub(super) enum Made {
-    New(Node),
-    Old(Id),
-}
-
 fn short() -> String {
     "it ends early, or is no pickle".to_owned()
 }
@@ -384,7 +357,7 @@ fn utf8(bytes: &[u8]) -> Done<&str> {
     std::str::from_utf8(bytes).map_err(|_| "a text in it is not UTF-8".to_owned())
 }
 
-/// A name out of a foreign file, for a person to read: short, and in one line.
+/// A name from the file as a person can read it: at most 80 characters in one line.
 fn shown(name: &str) -> String {
     let short: String = name.chars().take(80).collect();
     short.escape_debug().to_string()

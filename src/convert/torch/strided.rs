@@ -1,19 +1,21 @@
-//! Tensors that lie in their storage otherwise than row by row: transposed, sliced, channels last, expanded.
+//! The places of tensors in their storages, which need not be row by row: tensors may be transposed, sliced, channels last or
+//! expanded.
 
-/// A tensor's place in a storage, all in elements.
+/// The place of a tensor in its storage; all numbers count elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Strided {
     pub offset: usize,
     pub shape: Vec<usize>,
-    /// As many as the shape has dimensions.
+    /// Distance from one entry of each dimension to the next; one number for each dimension of the shape.
     pub strides: Vec<usize>,
 }
 
 impl Strided {
-    /// Whether it lies within a storage of `held` elements, and repeats none of them into more than `most`.
+    /// Checks that the tensor lies within a storage of `held` elements, and that it has at most `most` elements if it repeats
+    /// some.
     ///
     /// # Errors
-    /// In words that go on from the tensor's name.
+    /// What is wrong, in words that continue a sentence that begins with the tensor's name.
     pub fn check(&self, held: usize, most: usize) -> Result<(), String> {
         let (shape, strides) = (&self.shape, &self.strides);
         let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
@@ -42,7 +44,7 @@ impl Strided {
         self.shape.iter().product()
     }
 
-    /// The first element of the storage that is needed, and how many from there on.
+    /// The part of the storage that the tensor needs: its first element, and the number of elements.
     pub fn reach(&self) -> (usize, usize) {
         if self.count() == 0 {
             return (0, 0);
@@ -52,7 +54,8 @@ impl Strided {
         (self.offset, further + 1)
     }
 
-    /// The elements in the order of the shape, of those that [`reach`](Self::reach) names, `size` bytes each.
+    /// Puts the elements into the order of the shape. `reached` is the part of the storage that [`reach`](Self::reach) names,
+    /// with `size` bytes for each element.
     pub fn gather(&self, reached: Vec<u8>, size: usize) -> Vec<u8> {
         if self.is_contiguous() {
             return reached;
@@ -62,7 +65,7 @@ impl Strided {
         let mut at = 0;
         for _ in 0..self.count() {
             gathered.extend_from_slice(&reached[at * size..(at + 1) * size]);
-            // The next index, as an odometer turns: the last dimension first.
+            // The index is advanced like an odometer, the last dimension first.
             for d in (0..index.len()).rev() {
                 index[d] += 1;
                 at += self.strides[d];
@@ -76,7 +79,7 @@ impl Strided {
         gathered
     }
 
-    /// Whether it lies row by row. A dimension of one element has any stride.
+    /// Whether the tensor lies row by row. The stride of a dimension of one element does not matter.
     fn is_contiguous(&self) -> bool {
         let mut next = 1;
         for (d, stride) in self.shape.iter().zip(&self.strides).rev() {
@@ -101,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Of the numbers 0 to 23, as PyTorch's `as_strided` reads them.
+    /// What PyTorch's `as_strided` reads of a storage of the numbers 0 to 23.
     fn read(place: &Strided) -> Vec<u8> {
         place.check(24, 0).unwrap();
         let (first, count) = place.reach();

@@ -1,170 +1,14 @@
-//! Files of `torch.save`, written here byte by byte: what is read of them, and what is refused.
+//! What is read of the files of `torch.save`, and what is refused.
 
 use std::io::Write;
 
 use candle_core::DType;
 use proptest::prelude::*;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::CompressionMethod;
 
+use super::testing::*;
 use super::*;
-
-/// A tensor to write: its storage's class and key and elements, and its place in it.
-struct Written {
-    name: &'static str,
-    class: &'static str,
-    key: &'static str,
-    count: u32,
-    offset: u32,
-    shape: &'static [u32],
-    strides: &'static [u32],
-}
-
-const FLOATS: Written = Written {
-    name: "floats",
-    class: "FloatStorage",
-    key: "0",
-    count: 24,
-    offset: 0,
-    shape: &[2, 3],
-    strides: &[3, 1],
-};
-
-/// A pickle under way.
-struct Pickler {
-    protocol: u8,
-    bytes: Vec<u8>,
-}
-
-impl Pickler {
-    fn new(protocol: u8) -> Self {
-        let bytes = vec![0x80, protocol];
-        Self { protocol, bytes }
-    }
-
-    fn code(&mut self, bytes: &[u8]) -> &mut Self {
-        self.bytes.extend_from_slice(bytes);
-        self
-    }
-
-    fn text(&mut self, text: &str) -> &mut Self {
-        match self.protocol {
-            4.. => self
-                .code(&[0x8c, text.len() as u8])
-                .code(text.as_bytes())
-                .code(&[0x94]),
-            _ => {
-                let length = (text.len() as u32).to_le_bytes();
-                self.code(b"X").code(&length).code(text.as_bytes())
-            }
-        }
-    }
-
-    fn int(&mut self, value: u32) -> &mut Self {
-        self.code(b"J").code(&value.to_le_bytes())
-    }
-
-    fn ints(&mut self, values: &[u32]) -> &mut Self {
-        self.code(b"(");
-        for value in values {
-            self.int(*value);
-        }
-        self.code(b"t")
-    }
-
-    fn global(&mut self, module: &str, name: &str) -> &mut Self {
-        match self.protocol {
-            4.. => self.text(module).text(name).code(&[0x93, 0x94]),
-            _ => self.code(format!("c{module}\n{name}\n").as_bytes()),
-        }
-    }
-
-    fn storage(&mut self, tensor: &Written, view: bool) -> &mut Self {
-        self.code(b"(")
-            .text("storage")
-            .global("torch", tensor.class);
-        self.text(tensor.key).text("cpu").int(tensor.count);
-        if view {
-            self.code(b"N");
-        }
-        self.code(b"tQ")
-    }
-
-    /// Storage, offset, shape, strides, requires_grad, hooks.
-    fn arguments(&mut self, tensor: &Written, view: bool) -> &mut Self {
-        self.code(b"(").storage(tensor, view).int(tensor.offset);
-        self.ints(tensor.shape).ints(tensor.strides);
-        self.code(&[0x89])
-            .global("collections", "OrderedDict")
-            .code(b")Rt")
-    }
-
-    fn tensor(&mut self, tensor: &Written, view: bool) -> &mut Self {
-        self.global("torch._utils", "_rebuild_tensor_v2");
-        self.arguments(tensor, view).code(b"R")
-    }
-
-    fn state_dict(&mut self, tensors: &[Written], view: bool) -> &mut Self {
-        self.global("collections", "OrderedDict").code(b")R(");
-        for tensor in tensors {
-            self.text(tensor.name).tensor(tensor, view);
-        }
-        // `_metadata`, which every state dict carries as an attribute.
-        self.code(b"u}").text("_metadata").code(b"}sb")
-    }
-
-    fn stop(&mut self) -> Vec<u8> {
-        self.code(b".");
-        std::mem::take(&mut self.bytes)
-    }
-}
-
-fn zip(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
-    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in members {
-        let options = SimpleFileOptions::default().compression_method(method);
-        zip.start_file(*name, options).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
-
-/// The numbers 0 to 23 as f32.
-fn numbers() -> Vec<u8> {
-    (0..24).flat_map(|n| (n as f32).to_le_bytes()).collect()
-}
-
-fn zipped_with(pickle: &[u8]) -> Vec<u8> {
-    let numbers = numbers();
-    let members: [(&str, &[u8]); 5] = [
-        ("archive/data.pkl", pickle),
-        ("archive/byteorder", b"little"),
-        ("archive/data/0", &numbers),
-        ("archive/data/1", &[1, 0, 1, 1]),
-        ("archive/version", b"3\n"),
-    ];
-    zip(&members, CompressionMethod::Stored)
-}
-
-fn legacy_with(object: &[u8], protocol: u8) -> Vec<u8> {
-    let mut file = Pickler::new(protocol)
-        .code(&[0x8a, 10])
-        .code(&legacy::MAGIC)
-        .stop();
-    file.extend(Pickler::new(protocol).int(1001).stop());
-    let mut system = Pickler::new(protocol);
-    system.code(b"}").text("little_endian").code(&[0x88, b's']);
-    file.extend(system.stop());
-    file.extend_from_slice(object);
-    let mut keys = Pickler::new(protocol);
-    keys.code(b"](").text("0").text("1").code(b"e");
-    file.extend(keys.stop());
-    file.extend(24u64.to_le_bytes());
-    file.extend(numbers());
-    file.extend(4u64.to_le_bytes());
-    file.extend([1, 0, 1, 1]);
-    file
-}
+use crate::convert::element::Element;
 
 fn open(bytes: &[u8]) -> Result<TorchFile, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -350,7 +194,7 @@ fn what_would_run_something_is_refused_by_name_and_byte() {
 fn hostile_pickles_cost_no_more_than_their_bytes() {
     let many = pickle::LONGEST - 16;
     let nested = |code: &[u8], times: usize| [b"\x80\x02", &code.repeat(times)[..], b"."].concat();
-    // Each list holds the one before it ten times: 10^40 values, if one walked through them.
+    // Each list holds the one before it ten times, which would be 10^40 values if they were copied.
     let mut doubling = b"\x80\x02]q\0".to_vec();
     for level in 1..40u8 {
         doubling.extend_from_slice(b"](");
@@ -501,7 +345,7 @@ fn older_files_that_are_damaged_or_something_else_are_named() {
         let error = refused(&bytes);
         assert!(error.contains(word), "{word}: {error}");
     }
-    // Its storages' sizes are the file's word, too.
+    // The sizes of the storages are also claims of the file.
     let mut swollen = whole.clone();
     let at = whole.len() - 4 - 8 - 96 - 8;
     swollen[at..at + 8].copy_from_slice(&(u64::MAX / 4 + 2).to_le_bytes());
@@ -509,7 +353,7 @@ fn older_files_that_are_damaged_or_something_else_are_named() {
 }
 
 proptest! {
-    /// Whatever bytes change: an answer or an error, and never a panic.
+    /// Whatever bytes are changed, reading gives a result or an error, and never a panic.
     #[test]
     fn damaged_files_never_end_the_program(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6), old: bool, protocol in 2..=5u8) {
         let pickle = Pickler::new(protocol).state_dict(&written(), old).stop();

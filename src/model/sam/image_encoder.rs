@@ -1,4 +1,4 @@
-//! F_enc: SAM's ViT image encoder, windowed and global attention with decomposed relative positions.
+//! SAM's image encoder, F_enc in the paper: a ViT with windowed and global attention and decomposed relative positions.
 
 use candle_core::Tensor;
 
@@ -12,7 +12,7 @@ use crate::nn::{
 };
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
-/// Image → image embedding f.
+/// Image → image embedding, f in the paper.
 pub struct ImageEncoder {
     patch_embed: PatchEmbed,
     pos_embed: Tensor, // (1, grid, grid, dim)
@@ -21,6 +21,7 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
+    /// Reads `patch_embed`, `pos_embed`, `blocks.…` and `neck.…` below `weights`.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.embed_dim;
         let blocks = (0..config.depth)
@@ -39,6 +40,8 @@ impl ImageEncoder {
         })
     }
 
+    /// Computes the image embedding; `stop` is asked several times in every layer.
+    ///
     /// # Shapes
     /// normalised pixels `(batch, 3, size, size)` → `(batch, prompt_dim, grid, grid)`.
     pub fn forward(&self, pixels: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
@@ -54,7 +57,7 @@ impl ImageEncoder {
     }
 }
 
-/// The learned positions, interpolated where the configured grid is not the one they were trained at.
+/// The learned positions, interpolated where the grid of the configuration is not the one that they were trained at.
 fn load_pos_embed(weights: &Weights, config: &SamConfig) -> Result<Tensor, WeightsError> {
     let (name, grid, dim) = ("pos_embed", config.grid(), config.embed_dim);
     let learned = match weights.shape(name).as_deref() {
@@ -74,7 +77,7 @@ struct Block {
     attention: Attention,
     norm2: LayerNorm,
     mlp: Mlp,
-    /// Side of the windows; `None` attends to the whole grid.
+    /// Side of the windows, in patches; `None` for attention to the whole grid.
     window: Option<usize>,
 }
 
@@ -103,6 +106,8 @@ impl Block {
         })
     }
 
+    /// Applies attention and MLP, each with its norm and residual.
+    ///
     /// # Shapes
     /// `(batch, h, w, dim)` → the same.
     fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
@@ -123,8 +128,10 @@ impl Block {
     }
 }
 
+/// Cuts an image into windows; the image is padded with zeros at the right and at the bottom.
+///
 /// # Shapes
-/// `(batch, h, w, dim)` → `(batch · windows, window, window, dim)`, zero-padded right and bottom.
+/// `(batch, h, w, dim)` → `(batch · windows, window, window, dim)`.
 fn partition(x: &Tensor, window: usize) -> Result<Tensor> {
     let (batch, h, w, dim) = x.dims4()?;
     let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
@@ -135,7 +142,7 @@ fn partition(x: &Tensor, window: usize) -> Result<Tensor> {
         .reshape((batch * rows * columns, window, window, dim))
 }
 
-/// Inverse of [`partition`].
+/// The inverse of [`partition`] for an image of `h` × `w`.
 fn unpartition(x: &Tensor, window: usize, h: usize, w: usize) -> Result<Tensor> {
     let (windows, _, _, dim) = x.dims4()?;
     let (rows, columns) = (h.div_ceil(window), w.div_ceil(window));
@@ -155,15 +162,15 @@ struct Attention {
     heads: usize,
 }
 
-/// Scores held at once. Global attention at full size has 16 × 4096² of them, a gigabyte in f32: queries go
-/// through in blocks that stay in the cache instead.
+/// Most scores that are held at once: 2²¹, which are 8 MiB in f32. Global attention of ViT-H has 16 × 4096² scores, a gigabyte,
+/// so queries go through in blocks whose scores stay in the processor's cache.
 const MAX_SCORES: usize = 1 << 21;
 
 impl Attention {
     fn load(weights: &Weights, config: &SamConfig, side: usize) -> Result<Self, WeightsError> {
         let (dim, heads) = (config.embed_dim, config.num_heads);
         let table = |name: &str| {
-            // The table may be learned at another grid: its length is its own business, its width is not.
+            // The table may be learned for another grid, so any length is accepted, and only the width is checked.
             let entries = match weights.shape(name).as_deref() {
                 Some([entries, _]) => *entries,
                 _ => 2 * side - 1,
@@ -178,6 +185,8 @@ impl Attention {
         })
     }
 
+    /// Attends within each image or window of the batch.
+    ///
     /// # Shapes
     /// `(batch, side, side, dim)` → the same.
     fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
@@ -201,7 +210,7 @@ impl Attention {
         Ok(self.proj.forward(&y)?)
     }
 
-    /// Without a gradient: scores of some queries at a time.
+    /// Attention without a gradient, with the scores of one block of queries at a time.
     fn in_blocks(
         &self,
         q: &Tensor,
@@ -225,16 +234,16 @@ impl Attention {
     }
 }
 
-/// Attention scores of a layer, made a block of queries at a time.
+/// The attention scores of a layer, computed for one block of queries at a time.
 enum Scores {
-    /// Positions added inside the softmax.
+    /// Positions are added inside the softmax kernel.
     Fused {
         q: Tensor,
         k: Tensor,
         rows: Tensor,
         columns: Tensor,
     },
-    /// Positions folded into queries and keys; differentiable, and fast where the kernels are not ours.
+    /// Positions are folded into queries and keys, where the kernel with biases cannot be used.
     Folded { q: Tensor, k: Tensor },
 }
 
@@ -253,8 +262,10 @@ impl Scores {
         Ok(Self::Folded { q, k: k.t()? })
     }
 
+    /// The attention weights of a block of queries.
+    ///
     /// # Shapes
-    /// → `(batch, heads, count, n)`, of queries `start..start + count`.
+    /// → `(batch, heads, count, n)`, the weights of the queries `start..start + count`.
     fn softmax(&self, start: usize, count: usize) -> Result<Tensor> {
         let block = |t: &Tensor| t.narrow(2, start, count)?.contiguous();
         match self {
@@ -269,7 +280,7 @@ impl Scores {
     }
 }
 
-/// 1×1 convolution, norm, 3×3 convolution, norm.
+/// The neck, which brings the hidden state to the width of the image embedding: 1×1 convolution, norm, 3×3 convolution, norm.
 struct Neck {
     reduce: Linear,
     norm1: LayerNorm,
@@ -292,6 +303,8 @@ impl Neck {
         })
     }
 
+    /// Maps the hidden state to the image embedding.
+    ///
     /// # Shapes
     /// `(batch, h, w, dim)` → `(batch, out, h, w)`.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! F_dec: SAM's mask decoder, one mask per prompt.
+//! SAM's mask decoder, F_dec in the paper: one mask for each prompt.
 
 use candle_core::Tensor;
 
@@ -8,10 +8,10 @@ use crate::nn::Result;
 use crate::nn::{gelu, LayerNorm, Mlp, Upsample2x};
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
-/// Prompt tokens and image embedding → mask logits and the predicted IoU.
+/// Prompts and image embedding → mask logits and predicted IoU.
 ///
-/// Only the single-mask token's hypernetwork runs (`multimask_output=False` in the reference); the three of the
-/// alternatives are in the checkpoint and stay there.
+/// Only the hypernetwork of the single-mask token is loaded, because the reference calls SAM with `multimask_output=False`. Those
+/// of the three alternative masks are in the checkpoint and are not used.
 pub struct MaskDecoder {
     transformer: TwoWayTransformer,
     output_tokens: Tensor, // (1 + num_mask_tokens, dim): IoU token, mask tokens
@@ -25,13 +25,14 @@ pub struct MaskDecoder {
 /// Output of the mask decoder.
 #[derive(Clone, Debug)]
 pub struct DecodedMasks {
-    /// `(objects, 4·grid, 4·grid)`.
+    /// The mask logits, `(objects, 4·grid, 4·grid)`.
     pub logits: Tensor,
-    /// The decoder's own estimate of each mask's IoU, `(objects)`.
+    /// The decoder's own estimate of the IoU of each mask, `(objects)`.
     pub iou: Tensor,
 }
 
 impl MaskDecoder {
+    /// Reads the tensors of `mask_decoder.…`; `weights` stands at that place.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.prompt_dim;
         let iou_token = weights.get((1, dim), "iou_token.weight")?;
@@ -66,7 +67,7 @@ impl MaskDecoder {
         })
     }
 
-    /// One mask for each prompt, all on the same image.
+    /// Decodes one mask for each prompt, all on the same image.
     ///
     /// # Shapes
     /// `image_embedding` `(1, dim, grid, grid)`, `text_embeds` `(objects, dim)`.

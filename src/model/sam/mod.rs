@@ -12,7 +12,7 @@ pub use mask_decoder::{DecodedMasks, MaskDecoder};
 pub use postprocess::mask_logits_at;
 pub use prompt_encoder::PromptEncoder;
 
-/// LayerNorm epsilon of the image encoder and of all channel-wise norms.
+/// Epsilon of the layer norms in the image encoder, and of all norms over channels.
 const ENCODER_EPS: f64 = 1e-6;
-/// LayerNorm epsilon of the two-way transformer (PyTorch's default).
+/// Epsilon of the layer norms in the two-way transformer, PyTorch's default.
 const TRANSFORMER_EPS: f64 = 1e-5;

@@ -1,14 +1,15 @@
-//! Mask logits from the decoder's size to the frame's.
+//! Resizes mask logits from the size of the decoder's output to that of the frame.
 
 use candle_core::{DType, Tensor};
 
 use crate::nn::BilinearMatrix;
 use crate::nn::Result;
 
-/// Bilinear to the encoder's input size, padding cropped, bilinear to the frame's size: as one linear map.
+/// Resizes to the input size of the image encoder, crops the padding, and resizes to the size of the frame, both times
+/// bilinearly.
 ///
-/// The reference makes the padded image in between; composed, the map is two small matrix products, and it is
-/// differentiable.
+/// The reference computes the padded image in between. Here the three steps are composed to one linear map of two small matrix
+/// products, which is differentiable.
 ///
 /// # Shapes
 /// `(objects, low, low)` → `(objects, height, width)`, f32. `resized` and `original` are `(height, width)`.
@@ -28,7 +29,7 @@ pub fn mask_logits_at(
     let rows = side(resized.0, original.0)?; // (height, low)
     let columns = side(resized.1, original.1)?; // (width, low)
     let (height, width) = original;
-    // Rows first, on the narrow image: (objects·low_w, low_h) × (low_h, height)
+    // The height is resized first, while the image is narrow: (objects·low_w, low_h) × (low_h, height).
     let low_res = low_res.to_dtype(DType::F32)?;
     let x = low_res
         .transpose(1, 2)?

@@ -1,17 +1,19 @@
-//! SAM's prompt encoder, as far as LISA needs it: an embedding is the sparse prompt, no mask is the dense one.
+//! SAM's prompt encoder, as far as LISA needs it. The sparse prompt is an embedding that comes from outside, so only the dense
+//! prompt of "no mask" and the positions of the image embedding are left.
 
 use candle_core::{DType, Tensor};
 
 use crate::nn::Result;
 use crate::weights::{SamConfig, Weights, WeightsError};
 
-/// Dense prompt and positions of the image embedding.
+/// The dense prompt, and the positions of the image embedding.
 pub struct PromptEncoder {
     no_mask_embed: Tensor, // (1, dim, 1, 1)
     dense_pe: Tensor,      // (1, dim, grid, grid)
 }
 
 impl PromptEncoder {
+    /// Reads `no_mask_embed` and the matrix of the positional encoding below `weights`.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.prompt_dim;
         let gaussian = weights.get((2, dim / 2), "pe_layer.positional_encoding_gaussian_matrix")?;
@@ -23,7 +25,7 @@ impl PromptEncoder {
         })
     }
 
-    /// Added to the image embedding where no mask is given.
+    /// The dense prompt of "no mask", which is added to the image embedding.
     ///
     /// # Shapes
     /// `(1, dim, 1, 1)`, to be broadcast.
@@ -31,7 +33,7 @@ impl PromptEncoder {
         &self.no_mask_embed
     }
 
-    /// Random-Fourier position of every cell of the image embedding.
+    /// The position of every cell of the image embedding, as random Fourier features.
     ///
     /// # Shapes
     /// `(1, dim, grid, grid)`.
@@ -40,7 +42,7 @@ impl PromptEncoder {
     }
 }
 
-/// `[sin, cos](2π · (2c − 1) · G)` at the cells' centres c in 0..1.
+/// `[sin, cos](2π · (2c − 1) · G)` for the centres c of the cells, in 0..1, and the matrix G of the checkpoint.
 fn dense_pe(gaussian: &Tensor, grid: usize) -> Result<Tensor> {
     let (dtype, device) = (gaussian.dtype(), gaussian.device());
     let coordinates: Vec<f32> = (0..grid * grid)

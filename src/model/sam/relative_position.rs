@@ -1,15 +1,15 @@
-//! Decomposed relative positions: a bias per pair of patches, from one table per axis.
+//! Decomposed relative positions: a bias for each pair of patches, from one table for each axis.
 //!
-//! The reference adds `q · R_h` and `q · R_w` to a (n, n) score matrix. [`DecomposedPositions::fold`] reaches
-//! the same scores with one product: the biases join the query as extra columns, and one-hot rows in the key
-//! pick them, so no (n, n) sum is made.
+//! The reference adds `q · R_h` and `q · R_w` to a score matrix of shape (n, n). [`DecomposedPositions::fold`] gives the same
+//! scores with one product: the biases are appended to the query as columns, and one-hot columns of the key select them, so that
+//! no second (n, n) matrix is needed.
 
 use candle_core::Tensor;
 
 use crate::nn::interpolation_matrix;
 use crate::nn::Result;
 
-/// Tables of one attention layer for a fixed grid of patches.
+/// The tables of one attention layer, for a fixed grid of patches.
 pub(super) struct DecomposedPositions {
     // (side, side, head_dim): [query coordinate, key coordinate]
     rows: Tensor,
@@ -20,8 +20,8 @@ pub(super) struct DecomposedPositions {
 }
 
 impl DecomposedPositions {
-    /// Spreads the learned tables, `(2·learned − 1, head_dim)`, over a grid of `side`; interpolates where the
-    /// weights were trained at another size.
+    /// Expands the learned tables, `(2·learned − 1, head_dim)`, for a grid of `side` patches along each side. They are
+    /// interpolated where the weights were trained at another size.
     pub fn new(rel_pos_h: &Tensor, rel_pos_w: &Tensor, side: usize) -> Result<Self> {
         let (dtype, device) = (rel_pos_h.dtype(), rel_pos_h.device());
         let mut one_hot = vec![0f32; side * side * 2 * side];
@@ -37,14 +37,14 @@ impl DecomposedPositions {
         })
     }
 
-    /// Biases of each query towards each key row and each key column.
+    /// The biases of each query for each row and for each column of keys.
     ///
     /// # Shapes
     /// `q` `(batch, heads, n, head_dim)` → two of `(batch, heads, n, side)`.
     pub fn biases(&self, q: &Tensor) -> Result<(Tensor, Tensor)> {
         let (batch, heads, n, head_dim) = q.dims4()?;
         let (bh, side) = (batch * heads, self.side);
-        // rows: for every query row r, (bh·w, d) × (d, side)
+        // For every row of queries a product (bh·w, d) × (d, side), and below the same for every column.
         let grid = q.reshape((bh, side, side, head_dim))?;
         let by_row = grid.transpose(0, 1)?.reshape((side, bh * side, head_dim))?;
         let rel_h = by_row.matmul(&self.rows.transpose(1, 2)?.contiguous()?)?; // (h, bh·w, side)
@@ -62,7 +62,7 @@ impl DecomposedPositions {
         ))
     }
 
-    /// Extended queries and keys whose product is the biased score matrix.
+    /// Queries and keys with more columns, whose product is the score matrix with its biases.
     ///
     /// # Shapes
     /// `q`, `k` `(batch, heads, n, d)` → `(batch, heads, n, d + 2·side)` each.

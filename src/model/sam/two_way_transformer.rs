@@ -7,7 +7,7 @@ use crate::nn::Result;
 use crate::nn::{attend, LayerNorm, Linear, Mlp};
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
-/// Layers of two-way attention and a last look of the tokens at the image.
+/// Layers of two-way attention, then a last attention of the tokens to the image.
 pub(super) struct TwoWayTransformer {
     layers: Vec<TwoWayBlock>,
     final_attn_token_to_image: Attention,
@@ -34,6 +34,8 @@ impl TwoWayTransformer {
         })
     }
 
+    /// Runs all layers.
+    ///
     /// # Shapes
     /// image `(batch, cells, dim)`, its positions `(1, cells, dim)`, tokens `(batch, tokens, dim)` →
     /// tokens `(batch, tokens, dim)` and image `(batch, cells, dim)`.
@@ -64,7 +66,8 @@ struct TwoWayBlock {
     norm3: LayerNorm,
     norm4: LayerNorm,
     cross_attn_image_to_token: Attention,
-    /// The first layer's queries are the tokens themselves: adding them as positions would double them.
+    /// Whether this is the first layer, whose queries are the tokens themselves. The tokens also serve as positions, and adding
+    /// them there would double them.
     skip_first_layer_pe: bool,
 }
 
@@ -124,7 +127,7 @@ impl TwoWayBlock {
     }
 }
 
-/// Attention whose inner width may be smaller than its outer one.
+/// Attention whose inner width may be smaller than that of its input and output.
 struct Attention {
     q_proj: Linear,
     k_proj: Linear,
@@ -149,6 +152,8 @@ impl Attention {
         })
     }
 
+    /// Lets `q` attend to `k` and `v`.
+    ///
     /// # Shapes
     /// `q` `(batch, n, dim)`, `k` and `v` `(batch, m, dim)` → `(batch, n, dim)`.
     fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! Models written field by field, and the golden one.
+//! Tests with model files that are written here field by field, and with the golden one.
 
 use super::super::{golden, LisaTokenizer};
 use super::*;
@@ -14,7 +14,7 @@ const BPE: &[u8] = &[0x12, 2, 0x18, 2];
 /// normalizer_spec { name: "identity", remove_extra_whitespaces: false }
 const IDENTITY: &[u8] = b"\x1a\x0c\x0a\x08identity\x20\x00";
 
-/// A model file, written field by field: pieces with score and type, then whatever `specs` says.
+/// A model file: pieces with score and type, then the encoded messages in `specs`.
 fn model(pieces: &[(&str, f32, u8)], specs: &[&[u8]]) -> Vec<u8> {
     let special = [
         ("<unk>", 0.0, UNKNOWN),
@@ -205,7 +205,7 @@ fn the_tokenizers_crate_alone_gives_the_golden_ids() {
     let mut compared = 0;
     for sample in golden::expected()["tokenizer"].as_array().unwrap() {
         let text = sample["text"].as_str().unwrap();
-        // The golden data takes </s> as words; a tokenizer.json takes it as the token.
+        // The golden data's tokenizer reads </s> as words; the `tokenizers` crate reads it as the token.
         if !text.contains("</s>") {
             let ids: Vec<u32> = serde_json::from_value(sample["ids"].clone()).unwrap();
             assert_eq!(
