@@ -16,8 +16,8 @@
 //! | `check` | all files of a mixture, looked at before a training |
 //!
 //! **Invariants:** sample `i` of a [`Mixture`] depends on its seed and `i` alone. A file that is missing or broken is
-//! an error that names it; nothing is skipped in silence. What people's files say is bounded by their size: no number in
-//! them decides alone how much memory is taken.
+//! an error that names it; nothing is skipped in silence. The memory that reading a file takes is bounded by the file's size:
+//! no number in it decides alone how much is allocated.
 
 mod check;
 mod class_names;
@@ -74,43 +74,44 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-/// A training set: items by number, each giving samples that its random numbers choose.
+/// A training set: numbered items, each of which gives samples at random.
 pub trait Dataset: Send + Sync {
-    /// E.g. `refcoco`.
+    /// The dataset's name, e.g. `refcoco`.
     fn name(&self) -> &str;
 
-    /// Items; at least 1.
+    /// Number of items; at least 1.
     fn len(&self) -> usize;
 
+    /// Whether there are no items, which an open dataset never is.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Names of the classes of its class maps; none where it has no such maps.
+    /// Names of the classes in its class maps; empty where it has no class maps.
     fn classes(&self) -> &[String] {
         &[]
     }
 
-    /// Names of the attributes (colours, say) of its attribute maps; none where it has no such maps.
+    /// Names of the attributes (e.g. colours) in its attribute maps; empty where it has no attribute maps.
     fn attributes(&self) -> &[String] {
         &[]
     }
 
-    /// One item: `index` below [`len`](Dataset::len).
+    /// A sample of item `index`, which is below [`len`](Dataset::len); `rng` chooses among what the item offers.
     ///
     /// # Errors
     /// A file that is missing or broken, by its path.
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
 
-    /// What tells item `index` from others: the file names of its pictures, and what is asked of them where that is in the
-    /// list itself. Without folders, as data may lie elsewhere another time.
+    /// A text that tells item `index` from others: the file names of its pictures, and what is asked about them where the
+    /// dataset's list holds it. It has no folders, since the data may lie elsewhere another time.
     fn item_name(&self, index: usize) -> String;
 
-    /// Looks at all that item `index` is read from, without decoding a picture: what is missing or broken, at most one
-    /// error a file. Empty where all is well.
+    /// Looks at all files that item `index` is read from, without decoding a picture. Returns what is missing or broken, with at
+    /// most one error for each file.
     fn check(&self, index: usize) -> Vec<DataError>;
 
-    /// Its size, in words.
+    /// The dataset's size in words, e.g. `100 images, 250 expressions`.
     fn describe(&self) -> String;
 }
 
@@ -119,10 +120,10 @@ fn file_name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// Opens a dataset of the reference's layout below `root`, by the reference's name for it.
+/// Opens a dataset by the reference's name for it. It lies below `root` in the reference's layout.
 ///
 /// # Errors
-/// A name that is none, or files that are missing or broken.
+/// A name that is no dataset, or files that are missing or broken.
 pub fn open_dataset(
     root: &Path,
     name: &str,

@@ -5,10 +5,11 @@ use crate::train::objective::TokenGrid;
 use crate::train::ATTEND_SHARE;
 
 impl Case<'_> {
-    /// The guided head's attention on its target, in 0..=1. The target is that of training at its usual share: the image
-    /// tokens that the true mask covers by [`ATTEND_SHARE`], or its best one; where the object is absent, `<s>`.
+    /// The guided head's attention on its target, in 0..=1. The target is the one that training guides attention to: the
+    /// image tokens that the true mask covers by [`ATTEND_SHARE`], or the token that it covers best if there is none such, and
+    /// `<s>` where the object is absent.
     ///
-    /// `None` where it is not known where the model looked, and where the tower sees nothing of the mask.
+    /// `None` where it is not known where the model looked, and where the vision tower sees nothing of the mask.
     pub fn attended(&self) -> Option<f64> {
         let attention = self.attention?;
         let Some(truth) = self.truth else {

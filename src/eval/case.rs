@@ -21,7 +21,9 @@ pub struct Case<'a> {
     pub kind: &'a str,
     /// Turns before this one, oldest first.
     pub history: &'a [Turn],
+    /// What was asked.
     pub instruction: &'a str,
+    /// What the model answered, or the answer that it was given.
     pub answer: &'a str,
     /// Union of the objects asked for; `None` where the object is absent.
     pub truth: Option<&'a TruthMask>,
@@ -32,13 +34,15 @@ pub struct Case<'a> {
     pub emitted: Option<usize>,
     /// Number of `[SEG]` in the true answer; with a target, 0 is read as 1.
     pub expected: usize,
-    /// Of an explanation: does it name the right object? `None` where no name was asked for. Means nothing of an answer
-    /// that was given.
+    /// Whether an explanation names the right object; `None` where no explanation was asked for. It says nothing about the
+    /// model if the answer was given to it.
     pub names_right: Option<bool>,
+    /// What else is known about the question.
     pub closer: Closer<'a>,
     /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
     /// asked.
     pub attention: Option<&'a Attention>,
+    /// How long the answer took.
     pub latency: Latency<'a>,
 }
 
@@ -54,7 +58,7 @@ pub struct Latency<'a> {
 /// How a case is scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// With the truth; where the object is absent, with a mask without a pixel.
+    /// Overlap with the true mask; where the object is absent, with an empty one.
     pub overlap: Overlap,
     /// See [`Overlap::iou`]; 0 for an absent object that was answered with `[SEG]`, whatever its mask.
     pub iou: f64,

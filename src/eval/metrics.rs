@@ -8,7 +8,9 @@ use crate::data::TruthMask;
 /// Pixels of a predicted mask and a true one, without those the truth ignores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overlap {
+    /// Pixels that are object in both masks.
     pub intersection: u64,
+    /// Pixels that are object in at least one of them.
     pub union: u64,
 }
 
@@ -64,7 +66,7 @@ impl Overlap {
         Ok(overlap)
     }
 
-    /// The reference's: I / (U + 1e-5), and 1 where the union is empty. In 0..=1.
+    /// Intersection over union as the reference computes it: I / (U + 1e-5), and 1 where the union is empty. In 0..=1.
     pub fn iou(self) -> f64 {
         match self.union {
             0 => 1.0,
@@ -72,7 +74,7 @@ impl Overlap {
         }
     }
 
-    /// Intersection over union is 0.5 or more, decided on whole pixels; an empty union is.
+    /// Whether the intersection is at least half of the union, decided on whole pixels; true where the union is empty.
     pub fn at_least_half(self) -> bool {
         2 * self.intersection >= self.union
     }

@@ -13,7 +13,7 @@ use super::{write_whole, Delivery, EvalError};
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
 
-/// What each number of a report is, in the words every report carries.
+/// The name of each score in a report and what it is, in the words that every report carries.
 pub const DEFINITIONS: [(&str, &str); 10] = [
     (
         "giou",
@@ -61,7 +61,7 @@ pub const DEFINITIONS: [(&str, &str); 10] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// The true answer is given and its `[SEG]` decoded: the reference's evaluation.
+    /// The model is given the true answer and decodes its `[SEG]`, as in the reference's evaluation.
     TeacherForced,
     /// The model writes its own answer.
     Generated,
@@ -82,61 +82,81 @@ impl fmt::Display for Protocol {
 /// What was evaluated, and how.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Run {
+    /// Name of the model.
     pub model: String,
+    /// Who wrote the answers.
     pub protocol: Protocol,
+    /// Name of the dataset or recording.
     pub dataset: String,
+    /// Name of the dataset's split.
     pub split: String,
-    /// Where questions are drawn or made: of the first.
+    /// Seed of the first question, where questions are drawn or made at random.
     pub seed: Option<u64>,
     /// Whatever else it takes to repeat the run: precision, device, threshold, count.
     pub settings: BTreeMap<String, serde_json::Value>,
 }
 
-/// Numbers that depend on the answers alone, not on the machine nor on the cases' order. `None` (JSON `null`) is a
-/// share of nothing, or not measured: [`Scores::not_measured`] tells. See [`DEFINITIONS`].
+/// Scores that depend on the answers alone, not on the machine nor on the order of the cases. All are shares or means in
+/// 0..=1. `None` (JSON `null`) means that there was no question to measure the score by, or that it could not be measured,
+/// in which case [`Scores::not_measured`] has the reason. [`DEFINITIONS`] defines them exactly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
+    /// Mean IoU of the questions.
     pub giou: Option<f64>,
+    /// Sum of the intersections over the sum of the unions.
     pub ciou: Option<f64>,
+    /// Share of the questions with an IoU of at least 0.5.
     pub precision_at_50: Option<f64>,
+    /// Share of the due `[SEG]` that were written.
     pub seg_rate: Option<f64>,
+    /// Share of the questions about an absent object that were answered without `[SEG]`.
     pub refusal_rate: Option<f64>,
+    /// Share of the questions about a present object that were answered without `[SEG]`.
     pub false_refusal_rate: Option<f64>,
+    /// Share of the explanations that name the right object.
     pub explanation_rate: Option<f64>,
-    /// Questions.
+    /// All questions.
     pub count: usize,
-    /// Of these, about an object that is there.
+    /// Questions about an object that is there.
     pub targets: usize,
-    /// Of these, about an absent one.
+    /// Questions about an absent object.
     pub absent: usize,
+    /// Questions by their IoU, in ten bins of 0.1 from 0 up.
     pub iou_histogram: [usize; HISTOGRAM_BINS],
+    /// Scores that tell whether the model looks at the picture.
     #[serde(flatten)]
     pub looking: Looking,
 }
 
-/// Milliseconds; percentiles by nearest rank.
+/// Percentiles (by nearest rank) and mean of durations, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LatencyMs {
+    /// The median.
     pub p50: f64,
+    /// Nine of ten durations are at most this.
     pub p90: f64,
+    /// 99 of 100 durations are at most this.
     pub p99: f64,
+    /// The mean.
     pub mean: f64,
 }
 
 /// How long the answers took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Whole answers that the model wrote; `None` without one.
+    /// Time of a whole answer; `None` where the model wrote none by itself.
     pub latency_ms: Option<LatencyMs>,
-    /// Parts of them, over the questions that had the part.
+    /// Time of each stage by its name, over the questions that had the stage.
     pub stages_ms: BTreeMap<String, LatencyMs>,
 }
 
 /// Scores of all questions, or of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
+    /// How good the answers are.
     #[serde(flatten)]
     pub quality: Quality,
+    /// How long they took.
     #[serde(flatten)]
     pub timing: Timing,
     /// Scores that have no value because the protocol cannot measure them, by their names in JSON, with the reason.
@@ -147,14 +167,18 @@ pub struct Scores {
 /// gives a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// Scores of all questions.
     #[serde(flatten)]
     pub overall: Scores,
+    /// Scores of each kind of question.
     pub kinds: BTreeMap<String, Scores>,
+    /// What was evaluated, and how.
     #[serde(flatten)]
     pub run: Run,
-    /// Of a recording: what became of its instructions.
+    /// What became of the instructions of a recording; `None` where a dataset was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// What each score is: [`DEFINITIONS`] and [`LOOKING_DEFINITIONS`](super::LOOKING_DEFINITIONS).
     pub definitions: BTreeMap<&'static str, &'static str>,
 }
 
@@ -186,7 +210,7 @@ impl Report {
         })
     }
 
-    /// What to know about the scores of all questions where some are about absent objects.
+    /// If some questions are about absent objects: a sentence on which of them count in the scores of all questions.
     pub(super) fn without_absent(&self) -> Option<String> {
         let Quality {
             targets, absent, ..
@@ -199,7 +223,7 @@ impl Report {
         })
     }
 
-    /// `all` and then each kind.
+    /// The scores of all questions under the name `all`, then those of each kind.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&str, &Scores)> {
         let kinds = self.kinds.iter();
         let kinds = kinds.map(|(kind, scores)| (kind.as_str(), scores));
@@ -207,12 +231,12 @@ impl Report {
     }
 }
 
-/// "0.444", or "-" for a share of nothing.
+/// A share as text, e.g. `0.444`; `-` where there is none.
 pub(super) fn share(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
 
-/// "87 ms", "1.24 s".
+/// A duration as text, e.g. `87 ms` or `1.24 s`.
 pub(super) fn duration(ms: f64) -> String {
     match ms {
         ms if ms < 9.95 => format!("{ms:.1} ms"),

@@ -22,15 +22,15 @@ pub(super) const COLUMNS: [(&str, &str); 11] = [
     ("p99", "latency_ms"),
 ];
 
-/// What the shorter heads stand for.
+/// What the abbreviated heads stand for.
 pub(super) const LEGEND: &str = "SEG: [SEG] written where due; refused: absent objects answered \
      without [SEG]; missed: present ones answered without; named: explanations that name the right object";
 
-/// A number as text, "-" for a share of nothing, or why there is none.
+/// A number as text, `-` where there was no question to measure it by, or the reason why it was not measured.
 pub(super) type Cell = Result<String, &'static str>;
 
-/// The report's numbers as text. Columns in which every kind has a share of nothing are left out; those that were not
-/// measured stay, with empty cells.
+/// The report's numbers as text. Columns in which no kind has a number are left out; those that were not measured stay, with
+/// empty cells.
 pub(super) struct Table<'a> {
     pub heads: Vec<&'static str>,
     /// A kind and its cells, one for each head.
@@ -42,7 +42,7 @@ impl<'a> Table<'a> {
         Self::with(report, COLUMNS.map(|(head, _)| head), cells)
     }
 
-    /// Whether the model looks: rows without a number are left out too.
+    /// The scores that tell whether the model looks. Rows without a number are left out too.
     pub fn looking(report: &'a Report) -> Self {
         let mut table = Self::with(report, looking::HEADS, |s| {
             let cells = s.quality.looking.cells();
@@ -72,7 +72,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A line for each reason of empty cells: the columns that have no number at all, then the others, of their kinds.
+    /// A line for each reason why cells are empty: first the columns that have no number at all, then the others with the
+    /// kinds whose cells are empty.
     pub fn notes(&self) -> Vec<String> {
         #[derive(Default)]
         struct Empty<'a> {

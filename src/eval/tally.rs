@@ -9,13 +9,13 @@ use super::{
     HISTOGRAM_BINS, LOOKING_DEFINITIONS,
 };
 
-/// Why a score of a given answer is not known.
+/// Why a score is not known where the answer was given to the model.
 const GIVEN: &str = "the answer was given to the model, which wrote none";
-/// Why a score of a question that was passed over is not known.
+/// Why a score is not known where questions could not be asked.
 const NOT_ASKED: &str =
     "questions about absent objects were not asked, as there is no answer with [SEG] to give";
 
-/// Scores cases as they come. Keeps a few numbers of each, no pixels.
+/// Scores cases as they come. It keeps a few numbers of each case and no pixels.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     overall: Bucket,
@@ -34,13 +34,13 @@ struct Bucket {
     explanations: usize,
     explanations_right: usize,
     looking: LookingTally,
-    /// Answers about objects that are there, given to the model, and explanations among them.
+    /// Answers about present objects that were given to the model, and how many of them are explanations.
     given: usize,
     explanations_given: usize,
-    /// Questions about absent objects that could not be asked, and near misses among them.
+    /// Questions about absent objects that could not be asked, and how many of them are near misses.
     not_asked: usize,
     near_not_asked: usize,
-    /// Kept one by one: a sum of rounded numbers would depend on their order.
+    /// Kept one by one, since a sum of rounded numbers depends on their order.
     ious: Vec<f64>,
     at_least_half: usize,
     intersection: u64,
@@ -50,7 +50,7 @@ struct Bucket {
 }
 
 impl Tally {
-    /// Scores one more case, and says how. A case that is refused leaves the tally as it was.
+    /// Scores one more case and returns the verdict. After an error the tally is as it was before.
     ///
     /// # Errors
     /// Those of [`Case::verdict`] and [`Case::singled_out`].
@@ -66,8 +66,8 @@ impl Tally {
         Ok(verdict)
     }
 
-    /// Counts a question about an absent object that could not be asked: it has no answer with `[SEG]` to give. It earns no
-    /// score, good or bad. `near_miss`: whether something close to what it asks for is there.
+    /// Counts a question about an absent object that could not be asked, since there is no answer with `[SEG]` to give to the
+    /// model. It counts in no score. `near_miss` says whether something close to what it asks for is there.
     pub fn pass_over(&mut self, kind: &str, near_miss: bool) {
         let kind = self.kinds.entry(kind.to_owned()).or_default();
         for bucket in [&mut self.overall, kind] {
@@ -97,7 +97,7 @@ impl Tally {
 }
 
 impl Bucket {
-    /// `counts`: in gIoU and precision.
+    /// `counts` says whether the case counts in gIoU and precision.
     fn add(&mut self, case: &Case<'_>, counts: bool, verdict: &Verdict) {
         if case.truth.is_some() {
             self.targets += 1;
@@ -120,7 +120,7 @@ impl Bucket {
         }
     }
 
-    /// What is known of an answer that the model wrote itself.
+    /// Counts what is only known about an answer that the model wrote itself.
     fn add_written(&mut self, case: &Case<'_>, emitted: usize) {
         let silent = usize::from(emitted == 0);
         if case.truth.is_some() {
@@ -186,7 +186,7 @@ impl Bucket {
         scores
     }
 
-    /// The scores without a value that would have one had the model answered by itself, and why they have none.
+    /// The scores that have no value but would have one if the model had answered by itself, each with the reason.
     fn not_measured(&self, scores: &Scores) -> BTreeMap<&'static str, &'static str> {
         let Scores {
             quality, timing, ..
@@ -240,7 +240,7 @@ impl Bucket {
     }
 }
 
-/// `None` of nothing.
+/// Percentiles and mean of durations; `None` where there are none.
 pub(crate) fn latency(times: &[Duration]) -> Option<LatencyMs> {
     let mut times = times.to_vec();
     times.sort();

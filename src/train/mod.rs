@@ -8,8 +8,8 @@
 //!                            └─ metrics.jsonl, loss.png, checkpoint-last, checkpoint-best ─► merge ► model directory
 //! ```
 //!
-//! **Invariants:** a step's numbers depend on the configuration and the step alone, not on threads or on where the run
-//! was interrupted. Frozen tensors never get a gradient.
+//! **Invariants:** a step's numbers depend on the configuration and the step alone, not on the number of threads nor on
+//! whether the run was interrupted. Frozen tensors never get a gradient.
 
 mod adamw;
 mod batch;

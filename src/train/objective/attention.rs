@@ -47,6 +47,7 @@ pub struct Looked {
 /// Where a sequence's image tokens lie on the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenGrid {
+    /// The part of the picture that the vision tower sees.
     pub view: ClipView,
     /// Patches along a side.
     pub side: usize,

@@ -24,8 +24,9 @@ pub struct Example {
     pub sam_pixels: Tensor,
     /// `(3, size, size)`.
     pub clip_pixels: Tensor,
-    /// (height, width) within SAM's square, and of the image.
+    /// Height and width of the resized image within SAM's square, in pixels.
     pub resized: (usize, usize),
+    /// Height and width of the image, in pixels.
     pub original: (usize, usize),
     /// All conversations, sharing their beginning.
     pub sequence: PackedSequence,
@@ -69,6 +70,11 @@ pub struct Preparation {
 }
 
 impl Preparation {
+    /// A preparation for a model. Sequences have `max_tokens` tokens at most, the image's features included; `augment` mirrors
+    /// and brightens images at random.
+    ///
+    /// # Errors
+    /// A tokenizer that does not fit the model.
     pub fn new(
         config: &LisaConfig,
         tokenizer: std::sync::Arc<LisaTokenizer>,
@@ -100,6 +106,7 @@ impl Preparation {
         })
     }
 
+    /// What turns conversations into ids and labels.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }

@@ -16,6 +16,7 @@ pub struct FeatureCache {
 }
 
 impl FeatureCache {
+    /// A cache for the features of `images` images; 0 keeps none.
     pub fn new(images: usize) -> Self {
         Self {
             features: Mutex::default(),

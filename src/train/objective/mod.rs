@@ -32,8 +32,11 @@ use super::{Gradients, Parameters, TrainError};
 /// How much each loss counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
+    /// Cross-entropy of the answer's words, a mean over the labelled tokens; 1 in the reference.
     pub ce: f64,
+    /// Binary cross-entropy of the masks' pixels; 2 in the reference.
     pub bce: f64,
+    /// DICE loss of the masks; 0.5 in the reference.
     pub dice: f64,
     /// Cross-entropy of every patch's class and attribute ([`Vision`]).
     pub patch: f64,
@@ -61,8 +64,11 @@ impl LossWeights {
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
+    /// Tokens with a label.
     pub tokens: usize,
+    /// True masks.
     pub masks: usize,
+    /// Patches with a label; of [`Vision`] the pictures that have such patches, each of which counts the same.
     pub patches: usize,
     /// Answers with something to look at.
     pub guided: usize,
@@ -83,7 +89,9 @@ pub type Losses = BTreeMap<&'static str, f64>;
 /// What one image gave.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    /// The weighted losses by name.
     pub losses: Losses,
+    /// Gradients of their sum; empty where the image was only measured.
     pub gradients: Gradients,
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,

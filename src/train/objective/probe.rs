@@ -33,8 +33,11 @@ pub(super) struct Probe {
 /// How often a head was right about patches that show something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probed {
+    /// The head's name, e.g. `patch_tower`.
     pub name: &'static str,
+    /// Patches about which it was right.
     pub right: usize,
+    /// Patches that show something.
     pub of: usize,
 }
 
