@@ -1,5 +1,5 @@
-//! All files of a mixture, looked at before a training: a picture that is missing is told of in the first minute, and
-//! not when its turn comes.
+//! Looks at all files of a mixture before a training, so that a picture that is missing is reported in the first minute and not
+//! when its turn comes.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,10 +16,10 @@ impl Mixture {
     /// read and the size that their annotations are of, whether annotations can be read. No picture is decoded, so one
     /// that is damaged behind its header is not found.
     ///
-    /// Runs on as many threads as the machine has. `progress` hears of each item that is done, from any of the threads:
-    /// (done, all of them).
+    /// Runs on as many threads as the machine has. `progress` is called from any of the threads after each item, with the number
+    /// of items done and the number of all items.
     ///
-    /// Returns one error for each file, sorted by path; empty where all is well.
+    /// Returns one error for each file that is missing or broken, sorted by path.
     pub fn check(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<DataError> {
         let items: Vec<(&dyn Dataset, usize)> = self
             .datasets()
@@ -34,8 +34,8 @@ impl Mixture {
             });
             found.collect::<Vec<DataError>>()
         };
-        // A pool of its own: training may have set the common one to a single thread, and what is waited for here is
-        // the disk.
+        // It has its own pool of threads, since training may have set the common one to a single thread, and here the threads
+        // mostly wait for the disk.
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let mut wrong = match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
             Ok(pool) => pool.install(look),
@@ -51,7 +51,7 @@ impl Mixture {
     }
 }
 
-/// What is wrong with a picture: nothing where its header can be read, and says `size` where that is known.
+/// The error about a picture whose header cannot be read or has another size than `size`, if that is known.
 pub(super) fn check_picture(path: &Path, size: Option<(u32, u32)>) -> Option<DataError> {
     match (picture_size(path), size) {
         (Err(error), _) => Some(error),

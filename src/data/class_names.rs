@@ -1,11 +1,11 @@
-//! Class names that the datasets' own files do not hold, in their order.
+//! Names of classes, in the order of their indices, for the datasets whose files do not hold them.
 
-/// ADE20K's 150 (scene parsing challenge).
+/// The 150 classes of ADE20K (scene parsing challenge).
 pub fn ade20k() -> Vec<String> {
     lines(include_str!("names/ade20k.txt"))
 }
 
-/// COCO-Stuff's 182 things and stuff; the index is the pixel's value.
+/// The 182 things and stuff of COCO-Stuff; a class's index is the value of its pixels.
 pub fn coco_stuff() -> Vec<String> {
     lines(include_str!("names/cocostuff.txt"))
 }

@@ -20,14 +20,14 @@ const ROUNDING: f64 = 1e-9;
 /// The row of `<s>`, with which every sequence begins.
 const SINK: u32 = 0;
 
-/// One answer that has something to look at.
+/// An answer whose attention is guided, because there is something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guided {
     /// The row that predicts the answer's first word.
     pub row: u32,
-    /// Rows of the sequence that it should look at; at least one.
+    /// Rows of the sequence that the first row should look at; at least one.
     pub columns: Vec<u32>,
-    /// First words that are right; the label's is the first of them.
+    /// Ids of the first words that are right; the labelled one comes first.
     pub words: Vec<u32>,
     /// See [`Turn::absent`](crate::data::Turn::absent).
     pub absent: bool,
@@ -49,11 +49,11 @@ pub struct Looked {
 pub struct TokenGrid {
     /// The part of the picture that the vision tower sees.
     pub view: ClipView,
-    /// Patches along a side.
+    /// Number of patches along a side.
     pub side: usize,
-    /// Features before the first patch's.
+    /// Number of features before that of the first patch: 1 with a class token, else 0.
     pub first_patch: usize,
-    /// Share of a token that a mask has to cover.
+    /// Share of a token that a mask has to cover for the token to be looked at.
     pub share: f64,
 }
 
@@ -77,8 +77,8 @@ impl TokenGrid {
         best.filter(|i| shares[*i] > 0.0).into_iter().collect()
     }
 
-    /// The patches that an answer about these masks should look at, by their numbers from 0, row by row; none where the
-    /// tower sees nothing of them.
+    /// The patches that an answer about these masks should look at, as numbers from 0 row by row; empty if the tower sees
+    /// nothing of the masks.
     pub fn targets(&self, masks: &[TruthMask]) -> Vec<usize> {
         let mut patches: Vec<usize> = masks.iter().flat_map(|m| self.patches(m)).collect();
         patches.sort_unstable();
@@ -86,11 +86,11 @@ impl TokenGrid {
         patches
     }
 
-    /// What every answer should look at. Answers about masks that the tower does not see, and those that neither have
-    /// a mask nor refuse, are left out.
+    /// What every answer should look at. Answers about masks that the tower does not see, and answers that neither have a mask
+    /// nor refuse, are left out.
     ///
-    /// `openings` are first words of answers with a mask: which of LISA's answers a sample has is drawn by chance, so
-    /// each of them is right where one is.
+    /// `openings` are the first words of LISA's answers with a mask. Which of these a sample has is drawn at random, so where
+    /// one of them is right, all are.
     pub fn guide(
         &self,
         sequence: &PackedSequence,

@@ -1,4 +1,4 @@
-//! What is minimised: an image and what is said about it → losses and gradients.
+//! What is minimised: computes losses and gradients for an image and what is said about it.
 //!
 //! [`Reasoning`] is the paper's: the language model answers, the hidden state behind `[SEG]` becomes a mask.
 //! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
@@ -53,7 +53,7 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// Whether anything is learned from the masks; where nothing is, none is predicted.
+    /// Whether anything is learned from masks; if not, none has to be predicted.
     pub fn masks(&self) -> bool {
         [self.bce, self.dice, self.iou, self.align]
             .iter()
@@ -70,7 +70,7 @@ pub struct Counts {
     pub masks: usize,
     /// Patches with a label; of [`Vision`] the pictures that have such patches, each of which counts the same.
     pub patches: usize,
-    /// Answers with something to look at.
+    /// Answers whose attention is guided.
     pub guided: usize,
 }
 
@@ -86,7 +86,7 @@ impl std::ops::AddAssign for Counts {
 /// The losses by name, weighted, each a share of the batch's: `ce`, `bce`, `dice`, …
 pub type Losses = BTreeMap<&'static str, f64>;
 
-/// What one image gave.
+/// The results of one image.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The weighted losses by name.
@@ -106,15 +106,15 @@ pub struct Outcome {
 pub struct Pass {
     /// The totals of the batch.
     pub totals: Counts,
-    /// Multiplies all losses: one over the number of accumulated batches.
+    /// A factor for all losses: 1 / the number of accumulated batches.
     pub factor: f64,
-    /// The seed of the dropout, and gradients; without it the image is only measured.
+    /// Seed of the dropout; asks for gradients. With `None` the image is only measured.
     pub learn: Option<u64>,
 }
 
 /// An objective: prepared once, then called from several threads.
 pub trait Objective: Send + Sync {
-    /// Sizes of what the example adds to the totals.
+    /// By how much the example increases each of the batch's totals.
     fn counts(&self, example: &Example) -> Counts;
 
     /// Losses of one image, and their gradients where `pass.learn` asks for them.

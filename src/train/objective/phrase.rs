@@ -1,4 +1,4 @@
-//! Prompts of the mask decoder from a few words, without a language model.
+//! Makes prompts for the mask decoder from a few words, without a language model.
 
 use candle_core::{DType, Device, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +8,7 @@ use crate::train::parameters::normal;
 use crate::train::{Parameters, TrainError};
 use crate::weights::{Activation, Weights};
 
-/// Where its tensors stand among the trained ones.
+/// Beginning of the names of the phrase encoder's tensors.
 const PREFIX: &str = "aux.phrase";
 
 /// The sum of a phrase's token vectors, over the root of their number, through a small MLP. The order of the words is
@@ -19,7 +19,7 @@ pub struct PhraseEncoder {
 }
 
 impl PhraseEncoder {
-    /// Adds a new one to the trained tensors.
+    /// Adds the tensors of a new phrase encoder to the trained ones.
     pub fn add_new(
         parameters: &mut Parameters,
         vocab: usize,
@@ -51,7 +51,7 @@ impl PhraseEncoder {
         let mut sums = Vec::with_capacity(phrases.len());
         for phrase in phrases {
             let ids = Tensor::from_slice(phrase, phrase.len(), self.table.device())?;
-            // By the root of the length: a phrase of three words is not three times as quiet.
+            // A sum of n independent vectors grows with √n, so dividing by √n gives prompts of one length to phrases of any.
             let scale = (phrase.len().max(1) as f64).sqrt().recip();
             sums.push((self.table.index_select(&ids, 0)?.sum_keepdim(0)? * scale)?);
         }
