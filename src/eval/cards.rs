@@ -5,8 +5,9 @@ use std::fmt::Write;
 use maud::{html, Markup};
 
 use super::gallery::{Selection, Shown};
+use super::numbers::duration;
 use super::picture::{Picture, PREDICTED, TRUE};
-use super::report::{duration, Report};
+use super::Report;
 use crate::image::HEAT_RAMP;
 
 /// Style rules by which choosing a kind hides the other kinds' cases; the page needs no script for it.

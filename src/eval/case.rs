@@ -1,12 +1,14 @@
-//! One question: what was asked, what was answered, what is true.
+//! One question: what was asked, what was answered, what is true, and what these say together.
 
 use std::time::Duration;
 
 use ::image::GrayImage;
 
-use super::{Closer, EvalError, Overlap};
+use super::{EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
 use crate::engine::Attention;
+use crate::train::objective::TokenGrid;
+use crate::train::ATTEND_SHARE;
 
 /// One question about one image, and its answer.
 ///
@@ -44,6 +46,15 @@ pub struct Case<'a> {
     pub attention: Option<&'a Attention>,
     /// How long the answer took.
     pub latency: Latency<'a>,
+}
+
+/// What is known about a question beyond whether it has a target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Closer<'a> {
+    /// In what way an absent object is nearly there, e.g. `colour`. `None` if it is not nearly there, or nobody knows.
+    pub near_miss: Option<&'a str>,
+    /// If the question singles out one of several objects of a class: the masks of the others, as full frames.
+    pub rivals: &'a [TruthMask],
 }
 
 /// How long an answer took.
@@ -92,5 +103,75 @@ impl Case<'_> {
             iou: f64::from(u8::from(refused)),
             at_least_half: refused,
         })
+    }
+
+    /// Whether the mask overlaps the object asked for more than any other of its class; `None` if the question does not single
+    /// out one of several.
+    ///
+    /// # Errors
+    /// Those of [`Overlap::of`].
+    pub fn singled_out(&self) -> Result<Option<bool>, EvalError> {
+        let Some(truth) = self.truth.filter(|_| !self.closer.rivals.is_empty()) else {
+            return Ok(None);
+        };
+        let iou = |mask| Ok::<_, EvalError>(Overlap::of(self.name, self.predicted, mask)?.iou());
+        let right = iou(truth)?;
+        for rival in self.closer.rivals {
+            if iou(rival)? >= right {
+                return Ok(Some(false));
+            }
+        }
+        Ok(Some(true))
+    }
+
+    /// The guided head's attention on its target, in 0..=1. The target is the one that training guides attention to: the
+    /// image tokens that the true mask covers by [`ATTEND_SHARE`], or the token that it covers best if there is none such, and
+    /// `<s>` where the object is absent.
+    ///
+    /// `None` where it is not known where the model looked, and where the vision tower sees nothing of the mask.
+    pub fn attended(&self) -> Option<f64> {
+        let attention = self.attention?;
+        let Some(truth) = self.truth else {
+            return Some(f64::from(attention.sink));
+        };
+        let grid = TokenGrid {
+            view: attention.view,
+            side: attention.grid,
+            // The weights begin with the first patch.
+            first_patch: 0,
+            share: ATTEND_SHARE,
+        };
+        let target = grid.targets(std::slice::from_ref(truth));
+        let weights = target.iter().filter_map(|i| attention.weights.get(*i));
+        let weights = weights.map(|weight| f64::from(*weight));
+        (!target.is_empty()).then(|| weights.sum::<f64>().min(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{attention, case, truth};
+
+    #[test]
+    fn attention_on_the_target_is_the_mass_on_the_tokens_under_the_mask_or_on_the_beginning() {
+        let looked = attention((4, 4), [0.5, 0.25, 0.125, 0.0], 0.0625);
+        let attended = |pixels: Option<[u8; 16]>| {
+            let there = pixels.map(|pixels| truth(4, 4, &pixels));
+            let mut mug = case("a", "explicit");
+            (mug.truth, mug.attention) = (there.as_ref(), Some(&looked));
+            mug.attended()
+        };
+        assert_eq!(attended(None), Some(0.0625));
+        // Tokens are 2 × 2 pixels. Two and a quarter of them; the quarter is below the share.
+        let mut mask = [1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(attended(Some(mask)), Some(0.75));
+        mask[9] = 1;
+        assert_eq!(attended(Some(mask)), Some(0.875));
+        // A small one has its best token.
+        let mut small = [0; 16];
+        small[8] = 1;
+        assert_eq!(attended(Some(small)), Some(0.125));
+        assert_eq!(attended(Some([0; 16])), None);
+        assert_eq!(case("a", "explicit").attended(), None);
     }
 }

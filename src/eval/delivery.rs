@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{latency, LatencyMs};
+use super::numbers::{duration, latency};
+use super::LatencyMs;
 
 /// Counts of the instructions that were asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -61,7 +62,7 @@ impl Delivery {
         let mut lines = vec![("instructions", self.asked.to_string())];
         lines.extend(counts.map(|(name, n)| (name, n.to_string())));
         if let Some(age) = &self.frame_age_ms {
-            let ms = super::report::duration;
+            let ms = duration;
             let ages = format!(
                 "p50 {}, p90 {}, p99 {}",
                 ms(age.p50),

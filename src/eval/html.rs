@@ -9,9 +9,9 @@ use maud::{html, Markup, PreEscaped, DOCTYPE};
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
 use super::looking::{self, LOOKING_DEFINITIONS};
-use super::report::{duration, share, Report, Scores, DEFINITIONS};
+use super::numbers::{duration, share};
 use super::table::{Table, LEGEND};
-use super::{write_whole, EvalError, HISTOGRAM_BINS};
+use super::{write_whole, EvalError, Report, Scores, DEFINITIONS, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");
 

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::report::share;
-use super::{Case, EvalError, Overlap, Verdict};
-use crate::data::TruthMask;
+use super::numbers::share;
+use super::{Case, Verdict};
 
 /// Below this share of the picture's pixels a mask is small: 3072 pixels (55²) at 640×480. COCO draws the line at 32²,
 /// a third of that, below which TableWorld asks for nothing.
@@ -51,36 +50,6 @@ pub const LOOKING_DEFINITIONS: [(&str, &str); 9] = [
         "giou of the questions with a target by the true mask's share of the picture: small below 0.01, large from 0.03 on, middle between (at 640x480: 3072 and 9216 pixels)",
     ),
 ];
-
-/// What a case is beside a question with a target or without, so far as it is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Closer<'a> {
-    /// Of an absent object: in what way it is nearly there, e.g. `colour`. `None` where it is not, or nobody knows.
-    pub near_miss: Option<&'a str>,
-    /// Where the question singles out one object of a class: the masks of the others of the class, full frames.
-    pub rivals: &'a [TruthMask],
-}
-
-impl Case<'_> {
-    /// Whether the mask is rather that of the object asked for than of another one of its class; `None` where the
-    /// question does not single out one of several.
-    ///
-    /// # Errors
-    /// Those of [`Overlap::of`].
-    pub fn singled_out(&self) -> Result<Option<bool>, EvalError> {
-        let Some(truth) = self.truth.filter(|_| !self.closer.rivals.is_empty()) else {
-            return Ok(None);
-        };
-        let iou = |mask| Ok::<_, EvalError>(Overlap::of(self.name, self.predicted, mask)?.iou());
-        let right = iou(truth)?;
-        for rival in self.closer.rivals {
-            if iou(rival)? >= right {
-                return Ok(Some(false));
-            }
-        }
-        Ok(Some(true))
-    }
-}
 
 /// How often one sort of near miss was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -1,4 +1,4 @@
-//! Scores, what they mean, and the table a terminal shows.
+//! The scores of a run, what they mean, and how they are written as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,9 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::looking::{self, Looking};
-use super::table::{Table, LEGEND};
-use super::{write_whole, Delivery, EvalError};
+use super::{write_whole, Delivery, EvalError, LatencyMs, Looking};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
@@ -128,19 +126,6 @@ pub struct Quality {
     pub looking: Looking,
 }
 
-/// Percentiles (by nearest rank) and mean of durations, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LatencyMs {
-    /// The median.
-    pub p50: f64,
-    /// Nine of ten durations are at most this.
-    pub p90: f64,
-    /// 99 of 100 durations are at most this.
-    pub p99: f64,
-    /// The mean.
-    pub mean: f64,
-}
-
 /// How long the answers took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
@@ -231,76 +216,10 @@ impl Report {
     }
 }
 
-/// A share as text, e.g. `0.444`; `-` where there is none.
-pub(super) fn share(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
-}
-
-/// A duration as text, e.g. `87 ms` or `1.24 s`.
-pub(super) fn duration(ms: f64) -> String {
-    match ms {
-        ms if ms < 9.95 => format!("{ms:.1} ms"),
-        ms if ms < 999.5 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1000.0),
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let run = &self.run;
-        write!(
-            f,
-            "{} {}, {}, {}",
-            run.dataset, run.split, run.protocol, run.model
-        )?;
-        match run.seed {
-            Some(seed) => writeln!(f, ", seed {seed}")?,
-            None => writeln!(f)?,
-        }
-        let table = Table::of(self);
-        write!(f, "{table}")?;
-        writeln!(f, "{LEGEND}")?;
-        for note in table.notes() {
-            writeln!(f, "{note}")?;
-        }
-        if let Some(note) = self.without_absent() {
-            writeln!(f, "{note}")?;
-        }
-        let table = Table::looking(self);
-        if !table.rows.is_empty() {
-            writeln!(f, "{table}{}", looking::LEGEND)?;
-            for note in table.notes() {
-                writeln!(f, "{note}")?;
-            }
-        }
-        if let Some(near) = self.overall.quality.looking.near_misses() {
-            writeln!(f, "{near}")?;
-        }
-        match &self.delivery {
-            Some(delivery) => writeln!(f, "{delivery}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::table::COLUMNS;
-    use super::super::testing::{case, mask, run, truth};
-    use super::super::Tally;
+    use super::super::testing::{given, report};
     use super::*;
-
-    fn report() -> Report {
-        let truth = truth(2, 1, &[1, 1]);
-        let half = mask(2, 1, &[255, 0]);
-        let mut tally = Tally::default();
-        let mut mug = case("a", "short");
-        (mug.truth, mug.predicted) = (Some(&truth), Some(&half));
-        (mug.emitted, mug.expected, mug.names_right) = (Some(1), 1, Some(true));
-        tally.add(&mug).unwrap();
-        tally.add(&case("b", "absent")).unwrap();
-        tally.report(run())
-    }
 
     #[test]
     fn json_has_the_scores_at_the_top_and_per_kind() {
@@ -323,33 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_row_for_all_and_one_for_each_kind() {
-        let table = report().to_string();
-        let rows: Vec<Vec<&str>> = table
-            .lines()
-            .map(|l| l.split_whitespace().collect())
-            .collect();
-        assert_eq!(
-            table.lines().next().unwrap(),
-            "reason_seg val, generated, tiny, seed 7"
-        );
-        assert_eq!(rows[1], COLUMNS.map(|(head, _)| head));
-        assert_eq!(rows[2][..4], ["all", "2", "0.500", "0.500"]);
-        assert_eq!(rows[3][..4], ["absent", "1", "1.000", "-"]);
-        assert_eq!(rows[4][..4], ["short", "1", "0.500", "0.500"]);
-        assert!(rows[6]
-            .join(" ")
-            .contains("over the 1 questions with a target, not the 1"));
-        let widths: Vec<usize> = table
-            .lines()
-            .skip(1)
-            .take(4)
-            .map(|l| l.chars().count())
-            .collect();
-        assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
-    }
-
-    #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let error = report()
             .write_json(Path::new("/nowhere/at/all.json"))
@@ -357,31 +249,6 @@ mod tests {
         assert!(error
             .to_string()
             .starts_with("cannot write /nowhere/at/all.json: "));
-    }
-
-    #[test]
-    fn columns_without_a_number_are_left_out() {
-        let mut tally = Tally::default();
-        tally.add(&case("a", "absent")).unwrap();
-        let report = tally.report(run());
-        let heads = Table::of(&report).heads;
-        assert_eq!(heads[..4], ["n", "gIoU", "P@0.5", "refused"]);
-        assert_eq!(heads[4..], ["p50", "p90", "p99"]);
-    }
-
-    /// A mask of an answer that was given, and a question that could not be asked.
-    fn given() -> Report {
-        let truth = truth(2, 1, &[1, 1]);
-        let half = mask(2, 1, &[255, 0]);
-        let mut tally = Tally::default();
-        let mut mug = case("a", "short");
-        (mug.truth, mug.predicted, mug.emitted) = (Some(&truth), Some(&half), None);
-        tally.add(&mug).unwrap();
-        tally.pass_over("absent", true);
-        tally.report(Run {
-            protocol: Protocol::TeacherForced,
-            ..run()
-        })
     }
 
     #[test]
@@ -407,51 +274,5 @@ mod tests {
             assert!(reason.contains("not asked"), "{reason}");
         }
         assert_eq!(absent["count"], 1);
-    }
-
-    #[test]
-    fn what_was_not_measured_is_an_empty_cell_with_its_reason_below() {
-        let table = given().to_string();
-        let lines: Vec<&str> = table.lines().collect();
-        let heads: Vec<&str> = lines[1].split_whitespace().collect();
-        let expected = [
-            "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "p50", "p90", "p99",
-        ];
-        assert_eq!(heads, expected);
-        let cells = |line: &str| {
-            line.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(cells(lines[2]), ["all", "2", "0.500", "0.500", "1.000"]);
-        assert_eq!(cells(lines[3]), ["absent", "1", "-", "-"]);
-        assert_eq!(
-            cells(lines[4]),
-            ["short", "1", "0.500", "0.500", "1.000", "-"]
-        );
-        let width = lines[1].chars().count();
-        assert!(
-            lines[2..5].iter().all(|l| l.chars().count() == width),
-            "{table}"
-        );
-        let notes: Vec<&&str> = lines
-            .iter()
-            .filter(|l| l.starts_with("not measured: "))
-            .collect();
-        assert_eq!(notes.len(), 4, "{table}");
-        let note = |start: &str| notes.iter().any(|n| n.starts_with(start));
-        assert!(
-            note("not measured: refused, gIoU, cIoU, P@0.5 of absent: questions"),
-            "{table}"
-        );
-        assert!(
-            note("not measured: SEG, missed, p50, p90, p99: the answer was given"),
-            "{table}"
-        );
-        assert!(
-            note("not measured: near: questions about absent")
-                && note("not measured: presence: the answer was given"),
-            "{table}"
-        );
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::looking::LookingTally;
+use super::numbers::latency;
 use super::{
-    Case, EvalError, LatencyMs, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS,
-    HISTOGRAM_BINS, LOOKING_DEFINITIONS,
+    Case, EvalError, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS, HISTOGRAM_BINS,
+    LOOKING_DEFINITIONS,
 };
 
 /// Why a score is not known where the answer was given to the model.
@@ -238,23 +239,6 @@ impl Bucket {
         let missing = all.into_iter().filter(|(_, missing, _)| *missing);
         missing.map(|(name, _, why)| (name, why)).collect()
     }
-}
-
-/// Percentiles and mean of durations; `None` where there are none.
-pub(crate) fn latency(times: &[Duration]) -> Option<LatencyMs> {
-    let mut times = times.to_vec();
-    times.sort();
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let percentile = |percent: usize| {
-        let rank = (times.len() * percent).div_ceil(100);
-        times.get(rank.checked_sub(1)?).copied().map(ms)
-    };
-    Some(LatencyMs {
-        p50: percentile(50)?,
-        p90: percentile(90)?,
-        p99: percentile(99)?,
-        mean: ms(times.iter().sum()) / times.len() as f64,
-    })
 }
 
 #[cfg(test)]
