@@ -2,13 +2,10 @@
 //! when its turn comes.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::files::broken;
-use super::picture::picture_size;
 use super::{DataError, Dataset, Mixture};
 
 impl Mixture {
@@ -48,17 +45,5 @@ impl Mixture {
             None => true,
         });
         wrong
-    }
-}
-
-/// The error about a picture whose header cannot be read or has another size than `size`, if that is known.
-pub(super) fn check_picture(path: &Path, size: Option<(u32, u32)>) -> Option<DataError> {
-    match (picture_size(path), size) {
-        (Err(error), _) => Some(error),
-        (Ok(found), Some(wanted)) if found != wanted => Some(broken(path)(format!(
-            "it is {}×{}, and its annotations are of {}×{}",
-            found.0, found.1, wanted.0, wanted.1
-        ))),
-        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What is found in a small tree of broken files before a training.
 
-use super::tests::refer;
+use super::testing::refer;
 use super::*;
 
 #[test]

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::labelme::shown;
+use super::files::size_is_accepted;
+use super::form::shown;
 use super::outline::fill_outline;
-use super::picture::size_is_accepted;
 use super::TruthMask;
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 

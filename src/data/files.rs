@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use lisa_files::lfs;
 
-use super::picture::size_is_accepted;
 use super::{ClassMap, DataError};
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 
@@ -157,6 +156,12 @@ fn open_classes<R: BufRead + Seek>(mut png: R) -> Result<png::Reader<R>, String>
             "it is {width}×{height} pixels; accepted: sides of 1 to {MAX_SIDE} and {MAX_PIXELS} pixels in all"
         )),
     }
+}
+
+/// Whether [`read_image`](crate::image::read_image) reads pictures of this size, in pixels. A mask is made for no other size, which bounds its memory.
+pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
+    let pixels = u64::from(width) * u64::from(height);
+    width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)
 }
 
 /// Describes bytes that do not begin like a PNG, for an error.

@@ -5,7 +5,6 @@
 
 use serde_json::Value;
 
-use super::labelme::shown;
 use Need::{May, Must, OrNull};
 
 /// The form of a value.
@@ -179,6 +178,16 @@ fn with(fields: &[Field]) -> String {
         None => String::new(),
         Some((only, [])) => format!(" with {only}"),
         Some((last, others)) => format!(" with {} and {last}", others.join(", ")),
+    }
+}
+
+/// A value as errors show it, cut to a length that people read.
+pub(super) fn shown(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
     }
 }
 

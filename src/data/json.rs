@@ -130,6 +130,17 @@ fn letters_that_differ(bytes: &[u8], other: &'static Encoding) -> usize {
     }
 }
 
+/// Decodes base64, in which some tools write line breaks.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    match text.contains(|c: char| c.is_ascii_whitespace()) {
+        true => {
+            let letters: String = text.split_ascii_whitespace().collect();
+            base64::decode(letters)
+        }
+        false => base64::decode(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::broken;
-use super::form::{IMAGE_DATA, LABELS};
-use super::json::read_json;
+use super::form::{shown, IMAGE_DATA, LABELS};
+use super::json::{base64, read_json};
 use super::shape::Shape;
 use super::{DataError, TruthMask};
 
@@ -217,25 +217,4 @@ pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
         broken(labels)("there is no picture of its name, and it has no imageData".to_owned())
     })?;
     base64(&data).map_err(|e| broken(labels)(format!("its imageData is no base64: {e}")))
-}
-
-/// Decodes base64, in which some tools write line breaks.
-pub(super) fn base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
-    match text.contains(|c: char| c.is_ascii_whitespace()) {
-        true => {
-            let letters: String = text.split_ascii_whitespace().collect();
-            base64::decode(letters)
-        }
-        false => base64::decode(text),
-    }
-}
-
-/// A value as errors show it, cut to a length that people read.
-pub(super) fn shown(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }

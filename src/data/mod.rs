@@ -10,7 +10,7 @@
 //! | `reason_seg` | ReasonSeg with its explanations, and pictures of one's own in its layout |
 //! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `form`, `picture`, `pickle` | folders and class pictures, JSON, pictures and Python's pickles, with errors that name the file |
+//! | `files`, `json`, `form`, `picture`, `pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
@@ -20,7 +20,6 @@
 //! no number in it decides alone how much is allocated.
 
 mod check;
-mod class_names;
 mod coco;
 mod encode;
 mod error;
@@ -51,28 +50,29 @@ mod own_tests;
 #[cfg(test)]
 mod refer_tests;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
-pub use coco::{Counts, Rle, Segmentation};
 pub use encode::{Encoded, EncodedAnswer, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
 pub use error::DataError;
 pub use loader::Loader;
 pub use mixture::{GroupSpec, ItemList, Mixture, MixtureOptions};
-pub use parts::PartsDataset;
 pub use picture::read_picture;
-pub use polygon::fill_polygon;
 pub use reason_seg::{ReasonSegDataset, ReasonSegItem};
 pub use refer::{ReferDataset, ReferItem};
 pub use sample::{ClassMap, Conversation, Sample, TruthMask, Turn};
-pub use semantic::SemanticDataset;
-pub use templates::{ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
-pub use vqa::VqaDataset;
+pub(crate) use templates::{ANSWERS, SHORT_QUESTIONS};
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
+
+use parts::PartsDataset;
+use semantic::SemanticDataset;
+use vqa::VqaDataset;
 
 /// A training set: numbered items, each of which gives samples at random.
 pub trait Dataset: Send + Sync {
@@ -124,7 +124,7 @@ fn file_name(path: &Path) -> Cow<'_, str> {
 ///
 /// # Errors
 /// A name that is no dataset, or files that are missing or broken.
-pub fn open_dataset(
+fn open_dataset(
     root: &Path,
     name: &str,
     options: MixtureOptions,

@@ -1,6 +1,6 @@
 //! Pictures and labels as people have them, whole and broken.
 
-use super::tests::{area, reason, rng, Tree};
+use super::testing::{area, reason, rng, Tree};
 use super::*;
 
 const TRAIN: &str = "reason_seg/ReasonSeg/train";

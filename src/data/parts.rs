@@ -8,12 +8,12 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::coco::{Segmentation, NO_MASK};
 use super::files::{broken, require};
 use super::folder::count;
 use super::form::PARTS;
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{file_name, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 

@@ -547,7 +547,10 @@ mod tests {
             from_slice::<Vec<Vec<String>>>(pickle.as_bytes())
         };
         let few = shared(4).unwrap();
-        assert_eq!((few.len(), few[3].join(" ")), (4, "left left left left".to_owned()));
+        assert_eq!(
+            (few.len(), few[3].join(" ")),
+            (4, "left left left left".to_owned())
+        );
         let refused = shared(1000).unwrap_err();
         assert!(refused.0.contains("so many places"), "{refused}");
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use image::{ImageDecoder, ImageReader, RgbImage};
 
-use super::files::{broken, io, open, regular};
+use super::files::{broken, io, open, regular, size_is_accepted};
 use super::labelme::image_data;
 use super::DataError;
-use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
+use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS};
 
 /// Bytes of a file that are read at first. Header and orientation are nearly always within them.
 const HEAD: u64 = 256 << 10;
@@ -77,6 +77,18 @@ pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
     })
 }
 
+/// The error about a picture whose header cannot be read or has another size than `size`, if that is known.
+pub(super) fn check_picture(path: &Path, size: Option<(u32, u32)>) -> Option<DataError> {
+    match (picture_size(path), size) {
+        (Err(error), _) => Some(error),
+        (Ok(found), Some(wanted)) if found != wanted => Some(broken(path)(format!(
+            "it is {}×{}, and its annotations are of {}×{}",
+            found.0, found.1, wanted.0, wanted.1
+        ))),
+        _ => None,
+    }
+}
+
 /// Why a header gave no size.
 enum HeaderError {
     /// The header is not within these bytes.
@@ -104,10 +116,4 @@ fn header(name: &str, bytes: &[u8]) -> Result<(u32, u32), HeaderError> {
         Ok(Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) => (height, width),
         _ => (width, height),
     })
-}
-
-/// Whether [`read_image`] reads pictures of this size, in pixels. A mask is made for no other size, which bounds its memory.
-pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
-    let pixels = u64::from(width) * u64::from(height);
-    width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)
 }

@@ -7,12 +7,12 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::coco::{Segmentation, NO_MASK};
 use super::files::{broken, read, require};
 use super::folder::count;
 use super::form::INSTANCES;
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 

@@ -1,6 +1,6 @@
 //! The refer datasets' splits and annotations, as published and as converters write them.
 
-use super::tests::{area, refer, Tree};
+use super::testing::{area, refer, Tree};
 use super::*;
 
 const INSTANCES: &str = "refer_seg/refcoco/instances.json";

@@ -6,15 +6,13 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::files::{broken, class_map_size, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
 use super::form::{MAPILLARY, NAMES};
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{
-    class_names, file_name, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn,
-};
+use super::{file_name, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// How a dataset numbers its classes.
 enum Labels {
@@ -53,7 +51,7 @@ impl SemanticDataset {
         let own = folder.join("classes.json");
         let classes = match own.exists() {
             true => read_json(&own, &NAMES)?,
-            false => class_names::ade20k(),
+            false => ade20k_classes(),
         };
         let images = list(
             &folder.join("images").join(split),
@@ -103,7 +101,7 @@ impl SemanticDataset {
             attributes: None,
             name: "cocostuff",
             labels: Labels::CocoStuff,
-            classes: class_names::coco_stuff(),
+            classes: coco_stuff_classes(),
             items: beside(labels, &images),
             samples_per_image,
         })
@@ -286,4 +284,18 @@ impl Dataset for SemanticDataset {
             self.classes.len()
         )
     }
+}
+
+/// The 150 classes of ADE20K (scene parsing challenge), which its files do not name.
+fn ade20k_classes() -> Vec<String> {
+    lines(include_str!("names/ade20k.txt"))
+}
+
+/// The 182 things and stuff of COCO-Stuff, which its files do not name; a class's index is the value of its pixels.
+fn coco_stuff_classes() -> Vec<String> {
+    lines(include_str!("names/cocostuff.txt"))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
 }

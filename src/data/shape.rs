@@ -5,7 +5,8 @@ use std::io::Cursor;
 use serde_json::Value;
 
 use super::files::decode_classes;
-use super::labelme::{base64, shown};
+use super::form::shown;
+use super::json::base64;
 use super::polygon::fill_polygon;
 use super::{ClassMap, TruthMask};
 
