@@ -58,7 +58,7 @@ pub struct Record {
 
 impl Record {
     /// The line about what the images of a step or of a validation gave. `split` is `train` or `validation`.
-    pub fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
+    pub(super) fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
         let BatchOutcome {
             losses,
             overlaps,

@@ -11,7 +11,8 @@ use super::init::{new_model, open_tokenizer};
 use super::objective::{
     Example, Objective, PhraseEncoder, Preparation, Reasoning, Vision, VisionDims,
 };
-use super::{LoraSpec, Parameters, TrainError, AUXILIARY};
+use super::parameters::AUXILIARY;
+use super::{LoraSpec, Parameters, TrainError};
 use crate::data::{GroupSpec, Mixture, MixtureOptions};
 use crate::text::LisaTokenizer;
 use crate::weights::{Fingerprint, LisaConfig, ModelDir, Weights};

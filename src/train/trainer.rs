@@ -12,6 +12,7 @@ use super::adamw::{AdamWConfig, GroupSettings};
 use super::batch::Workers;
 use super::checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
 use super::config::TrainConfig;
+use super::curve::draw_curve;
 use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
@@ -19,7 +20,7 @@ use super::run_folder::RunFolder;
 use super::same_run::Ours;
 use super::setup::Setup;
 use super::skipping::Skipping;
-use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
+use super::{read_metrics, AdamW, Gradients, Parameters, TrainError};
 use crate::data::{ItemList, Loader, Mixture};
 use crate::weights::Fingerprint;
 

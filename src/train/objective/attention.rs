@@ -1,9 +1,10 @@
 //! Attention guidance: one head looks at what is asked for before the answer's first word is said.
 //!
-//! "Sure" or "There is no …" is decided at the last row of the prompt. Cross-entropy alone says whether the word was
-//! right, not what it should have been read from, and a small model takes very long to find the one patch of many
-//! that decides. Here one head's attention at that row is drawn to the image tokens under the answer's masks, and to
-//! `<s>` where there is nothing to look at. It takes masks only, which every dataset of reasoning segmentation has.
+//! Whether an answer begins with "Sure" or with "There is no …" is decided at the last row of the prompt. Cross-entropy alone
+//! says whether the word was right, not which part of the picture shows it, and a small model takes very long to find the one
+//! patch of many that decides. Here the loss draws one head's attention at that row to the image tokens under the answer's
+//! masks, or to `<s>` where there is nothing to look at. That needs only masks, which every dataset of reasoning segmentation
+//! has.
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use crate::image::ClipView;
 use crate::nn::Result;
 use crate::train::PackedSequence;
 
-/// Shares are sums of floats: what lies below the asked share by less than this is rounding.
+/// Shares are sums of floats, so a share that is less than required by no more than this is taken as enough.
 const ROUNDING: f64 = 1e-9;
 
 /// The row of `<s>`, with which every sequence begins.
@@ -58,8 +59,8 @@ pub struct TokenGrid {
 }
 
 impl TokenGrid {
-    /// The patches that a mask covers, by their numbers; its best one where it covers none so far, and none where the
-    /// tower sees nothing of it.
+    /// The numbers of the patches that a mask covers far enough. If there is none, the patch that it covers best; none at all
+    /// if the tower sees nothing of the mask.
     fn patches(&self, mask: &TruthMask) -> Vec<usize> {
         let width = mask.width as usize;
         let shares = self
@@ -147,7 +148,7 @@ pub fn attention_losses(scores: &Tensor, visible: &Tensor, columns: &[&[u32]]) -
     log_sum_exp(&scores)? - log_sum_exp(&(scores + wanted)?)?
 }
 
-/// Row by row, with the largest taken out first; −∞ weighs nothing.
+/// log Σ exp of each row. The largest value is taken out first, so that nothing overflows; −∞ counts as 0.
 fn log_sum_exp(scores: &Tensor) -> Result<Tensor> {
     let max = scores.max_keepdim(D::Minus1)?.detach();
     let sum = scores.broadcast_sub(&max)?.exp()?.sum(D::Minus1)?;

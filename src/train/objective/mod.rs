@@ -101,7 +101,7 @@ pub struct Outcome {
     pub probed: Vec<Probed>,
 }
 
-/// How an image is to be run.
+/// How an objective is to be computed for one image.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     /// The totals of the batch.
@@ -112,12 +112,15 @@ pub struct Pass {
     pub learn: Option<u64>,
 }
 
-/// An objective: prepared once, then called from several threads.
+/// An objective. It is prepared once and then called from several threads.
 pub trait Objective: Send + Sync {
     /// By how much the example increases each of the batch's totals.
     fn counts(&self, example: &Example) -> Counts;
 
-    /// Losses of one image, and their gradients where `pass.learn` asks for them.
+    /// Computes the losses of one image, and their gradients if `pass.learn` asks for them.
+    ///
+    /// # Errors
+    /// A network that cannot be built from the tensors, or an operation that failed, e.g. for memory.
     fn run(
         &self,
         parameters: &Parameters,
@@ -126,7 +129,7 @@ pub trait Objective: Send + Sync {
     ) -> Result<Outcome, TrainError>;
 }
 
-/// One weighted loss on its way into the sum.
+/// The weighted losses of one image: their sum, from which gradients are computed, and the value of each.
 struct Terms {
     sum: Option<Tensor>,
     losses: Losses,
@@ -140,7 +143,7 @@ impl Terms {
         }
     }
 
-    /// Adds `factor · loss`, a scalar; nothing where the factor is 0.
+    /// Adds `factor · loss`, where `loss` is a scalar; does nothing if the factor is 0.
     fn add(&mut self, name: &'static str, loss: &Tensor, factor: f64) -> candle_core::Result<()> {
         if factor == 0.0 {
             return Ok(());
@@ -156,7 +159,8 @@ impl Terms {
     }
 }
 
-/// Pixels in both masks and in either, without the ignored ones, for logits over 0.
+/// Intersection and union of each predicted mask and the true one in pixels, without those that the truth ignores. A pixel is
+/// predicted if its logit is above 0.
 ///
 /// # Shapes
 /// `logits` `(masks, height, width)`.

@@ -11,10 +11,11 @@ use crate::weights::{Activation, Weights};
 /// Beginning of the names of the phrase encoder's tensors.
 const PREFIX: &str = "aux.phrase";
 
-/// The sum of a phrase's token vectors, over the root of their number, through a small MLP. The order of the words is
-/// lost, which matters little to "the red mug".
+/// Encodes a phrase: the sum of its tokens' vectors, divided by the root of their number, goes through a small MLP. The order
+/// of the words is lost, which matters little for a phrase like "the red mug".
 pub struct PhraseEncoder {
-    table: Tensor, // (vocab, dim)
+    /// `(vocab, dim)`: a vector for each token.
+    table: Tensor,
     mlp: Mlp,
 }
 
@@ -36,7 +37,10 @@ impl PhraseEncoder {
         Ok(())
     }
 
-    /// Reads `table` and `mlp.…` below `weights`.
+    /// Loads the encoder from the tensors `table` and `mlp.…` of `weights`, for `vocab` tokens and prompts of width `dim`.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
     pub fn load(weights: &Weights, vocab: usize, dim: usize) -> Result<Self, TrainError> {
         let dims = [dim, 2 * dim, dim];
         Ok(Self {
@@ -45,8 +49,10 @@ impl PhraseEncoder {
         })
     }
 
+    /// The prompts for some phrases, each given as token ids.
+    ///
     /// # Shapes
-    /// ids of some phrases → `(phrases, dim)`.
+    /// `(phrases, dim)`.
     pub fn forward(&self, phrases: &[Vec<u32>]) -> Result<Tensor, TrainError> {
         let mut sums = Vec::with_capacity(phrases.len());
         for phrase in phrases {
