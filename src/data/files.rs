@@ -1,5 +1,6 @@
 //! Reading a dataset's folders and its pictures of classes, with errors that name the file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::os::unix::fs::FileTypeExt;
@@ -22,6 +23,11 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
         path: path.to_owned(),
         source,
     }
+}
+
+/// A file's name without its folder.
+pub(super) fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// Opens a file of the data. A pipe or a device is refused, since reading it might never end.

@@ -1,4 +1,4 @@
-//! The stream of samples: several groups of datasets, each drawn from as often as its rate says.
+//! The stream of samples: the datasets by their names, in groups, each of which is drawn from as often as its rate says.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{open_dataset, DataError, Dataset, Sample};
+use super::parts::PartsDataset;
+use super::semantic::SemanticDataset;
+use super::vqa::VqaDataset;
+use super::{DataError, Dataset, ReasonSegDataset, ReferDataset, Sample};
 
 /// Datasets that are drawn from together, each equally often.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,4 +198,40 @@ impl Mixture {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Opens a dataset by the reference's name for it. It lies below `root` in the reference's layout.
+///
+/// # Errors
+/// A name that is no dataset, or files that are missing or broken.
+pub(super) fn open_dataset(
+    root: &Path,
+    name: &str,
+    options: MixtureOptions,
+) -> Result<Arc<dyn Dataset>, DataError> {
+    let n = options.samples_per_image;
+    let refer = |name| ReferDataset::open(root, name, "train", n).map(|d| Arc::new(d) as _);
+    Ok(match name {
+        "ade20k" => Arc::new(SemanticDataset::ade20k(root, "training", n)?),
+        "ade20k|validation" => Arc::new(SemanticDataset::ade20k(root, "validation", n)?),
+        "cocostuff" => Arc::new(SemanticDataset::coco_stuff(root, n)?),
+        "mapillary" => Arc::new(SemanticDataset::mapillary(root, n)?),
+        "paco_lvis" => Arc::new(PartsDataset::paco_lvis(root, n)?),
+        "pascal_part" => Arc::new(PartsDataset::pascal_part(root, n)?),
+        "refclef" => refer("refclef")?,
+        "refcoco" => refer("refcoco")?,
+        "refcoco+" => refer("refcoco+")?,
+        "refcocog" => refer("refcocog")?,
+        "llava_instruct_150k" => Arc::new(VqaDataset::open(root, n)?),
+        _ => match name.split_once('|') {
+            Some(("ReasonSeg", split)) => {
+                Arc::new(ReasonSegDataset::open(root, split, n, options.explanatory)?)
+            }
+            _ => {
+                return Err(DataError::Setting(format!(
+                    "there is no dataset '{name}'; accepted: ade20k, ade20k|validation, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
+                )))
+            }
+        },
+    })
 }

@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::coco::{Segmentation, NO_MASK};
-use super::files::{broken, require};
+use super::files::{broken, file_name, require};
 use super::folder::count;
 use super::form::PARTS;
 use super::json::read_json;
 use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{file_name, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// Pictures with annotations of objects and of objects' parts.
 pub struct PartsDataset {

@@ -8,13 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::coco::{Segmentation, NO_MASK};
-use super::files::{broken, read, require};
+use super::files::{broken, file_name, read, require};
 use super::folder::count;
 use super::form::INSTANCES;
 use super::json::read_json;
 use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// The expressions of one split, each for one object in a picture.
 pub struct ReferDataset {

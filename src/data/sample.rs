@@ -1,6 +1,51 @@
-//! What every reader of a dataset gives: one image, and what is said about it.
+//! What every reader of a dataset is, and what it gives: one image, and what is said about it.
 
 use std::path::PathBuf;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::DataError;
+
+/// A training set: numbered items, each of which gives samples at random.
+pub trait Dataset: Send + Sync {
+    /// The dataset's name, e.g. `refcoco`.
+    fn name(&self) -> &str;
+
+    /// Number of items; at least 1.
+    fn len(&self) -> usize;
+
+    /// Whether there are no items, which an open dataset never is.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Names of the classes in its class maps; empty where it has no class maps.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    /// Names of the attributes (e.g. colours) in its attribute maps; empty where it has no attribute maps.
+    fn attributes(&self) -> &[String] {
+        &[]
+    }
+
+    /// A sample of item `index`, which is below [`len`](Dataset::len); `rng` chooses among what the item offers.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path.
+    fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
+
+    /// A text that tells item `index` from others: the file names of its pictures, and what is asked about them where the
+    /// dataset's list holds it. It has no folders, since the data may lie elsewhere another time.
+    fn item_name(&self, index: usize) -> String;
+
+    /// Looks at all files that item `index` is read from, without decoding a picture. Returns what is missing or broken, with at
+    /// most one error for each file.
+    fn check(&self, index: usize) -> Vec<DataError>;
+
+    /// The dataset's size in words, e.g. `100 images, 250 expressions`.
+    fn describe(&self) -> String;
+}
 
 /// One image and its conversations. Each conversation stands alone, as one sequence of training.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +58,7 @@ pub struct Sample {
     pub conversations: Vec<Conversation>,
     /// The class of every pixel, where the dataset has a picture of them.
     pub classes: Option<ClassMap>,
-    /// The attribute of every pixel, one of the dataset's [`attributes`](super::Dataset::attributes), where it has a picture
+    /// The attribute of every pixel, one of the dataset's [`attributes`](Dataset::attributes), where it has a picture
     /// of them.
     pub attributes: Option<ClassMap>,
 }

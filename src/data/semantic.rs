@@ -6,13 +6,13 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::files::{broken, class_map_size, list, read_classes, require};
+use super::files::{broken, class_map_size, file_name, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
 use super::form::{MAPILLARY, NAMES};
 use super::json::read_json;
 use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{file_name, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// How a dataset numbers its classes.
 enum Labels {

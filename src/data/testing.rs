@@ -1,9 +1,14 @@
 //! Small trees of every dataset's layout, for the tests of this folder.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tempfile::{tempdir, TempDir};
 
-use super::*;
+use super::mixture::open_dataset;
+use super::{DataError, Dataset, MixtureOptions, Sample, TruthMask};
 
 /// An outline around 6 pixels.
 pub(super) const OUTLINE: &str = "[[1,1,4,1,4,3,1,3]]";

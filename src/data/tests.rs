@@ -5,6 +5,7 @@ use super::polygon::fill_polygon;
 use super::testing::{area, reason, refer, rng, vqa, Tree, OUTLINE};
 use super::*;
 use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 #[test]
 fn a_dataset_that_is_not_there_says_what_is_looked_for() {
