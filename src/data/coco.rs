@@ -208,7 +208,7 @@ fn fill_runs(columns: &mut [u8], runs: &[u32]) {
 }
 
 /// Unpacks COCO's compressed run lengths. A letter holds five bits of a number, and a sixth bit that says whether more follow;
-/// from the third run on the number is the difference to the run before the last.
+/// from the fourth run on the number is the difference to the run before the last.
 fn unpack(letters: &str) -> Result<Vec<u32>, String> {
     let mut runs: Vec<u32> = Vec::new();
     let mut bytes = letters.bytes();
@@ -272,7 +272,7 @@ mod tests {
             serde_json::from_str(r#"{"size": [4, 5], "counts": [5, 2, 2, 2, 9]}"#).unwrap();
         let mask = plain.mask(5, 4).unwrap();
         assert_eq!(rows(&mask), [".....", ".##..", ".##..", "....."]);
-        // 5, 2, 2, 2−2, 9−2
+        // The letters hold 5, 2, 2, 2−2 and 9−2: from the fourth on, differences to the run before the last.
         let packed: Segmentation =
             serde_json::from_str(r#"[{"size": [4, 5], "counts": "52207"}]"#).unwrap();
         assert_eq!(packed.mask(5, 4).unwrap(), mask);
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn packed_run_lengths_that_grow_without_end_are_refused() {
-        // Numbers of almost 2⁵⁹, of which every one from the fourth on is added to the one before the last: thirty of them
-        // are more than 63 bits hold.
+        // From the fourth number on, each is added to the one before the last. With numbers of almost 2⁵⁹, thirty of them are
+        // more than 63 bits can hold.
         let number = "o".repeat(11) + "?";
         for letters in [number.repeat(40), "1".repeat(3) + &number] {
             let rle = Rle {

@@ -164,7 +164,8 @@ fn open_classes<R: BufRead + Seek>(mut png: R) -> Result<png::Reader<R>, String>
     }
 }
 
-/// Whether [`read_image`](crate::image::read_image) reads pictures of this size, in pixels. A mask is made for no other size, which bounds its memory.
+/// Whether [`read_image`](crate::image::read_image) reads pictures of this size, in pixels. A mask is made for no other size,
+/// which bounds its memory.
 pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
     let pixels = u64::from(width) * u64::from(height);
     width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)

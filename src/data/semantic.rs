@@ -16,11 +16,11 @@ use super::{ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn}
 
 /// How a dataset numbers its classes.
 enum Labels {
-    /// ADE20K: 0 is no class, and class `i` is stored as `i + 1`.
+    /// ADE20K: 0 and 255 are no class, and class `i` is stored as `i + 1`.
     Ade20k,
     /// COCO-Stuff: the class as it is stored. 255 is no class, and classes with "-" in their names are not used.
     CocoStuff,
-    /// Mapillary Vistas: the class as it is stored.
+    /// Mapillary Vistas: the class as it is stored; 255 is no class.
     Mapillary,
 }
 
@@ -29,7 +29,7 @@ pub struct SemanticDataset {
     name: &'static str,
     labels: Labels,
     classes: Vec<String>,
-    /// (image, classes)
+    /// The files of each image and of its classes.
     items: Vec<(PathBuf, PathBuf)>,
     /// Folder of the pictures of attributes, and the attributes' names. ADE20K itself has none.
     attributes: Option<(PathBuf, Vec<String>)>,

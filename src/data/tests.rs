@@ -63,7 +63,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.file(label, "no picture");
     assert!(tree.refused("ade20k").contains(label));
 
-    // Attributes are an extension, in the same form.
+    // Pictures of attributes, which ADE20K itself does not have, are stored like those of classes.
     tree.grey(label, &[1, 2, 0, 255]);
     assert_eq!(tree.sample("ade20k").unwrap().attributes, None);
     tree.file("ade20k/attributes.json", r#"["red","blue"]"#);
@@ -76,7 +76,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.grey(attributes, &[3, 1, 0, 0]);
     assert!(tree.refused("ade20k").contains("class 3, and ade20k has 2"));
 
-    // Another split's pictures are apart.
+    // The pictures of another split are in folders of their own.
     tree.image("ade20k/images/validation/b.jpg");
     tree.grey("ade20k/annotations/validation/b.png", &[2; 4]);
     tree.grey("ade20k/attributes/validation/b.png", &[1; 4]);
@@ -104,7 +104,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     assert_eq!(areas.len(), 2);
     assert!(areas.contains(&("bird", 1)) && areas.contains(&("ego vehicle", 3)));
 
-    // 0 is person; 95 is building-other, and names with a "-" do not count.
+    // 0 is person. 95 is building-other, and classes with a "-" in their names are not used.
     tree.grey("cocostuff/train2017/a.png", &[0, 255, 95, 0]);
     let phrases: Vec<_> = tree
         .sample("cocostuff")
@@ -235,7 +235,7 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
         );
         assert_eq!(said.masks.len(), usize::from(seg));
         assert_eq!(turn.question == "what holds tea?", !seg);
-        // An answer in words about what is there is no refusal.
+        // An answer in words alone is no refusal if what is asked for is there.
         assert!(!turn.absent);
         seen[match (seg, why) {
             (true, false) => 0,
@@ -253,7 +253,7 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
             .join("reason_seg/ReasonSeg/explanatory/train.json"),
     )
     .unwrap();
-    // Who has no explanations needs no file of them.
+    // Data without explanations needs no file of them.
     let dataset = tree.open("ReasonSeg|train").unwrap();
     assert!(dataset.describe().ends_with("1 questions, 0 explained"));
     for _ in 0..20 {
@@ -341,7 +341,7 @@ fn questions_about_one_picture_come_together() {
     let list = "reason_seg/ReasonSeg/pictures/train.json";
     tree.file(list, r#"[["b.jpg","c.jpg","d.jpg"]]"#);
     let data = tree.open("ReasonSeg|train").unwrap();
-    // Listed pictures first, then those that stand alone.
+    // The pictures that are listed come first, then those of which only one item is.
     assert_eq!(data.len(), 2);
     let sample = |picture| data.sample(picture, &mut rng()).unwrap().conversations;
     let mut asked: Vec<String> = sample(0).iter().map(|c| c.phrases[0].clone()).collect();
@@ -368,7 +368,7 @@ fn validation_asks_as_the_reference_does() {
         item.question,
         "What is The Mug in this image? Please output segmentation mask."
     );
-    // Of equal areas the first is drawn last.
+    // Of shapes with equal areas the first is drawn last.
     assert_eq!(area(&item.mask.unwrap()), 6);
     tree.file(
         "reason_seg/ReasonSeg/train/a.json",
@@ -388,7 +388,7 @@ fn validation_asks_as_the_reference_does() {
 #[test]
 fn splits_join_and_a_turned_photo_turns_its_mask() {
     let tree = reason(r#"{"text":["x"],"is_sentence":true,"shapes":[]}"#);
-    // A JPEG whose EXIF block says that it was taken on its side.
+    // This is a JPEG whose EXIF block says that the camera was turned.
     let path = tree.root().join("reason_seg/ReasonSeg/train/a.jpg");
     let mut jpeg = std::fs::read(path).unwrap();
     let mut exif =

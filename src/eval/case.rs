@@ -162,12 +162,12 @@ mod tests {
             mug.attended()
         };
         assert_eq!(attended(None), Some(0.0625));
-        // Tokens are 2 × 2 pixels. Two and a quarter of them; the quarter is below the share.
+        // Tokens are 2 × 2 pixels. The mask covers two of them and a quarter of a third, which is less than the share.
         let mut mask = [1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(attended(Some(mask)), Some(0.75));
         mask[9] = 1;
         assert_eq!(attended(Some(mask)), Some(0.875));
-        // A small one has its best token.
+        // A mask that covers no token far enough has the token that it covers best.
         let mut small = [0; 16];
         small[8] = 1;
         assert_eq!(attended(Some(small)), Some(0.125));

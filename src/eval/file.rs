@@ -15,7 +15,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = real.as_deref().unwrap_or(path);
     let there = fs::metadata(path).ok();
     if there.as_ref().is_some_and(|there| !there.is_file()) {
-        // A pipe or a device.
+        // A pipe or a device cannot be replaced by a file.
         return fs::write(path, bytes);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -34,7 +34,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     let written = write();
     if written.is_err() {
-        // The error that matters is the first.
+        // The error to report is that of writing; that the rest of the file may not be removed either does not matter.
         let _ = fs::remove_file(&part);
     }
     written

@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(page.matches("</style>").count(), 1);
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload='x' &amp;"));
         assert!(page.contains("<mark>[SEG]</mark>"));
-        // An attribute ends where it should: its quotes are all the page's own.
+        // The attribute goes on to the end of the text, so no quote of the text has ended it early.
         let alt = page
             .split("alt=\"")
             .nth(1)
@@ -371,12 +371,12 @@ mod tests {
         gallery.offer_with(&given, &verdict, picture).unwrap();
         tally.pass_over("absent", true);
         let page = render_html(&tally.report(run()), &gallery);
-        // refused, near; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99, near
+        // The row of all lacks refused and near; that of absent lacks gIoU, cIoU, P@0.5, refused, p50, p90, p99 and near.
         assert_eq!(
             page.matches("<td title=\"questions about absent").count(),
             10
         );
-        // Of all and of short: SEG, missed, named, p50, p90, p99; of all: presence
+        // The rows of all and of short lack SEG, missed, named, p50, p90 and p99; that of all also lacks presence.
         assert_eq!(page.matches("<td title=\"the answer was given").count(), 13);
         let note = "<p class=\"note\">not measured: SEG, missed, named, p50, p90, p99: the answer was given";
         assert!(page.contains(note), "{page}");
@@ -424,7 +424,7 @@ mod tests {
         for said in said {
             assert!(with.contains(said) && !without.contains(said), "{said}");
         }
-        // The legend speaks of the token <s>, which is struck-out text where it is markup.
+        // The legend names the token <s>, which would strike out text if it were taken as markup.
         assert!(with.contains("or on &lt;s&gt; where"), "{with}");
         assert!(!pages.iter().any(|page| page.contains("<s>")));
     }

@@ -259,8 +259,9 @@ fn mean(values: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::html::render_html;
     use super::super::testing::{attention, case, mask, run, truth};
-    use super::super::{render_html, Gallery, Tally};
+    use super::super::{Gallery, Tally};
     use super::*;
 
     #[test]
@@ -283,7 +284,7 @@ mod tests {
     fn presence_is_half_what_is_found_and_half_what_is_refused() {
         let there = truth(2, 1, &[1, 0]);
         let mut tally = Tally::default();
-        // Three there, of which one is refused; one absent, refused.
+        // Three objects are there, of which one is refused; then follows an absent one, which is refused too.
         for emitted in [1, 1, 0] {
             let mut mug = case("a", "explicit");
             (mug.truth, mug.emitted, mug.expected) = (Some(&there), Some(emitted), 1);
@@ -339,7 +340,7 @@ mod tests {
         assert_eq!(decided([1, 0, 0, 0, 0, 0], &rivals), Some(true));
         assert_eq!(decided([1, 1, 1, 0, 0, 0], &rivals), Some(true));
         assert_eq!(decided([1, 0, 1, 1, 0, 0], &rivals), Some(false));
-        // The last one is looked at too, and a tie is none of both.
+        // The last of several rivals counts as well, and a tie counts as wrong.
         assert_eq!(decided([1, 0, 0, 0, 1, 1], &rivals), Some(false));
         assert_eq!(decided([1, 1, 1, 1, 0, 0], &rivals), Some(false));
         assert_eq!(decided([0; 6], &rivals), Some(false));
@@ -375,7 +376,7 @@ mod tests {
     #[test]
     fn sizes_are_shares_of_the_picture() {
         let mut tally = Tally::default();
-        // Of 1000 pixels: 9 are small, 10 and 29 middle, 30 large.
+        // In a picture of 1000 pixels, masks of 9 pixels are small, of 10 and 29 middle, and of 30 large.
         for (pixels, found) in [(9, false), (10, true), (29, false), (30, true)] {
             let object: Vec<u8> = (0..1000).map(|i| u8::from(i < pixels)).collect();
             let there = truth(100, 10, &object);

@@ -90,8 +90,8 @@ mod tests {
         for (name, item) in golden_items() {
             let (predicted, truth) = golden(&name);
             let overlap = Overlap::of(&name, Some(&predicted), &truth).unwrap();
-            // The numbers and the masks are from two runs of the reference: a pixel whose logit stands at 0 may have fallen
-            // on either side. Counting ignored pixels, of which 54 and 1057 are predicted, would be further off.
+            // The numbers and the masks are from two runs of the reference, between which a pixel whose logit is about 0 may
+            // differ. Counting the ignored pixels, of which 54 and 1057 are predicted, would be further off than the tolerance.
             let near = |what: &str, ours: f64, scale: f64| {
                 let reference = item[what].as_f64().unwrap();
                 let error = (ours - reference).abs() / scale;

@@ -39,7 +39,7 @@ pub use delivery::Delivery;
 pub use error::EvalError;
 pub use file::write_whole;
 pub use gallery::Gallery;
-pub use html::{render_html, write_html};
+pub use html::write_html;
 pub use looking::{BySize, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL};
 pub use metrics::Overlap;
 pub(crate) use numbers::latency;

@@ -265,7 +265,7 @@ mod tests {
                 .map(|v| u32::from(*v))
                 .sum::<u32>()
         };
-        // Lower left is hot, upper right is cold.
+        // The lower left is where the model looked most, the upper right where it looked least.
         assert!(light(60, 260) > 300 + 100 && light(260, 60) < 300 - 100);
         assert_eq!(*out.get_pixel(201, 240), Rgb(TRUE));
     }

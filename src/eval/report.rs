@@ -264,7 +264,7 @@ mod tests {
             assert!(json[name].is_null(), "{name}");
             assert!(json["not_measured"][name].is_string(), "{name}");
         }
-        // No explanation was asked for: a share of nothing.
+        // No explanation was asked for, so its rate is null without a reason.
         assert!(json["explanation_rate"].is_null());
         assert!(json["not_measured"].get("explanation_rate").is_none());
         let absent = &json["kinds"]["absent"];

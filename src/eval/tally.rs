@@ -260,7 +260,7 @@ mod tests {
         let quality = tally.report(run()).overall.quality;
         for (name, found) in [("giou", quality.giou), ("ciou", quality.ciou)] {
             let expected = expected[name].as_f64().unwrap();
-            // Of two runs of the reference: see the golden test of `metrics`.
+            // The numbers are from two runs of the reference, see the golden test of `metrics`.
             let error = (found.unwrap() - expected).abs();
             assert!(error < 1e-4, "{name} {found:?}, reference {expected}");
         }
@@ -395,7 +395,7 @@ mod tests {
         assert!((quality.ciou.unwrap() - 0.5).abs() < 1e-5);
         assert_eq!(quality.precision_at_50, Some(1.0));
         assert_eq!(quality.iou_histogram.iter().sum::<usize>(), 2);
-        // Neither praise for what the model could not do wrong, nor blame for what it could not do right.
+        // The model could neither write nor omit anything, so these scores have no value.
         assert_eq!((quality.seg_rate, quality.refusal_rate), (None, None));
         assert_eq!(
             (quality.false_refusal_rate, quality.explanation_rate),
@@ -437,7 +437,7 @@ mod tests {
         ];
         let reasons = names.map(|name| (name, NOT_ASKED));
         assert_eq!(absent.not_measured, BTreeMap::from(reasons));
-        // A kind without absent objects and without explanations lacks neither.
+        // A kind without absent objects and without explanations does not list their scores as not measured.
         let short: Vec<_> = report.kinds["short"].not_measured.keys().copied().collect();
         assert_eq!(short, ["false_refusal_rate", "latency_ms", "seg_rate"]);
     }

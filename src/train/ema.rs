@@ -22,7 +22,7 @@ impl Ema {
     pub fn new(parameters: &Parameters, decay: f64) -> Result<Self, TrainError> {
         let mut average = snapshot(parameters);
         for tensor in average.values_mut() {
-            // A snapshot shares its memory with the variable, which moves.
+            // A snapshot shares its memory with the variable, which each update changes.
             *tensor = tensor.copy()?;
         }
         Ok(Self { decay, average })

@@ -79,7 +79,7 @@ impl PackedSequence {
                 &conversation.labels[conversation.prefix_len..],
             );
             packed.append(ids, shared_rows as u32, branch as u32 + 1, image_features);
-            // A row predicts the id that follows it. What precedes a branch's first row is the last row of the beginning.
+            // A row predicts the id that follows it. The row before a branch's first one is the last row of the beginning.
             let before = |i: usize| if i == 0 { shared_rows } else { start + i } as u32 - 1;
             for (i, label) in labels.iter().enumerate() {
                 if *label == IGNORED_LABEL {

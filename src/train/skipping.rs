@@ -84,7 +84,7 @@ mod tests {
         match index % 9 {
             file if file % 3 == 0 => Err(TrainError::Broken {
                 path: format!("{file}.jpg").into(),
-                // Who finds it says it in its own words; it is one file all the same.
+                // Whatever the error says about it, it is the same file.
                 reason: format!("{file}.jpg: cut short at {index}"),
             }),
             file => Ok(file),

@@ -10,8 +10,8 @@ use crate::model::Llama;
 use crate::nn::Result;
 use crate::train::loss::cross_entropy_sum;
 
-/// Sum over the patches of −log softmax(feature · word vectors / √hidden)[class]. Patches that show no class count as one more
-/// class, whose logit is 0.
+/// Sum over the patches of −log softmax(feature · word vectors / √hidden)[class]. Patches that show no class count as one
+/// more class, whose logit is 0.
 ///
 /// # Shapes
 /// `image_tokens` `(patches, hidden)`; `labels` has a class for each patch, `names` the ids of each class's name. The result
