@@ -1,64 +1,68 @@
-//! COCO's annotations: polygons and run lengths become masks, pixel for pixel as pycocotools makes them.
+//! COCO's annotations: polygons and run lengths become masks, equal to pycocotools' in every pixel.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::labelme::shown;
+use super::files::size_is_accepted;
+use super::form::shown;
 use super::outline::fill_outline;
-use super::picture::size_is_accepted;
 use super::TruthMask;
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 
-/// Why an annotation is left out whose segmentation [is nothing](Segmentation::is_nothing).
+/// Why an annotation is left out if its segmentation [is nothing](Segmentation::is_nothing).
 pub(super) const NO_MASK: &str = "without a mask (segmentation is [])";
 
 /// A mask as COCO's JSON holds it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Segmentation {
-    /// Outlines, x and y in turn; their union.
+    /// The union of outlines, each a list of x and y in turn.
     Polygons(Vec<Vec<f64>>),
     /// Run lengths of the whole picture.
     Rle(Rle),
-    /// Several of them, as the refer datasets and TableWorld write it.
+    /// Several run lengths, as the refer datasets and TableWorld write them.
     Rles(Vec<Rle>),
-    /// Neither: kept, so that whoever wants a mask of it can say which annotation it is and what it holds instead.
+    /// Something else. It is kept so that the error, when the mask is asked for, can name the annotation and what it holds
+    /// instead.
     Unknown(Value),
 }
 
 impl Default for Segmentation {
-    /// Of an annotation that does not say it.
+    /// The segmentation of an annotation without that field.
     fn default() -> Self {
         Self::Unknown(Value::Null)
     }
 }
 
-/// Run lengths down the columns, background first.
+/// Lengths of runs of equal pixels down the columns, the first of which is background.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Rle {
-    /// Height and width.
+    /// Height and width of the picture, in pixels.
     pub size: [usize; 2],
+    /// The lengths.
     pub counts: Counts,
 }
 
-/// Plain, or in COCO's packed letters.
+/// The lengths of an [`Rle`].
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Counts {
+    /// A list of numbers.
     Plain(Vec<u32>),
+    /// COCO's compressed form: each number in one or more ASCII letters.
     Packed(String),
 }
 
 impl Segmentation {
-    /// Whether it says that there is no mask: a list without an outline. The reference's reader takes it for an empty mask, and
-    /// pycocotools refuses it.
+    /// Whether the annotation says that there is no mask, by a list without an outline. The reference's reader takes it for an
+    /// empty mask, and pycocotools refuses it.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Polygons(polygons) if polygons.is_empty())
     }
 
-    /// The mask of a picture of this size.
+    /// The mask in a picture of this size, in pixels.
     ///
     /// # Errors
     /// What is wrong with it, in words.
@@ -88,15 +92,15 @@ impl Segmentation {
         })
     }
 
-    /// Whether [`mask`](Self::mask) gives one; nothing is drawn.
+    /// Checks whether [`mask`](Self::mask) would give a mask, without drawing it.
     ///
     /// # Errors
-    /// As `mask`.
+    /// The same as `mask`.
     pub fn check(&self, width: u32, height: u32) -> Result<(), String> {
         self.checked_runs(width, height).map(|_| ())
     }
 
-    /// The run lengths, where it is such; of polygons none, but they are looked at too.
+    /// Checks the segmentation, and gives its run lengths if it consists of such.
     fn checked_runs(&self, width: u32, height: u32) -> Result<Vec<Cow<'_, [u32]>>, String> {
         if !size_is_accepted(width, height) {
             return Err(format!(
@@ -170,7 +174,7 @@ fn check_polygons(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<(), 
     }
 }
 
-/// What a segmentation is that is none.
+/// Describes a value that is no segmentation, for an error.
 fn unknown(value: &Value) -> String {
     let Value::Array(items) = value else {
         return shown(value);
@@ -191,7 +195,7 @@ fn unknown(value: &Value) -> String {
     }
 }
 
-/// Sets every second run.
+/// Sets the pixels of every second run.
 fn fill_runs(columns: &mut [u8], runs: &[u32]) {
     let mut at = 0usize;
     for (i, run) in runs.iter().enumerate() {
@@ -203,8 +207,8 @@ fn fill_runs(columns: &mut [u8], runs: &[u32]) {
     }
 }
 
-/// COCO's letters: five bits each, the sixth says that more follow, and from the third run on differences to the run
-/// before the last.
+/// Unpacks COCO's compressed run lengths. A letter holds five bits of a number, and a sixth bit that says whether more follow;
+/// from the fourth run on the number is the difference to the run before the last.
 fn unpack(letters: &str) -> Result<Vec<u32>, String> {
     let mut runs: Vec<u32> = Vec::new();
     let mut bytes = letters.bytes();
@@ -230,7 +234,7 @@ fn unpack(letters: &str) -> Result<Vec<u32>, String> {
                 .ok_or("run lengths end in the middle of a number")?;
         }
         if runs.len() > 2 {
-            // Within 2⁶⁰ and 2³², so this is no overflow.
+            // The two are below 2⁶⁰ and 2³², so their sum cannot overflow.
             value += i64::from(runs[runs.len() - 2]);
         }
         runs.push(u32::try_from(value).map_err(|_| format!("a run is {value} long"))?);
@@ -268,7 +272,7 @@ mod tests {
             serde_json::from_str(r#"{"size": [4, 5], "counts": [5, 2, 2, 2, 9]}"#).unwrap();
         let mask = plain.mask(5, 4).unwrap();
         assert_eq!(rows(&mask), [".....", ".##..", ".##..", "....."]);
-        // 5, 2, 2, 2−2, 9−2
+        // The letters hold 5, 2, 2, 2−2 and 9−2: from the fourth on, differences to the run before the last.
         let packed: Segmentation =
             serde_json::from_str(r#"[{"size": [4, 5], "counts": "52207"}]"#).unwrap();
         assert_eq!(packed.mask(5, 4).unwrap(), mask);
@@ -280,8 +284,8 @@ mod tests {
 
     #[test]
     fn packed_run_lengths_that_grow_without_end_are_refused() {
-        // Numbers of almost 2⁵⁹, of which every one from the fourth on is added to the one before the last: thirty of them
-        // are more than 63 bits hold.
+        // From the fourth number on, each is added to the one before the last. With numbers of almost 2⁵⁹, thirty of them are
+        // more than 63 bits can hold.
         let number = "o".repeat(11) + "?";
         for letters in [number.repeat(40), "1".repeat(3) + &number] {
             let rle = Rle {

@@ -1,4 +1,4 @@
-//! A conversation as ids and labels.
+//! A conversation as token ids and labels.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use super::{Conversation, DataError};
 use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, Template};
 use crate::weights::LisaConfig;
 
-/// Stands among the ids where the image's features go.
+/// Stands among the ids in the place of the image's features.
 pub use crate::text::IMAGE_TOKEN_INDEX as IMAGE_TOKEN;
 
-/// A label that no loss is taken of.
+/// The label of an id that is not learned.
 pub const IGNORED_LABEL: i64 = -100;
 
 /// How the end of an answer is written.
@@ -19,31 +19,32 @@ pub enum EndOfTurn {
     /// As the token `</s>`.
     #[default]
     Token,
-    /// As the letters, which is what a tokenizer does that does not know `</s>` as markup; some published data has it.
+    /// As the letters `<`, `/`, `s` and `>`, which is what a tokenizer makes of it that does not know `</s>` as markup. Some
+    /// published data has it so.
     Text,
 }
 
-/// A conversation, ready to be learned.
+/// A conversation in the form in which it is learned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// [`IMAGE_TOKEN`] where the image goes.
+    /// The ids, with one [`IMAGE_TOKEN`] for the image.
     pub ids: Vec<i64>,
-    /// The ids again where the model has to say them (the answers and their ends), else [`IGNORED_LABEL`].
+    /// One label for each id: the id itself where the model has to say it (answers and their ends), else [`IGNORED_LABEL`].
     pub labels: Vec<i64>,
-    /// Ids before the first question: the same for all conversations about an image.
+    /// Number of ids before the first question, which are the same for all conversations about an image.
     pub prefix_len: usize,
-    /// `[SEG]` among the labels; masks beyond it belong to an answer that was cut off.
+    /// Number of `[SEG]` among the labels. A conversation may have more masks, which then belong to answers that were cut off.
     pub masks: usize,
-    /// One for each turn whose answer was not cut off whole.
+    /// The answers, other than those that were cut off whole.
     pub answers: Vec<EncodedAnswer>,
 }
 
 /// Where an answer stands in a conversation's ids, and what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedAnswer {
-    /// Place of its first id.
+    /// Place of its first id among the ids.
     pub first: usize,
-    /// The conversation's masks that its `[SEG]` ask for, as far as they were not cut off.
+    /// Which of the conversation's masks its `[SEG]` stand for, without those that were cut off.
     pub masks: Range<usize>,
     /// See [`Turn::absent`](super::Turn::absent).
     pub absent: bool,
@@ -55,14 +56,14 @@ pub struct Encoder {
     template: Template,
     brackets: bool,
     seg: i64,
-    /// Ids kept, the image as one.
+    /// Longest sequence in ids, of which the image counts as one.
     longest: usize,
     /// See [`EndOfTurn`].
     pub end_of_turn: EndOfTurn,
 }
 
 impl Encoder {
-    /// `max_tokens` bounds a sequence, the image's features included.
+    /// An encoder for a model. Sequences have at most `max_tokens` tokens, the image's features included.
     ///
     /// # Errors
     /// A bound that leaves no room for text, or a tokenizer without LISA's tokens.
@@ -80,7 +81,7 @@ impl Encoder {
             )));
         }
         let brackets = config.tokens.im_start.is_some();
-        // Checked here, so that encoding cannot fail for it.
+        // What the builder needs of the tokenizer is checked here, so that encoding cannot fail for lack of it.
         PromptBuilder::new(&tokenizer, config.template, brackets)?;
         Ok(Self {
             template: config.template,
@@ -92,12 +93,15 @@ impl Encoder {
         })
     }
 
+    /// The model's tokenizer.
     pub fn tokenizer(&self) -> &LisaTokenizer {
         &self.tokenizer
     }
 
+    /// Encodes a conversation and cuts it to the longest sequence.
+    ///
     /// # Errors
-    /// A question that is empty or no text, by its words.
+    /// A question that is empty or not acceptable as text; the error quotes it.
     pub fn encode(&self, conversation: &Conversation) -> Result<Encoded, DataError> {
         let builder = PromptBuilder::new(&self.tokenizer, self.template, self.brackets)?;
         let mut encoded = Encoded::default();
@@ -153,7 +157,7 @@ impl Encoder {
     }
 }
 
-/// A dataset's question within what an [`Instruction`] may hold. What is cut here is beyond the longest sequence.
+/// A dataset's question, changed to what an [`Instruction`] may hold. Only text beyond the longest sequence is cut here.
 fn tidy(question: &str) -> String {
     let mut text: String = question
         .trim()

@@ -1,5 +1,6 @@
-//! A dataset's folders and class pictures, with errors that name them.
+//! Reading a dataset's folders and its pictures of classes, with errors that name the file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::os::unix::fs::FileTypeExt;
@@ -7,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use lisa_files::lfs;
 
-use super::picture::size_is_accepted;
 use super::{ClassMap, DataError};
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 
@@ -25,20 +25,24 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
     }
 }
 
-/// Opens a file of the data. What is not a regular file but has the name of one (a pipe, a device) may never answer, and is
-/// refused.
+/// A file's name without its folder.
+pub(super) fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// Opens a file of the data. A pipe or a device is refused, since reading it might never end.
 pub(super) fn open(path: &Path) -> Result<File, DataError> {
     regular(path)?;
     File::open(path).map_err(io(path))
 }
 
-/// The bytes of a file of the data.
+/// Reads a whole file of the data.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     regular(path)?;
     std::fs::read(path).map_err(io(path))
 }
 
-/// Whether a path leads to a regular file. Where there is nothing, whoever opens it says so.
+/// Checks that a path does not lead to anything but a regular file. A path that leads nowhere passes: opening it gives the error.
 pub(super) fn regular(path: &Path) -> Result<(), DataError> {
     let Ok(metadata) = path.metadata() else {
         return Ok(());
@@ -56,7 +60,7 @@ pub(super) fn regular(path: &Path) -> Result<(), DataError> {
     )))
 }
 
-/// What is neither a person's nor a dataset's: what systems write beside the files that they are shown.
+/// Whether a file belongs neither to a person nor to a dataset: operating systems write such files into folders that they show.
 fn is_clutter(name: &str) -> bool {
     const CLUTTER: [&str; 5] = [
         "thumbs.db",
@@ -65,11 +69,11 @@ fn is_clutter(name: &str) -> bool {
         "__macosx",
         "@eadir",
     ];
-    // Hidden files, `.DS_Store`, and what macOS leaves as `._a.jpg` of every `a.jpg` on a foreign disk.
+    // The dot covers hidden files, `.DS_Store`, and the `._a.jpg` that macOS writes for every `a.jpg` on other file systems.
     name.starts_with('.') || CLUTTER.contains(&name.to_lowercase().as_str())
 }
 
-/// All that lies in a folder but clutter, sorted.
+/// Everything in a folder other than clutter, sorted.
 pub(super) fn entries(folder: &Path, accepted: &str) -> Result<Vec<PathBuf>, DataError> {
     if !folder.is_dir() {
         return Err(DataError::Missing {
@@ -89,7 +93,7 @@ pub(super) fn entries(folder: &Path, accepted: &str) -> Result<Vec<PathBuf>, Dat
     Ok(found)
 }
 
-/// Files of these endings in a folder, sorted by name.
+/// The files in a folder whose names end in one of `endings`, sorted by name.
 pub(super) fn list(
     folder: &Path,
     endings: &[&str],
@@ -112,7 +116,7 @@ pub(super) fn list(
     Ok(found)
 }
 
-/// The error for a file that has to be there.
+/// Checks that a file is there. `accepted` is the layout, for the error.
 pub(super) fn require(path: &Path, accepted: &str) -> Result<(), DataError> {
     match path.exists() {
         true => Ok(()),
@@ -131,7 +135,7 @@ pub(super) fn class_map_size(path: &Path) -> Result<(u32, u32), DataError> {
     Ok(reader.info().size())
 }
 
-/// A PNG of class indices as it is stored: grey or by palette, 1 to 16 bits a pixel.
+/// Reads a PNG of class indices, which may be grey or have a palette, with 1 to 16 bits for each pixel.
 pub(super) fn read_classes(path: &Path) -> Result<ClassMap, DataError> {
     let file = open(path)?;
     decode_classes(BufReader::new(file)).map_err(broken(path))
@@ -160,7 +164,14 @@ fn open_classes<R: BufRead + Seek>(mut png: R) -> Result<png::Reader<R>, String>
     }
 }
 
-/// What bytes are that begin as no PNG does.
+/// Whether [`read_image`](crate::image::read_image) reads pictures of this size, in pixels. A mask is made for no other size,
+/// which bounds its memory.
+pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
+    let pixels = u64::from(width) * u64::from(height);
+    width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)
+}
+
+/// Describes bytes that do not begin like a PNG, for an error.
 fn no_png(begin: &[u8]) -> String {
     const ACCEPTED: &str = "accepted: a PNG, which keeps every pixel's number";
     match image::guess_format(begin) {
@@ -174,9 +185,9 @@ fn no_png(begin: &[u8]) -> String {
     }
 }
 
-/// The same of a PNG in memory.
+/// Decodes a PNG of class indices.
 ///
-/// Palettes only colour the viewer's picture (Mapillary Vistas has one), so nothing is expanded here.
+/// A palette is not applied: it only gives the classes colours for a viewer (Mapillary Vistas has one).
 ///
 /// # Errors
 /// What is wrong with it, in words.

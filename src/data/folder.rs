@@ -11,20 +11,22 @@ use super::form::Form;
 use super::json::read_json;
 use super::DataError;
 
-/// How a picture's name may end, in small and capital letters; of several the first is taken, as the reference knows
-/// `.jpg` alone.
+/// Endings of pictures' names, in small or capital letters. If there are pictures with several of them, the first counts, since
+/// the reference knows only `.jpg`.
 pub(super) const PICTURE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
 
 /// A picture and its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Labelled {
-    /// The labels themselves, where they hold the picture as LabelMe's `imageData`.
+    /// The picture's file; that of the labels, if they hold the picture as LabelMe's `imageData`.
     pub picture: PathBuf,
+    /// The JSON file.
     pub labels: PathBuf,
 }
 
 impl Labelled {
-    /// What other files may call the picture. One that is held by its labels is called as its file would be.
+    /// The names by which other files may refer to the picture. A picture that is held by its labels has the names that a file
+    /// of it could have.
     pub fn names(&self) -> Vec<String> {
         let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
         let held = self.picture == self.labels;
@@ -37,22 +39,22 @@ impl Labelled {
     }
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 pub(super) struct Folder {
-    /// Sorted by the paths of their pictures.
+    /// Labelled pictures, sorted by the paths of the pictures.
     pub labelled: Vec<Labelled>,
-    /// What else lies there, in words: a line for each reason why it is left out.
+    /// A line for each reason why other files are left out, which counts and names them.
     pub left_out: Vec<String>,
 }
 
-/// Files of one name, but for their endings.
+/// Files whose names differ only in their endings.
 #[derive(Default)]
 struct Namesakes {
     pictures: Vec<PathBuf>,
     labels: Option<PathBuf>,
 }
 
-/// Looks through a folder. `accepted` is the layout, for an error.
+/// Looks through a folder. `accepted` is the layout, for the error.
 ///
 /// # Errors
 /// A folder that is missing or holds no labelled picture, by its path.
@@ -132,8 +134,8 @@ fn rank(ending: &str) -> Option<usize> {
     PICTURE_ENDINGS.iter().position(|known| *known == ending)
 }
 
-/// Whether labels without a picture beside them hold it. Those that cannot be read count as such, so that whoever reads
-/// them says what is wrong.
+/// Whether labels without a picture beside them may hold the picture. Labels that cannot be read count as if they did, so that
+/// reading them later gives the error.
 fn may_hold_picture(labels: &Path) -> bool {
     match read_json::<Value>(labels, &Form::Any) {
         Ok(value) => value.get("imageData").is_some_and(Value::is_string),
@@ -141,7 +143,7 @@ fn may_hold_picture(labels: &Path) -> bool {
     }
 }
 
-/// E.g. `3 pictures without a JSON: a.jpg, b.jpg, c.jpg`; nothing of none.
+/// A line like `3 pictures without a JSON: a.jpg, b.jpg, c.jpg`; `None` if there are no paths.
 pub(super) fn count(paths: &[PathBuf], what: &str, why: &str) -> Option<String> {
     const SHOWN: usize = 5;
     let names = paths.iter().take(SHOWN).map(|path| {

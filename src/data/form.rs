@@ -1,35 +1,41 @@
-//! What a JSON is expected to be, so that one which is something else is told by its place and in words.
+//! The forms that JSON files are expected to have, so that an error can say in words what is wrong and where in the file.
 //!
-//! serde stops at a line and a column, and names types of this program. So where it cannot make what is wanted of a file, the
-//! file is compared with its form.
+//! The errors of serde name a line, a column and types of this program, which do not help somebody who made the file. So a
+//! file that serde refuses is compared with its form.
 
 use serde_json::Value;
 
-use super::labelme::shown;
 use Need::{May, Must, OrNull};
 
 /// The form of a value.
 #[derive(Debug)]
 pub(super) enum Form {
+    /// Any value.
     Any,
+    /// A string.
     Text,
-    /// 0 or more.
+    /// A whole number, 0 or more.
     Whole,
+    /// `true` or `false`.
     Truth,
+    /// A list of values of one form.
     List(&'static Form),
+    /// An object with certain fields.
     Object(&'static [Field]),
 }
 
-/// A field of an object. Others may stand beside those that are known.
+/// A field of an object: its name, whether it has to be there, and its form. An object may have other fields as well.
 #[derive(Debug)]
 pub(super) struct Field(pub &'static str, pub Need, pub Form);
 
 /// Whether a field has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
+    /// It has to be there.
     Must,
+    /// It may be missing.
     May,
-    /// It may be null, too.
+    /// It may be missing or null.
     OrNull,
 }
 
@@ -70,7 +76,7 @@ pub(super) const EXPLANATIONS: Form = Form::List(&Form::Object(&[
     Field("image", Must, Form::Text),
     Field("outputs", Must, Form::Text),
 ]));
-/// Names of pictures that are one picture.
+/// Lists of items that show the same picture.
 pub(super) const PICTURES: Form = Form::List(&NAMES);
 /// Names of classes or attributes.
 pub(super) const NAMES: Form = Form::List(&Form::Text);
@@ -89,7 +95,7 @@ pub(super) const MAPILLARY: Form = Form::Object(&[Field(
     Must,
     Form::List(&Form::Object(&[Field("readable", Must, Form::Text)])),
 )]);
-/// LabelMe's file with ReasonSeg's fields. What these have to hold is told by who reads them.
+/// LabelMe's file with ReasonSeg's fields. `labelme` itself checks what is in the latter.
 pub(super) const LABELS: Form = Form::Object(&[
     Field("question", OrNull, Form::Text),
     Field("history", May, Form::List(&TURN)),
@@ -106,7 +112,7 @@ const TURN: Form = Form::Object(&[
 pub(super) const IMAGE_DATA: Form = Form::Object(&[Field("imageData", OrNull, Form::Text)]);
 
 impl Form {
-    /// The first place where a value is of another form, what stands there and what is accepted.
+    /// Describes the first place where a value has another form: the place, what stands there and what is accepted.
     pub fn fault(&self, value: &Value) -> Option<String> {
         self.fault_at(value, "")
     }
@@ -158,7 +164,7 @@ impl Form {
     }
 }
 
-/// " with a, b and c": the fields that have to be there, or those that may where none has to.
+/// A text like ` with a, b and c` that lists the fields that have to be there or, if none has to, those that may.
 fn with(fields: &[Field]) -> String {
     let of = |needs: fn(Need) -> bool| -> Vec<&str> {
         let fields = fields.iter().filter(|Field(_, need, _)| needs(*need));
@@ -172,6 +178,16 @@ fn with(fields: &[Field]) -> String {
         None => String::new(),
         Some((only, [])) => format!(" with {only}"),
         Some((last, others)) => format!(" with {} and {last}", others.join(", ")),
+    }
+}
+
+/// A value as errors show it, cut to a length that people read.
+pub(super) fn shown(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
     }
 }
 

@@ -1,4 +1,4 @@
-//! JSON files as people's editors save them: UTF-8 with and without its mark, UTF-16, and Windows' western code page.
+//! JSON files as people's editors save them: in UTF-8 with or without a byte order mark, UTF-16, or Windows-1252.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -15,25 +15,25 @@ const ACCEPTED: &str = "accepted: UTF-8, UTF-16, Windows-1252; save it as UTF-8"
 
 /// Reads a JSON file.
 ///
-/// What is no UTF-8 is read in Windows-1252, as the reference does: a few of ReasonSeg's files are in it. The reference
-/// takes every other encoding for Windows-1252 too, and trains on the letters that come of it; here such a file is
-/// refused, by the name of the encoding that it looks like.
+/// A file that is not UTF-8 is read as Windows-1252, as in the reference: a few of ReasonSeg's files have that encoding. The
+/// reference reads every other encoding as Windows-1252 too and trains on wrong letters; here such a file is refused, and the
+/// error names the encoding that it seems to have.
 ///
 /// # Errors
-/// A file that is missing, in another encoding, or not the JSON that is asked for, by its path; of what is not of the form,
-/// the place in it.
+/// A file that is missing, in another encoding, or not of the given form; by its path and, if the form is wrong, the place in
+/// the file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path, form: &Form) -> Result<T, DataError> {
     let bytes = read(path)?;
     let text = decode(&bytes).map_err(broken(path))?;
     serde_json::from_str(&text).map_err(|error| {
-        // Only a file that is wrong is read once more: some have a hundred megabytes.
+        // Some files have a hundred megabytes, so only one that is wrong is parsed a second time for its fault.
         let fault = || form.fault(&serde_json::from_str(&text).ok()?);
         let said = no_number(&text, &error).or_else(fault);
         broken(path)(said.unwrap_or_else(|| error.to_string()))
     })
 }
 
-/// The words for numbers that Python writes into JSON, and that JSON does not have.
+/// Whether parsing stopped at a word like `NaN`, which Python writes as a number but JSON does not have.
 fn no_number(text: &str, error: &serde_json::Error) -> Option<String> {
     let line = text.split('\n').nth(error.line().checked_sub(1)?)?;
     let stopped = error.column();
@@ -62,7 +62,7 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Err(named("UTF-32")),
         [0xff, 0xfe, rest @ ..] => utf16(UTF_16LE, rest),
         [0xfe, 0xff, rest @ ..] => utf16(UTF_16BE, rest),
-        // Without a mark; what JSON begins with is ASCII, so every second byte is 0.
+        // UTF-16 and UTF-32 without a mark are known by the zeros: JSON begins with an ASCII letter.
         [1..=255, 0, 0, 0, ..] | [0, 0, 0, 1..=255, ..] => Err(named("UTF-32")),
         [1..=255, 0, ..] => utf16(UTF_16LE, bytes),
         [0, 1..=255, ..] => utf16(UTF_16BE, bytes),
@@ -84,7 +84,7 @@ fn utf16<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Result<Cow<'a, str
         .ok_or_else(|| format!("it begins as {name}, and is cut or damaged; {ACCEPTED}"))
 }
 
-/// Text in Windows-1252, unless it looks like something else.
+/// Decodes text as Windows-1252, unless it seems to have another encoding.
 fn western(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
@@ -98,7 +98,7 @@ fn western(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
             "it is not in UTF-8, and looks like {name}; {ACCEPTED}"
         ));
     }
-    // The code page has no letter there; Python, and so the reference, refuses these bytes.
+    // Windows-1252 has no letters for these bytes, and Python, and so the reference, refuses them.
     let unused = |byte: &u8| matches!(byte, 0x81 | 0x8d | 0x8f | 0x90 | 0x9d);
     if let Some(at) = bytes.iter().position(unused) {
         return Err(format!(
@@ -110,8 +110,8 @@ fn western(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     Ok(text)
 }
 
-/// How much speaks against Windows-1252: the letters that another encoding reads otherwise. A single one, as the sign in
-/// "a £5 note", is in too many encodings to tell them apart.
+/// How many letters another encoding would read differently from Windows-1252. A single one says little: the sign in "a £5
+/// note" is the same byte in many encodings.
 fn letters_that_differ(bytes: &[u8], other: &'static Encoding) -> usize {
     let high = bytes.iter().filter(|byte| **byte >= 0x80);
     match other.is_single_byte() {
@@ -127,6 +127,17 @@ fn letters_that_differ(bytes: &[u8], other: &'static Encoding) -> usize {
             high.filter(differs).count()
         }
         false => high.count(),
+    }
+}
+
+/// Decodes base64, in which some tools write line breaks.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    match text.contains(|c: char| c.is_ascii_whitespace()) {
+        true => {
+            let letters: String = text.split_ascii_whitespace().collect();
+            base64::decode(letters)
+        }
+        false => base64::decode(text),
     }
 }
 

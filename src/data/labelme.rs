@@ -6,27 +6,28 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::broken;
-use super::form::{IMAGE_DATA, LABELS};
-use super::json::read_json;
+use super::form::{shown, IMAGE_DATA, LABELS};
+use super::json::{base64, read_json};
 use super::shape::Shape;
 use super::{DataError, TruthMask};
 
-/// What is said of a picture, and where it is.
+/// What a file of labels says: what is asked about a picture, and where that is in it.
 #[derive(Clone, Debug)]
 pub(super) struct Labels {
-    /// What is asked for, one or more.
+    /// What is asked for, in one or more wordings.
     pub text: Vec<String>,
-    /// Whether it is asked as a sentence, not as a name.
+    /// Whether the text is a sentence and not a name.
     pub is_sentence: bool,
-    /// The question as it is asked (an extension); instead of the template half of the time.
+    /// The question word for word, which is asked instead of the template half of the time. ReasonSeg has no such field.
     pub question: Option<String>,
+    /// Earlier turns of the conversation. ReasonSeg has no such field.
     pub history: Vec<HistoryTurn>,
     size: LabelledSize,
-    /// Each with its place in the file.
+    /// The shapes, each with its place in the file's list.
     shapes: Vec<(usize, Shape)>,
 }
 
-/// The size of the picture that was labelled, as far as it is told.
+/// The size in pixels of the picture that was labelled, as far as the file states it.
 #[derive(Clone, Copy, Debug)]
 struct LabelledSize {
     width: Option<f64>,
@@ -37,12 +38,12 @@ struct LabelledSize {
 pub(super) struct HistoryTurn {
     pub question: String,
     pub answer: String,
-    /// Whether the answer says that what was asked for is not there.
+    /// Whether the answer says that what was asked for is not in the picture.
     #[serde(default)]
     pub absent: bool,
 }
 
-/// As it is written. What people get wrong is told by its place and not by serde, so it is any value here.
+/// The file's fields. Those that people often get wrong are any value here, so that our own error can name the place.
 #[derive(Deserialize)]
 struct Written {
     #[serde(default)]
@@ -62,6 +63,8 @@ struct Written {
 }
 
 impl Labels {
+    /// Reads a file of labels.
+    ///
     /// # Errors
     /// A file that is missing or wrong, by its path and the place in it.
     pub fn read(path: &Path) -> Result<Self, DataError> {
@@ -115,15 +118,16 @@ impl Labels {
         })
     }
 
-    /// Whether nothing is drawn.
+    /// Whether there is no shape.
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
     }
 
-    /// The mask of a picture of this size: largest shape first, so that what lies within another is not covered.
+    /// The mask in a picture of this size, in pixels. The largest shape is drawn first, so that it does not cover one that lies
+    /// within it.
     ///
     /// # Errors
-    /// Shapes that lie outside of the picture, or are of another one; in words.
+    /// Shapes that lie outside of the picture, or labels that were made for another picture; in words.
     pub fn mask(&self, width: u32, height: u32) -> Result<TruthMask, String> {
         let (scale, size) = (self.scale(width, height)?, (width, height));
         let mut pixels = vec![0; width as usize * height as usize];
@@ -133,13 +137,13 @@ impl Labels {
             shape.area.draw(scale, &mut pixels, size, 1);
             let area = pixels.iter().filter(|p| **p == 1).count();
             if area == 0 {
-                // In silence it would be learned that what was labelled is not there.
+                // Without this error the model would learn that a labelled object is not there.
                 let why = shape.area.why_unseen(scale, size);
                 return Err(format!("shapes[{place}] ('{}') {why}", shape.label));
             }
             by_area.push((area, shape));
         }
-        // Of equal areas the later one first, as the reference's reversed order has it.
+        // Of shapes with equal areas the later one is drawn first, since the reference reverses a stable sort.
         by_area.sort_by_key(|(area, _)| *area);
         by_area.reverse();
         pixels.fill(0);
@@ -153,7 +157,7 @@ impl Labels {
         })
     }
 
-    /// From the pixels of the picture that was labelled to those of the picture as it is now.
+    /// The factors in x and y from the picture that was labelled to the picture as it is now.
     fn scale(&self, width: u32, height: u32) -> Result<(f64, f64), String> {
         let (w, h) = (f64::from(width), f64::from(height));
         let (was_w, was_h) = match (self.size.width, self.size.height) {
@@ -166,7 +170,7 @@ impl Labels {
             }
             _ => return Ok((1.0, 1.0)),
         };
-        // Whoever resizes a picture rounds one of its sides.
+        // Resizing a picture rounds at least one of its sides.
         let kept = (was_h * w / was_w - h).abs() <= 1.0 || (was_w * h / was_h - w).abs() <= 1.0;
         match kept {
             true => Ok((w / was_w, h / was_h)),
@@ -178,7 +182,7 @@ impl Labels {
     }
 }
 
-/// A side of the picture that was labelled, where it is told.
+/// A side of the picture that was labelled, if the file states it.
 fn side(name: &str, value: &Value) -> Result<Option<f64>, String> {
     match value.as_f64() {
         _ if value.is_null() => Ok(None),
@@ -190,7 +194,7 @@ fn side(name: &str, value: &Value) -> Result<Option<f64>, String> {
     }
 }
 
-/// One side alone does not tell a picture that was resized from one that was cropped.
+/// The error if only one side is stated and it differs: a resized picture cannot be told from a cropped one then.
 fn one_side(name: &str, was: f64, width: u32, height: u32) -> String {
     format!(
         "its {name} is {was}, and the picture is {width}×{height}; \
@@ -198,10 +202,10 @@ fn one_side(name: &str, was: f64, width: u32, height: u32) -> String {
     )
 }
 
-/// The picture that LabelMe keeps in its file, in the bytes of a picture file.
+/// The picture that LabelMe keeps in its file, as the bytes of a picture file.
 ///
 /// # Errors
-/// A file without `imageData`, or with what is no base64.
+/// A file without `imageData`, or with one that is not base64.
 pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
     #[derive(Deserialize)]
     struct Held {
@@ -213,25 +217,4 @@ pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
         broken(labels)("there is no picture of its name, and it has no imageData".to_owned())
     })?;
     base64(&data).map_err(|e| broken(labels)(format!("its imageData is no base64: {e}")))
-}
-
-/// Some tools break base64 into lines.
-pub(super) fn base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
-    match text.contains(|c: char| c.is_ascii_whitespace()) {
-        true => {
-            let letters: String = text.split_ascii_whitespace().collect();
-            base64::decode(letters)
-        }
-        false => base64::decode(text),
-    }
-}
-
-/// A value as an error shows it.
-pub(super) fn shown(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }

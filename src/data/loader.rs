@@ -1,4 +1,4 @@
-//! Prefetching: several threads work ahead, results come out in order.
+//! Prefetching: several threads work ahead, and results come out in order.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{bounded, Receiver, Sender};
 
-/// An item's result, or the panic that stopped it.
+/// The result of an item, or the panic that ended its computation.
 type Outcome<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
 
 /// Computes `f(first)`, `f(first + 1)`, … ahead of time and hands them out in that order.
@@ -24,7 +24,7 @@ pub struct Loader<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
-    /// `threads` workers, at most `ahead` items begun and not handed out.
+    /// Starts `threads` threads, which compute at most `ahead` items beyond those that were handed out.
     pub fn new(
         threads: usize,
         ahead: usize,
@@ -45,7 +45,7 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
                 std::thread::spawn(move || {
                     while permitted.recv().is_ok() {
                         let i = index.fetch_add(1, Ordering::Relaxed);
-                        // A panic goes to whoever waits for the item, who would wait for ever otherwise.
+                        // A panic is passed on to whoever waits for the item, who would otherwise wait forever.
                         let outcome = catch_unwind(AssertUnwindSafe(|| f(i)));
                         if done.send((i, outcome)).is_err() {
                             break;
@@ -66,7 +66,7 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
     /// The next item.
     ///
     /// # Errors
-    /// What the item's own computation gave.
+    /// The error of the item's own computation.
     ///
     /// # Panics
     /// With the panic of the thread that computed the item.
@@ -93,7 +93,7 @@ impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
 impl<T, E> Drop for Loader<T, E> {
     fn drop(&mut self) {
         self.permits = None;
-        // A thread may wait to hand in what nobody takes any more.
+        // A thread may be waiting to hand in a result, so results are taken and dropped until all threads have ended.
         while self.threads.iter().any(|t| !t.is_finished()) {
             while self.results.try_recv().is_ok() {}
             std::thread::sleep(std::time::Duration::from_millis(1));

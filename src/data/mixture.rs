@@ -1,4 +1,4 @@
-//! The stream of samples: several groups of datasets, each drawn from as often as it is said.
+//! The stream of samples: the datasets by their names, in groups, each of which is drawn from as often as its rate says.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,23 +8,26 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{open_dataset, DataError, Dataset, Sample};
+use super::parts::PartsDataset;
+use super::semantic::SemanticDataset;
+use super::vqa::VqaDataset;
+use super::{DataError, Dataset, ReasonSegDataset, ReferDataset, Sample};
 
-/// Datasets that are drawn from together.
+/// Datasets that are drawn from together, each equally often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupSpec {
     /// Names joined by `||`, e.g. `ade20k||cocostuff` or `ReasonSeg|train`.
     pub datasets: String,
-    /// How often, relative to the other groups.
+    /// How often the group is drawn, relative to the rates of the other groups; more than 0.
     pub rate: f64,
 }
 
-/// What every reader is told.
+/// Options for the readers of all datasets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MixtureOptions {
-    /// Classes, expressions or questions an image, at most.
+    /// Classes, expressions or questions about an image, at most; 3 by default.
     pub samples_per_image: usize,
-    /// Share of explained images that are answered in text only.
+    /// Share of the explained ReasonSeg images that are answered in text only, 0 to 1; 0.1 by default.
     pub explanatory: f64,
 }
 
@@ -40,8 +43,9 @@ impl Default for MixtureOptions {
 /// What a dataset consists of, short enough to be kept with a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemList {
+    /// Number of items.
     pub count: u64,
-    /// CRC-32 of the items' names in their order.
+    /// CRC-32 of the items' names in their order, each followed by a zero byte.
     pub crc32: u32,
 }
 
@@ -59,7 +63,7 @@ impl ItemList {
     }
 }
 
-/// Draws until an image comes with something to ask for; the reference draws again too.
+/// How often another image is drawn when one has nothing to ask for. The reference draws again too, without a limit.
 const TRIES: usize = 100;
 
 /// An endless stream of samples, a function of the seed and the index alone.
@@ -107,11 +111,12 @@ impl Mixture {
         Ok(Self { groups, seed })
     }
 
-    /// Items of all datasets together.
+    /// Number of items of all datasets together.
     pub fn len(&self) -> usize {
         self.datasets().map(|d| d.len()).sum()
     }
 
+    /// Whether there are no items, which a mixture that could be opened never is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -144,7 +149,7 @@ impl Mixture {
             .unwrap_or(&[])
     }
 
-    /// Random numbers that belong to an index, for what is done with its sample.
+    /// Random numbers that belong to an index, for whatever is done at random with its sample.
     pub fn rng(&self, index: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(2 * index + 1);
@@ -182,7 +187,7 @@ impl Mixture {
         )))
     }
 
-    /// A line for every dataset.
+    /// A line for every dataset: its name, its share of the samples in percent, and its size.
     pub fn describe(&self) -> String {
         let total: f64 = self.groups.iter().map(|(rate, _)| rate).sum();
         let lines = self.groups.iter().flat_map(|(rate, datasets)| {
@@ -193,4 +198,40 @@ impl Mixture {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Opens a dataset by the reference's name for it. It lies below `root` in the reference's layout.
+///
+/// # Errors
+/// A name that is no dataset, or files that are missing or broken.
+pub(super) fn open_dataset(
+    root: &Path,
+    name: &str,
+    options: MixtureOptions,
+) -> Result<Arc<dyn Dataset>, DataError> {
+    let n = options.samples_per_image;
+    let refer = |name| ReferDataset::open(root, name, "train", n).map(|d| Arc::new(d) as _);
+    Ok(match name {
+        "ade20k" => Arc::new(SemanticDataset::ade20k(root, "training", n)?),
+        "ade20k|validation" => Arc::new(SemanticDataset::ade20k(root, "validation", n)?),
+        "cocostuff" => Arc::new(SemanticDataset::coco_stuff(root, n)?),
+        "mapillary" => Arc::new(SemanticDataset::mapillary(root, n)?),
+        "paco_lvis" => Arc::new(PartsDataset::paco_lvis(root, n)?),
+        "pascal_part" => Arc::new(PartsDataset::pascal_part(root, n)?),
+        "refclef" => refer("refclef")?,
+        "refcoco" => refer("refcoco")?,
+        "refcoco+" => refer("refcoco+")?,
+        "refcocog" => refer("refcocog")?,
+        "llava_instruct_150k" => Arc::new(VqaDataset::open(root, n)?),
+        _ => match name.split_once('|') {
+            Some(("ReasonSeg", split)) => {
+                Arc::new(ReasonSegDataset::open(root, split, n, options.explanatory)?)
+            }
+            _ => {
+                return Err(DataError::Setting(format!(
+                    "there is no dataset '{name}'; accepted: ade20k, ade20k|validation, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
+                )))
+            }
+        },
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `sample` | what every reader gives: an image, conversations, masks |
+//! | `sample` | what every reader is and gives: an image, conversations, masks |
 //! | `semantic` | ADE20K, COCO-Stuff, Mapillary Vistas |
 //! | `parts` | PACO-LVIS, PASCAL-Part |
 //! | `refer` | refCLEF, RefCOCO, RefCOCO+, RefCOCOg |
@@ -10,17 +10,16 @@
 //! | `reason_seg` | ReasonSeg with its explanations, and pictures of one's own in its layout |
 //! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `form`, `picture`, `pickle` | folders and class pictures, JSON, pictures and Python's pickles, with errors that name the file |
+//! | `files`, `json`, `form`, `picture`, `pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
-//! | `mixture`, `loader` | which sample comes when; working ahead |
+//! | `mixture`, `loader` | the datasets by their names, and which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
 //!
 //! **Invariants:** sample `i` of a [`Mixture`] depends on its seed and `i` alone. A file that is missing or broken is
-//! an error that names it; nothing is skipped in silence. What people's files say is bounded by their size: no number in
-//! them decides alone how much memory is taken.
+//! an error that names it; nothing is skipped in silence. The memory that reading a file takes is bounded by the file's size:
+//! no number in it decides alone how much is allocated.
 
 mod check;
-mod class_names;
 mod coco;
 mod encode;
 mod error;
@@ -45,112 +44,20 @@ mod templates;
 mod vqa;
 
 #[cfg(test)]
-mod check_tests;
-#[cfg(test)]
 mod own_tests;
 #[cfg(test)]
 mod refer_tests;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
-pub use coco::{Counts, Rle, Segmentation};
 pub use encode::{Encoded, EncodedAnswer, Encoder, EndOfTurn, IGNORED_LABEL, IMAGE_TOKEN};
 pub use error::DataError;
 pub use loader::Loader;
 pub use mixture::{GroupSpec, ItemList, Mixture, MixtureOptions};
-pub use parts::PartsDataset;
 pub use picture::read_picture;
-pub use polygon::fill_polygon;
 pub use reason_seg::{ReasonSegDataset, ReasonSegItem};
 pub use refer::{ReferDataset, ReferItem};
-pub use sample::{ClassMap, Conversation, Sample, TruthMask, Turn};
-pub use semantic::SemanticDataset;
-pub use templates::{ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
-pub use vqa::VqaDataset;
-
-use std::borrow::Cow;
-use std::path::Path;
-use std::sync::Arc;
-
-use rand_chacha::ChaCha8Rng;
-
-/// A training set: items by number, each giving samples that its random numbers choose.
-pub trait Dataset: Send + Sync {
-    /// E.g. `refcoco`.
-    fn name(&self) -> &str;
-
-    /// Items; at least 1.
-    fn len(&self) -> usize;
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Names of the classes of its class maps; none where it has no such maps.
-    fn classes(&self) -> &[String] {
-        &[]
-    }
-
-    /// Names of the attributes (colours, say) of its attribute maps; none where it has no such maps.
-    fn attributes(&self) -> &[String] {
-        &[]
-    }
-
-    /// One item: `index` below [`len`](Dataset::len).
-    ///
-    /// # Errors
-    /// A file that is missing or broken, by its path.
-    fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError>;
-
-    /// What tells item `index` from others: the file names of its pictures, and what is asked of them where that is in the
-    /// list itself. Without folders, as data may lie elsewhere another time.
-    fn item_name(&self, index: usize) -> String;
-
-    /// Looks at all that item `index` is read from, without decoding a picture: what is missing or broken, at most one
-    /// error a file. Empty where all is well.
-    fn check(&self, index: usize) -> Vec<DataError>;
-
-    /// Its size, in words.
-    fn describe(&self) -> String;
-}
-
-/// A file's name without its folder.
-fn file_name(path: &Path) -> Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-/// Opens a dataset of the reference's layout below `root`, by the reference's name for it.
-///
-/// # Errors
-/// A name that is none, or files that are missing or broken.
-pub fn open_dataset(
-    root: &Path,
-    name: &str,
-    options: MixtureOptions,
-) -> Result<Arc<dyn Dataset>, DataError> {
-    let n = options.samples_per_image;
-    let refer = |name| ReferDataset::open(root, name, "train", n).map(|d| Arc::new(d) as _);
-    Ok(match name {
-        "ade20k" => Arc::new(SemanticDataset::ade20k(root, "training", n)?),
-        "ade20k|validation" => Arc::new(SemanticDataset::ade20k(root, "validation", n)?),
-        "cocostuff" => Arc::new(SemanticDataset::coco_stuff(root, n)?),
-        "mapillary" => Arc::new(SemanticDataset::mapillary(root, n)?),
-        "paco_lvis" => Arc::new(PartsDataset::paco_lvis(root, n)?),
-        "pascal_part" => Arc::new(PartsDataset::pascal_part(root, n)?),
-        "refclef" => refer("refclef")?,
-        "refcoco" => refer("refcoco")?,
-        "refcoco+" => refer("refcoco+")?,
-        "refcocog" => refer("refcocog")?,
-        "llava_instruct_150k" => Arc::new(VqaDataset::open(root, n)?),
-        _ => match name.split_once('|') {
-            Some(("ReasonSeg", split)) => {
-                Arc::new(ReasonSegDataset::open(root, split, n, options.explanatory)?)
-            }
-            _ => {
-                return Err(DataError::Setting(format!(
-                    "there is no dataset '{name}'; accepted: ade20k, ade20k|validation, cocostuff, mapillary, paco_lvis, pascal_part, refclef, refcoco, refcoco+, refcocog, llava_instruct_150k, ReasonSeg|train"
-                )))
-            }
-        },
-    })
-}
+pub use sample::{ClassMap, Conversation, Dataset, Sample, TruthMask, Turn};
+pub(crate) use templates::{ANSWERS, SHORT_QUESTIONS};

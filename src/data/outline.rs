@@ -1,18 +1,19 @@
-//! Filling polygons of fractions of pixels, pixel for pixel as pycocotools does.
+//! Filling polygons whose corners are fractions of pixels, equal to pycocotools in every pixel.
 //!
 //! pycocotools walks along a polygon's sides at five times the resolution and notes where they cross the middles of the
-//! pixel columns. The walk is as long as the polygon is: a corner that a slip of a tool puts at 100,000,000 takes gigabytes.
-//! Here the crossings are computed for the columns of the picture alone, with the walk's own arithmetic, so that they are
-//! the same to the pixel and a picture's size bounds what they take.
+//! pixel columns. The walk is as long as the polygon: a corner that a tool has put at 100,000,000 by mistake takes gigabytes.
+//! Here the crossings are computed only for the columns of the picture, with the same arithmetic as in the walk, so that they
+//! are equal and time and memory are bounded by the picture's size.
 
 const SCALE: f64 = 5.0;
 
-/// Farther corners than this are moved there; the walk's numbers would not be whole any more.
+/// Corners that are farther away are moved to this distance, beyond which an f64 could not hold the fine positions exactly.
 const FARTHEST: i64 = 1 << 50;
 
-/// Sets what is inside of a polygon (even-odd) in a picture that is stored column by column, `width · height`.
+/// Sets the pixels inside a polygon (by the even-odd rule) in a picture of `width · height` pixels that is stored column by
+/// column.
 ///
-/// `polygon` is x and y in turn; `scratch` is as long as the picture.
+/// `polygon` holds x and y in turn; `scratch` is memory of the picture's length.
 pub(super) fn fill_outline(
     columns: &mut [u8],
     scratch: &mut [u8],
@@ -31,7 +32,7 @@ pub(super) fn fill_outline(
         Side::new(start, *end).cross(width, |column, y| {
             let y = (y as f64 + 0.5) / SCALE - 0.5;
             let y = y.clamp(0.0, height as f64).ceil() as usize;
-            // One below the last pixel of a column is the first of the next, as in run lengths.
+            // A crossing below the last pixel of a column counts for the first pixel of the next, as in run lengths.
             if let Some(toggled) = scratch.get_mut(column * height + y) {
                 *toggled ^= 1;
             }
@@ -44,13 +45,13 @@ pub(super) fn fill_outline(
     }
 }
 
-/// A side of a polygon as pycocotools walks along it: a step each fine column, or row where it is steep.
+/// A side of a polygon as pycocotools walks along it: one step for each fine column, or for each fine row if it is steep.
 struct Side {
-    /// Where the walk begins; it goes to the right, or down where the side is steep.
+    /// Where the walk begins; it goes to the right, or down if the side is steep.
     start: (i64, i64),
     steep: bool,
     steps: i64,
-    /// Of the other coordinate, a step.
+    /// By how much the other coordinate changes with each step.
     slope: f64,
 }
 
@@ -77,7 +78,7 @@ impl Side {
     fn cross(&self, width: usize, mut found: impl FnMut(usize, i64)) {
         let ends = [0, self.steps].map(|step| self.at(step).0);
         let (left, right) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-        // The middle of column x is where the walk goes from 5x + 2 to 5x + 3, or back.
+        // The walk crosses the middle of column x when it goes from 5x + 2 to 5x + 3 or back.
         let first = ((left + 2) / 5).max(0);
         let last = ((right - 3).div_euclid(5)).min(width as i64 - 1);
         for column in first..=last {
@@ -93,7 +94,7 @@ impl Side {
         }
     }
 
-    /// Where the walk is after so many steps.
+    /// Where the walk is after `step` steps.
     fn at(&self, step: i64) -> (i64, i64) {
         let other = |start: i64| (start as f64 + self.slope * step as f64 + 0.5) as i64;
         match self.steep {
@@ -102,7 +103,8 @@ impl Side {
         }
     }
 
-    /// The first step of a steep side that is on the other side of `before` and `before + 1` than the walk's start.
+    /// The first step of a steep side after which the walk has crossed the border between the fine columns `before` and
+    /// `before + 1`.
     fn step_over(&self, before: i64) -> i64 {
         let rises = self.slope > 0.0;
         let (mut here, mut over) = (0, self.steps + 1);
@@ -121,7 +123,7 @@ impl Side {
 mod tests {
     use super::*;
 
-    /// pycocotools' walk as it is, every step of it.
+    /// The walk of pycocotools itself, step by step.
     fn walked(polygon: &[f64], width: usize, height: usize) -> Vec<u8> {
         let mut corners: Vec<(i64, i64)> = polygon
             .chunks_exact(2)
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_corner_far_away_costs_nothing() {
-        // The upper left triangle of a half plane whose border goes through the picture.
+        // A triangle so large that inside the picture only its two sides along the borders matter.
         let near = walked(&[0.0, 0.0, 4000.0, 0.0, 0.0, 4000.0], 12, 10);
         for far in [1e8, 1e18, 1e300] {
             assert_eq!(filled(&[0.0, 0.0, far, 0.0, 0.0, far], 12, 10), near);

@@ -1,6 +1,6 @@
 //! Pictures and labels as people have them, whole and broken.
 
-use super::tests::{area, reason, rng, Tree};
+use super::testing::{area, reason, rng, Tree};
 use super::*;
 
 const TRAIN: &str = "reason_seg/ReasonSeg/train";
@@ -147,7 +147,7 @@ fn a_picture_that_is_gone_is_read_from_its_labels() {
     let data = open(&tree).unwrap();
     let item = data.item(0).unwrap();
     assert_eq!(area(&item.mask.unwrap()), 6);
-    // Its explanation names the picture.
+    // The explanation refers to the picture by the name that its file would have.
     assert_eq!(item.explanation.as_deref(), Some("Because."));
     assert_eq!(read_picture(&item.image).unwrap().dimensions(), (6, 4));
     assert_eq!(data.check(0).len(), 0);
@@ -187,7 +187,7 @@ fn labels_follow_a_picture_that_was_resized_and_no_other() {
     let large = mask(&tree);
     assert_eq!((large.width, large.height), (600, 400));
     assert_eq!(area(&large), 101 * 101 + 101 * 201);
-    // As rounded as it can be.
+    // Here a side is rounded by as much as resizing may round it.
     size(300, 201);
     assert_eq!(mask(&tree).height, 201);
     for (width, height) in [(400, 600), (600, 300), (300, 203)] {
@@ -465,7 +465,7 @@ fn class_pictures_of_one_s_own_are_found_by_every_ending() {
     }
     let data = tree.open("ade20k").unwrap();
     assert_eq!(data.len(), 2);
-    // No room is made for a class picture larger than any picture.
+    // A class picture larger than any accepted picture is refused before memory is taken for it.
     let (grey, bits) = (png::ColorType::Grayscale, png::BitDepth::Eight);
     let label = "ade20k/annotations/training/a.png";
     tree.png(label, grey, bits, (40_000, 1), &[1; 40_000]);

@@ -8,16 +8,16 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::coco::{Segmentation, NO_MASK};
-use super::files::{broken, require};
+use super::files::{broken, file_name, require};
 use super::folder::count;
 use super::form::PARTS;
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{file_name, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
-/// Pictures whose annotations are objects or parts of them.
+/// Pictures with annotations of objects and of objects' parts.
 pub struct PartsDataset {
     name: &'static str,
     path: PathBuf,
@@ -70,13 +70,20 @@ struct Category {
 }
 
 impl PartsDataset {
-    /// `vlpart/paco/annotations/paco_lvis_v1_train.json`, pictures below `coco/`.
+    /// Opens PACO-LVIS: `vlpart/paco/annotations/paco_lvis_v1_train.json`, with its pictures below `coco/`.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path.
     pub fn paco_lvis(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let path = root.join("vlpart/paco/annotations/paco_lvis_v1_train.json");
         Self::open("paco_lvis", path, root.join("coco"), samples_per_image)
     }
 
-    /// `vlpart/pascal_part/train.json`, pictures in `vlpart/pascal_part/VOCdevkit/VOC2010/JPEGImages/`.
+    /// Opens PASCAL-Part: `vlpart/pascal_part/train.json`, with its pictures in
+    /// `vlpart/pascal_part/VOCdevkit/VOC2010/JPEGImages/`.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path.
     pub fn pascal_part(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let folder = root.join("vlpart/pascal_part");
         let images = folder.join("VOCdevkit/VOC2010/JPEGImages");
@@ -142,7 +149,7 @@ impl PartsDataset {
         if let Some(line) = count(&unmasked, "annotation", NO_MASK) {
             tracing::warn!("left out of the data: {}: {line}", path.display());
         }
-        // The reference draws again where a picture has no annotation.
+        // A picture without annotations gives no conversation, and the mixture draws another one, as the reference does.
         pictures.retain(|_, picture| !picture.annotations.is_empty());
         if pictures.is_empty() {
             return Err(broken(&path)("no image of it has an annotation".to_owned()));
@@ -169,7 +176,7 @@ impl PartsDataset {
 }
 
 impl Class {
-    /// `cup_(drink)`, `cup:handle`.
+    /// Parses names as the datasets write them: `cup_(drink)`, `cup:handle`.
     fn parse(name: &str) -> Self {
         let plain = |text: &str| text.split("_(").next().unwrap_or_default().to_owned();
         match name.trim().split_once(':') {

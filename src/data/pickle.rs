@@ -1,7 +1,15 @@
 //! Python's pickles, protocols 0 to 5, as far as they hold plain data: numbers, texts, lists, tuples and dicts.
 //!
 //! Anything that would run code (classes, functions) is refused. Byte strings of Python 2 are read as UTF-8.
+//!
+//! `serde-pickle` (1.2.0) runs no code either, but its costs are not bounded by the size of a file, and these files come from
+//! anywhere. It keeps values as trees and copies them whole: thirty times `DUP APPEND`, 60 bytes, make 2³⁰ values, and each
+//! `MARK`, one byte, takes room for 128 of them. It nests as deep as the file says, in reading as in freeing, until the stack
+//! overflows, and it reads shared values again at each place, also in fields that nobody asked for. A look at the
+//! instructions beforehand would have to follow stack and memo to tell how deep a value is, which is all that the reader below
+//! does: its values are indices into one list, so a pickle takes memory in proportion to its bytes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -11,6 +19,11 @@ use serde::forward_to_deserialize_any;
 
 /// Deeper nesting is refused, so that a list which holds itself ends.
 const DEEPEST: usize = 64;
+
+/// Values and bytes of text that are read for each byte of the pickle. A value that is said in many places is read at each of
+/// them, so that a list of 1000 references to a list of 1000 would be a million. A reference takes at least two bytes, so
+/// texts of up to 31 bytes may be shared without end; in the published files the shared ones are the dicts' keys.
+const MOST_PER_BYTE: usize = 16;
 
 /// What is wrong with a pickle, in words.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +58,7 @@ pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PickleE
         .map_err(|PickleError(reason)| PickleError(format!("{reason}, at byte {}", machine.at)))?;
     T::deserialize(View {
         nodes: &machine.nodes,
+        left: &Cell::new(bytes.len().saturating_mul(MOST_PER_BYTE)),
         at: root,
         depth: 0,
     })
@@ -376,6 +390,8 @@ fn raw_unicode(line: &[u8]) -> String {
 #[derive(Clone, Copy)]
 struct View<'a> {
     nodes: &'a [Node],
+    /// Values and bytes of text that may still be read; see [`MOST_PER_BYTE`].
+    left: &'a Cell<usize>,
     at: usize,
     depth: usize,
 }
@@ -387,12 +403,21 @@ impl<'de> Deserializer<'de> for View<'_> {
         if self.depth > DEEPEST {
             return Err(PickleError::custom("its values are nested without an end"));
         }
+        let node = &self.nodes[self.at];
+        let size = match node {
+            Node::Text(text) => 1 + text.len(),
+            _ => 1,
+        };
+        let left = self.left.get().checked_sub(size);
+        self.left.set(left.ok_or_else(|| {
+            wrong("it says its values again in so many places that they could fill the memory")
+        })?);
         let view = |at: usize| View {
             at,
             depth: self.depth + 1,
             ..self
         };
-        match &self.nodes[self.at] {
+        match node {
             Node::None => visitor.visit_unit(),
             Node::Bool(value) => visitor.visit_bool(*value),
             Node::Int(value) => visitor.visit_i64(*value),
@@ -510,5 +535,23 @@ mod tests {
         }
         let endless = from_slice::<serde_json::Value>(b"]q\x00h\x00a.").unwrap_err();
         assert!(endless.0.contains("nested without an end"), "{endless}");
+    }
+
+    #[test]
+    fn values_said_in_many_places_do_not_fill_the_memory() {
+        // A list of as many references to a list of as many references to a text.
+        let shared = |count: usize| {
+            let text = "(l(lp1\nS'left'\np2\na".to_owned();
+            let (texts, lists) = ("g2\na".repeat(count - 1), "g1\na".repeat(count - 1));
+            let pickle = format!("{text}{texts}a{lists}.");
+            from_slice::<Vec<Vec<String>>>(pickle.as_bytes())
+        };
+        let few = shared(4).unwrap();
+        assert_eq!(
+            (few.len(), few[3].join(" ")),
+            (4, "left left left left".to_owned())
+        );
+        let refused = shared(1000).unwrap_err();
+        assert!(refused.0.contains("so many places"), "{refused}");
     }
 }

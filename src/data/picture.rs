@@ -1,16 +1,16 @@
-//! The picture of a sample, and what its header says of it.
+//! Reading the picture of a sample, or only its size.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{ImageDecoder, ImageReader, RgbImage};
 
-use super::files::{broken, io, open, regular};
+use super::files::{broken, io, open, regular, size_is_accepted};
 use super::labelme::image_data;
 use super::DataError;
-use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS, MAX_SIDE};
+use crate::image::{decode_image, picture_format, read_image, ImageError, MAX_PIXELS};
 
-/// What is read of a file at first: headers and orientations end long before, as a rule.
+/// Bytes of a file that are read at first. Header and orientation are nearly always within them.
 const HEAD: u64 = 256 << 10;
 
 /// Reads the picture of a [`Sample`](super::Sample), as [`read_image`] does: a picture's file, or LabelMe's JSON that
@@ -34,7 +34,7 @@ fn is_labels(path: &Path) -> bool {
         .is_some_and(|e| e.eq_ignore_ascii_case("json"))
 }
 
-/// What an error calls the picture within its labels.
+/// The name that errors give to a picture that is held by its labels.
 fn held_in(labels: &Path) -> String {
     format!("{}: its imageData", labels.display())
 }
@@ -46,10 +46,10 @@ fn picture(path: &Path) -> impl FnOnce(ImageError) -> DataError + '_ {
     }
 }
 
-/// Width and height of a picture as it is read, its EXIF orientation applied. No pixel is decoded.
+/// Width and height of a picture in pixels, with its EXIF orientation applied. No pixel is decoded.
 ///
 /// # Errors
-/// A file that is missing, no picture, or larger than what is accepted.
+/// A file that is missing, is not a picture, or is larger than accepted.
 pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
     let size = match is_labels(path) {
         true => header(&held_in(path), &image_data(path)?),
@@ -63,7 +63,7 @@ pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
             more(&mut bytes, HEAD)?;
             let name = path.display().to_string();
             match header(&name, &bytes) {
-                // Some files have their header behind a long profile, or tell their size at their end.
+                // Some files have a long colour profile before their header, or state their size at their end.
                 Err(HeaderError::Unread(_)) if more(&mut bytes, 8 * MAX_PIXELS)? => {
                     header(&name, &bytes)
                 }
@@ -77,11 +77,23 @@ pub(super) fn picture_size(path: &Path) -> Result<(u32, u32), DataError> {
     })
 }
 
+/// The error about a picture whose header cannot be read or has another size than `size`, if that is known.
+pub(super) fn check_picture(path: &Path, size: Option<(u32, u32)>) -> Option<DataError> {
+    match (picture_size(path), size) {
+        (Err(error), _) => Some(error),
+        (Ok(found), Some(wanted)) if found != wanted => Some(broken(path)(format!(
+            "it is {}×{}, and its annotations are of {}×{}",
+            found.0, found.1, wanted.0, wanted.1
+        ))),
+        _ => None,
+    }
+}
+
 /// Why a header gave no size.
 enum HeaderError {
-    /// It is not within these bytes.
+    /// The header is not within these bytes.
     Unread(String),
-    /// More bytes would not help.
+    /// The picture is refused, and reading more bytes would not help.
     Refused(ImageError),
 }
 
@@ -99,15 +111,9 @@ fn header(name: &str, bytes: &[u8]) -> Result<(u32, u32), HeaderError> {
         }));
     }
     use image::metadata::Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
-    // A damaged orientation tag is no reason to refuse the picture.
+    // A picture with a damaged orientation tag is not refused, but taken as it is stored.
     Ok(match decoder.orientation() {
         Ok(Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) => (height, width),
         _ => (width, height),
     })
-}
-
-/// Whether a picture of this size is one that [`read_image`] reads: what a mask may be made for.
-pub(super) fn size_is_accepted(width: u32, height: u32) -> bool {
-    let pixels = u64::from(width) * u64::from(height);
-    width <= MAX_SIDE && height <= MAX_SIDE && (1..=MAX_PIXELS).contains(&pixels)
 }

@@ -1,21 +1,24 @@
-//! Filling polygons of whole pixels, outline included, pixel for pixel as OpenCV's `fillPoly` and `polylines` do.
+//! Filling polygons whose corners are whole pixels, with their outlines, equal to OpenCV's `fillPoly` and `polylines` in every
+//! pixel.
 
-/// Fixed point of the sides' x, as OpenCV has it.
+/// Binary digits after the point in the x of sides, as in OpenCV.
 const SHIFT: i64 = 16;
 const ONE: i64 = 1 << SHIFT;
 
 type Point = (i64, i64);
 
-/// A side that is not level, from its upper end down to the row before its lower one.
+/// A side that is not level. It ends in the row above its lower corner, where the next side begins.
 struct Side {
     top: i64,
     bottom: i64,
-    /// At the top, in fixed point; `dx` more with each row.
+    /// x at the top, in fixed point.
     x: i64,
+    /// By how much x grows with each row.
     dx: i64,
 }
 
-/// Sets the pixels inside a closed polygon (even-odd), and on its outline, to `value`. Corners may lie outside.
+/// Sets the pixels inside a closed polygon (by the even-odd rule) and on its outline to `value`. `pixels` holds
+/// `width · height` values row by row; corners may lie outside of the picture.
 pub fn fill_polygon(pixels: &mut [u8], width: u32, height: u32, corners: &[(i32, i32)], value: u8) {
     if width == 0 || height == 0 {
         return;
@@ -48,7 +51,7 @@ pub fn fill_polygon(pixels: &mut [u8], width: u32, height: u32, corners: &[(i32,
     }
 }
 
-/// OpenCV takes the slope of what is left of a side inside the picture.
+/// The side between two corners; `None` if it is level. As in OpenCV, its slope is that of the part inside the picture.
 fn side(size: Point, start: Point, end: Point) -> Option<Side> {
     if start.1 == end.1 {
         return None;
@@ -75,7 +78,7 @@ fn inside((w, h): Point, (x, y): Point) -> bool {
     (0..w).contains(&x) && (0..h).contains(&y)
 }
 
-/// The part of a line inside the picture, in whole pixels cut toward zero, and whether there is one.
+/// The ends of the part of a line that lies inside the picture, rounded toward zero, and whether there is such a part.
 fn clip((w, h): Point, mut p: Point, mut q: Point) -> (Point, Point, bool) {
     let (right, bottom) = (w - 1, h - 1);
     let column = |x: i64| u8::from(x < 0) + 2 * u8::from(x > right);
@@ -106,7 +109,7 @@ fn clip((w, h): Point, mut p: Point, mut q: Point) -> (Point, Point, bool) {
     (p, q, inside((w, h), p) && inside((w, h), q))
 }
 
-/// Bresenham's line from left to right, both ends included, of what lies inside the picture.
+/// Draws the part of a line that lies inside the picture, by Bresenham's algorithm from left to right, with both ends.
 fn draw_line(pixels: &mut [u8], size: Point, start: Point, end: Point, value: u8) {
     let (p, q, visible) = clip(size, start, end);
     if !visible {

@@ -20,18 +20,19 @@ use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 const LAYOUT: &str =
     "reason_seg/ReasonSeg/SPLIT/*.jpg (or .jpeg, .png, .webp, .bmp), each with a .json of the same name";
 
-/// One split.
+/// One split, or several.
 ///
-/// Extensions for data of one's own: `pictures/SPLIT.json` lists which items show the same picture, and training takes
-/// their questions in one pass. An item without shapes whose explanation holds no `[SEG]` is a refusal: the explanation
-/// is the answer, and there is no mask; unless it has a `question`, it is asked as often for a reason as explained items
-/// are, so that asking for one does not tell that something is there. An item's `history` lists earlier turns of the
-/// conversation, with `absent` where a turn's answer was a refusal, and its `question` is what is asked, word for word,
-/// instead of LISA's template half of the time.
+/// People's own data may hold more than ReasonSeg does:
+/// - `pictures/SPLIT.json` lists which items show the same picture; training takes their questions in one pass.
+/// - An item without shapes whose explanation holds no `[SEG]` is a refusal: the explanation is the answer, and there is no
+///   mask. Unless it has a `question`, it is asked for a reason as often as explained items are, so that being asked for one
+///   does not tell the model that something is there.
+/// - `history` of an item lists earlier turns of the conversation, with `absent` where a turn's answer was a refusal.
+/// - `question` of an item is asked word for word, instead of LISA's template, half of the time.
 pub struct ReasonSegDataset {
     name: String,
     items: Vec<Labelled>,
-    /// Places in `items` that show the same picture.
+    /// For each picture, the places in `items` of the items that show it.
     pictures: Vec<Vec<usize>>,
     explanations: HashMap<String, String>,
     samples_per_image: usize,
@@ -47,27 +48,29 @@ struct Explanation {
 
 /// One item to evaluate, as the reference's validation takes it: the first text only.
 pub struct ReasonSegItem {
-    /// For [`read_picture`](super::read_picture).
+    /// What [`read_picture`](super::read_picture) reads: a picture's file, or the labels that hold it.
     pub image: PathBuf,
-    /// Without any request for a mask.
+    /// What is asked for, without any request for a mask.
     pub text: String,
+    /// Whether the text is a sentence and not a name; the two have different templates.
     pub is_sentence: bool,
     /// The reference's question: the text in its template.
     pub question: String,
+    /// Earlier turns of the conversation, oldest first.
     pub history: Vec<Turn>,
-    /// `None` where nothing is to be segmented.
+    /// The true mask; `None` where nothing is to be segmented.
     pub mask: Option<TruthMask>,
+    /// The true explanation, where the split has one for the item.
     pub explanation: Option<String>,
 }
 
 impl ReasonSegDataset {
-    /// `split` is one, or several joined by `_` as in `train_val`.
+    /// Opens `split`: one, or several joined by `_` as in `train_val`.
     ///
     /// `explanatory` is the share of explained items that are answered in text only; below 0 nothing is explained.
     /// Explanations are in `explanatory/SPLIT.json`; without that file there are none.
     ///
-    /// What lies in a split's folder and is no labelled picture is left out with a warning, see
-    /// [`left_out`](Self::left_out).
+    /// Files in a split's folder that are no labelled picture are left out with a warning, see [`left_out`](Self::left_out).
     ///
     /// # Errors
     /// A folder or file that is missing or broken, by its path.
@@ -91,7 +94,7 @@ impl ReasonSegDataset {
         for part in split.split('_') {
             explained.extend(data.open_part(&folder, part)?);
         }
-        // Of any part: the reference's one list explains pictures of all of them.
+        // The explanations of one split may be about pictures of another: the reference has one list for all of them.
         let names: HashSet<String> = data.items.iter().flat_map(Labelled::names).collect();
         for (file, list) in explained {
             let (known, unknown): (Vec<_>, Vec<_>) =
@@ -103,7 +106,7 @@ impl ReasonSegDataset {
                 &format!("of no picture in {split}"),
             );
             data.leave_out(&file, line);
-            // Of several the last one is taken, as the reference does.
+            // If a picture has several explanations, the last one counts, as in the reference.
             let before = known.into_iter().filter_map(|e| {
                 let before = data.explanations.insert(e.image.clone(), e.outputs);
                 before.map(|_| PathBuf::from(e.image))
@@ -119,7 +122,7 @@ impl ReasonSegDataset {
         Ok(data)
     }
 
-    /// Takes the items of a split, and gives its file of explanations where there is one.
+    /// Adds the items of a split. Returns the path of its explanations, if it has such a file.
     fn open_part(
         &mut self,
         folder: &Path,
@@ -145,8 +148,8 @@ impl ReasonSegDataset {
         self.left_out.extend(lines);
     }
 
-    /// What was found and is in no item: pictures without labels and labels without a picture, counted and named, a line
-    /// for each folder and reason.
+    /// Files that were found but belong to no item, such as pictures without labels and labels without a picture: a line with
+    /// count and names for each folder and reason.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -163,7 +166,7 @@ impl ReasonSegDataset {
         names.iter().find_map(|name| self.explanations.get(name))
     }
 
-    /// Items, each with a question of its own; several may show the same picture.
+    /// Number of items. Each has a question of its own; several may show the same picture.
     pub fn items(&self) -> usize {
         self.items.len()
     }
@@ -190,7 +193,7 @@ impl ReasonSegDataset {
     }
 }
 
-/// Which of the items show the same picture; each its own where nothing is listed. Places count from `first`.
+/// The places of the items that show each picture, counted from `first`. Items that are not listed are alone.
 fn pictures_of(
     folder: &Path,
     part: &str,
@@ -241,7 +244,7 @@ fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
         .collect()
 }
 
-/// What an explained picture's questions are answered with.
+/// How the questions about an explained picture are answered.
 #[derive(Clone, Copy)]
 enum Answer {
     Seg,
@@ -289,7 +292,7 @@ impl Dataset for ReasonSegDataset {
     fn check(&self, index: usize) -> Vec<DataError> {
         let picture = &self.pictures[index];
         let items = picture.iter().map(|item| &self.items[*item]);
-        // Reading the labels looks at the picture's header, whose size they are drawn in.
+        // Reading the labels also looks at the header of the picture, since the masks have its size.
         items.filter_map(|item| self.read(item).err()).collect()
     }
 
@@ -305,7 +308,7 @@ impl Dataset for ReasonSegDataset {
 }
 
 impl ReasonSegDataset {
-    /// At most `most` of an item's texts, each as a conversation.
+    /// A conversation for each of an item's texts, at most `most` of them.
     fn conversations(
         &self,
         item: usize,

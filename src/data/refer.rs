@@ -7,22 +7,22 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::coco::{Segmentation, NO_MASK};
-use super::files::{broken, read, require};
+use super::files::{broken, file_name, read, require};
 use super::folder::count;
 use super::form::INSTANCES;
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{file_name, pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
-/// Expressions for objects of one split.
+/// The expressions of one split, each for one object in a picture.
 pub struct ReferDataset {
     name: &'static str,
     refs: PathBuf,
     instances: PathBuf,
     images: Vec<Picture>,
-    /// Places of all expressions, in the order of pictures and file: (picture, expression).
+    /// The place of every expression as (picture, expression), in the order of the pictures and of the file.
     places: Vec<(usize, usize)>,
     samples_per_image: usize,
 }
@@ -75,22 +75,26 @@ struct Annotation {
 
 /// One expression to evaluate.
 pub struct ReferItem<'a> {
+    /// The picture's file.
     pub image: &'a Path,
+    /// What is asked for, e.g. `left zebra`.
     pub expression: &'a str,
+    /// The true mask.
     pub mask: TruthMask,
 }
 
 impl ReferDataset {
-    /// `refer_seg/NAME/refs(SPLIT_BY).p` and `instances.json`; pictures in `refer_seg/images/…`.
+    /// Opens a dataset, which lies in `refer_seg/NAME/refs(SPLIT_BY).p` and `refer_seg/NAME/instances.json`; its pictures are
+    /// below `refer_seg/images`.
     ///
-    /// `split` is one of the file's own: train, val, test, testA, testB, testC, testAB, testBC, testAC. As in the
-    /// reference's `REFER.getRefIds`, test is all that are called so, and testA is every one with an A, as testAB.
+    /// `split` is one that the file has: train, val, test, testA, testB, testC, testAB, testBC, testAC. As in the reference's
+    /// `REFER.getRefIds`, test stands for all whose name contains it, and testA for every test split with an A, such as testAB.
     ///
     /// Annotations whose segmentation is an empty list have no mask; they are left out with a warning.
     ///
     /// # Errors
     /// Files that are missing or broken, by their paths; a split that has no expression; an annotation that is missing, or
-    /// that its picture has twice.
+    /// that its picture has twice with different masks.
     pub fn open(
         root: &Path,
         name: &'static str,
@@ -214,7 +218,7 @@ impl ReferDataset {
             .map_err(|reason| self.wrong(*id, reason))
     }
 
-    /// An expression and the place of its mask.
+    /// The expression at a place of a picture, and the place of its mask.
     fn expression<'a>(
         &self,
         picture: &'a Picture,
@@ -234,12 +238,12 @@ impl ReferDataset {
         broken(&self.instances)(format!("annotation {annotation}: {reason}"))
     }
 
-    /// All expressions.
+    /// Number of expressions.
     pub fn items(&self) -> usize {
         self.places.len()
     }
 
-    /// Expression `index`, in the order of pictures and file: what is evaluated.
+    /// Expression `index`, in the order of the pictures and of the file, as it is evaluated.
     ///
     /// # Errors
     /// A mask that is broken, or an expression that is empty, by its annotation.
@@ -264,13 +268,13 @@ fn is_of(asked: &str, split: &str) -> bool {
     }
 }
 
-/// Annotations by picture and number. A number alone is not enough: who converts data of one's own often begins anew with
-/// each picture.
+/// Annotations by picture and number. The number alone is not enough, since people who convert their own data often count from
+/// 1 in each picture.
 struct Annotations {
     by_picture: HashMap<(u64, u64), Segmentation>,
-    /// Said twice, and not the same.
+    /// Those that a picture has more than once, with different masks.
     repeated: HashSet<(u64, u64)>,
-    /// Pictures of a number, for an error.
+    /// The last picture that has an annotation of a number, for an error.
     pictures: HashMap<u64, u64>,
 }
 
@@ -294,7 +298,7 @@ impl Annotations {
         annotations
     }
 
-    /// Each is asked for once; what is wrong with it is told in words.
+    /// Takes out an annotation; each is asked for once. The error says in words what is wrong with it.
     fn take(&mut self, image: u64, id: u64) -> Result<Segmentation, String> {
         if self.repeated.contains(&(image, id)) {
             return Err(format!(

@@ -1,6 +1,6 @@
 //! The refer datasets' splits and annotations, as published and as converters write them.
 
-use super::tests::{area, refer, Tree};
+use super::testing::{area, refer, Tree};
 use super::*;
 
 const INSTANCES: &str = "refer_seg/refcoco/instances.json";
@@ -103,7 +103,7 @@ fn annotations_that_are_missing_or_said_twice_are_named() {
         twice.contains("image 1 has annotation 7 more than once"),
         "{twice}"
     );
-    // The same thing twice is no question, nor is what nobody asks for.
+    // An annotation that is repeated word for word is accepted, and so is a contradiction in one that no expression uses.
     refused(&[annotation(1, 7, SIX), annotation(1, 7, SIX)]).unwrap();
     let others = [
         annotation(1, 8, SIX),
@@ -173,7 +173,7 @@ fn annotations_without_a_mask_are_left_out_and_instances_of_another_form_are_tol
     let refused = open("val").err().unwrap().to_string();
     let words = "split 'val' has 1 annotation without a mask (segmentation is []): 7";
     assert!(refused.contains(words), "{refused}");
-    // One of nothing is no outline.
+    // A list with an empty outline does not say that there is no mask, and is an error.
     tree.file(
         INSTANCES,
         format!(

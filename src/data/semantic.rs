@@ -1,4 +1,4 @@
-//! Semantic segmentation whose classes are pictures: ADE20K, COCO-Stuff, Mapillary Vistas.
+//! Semantic segmentation, with the classes of pixels as pictures: ADE20K, COCO-Stuff, Mapillary Vistas.
 
 use std::path::{Path, PathBuf};
 
@@ -6,48 +6,52 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
-use super::files::{broken, class_map_size, list, read_classes, require};
+use super::files::{broken, class_map_size, file_name, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
 use super::form::{MAPILLARY, NAMES};
 use super::json::read_json;
+use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{
-    class_names, file_name, ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn,
-};
+use super::{ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
-/// What differs between them.
+/// How a dataset numbers its classes.
 enum Labels {
-    /// 0 is none, class `i` is stored as `i + 1`.
+    /// ADE20K: 0 and 255 are no class, and class `i` is stored as `i + 1`.
     Ade20k,
-    /// As stored; 255 is none, and so are classes with "-" in their names.
+    /// COCO-Stuff: the class as it is stored. 255 is no class, and classes with "-" in their names are not used.
     CocoStuff,
-    /// As stored.
+    /// Mapillary Vistas: the class as it is stored; 255 is no class.
     Mapillary,
 }
 
-/// Pictures, and beside each one a picture of its classes.
+/// Pictures, each with a picture of its classes.
 pub struct SemanticDataset {
     name: &'static str,
     labels: Labels,
     classes: Vec<String>,
-    /// (image, classes)
+    /// The files of each image and of its classes.
     items: Vec<(PathBuf, PathBuf)>,
-    /// Where pictures of attributes are, and the names of these; an extension of ADE20K's layout.
+    /// Folder of the pictures of attributes, and the attributes' names. ADE20K itself has none.
     attributes: Option<(PathBuf, Vec<String>)>,
     samples_per_image: usize,
 }
 
 impl SemanticDataset {
-    /// `ade20k/images/SPLIT/*.jpg`, `ade20k/annotations/SPLIT/*.png`, of the split "training" or "validation". Where `ade20k/classes.json` lists other
-    /// names than ADE20K's 150, those are the classes: so one's own data is read. Where `ade20k/attributes.json` lists names
-    /// (of colours, say), `ade20k/attributes/SPLIT/*.png` has every pixel's attribute as the annotations have its class.
+    /// Opens ADE20K: pictures `ade20k/images/SPLIT/*.jpg` and their classes `ade20k/annotations/SPLIT/*.png`, where the split is
+    /// `training` or `validation`.
+    ///
+    /// Two more files let people's own data have this layout. If there is `ade20k/classes.json`, its names are the classes
+    /// instead of ADE20K's 150. If there is `ade20k/attributes.json` with names (e.g. of colours), then
+    /// `ade20k/attributes/SPLIT/*.png` has the attribute of every pixel as the annotations have its class.
+    ///
+    /// # Errors
+    /// A folder or file that is missing or broken, by its path.
     pub fn ade20k(root: &Path, split: &str, samples_per_image: usize) -> Result<Self, DataError> {
         let folder = root.join("ade20k");
         let own = folder.join("classes.json");
         let classes = match own.exists() {
             true => read_json(&own, &NAMES)?,
-            false => class_names::ade20k(),
+            false => ade20k_classes(),
         };
         let images = list(
             &folder.join("images").join(split),
@@ -82,7 +86,10 @@ impl SemanticDataset {
         })
     }
 
-    /// `cocostuff/train2017/*.png` of the pictures `coco/train2017/*.jpg`.
+    /// Opens COCO-Stuff: `cocostuff/train2017/*.png` has the classes of the pictures `coco/train2017/*.jpg`.
+    ///
+    /// # Errors
+    /// A folder or file that is missing or broken, by its path.
     pub fn coco_stuff(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let labels = list(
             &root.join("cocostuff/train2017"),
@@ -94,13 +101,17 @@ impl SemanticDataset {
             attributes: None,
             name: "cocostuff",
             labels: Labels::CocoStuff,
-            classes: class_names::coco_stuff(),
+            classes: coco_stuff_classes(),
             items: beside(labels, &images),
             samples_per_image,
         })
     }
 
-    /// `mapillary/training/v2.0/labels/*.png`, `mapillary/training/images/*.jpg`, `mapillary/config_v2.0.json`.
+    /// Opens Mapillary Vistas: pictures `mapillary/training/images/*.jpg`, their classes
+    /// `mapillary/training/v2.0/labels/*.png`, and the classes' names in `mapillary/config_v2.0.json`.
+    ///
+    /// # Errors
+    /// A folder or file that is missing or broken, by its path.
     pub fn mapillary(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         #[derive(Deserialize)]
         struct Config {
@@ -135,13 +146,13 @@ impl SemanticDataset {
         })
     }
 
-    /// Where the attributes of a picture are, beside its classes.
+    /// The file of a picture's attributes, which has the name of that of its classes.
     fn attribute_map(&self, label: &Path) -> Option<PathBuf> {
         let (folder, _) = self.attributes.as_ref()?;
         Some(folder.join(label.file_name()?))
     }
 
-    /// The map of what is named so, with the dataset's own numbering undone.
+    /// Reads a picture of indices into `names`, and undoes the dataset's own numbering.
     fn class_map(&self, path: &Path, names: &[String]) -> Result<ClassMap, DataError> {
         let mut map = read_classes(path)?;
         let known = names.len();
@@ -273,4 +284,18 @@ impl Dataset for SemanticDataset {
             self.classes.len()
         )
     }
+}
+
+/// The 150 classes of ADE20K (scene parsing challenge), which its files do not name.
+fn ade20k_classes() -> Vec<String> {
+    lines(include_str!("names/ade20k.txt"))
+}
+
+/// The 182 things and stuff of COCO-Stuff, which its files do not name; a class's index is the value of its pixels.
+fn coco_stuff_classes() -> Vec<String> {
+    lines(include_str!("names/cocostuff.txt"))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
 }

@@ -1,35 +1,43 @@
-//! Shapes of LabelMe: what they cover of a picture.
+//! Shapes of LabelMe, and the pixels that they cover.
 
 use std::io::Cursor;
 
 use serde_json::Value;
 
 use super::files::decode_classes;
-use super::labelme::{base64, shown};
+use super::form::shown;
+use super::json::base64;
 use super::polygon::fill_polygon;
 use super::{ClassMap, TruthMask};
 
-/// Something that is labelled.
+/// One shape of a file of labels.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
+    /// Its name, e.g. `target` or `ignore`.
     pub label: String,
+    /// The pixels that it covers.
     pub area: Area,
 }
 
-/// Where it is, in pixels of the picture that was labelled; whole numbers are their left and upper borders.
+/// An area in pixels of the picture that was labelled; whole numbers are the left and upper borders of pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Area {
-    /// Three corners or more, with its outline, as the reference draws it.
+    /// Three corners or more. The outline belongs to it, as the reference draws it.
     Polygon(Vec<(f64, f64)>),
     /// Two opposite corners.
     Rectangle([(f64, f64); 2]),
+    /// A circle.
     Circle {
+        /// Its centre.
         centre: (f64, f64),
+        /// A point on its rim.
         rim: (f64, f64),
     },
-    /// Where `map` is not 0; its upper left pixel is at `at`.
+    /// The pixels at which a map is not 0.
     Mask {
+        /// Where the map's upper left pixel lies in the picture.
         at: (i64, i64),
+        /// The map.
         map: ClassMap,
     },
 }
@@ -37,10 +45,10 @@ pub(super) enum Area {
 type Point = (f64, f64);
 
 impl Shape {
-    /// `None` where it is to be left out: the reference's "flag".
+    /// Parses an entry of `shapes`. Gives `None` for one that the reference leaves out, which is one labelled "flag".
     ///
     /// # Errors
-    /// What is wrong, in words that go on behind the shape's place in the list.
+    /// What is wrong, in words that are to follow the shape's place in the list, e.g. `shapes[2]`.
     pub fn parse(value: &Value) -> Result<Option<Self>, String> {
         let Some(shape) = value.as_object() else {
             let value = shown(value);
@@ -65,7 +73,7 @@ impl Shape {
         Ok(Some(Self { label, area }))
     }
 
-    /// What a mask says where the shape is.
+    /// The value of a mask's pixels that the shape covers.
     pub fn value(&self) -> u8 {
         match self.label.to_lowercase().contains("ignore") {
             true => TruthMask::IGNORED,
@@ -77,7 +85,7 @@ impl Shape {
 impl Area {
     fn parse(shape: &serde_json::Map<String, Value>) -> Result<Self, String> {
         let kind = match shape.get("shape_type") {
-            // ReasonSeg's own files, and LabelMe's oldest.
+            // ReasonSeg's own files and those of LabelMe's oldest versions do not state the kind.
             None | Some(Value::Null) => "polygon",
             Some(Value::String(kind)) => kind.as_str(),
             Some(other) => return Err(unknown_kind(&shown(other))),
@@ -102,7 +110,7 @@ impl Area {
                 " is a {kind} of {count} {points}; accepted: {accepted}"
             ))
         };
-        // What a click without a movement leaves. It would be drawn as a dot or a line.
+        // A click without moving the mouse leaves such a shape, which would be drawn as a dot or a line.
         let flat = |[a, b]: [Point; 2], accepted: &str| {
             let [a, b] = [a, b].map(|(x, y)| format!("[{x}, {y}]"));
             Err(format!(
@@ -114,7 +122,7 @@ impl Area {
                 flat([a, b], "two opposite corners")
             }
             ("rectangle", &[a, b]) => Ok(Self::Rectangle([a, b])),
-            // Some tools write all of its corners.
+            // Some tools write all four corners of a rectangle.
             ("rectangle", [_, _, _, _]) => Ok(Self::Polygon(points)),
             ("rectangle", _) => wrong("two opposite corners, or all four"),
             ("circle", &[centre, rim]) if centre == rim => {
@@ -129,7 +137,7 @@ impl Area {
         }
     }
 
-    /// A PNG in base64, of the pixels from one corner to the other, both included.
+    /// Parses a mask: a PNG in base64 of the pixels from one corner to the other, both included.
     fn parse_mask(mask: Option<&Value>, from: Point, to: Point) -> Result<Self, String> {
         let Some(text) = mask.and_then(Value::as_str) else {
             return Err(" is a mask without its pixels; accepted: a PNG in base64".to_owned());
@@ -148,12 +156,13 @@ impl Area {
         Ok(Self::Mask { at, map })
     }
 
-    /// Sets what it covers of the picture to `value`; `scale` is the picture's size by that of the one that was labelled.
+    /// Sets the pixels that the area covers to `value`. `scale` has the factors in x and y from the picture that was labelled to
+    /// this one.
     pub fn draw(&self, scale: Point, pixels: &mut [u8], (width, height): (u32, u32), value: u8) {
         let scaled = |p: &Point| (p.0 * scale.0, p.1 * scale.1);
         let w = width as usize;
         match self {
-            // A fraction of a pixel is cut off, as the reference does.
+            // Fractions of pixels are cut off, as in the reference.
             Self::Polygon(corners) => {
                 let whole = |p: &Point| {
                     let (x, y) = scaled(p);
@@ -173,7 +182,7 @@ impl Area {
             Self::Circle { centre, rim } => {
                 let (centre, rim) = (scaled(centre), scaled(rim));
                 let radius = (centre.0 - rim.0).hypot(centre.1 - rim.1);
-                // Pixels whose middles are that near.
+                // The pixels whose middles are at most `reach` away.
                 let near = |middle: f64, reach: f64, most: u32| {
                     let (from, to) = (middle - reach - 0.5, middle + reach - 0.5);
                     within(from.ceil(), to.floor(), most)
@@ -183,7 +192,7 @@ impl Area {
                     let reach = (radius * radius - dy * dy).max(0.0).sqrt();
                     pixels[y * w..][near(centre.0, reach, width)].fill(value);
                 }
-                // The smallest circle is a pixel.
+                // A circle covers at least the pixel of its centre.
                 let (x, y) = (centre.0.floor(), centre.1.floor());
                 for y in within(y, y, height) {
                     pixels[y * w..][within(x, x, width)].fill(value);
@@ -194,7 +203,7 @@ impl Area {
                     let (from, to) = (at as f64, at as f64 + f64::from(length));
                     within((from * scale).floor(), (to * scale).ceil(), most)
                 };
-                // The pixel of the mask that a pixel's middle falls on.
+                // The pixel of the mask on which the middle of a pixel of the picture falls.
                 let source = |to: usize, scale: f64, at: i64, length: u32| {
                     let from = ((to as f64 + 0.5) / scale).floor() as i64 - at;
                     usize::try_from(from).ok().filter(|i| *i < length as usize)
@@ -215,7 +224,7 @@ impl Area {
         }
     }
 
-    /// Why a picture of this size shows nothing of it, in words.
+    /// Why the area covers no pixel of a picture of this size, in words.
     pub fn why_unseen(&self, scale: Point, (width, height): (u32, u32)) -> String {
         let points: Vec<Point> = match self {
             Self::Polygon(corners) => corners.clone(),
@@ -249,7 +258,7 @@ fn unknown_kind(kind: &str) -> String {
     )
 }
 
-/// Whole numbers from one to the other, both included, as far as they are less than `most` and not negative.
+/// The whole numbers from `from` to `to`, both included, that are at least 0 and less than `most`.
 fn within(from: f64, to: f64, most: u32) -> std::ops::Range<usize> {
     let most = f64::from(most);
     let from = from.clamp(0.0, most) as usize;

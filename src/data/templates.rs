@@ -1,9 +1,9 @@
-//! LISA's words around a class, an expression or a question (utils/utils.py of the reference).
+//! The sentences that LISA puts around a class, an expression or a question (`utils/utils.py` of the reference).
 
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// `{}` is a class or an expression, in lower case.
+/// Questions about a class or an expression, which stands for `{}` in lower case.
 pub const SHORT_QUESTIONS: [&str; 4] = [
     "Can you segment the {} in this image?",
     "Please segment the {} in this image.",
@@ -11,19 +11,20 @@ pub const SHORT_QUESTIONS: [&str; 4] = [
     "What is {} in this image? Please output segmentation mask.",
 ];
 
-/// `{}` is a sentence.
+/// Questions that are sentences already, which stand for `{}`.
 pub const LONG_QUESTIONS: [&str; 2] = [
     "{} Please respond with segmentation mask.",
     "{} Please output segmentation mask.",
 ];
 
-/// Follows a sentence whose answer is to be explained.
+/// What follows a question whose answer is to be explained.
 pub const EXPLANATORY_QUESTIONS: [&str; 3] = [
     "Please output segmentation mask and explain why.",
     "Please output segmentation mask and explain the reason.",
     "Please output segmentation mask and give some explanation.",
 ];
 
+/// Answers that give one mask.
 pub const ANSWERS: [&str; 5] = [
     "It is [SEG].",
     "Sure, [SEG].",
@@ -32,7 +33,7 @@ pub const ANSWERS: [&str; 5] = [
     "[SEG].",
 ];
 
-/// One of the templates with the words in it.
+/// One of the templates, chosen at random, with `words` in the place of `{}`.
 pub fn fill(templates: &[&str], words: &str, rng: &mut ChaCha8Rng) -> String {
     templates
         .choose(rng)

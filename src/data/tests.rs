@@ -1,131 +1,11 @@
-//! Small trees of every dataset's layout, whole and broken.
+//! The datasets as they are published, whole and broken, and the stream of samples.
 
+use super::coco::Segmentation;
+use super::polygon::fill_polygon;
+use super::testing::{area, reason, refer, rng, vqa, Tree, OUTLINE};
 use super::*;
 use rand::SeedableRng;
-use tempfile::{tempdir, TempDir};
-
-const OUTLINE: &str = "[[1,1,4,1,4,3,1,3]]";
-
-pub(super) struct Tree(TempDir);
-
-impl Tree {
-    pub(super) fn new() -> Self {
-        Self(tempdir().unwrap())
-    }
-
-    pub(super) fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    pub(super) fn file(&self, path: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.root().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-
-    /// An image of 6×4 pixels.
-    pub(super) fn image(&self, path: &str) {
-        self.file(path, "");
-        image::RgbImage::new(6, 4)
-            .save(self.root().join(path))
-            .unwrap();
-    }
-
-    pub(super) fn png(
-        &self,
-        path: &str,
-        color: png::ColorType,
-        depth: png::BitDepth,
-        size: (u32, u32),
-        rows: &[u8],
-    ) {
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
-        encoder.set_color(color);
-        encoder.set_depth(depth);
-        if color == png::ColorType::Indexed {
-            encoder.set_palette(
-                (0..=255)
-                    .flat_map(|i| [i, 255 - i, i / 2])
-                    .collect::<Vec<u8>>(),
-            );
-        }
-        encoder
-            .write_header()
-            .unwrap()
-            .write_image_data(rows)
-            .unwrap();
-        self.file(path, bytes);
-    }
-
-    fn grey(&self, path: &str, rows: &[u8]) {
-        self.png(
-            path,
-            png::ColorType::Grayscale,
-            png::BitDepth::Eight,
-            (2, 2),
-            rows,
-        );
-    }
-
-    pub(super) fn open(&self, name: &str) -> Result<Arc<dyn Dataset>, DataError> {
-        open_dataset(self.root(), name, MixtureOptions::default())
-    }
-
-    pub(super) fn sample(&self, name: &str) -> Result<Sample, DataError> {
-        self.open(name)?.sample(0, &mut rng())
-    }
-
-    pub(super) fn refused(&self, name: &str) -> String {
-        let message = self.sample(name).unwrap_err().to_string();
-        assert!(!message.contains('\n'), "{message}");
-        message
-    }
-}
-
-pub(super) fn rng() -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(1)
-}
-
-pub(super) fn area(mask: &TruthMask) -> usize {
-    mask.pixels.iter().filter(|p| **p == 1).count()
-}
-
-pub(super) fn refer() -> Tree {
-    let tree = Tree::new();
-    tree.file(
-        "refer_seg/refcoco/refs(unc).p",
-        b"(lp0\n(dp1\nS'ann_id'\np2\nI7\nsS'image_id'\np3\nI1\nsS'split'\np4\nS'train'\np5\nsS'sentences'\np6\n(lp7\n\
-        (dp8\nS'sent'\np9\nS'Left Mug '\np10\nsa(dp11\ng9\nS'it\\'s \"red\"'\np12\nsasa\
-        (dp13\ng2\nI8\nsg3\nI2\nsg4\nS'testA'\np14\nsg6\n(lp15\n(dp16\ng9\nS'pot'\np17\nsasa.",
-    );
-    let rle = r#"[{"size":[4,5],"counts":"52207"}]"#;
-    tree.file(
-        "refer_seg/refcoco/instances.json",
-        format!(
-            r#"{{"images":[{{"id":1,"file_name":"a.jpg","width":6,"height":4}},{{"id":2,"file_name":"b.jpg","width":5,"height":4}}],
-            "annotations":[{{"id":7,"image_id":1,"segmentation":{OUTLINE}}},{{"id":8,"image_id":2,"segmentation":{rle}}}]}}"#
-        ),
-    );
-    tree
-}
-
-pub(super) fn reason(json: &str) -> Tree {
-    let tree = Tree::new();
-    tree.image("reason_seg/ReasonSeg/train/a.jpg");
-    tree.file("reason_seg/ReasonSeg/train/a.json", json);
-    tree.file(
-        "reason_seg/ReasonSeg/explanatory/train.json",
-        r#"[{"image":"a.jpg","query":"?","outputs":"Because."}]"#,
-    );
-    tree
-}
-
-fn vqa(dialogues: &str) -> Tree {
-    let tree = Tree::new();
-    tree.file("llava_dataset/llava_instruct_150k.json", dialogues);
-    tree
-}
+use rand_chacha::ChaCha8Rng;
 
 #[test]
 fn a_dataset_that_is_not_there_says_what_is_looked_for() {
@@ -183,7 +63,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.file(label, "no picture");
     assert!(tree.refused("ade20k").contains(label));
 
-    // Attributes are an extension, in the same form.
+    // Pictures of attributes, which ADE20K itself does not have, are stored like those of classes.
     tree.grey(label, &[1, 2, 0, 255]);
     assert_eq!(tree.sample("ade20k").unwrap().attributes, None);
     tree.file("ade20k/attributes.json", r#"["red","blue"]"#);
@@ -196,7 +76,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     tree.grey(attributes, &[3, 1, 0, 0]);
     assert!(tree.refused("ade20k").contains("class 3, and ade20k has 2"));
 
-    // Another split's pictures are apart.
+    // The pictures of another split are in folders of their own.
     tree.image("ade20k/images/validation/b.jpg");
     tree.grey("ade20k/annotations/validation/b.png", &[2; 4]);
     tree.grey("ade20k/attributes/validation/b.png", &[1; 4]);
@@ -224,7 +104,7 @@ fn class_pictures_are_read_as_they_are_stored() {
     assert_eq!(areas.len(), 2);
     assert!(areas.contains(&("bird", 1)) && areas.contains(&("ego vehicle", 3)));
 
-    // 0 is person; 95 is building-other, and names with a "-" do not count.
+    // 0 is person. 95 is building-other, and classes with a "-" in their names are not used.
     tree.grey("cocostuff/train2017/a.png", &[0, 255, 95, 0]);
     let phrases: Vec<_> = tree
         .sample("cocostuff")
@@ -355,7 +235,7 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
         );
         assert_eq!(said.masks.len(), usize::from(seg));
         assert_eq!(turn.question == "what holds tea?", !seg);
-        // An answer in words about what is there is no refusal.
+        // An answer in words alone is no refusal if what is asked for is there.
         assert!(!turn.absent);
         seen[match (seg, why) {
             (true, false) => 0,
@@ -373,7 +253,7 @@ fn explanations_are_said_as_often_as_the_reference_says_them() {
             .join("reason_seg/ReasonSeg/explanatory/train.json"),
     )
     .unwrap();
-    // Who has no explanations needs no file of them.
+    // Data without explanations needs no file of them.
     let dataset = tree.open("ReasonSeg|train").unwrap();
     assert!(dataset.describe().ends_with("1 questions, 0 explained"));
     for _ in 0..20 {
@@ -461,7 +341,7 @@ fn questions_about_one_picture_come_together() {
     let list = "reason_seg/ReasonSeg/pictures/train.json";
     tree.file(list, r#"[["b.jpg","c.jpg","d.jpg"]]"#);
     let data = tree.open("ReasonSeg|train").unwrap();
-    // Listed pictures first, then those that stand alone.
+    // The pictures that are listed come first, then those of which only one item is.
     assert_eq!(data.len(), 2);
     let sample = |picture| data.sample(picture, &mut rng()).unwrap().conversations;
     let mut asked: Vec<String> = sample(0).iter().map(|c| c.phrases[0].clone()).collect();
@@ -488,7 +368,7 @@ fn validation_asks_as_the_reference_does() {
         item.question,
         "What is The Mug in this image? Please output segmentation mask."
     );
-    // Of equal areas the first is drawn last.
+    // Of shapes with equal areas the first is drawn last.
     assert_eq!(area(&item.mask.unwrap()), 6);
     tree.file(
         "reason_seg/ReasonSeg/train/a.json",
@@ -508,7 +388,7 @@ fn validation_asks_as_the_reference_does() {
 #[test]
 fn splits_join_and_a_turned_photo_turns_its_mask() {
     let tree = reason(r#"{"text":["x"],"is_sentence":true,"shapes":[]}"#);
-    // A JPEG whose EXIF block says that it was taken on its side.
+    // This is a JPEG whose EXIF block says that the camera was turned.
     let path = tree.root().join("reason_seg/ReasonSeg/train/a.jpg");
     let mut jpeg = std::fs::read(path).unwrap();
     let mut exif =

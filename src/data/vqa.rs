@@ -7,17 +7,17 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use super::check::check_picture;
 use super::files::{broken, require};
 use super::form::DIALOGUES;
 use super::json::read_json;
+use super::picture::check_picture;
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
-/// Dialogues about COCO pictures, as they are; no masks. Those about one picture are taken together, which costs little
-/// more than one of them: the picture is most of a sequence.
+/// Dialogues about COCO pictures, without masks. The dialogues about one picture are taken together, which costs little more
+/// than one of them, since the picture is most of a sequence.
 pub struct VqaDataset {
     items: Vec<Item>,
-    /// Places in `items` of the dialogues about each picture.
+    /// For each picture, the places in `items` of the dialogues about it.
     pictures: Vec<Vec<usize>>,
     samples_per_image: usize,
     images: PathBuf,
@@ -37,7 +37,10 @@ struct Message {
 }
 
 impl VqaDataset {
-    /// `llava_dataset/llava_instruct_150k.json`, pictures in `coco/train2017/`.
+    /// Opens `llava_dataset/llava_instruct_150k.json`, with its pictures in `coco/train2017/`.
+    ///
+    /// # Errors
+    /// A file that is missing or broken, by its path.
     pub fn open(root: &Path, samples_per_image: usize) -> Result<Self, DataError> {
         let path = root.join("llava_dataset/llava_instruct_150k.json");
         require(
@@ -121,7 +124,7 @@ impl VqaDataset {
             broken(&self.path)(format!("dialogue {index} about {} {what}", item.image))
         };
         let mut turns = Vec::new();
-        // The reference skips a dialogue's first message where the person does not begin.
+        // If a dialogue does not begin with the person, its first message is skipped, as in the reference.
         let messages = match item.conversations.first() {
             Some(first) if first.from != "human" => &item.conversations[1..],
             _ => &item.conversations[..],

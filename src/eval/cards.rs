@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use maud::{html, Markup};
+
 use super::gallery::{Selection, Shown};
-use super::html::escape;
+use super::numbers::duration;
 use super::picture::{Picture, PREDICTED, TRUE};
-use super::report::{duration, Report};
+use super::Report;
 use crate::image::HEAT_RAMP;
 
-/// Choosing a kind hides the other kinds' cases, by style alone.
+/// Style rules by which choosing a kind hides the other kinds' cases; the page needs no script for it.
 pub(super) fn filter_rules(report: &Report) -> String {
     let mut rules = String::from(
         "#k0:checked~.chips [for=k0]{background:var(--accent);color:var(--page);border-color:var(--accent)}\n",
@@ -29,68 +31,68 @@ pub(super) fn filter_rules(report: &Report) -> String {
     rules
 }
 
-pub(super) fn cases(report: &Report, selection: &Selection) -> String {
+pub(super) fn cases(report: &Report, selection: &Selection) -> Markup {
     let groups = [
         ("Best", &selection.best),
         ("About the median", &selection.median),
         ("Worst", &selection.worst),
     ];
-    if groups.iter().all(|(_, cases)| cases.is_empty()) {
-        return String::new();
-    }
-    let mut out = String::from("<h2>Cases</h2>\n");
-    let (mut picks, mut chips) = (String::new(), String::new());
-    for (i, (kind, _)) in report.rows().enumerate() {
-        let checked = if i == 0 { " checked" } else { "" };
-        let kind = escape(kind);
-        let _ = write!(
-            picks,
-            "<input class=\"pick\" type=\"radio\" name=\"kind\" id=\"k{i}\"{checked}>"
-        );
-        let _ = write!(chips, "<label for=\"k{i}\">{kind}</label>");
-    }
-    // A choice among one kind is none.
-    if report.kinds.len() > 1 {
-        let _ = writeln!(out, "{picks}\n<div class=\"chips\">{chips}</div>");
-    }
-    let css = |[r, g, b]: [u8; 3]| format!("rgb({r},{g},{b})");
     let mut shown = groups.iter().flat_map(|(_, cases)| cases.iter());
     let looks = shown.any(|case| case.pictures.attention.is_some());
-    let attention = match looks {
-        true => format!(
-            "<span><i style=\"width:42px;background:linear-gradient(90deg,{})\"></i>where the model looked before it answered</span>",
-            HEAT_RAMP.map(css).join(",")
-        ),
-        false => String::new(),
-    };
-    let _ = writeln!(
-        out,
-        "<div class=\"cases\">\n<p class=\"legend\"><span><i style=\"background:{}\"></i>predicted</span>\
-         <span><i style=\"border:3px solid {};outline:1px solid #000\"></i>true</span>\
-         <span><i style=\"background:repeating-linear-gradient(135deg,#000 0 2px,#999 2px 5px)\"></i>ignored</span>{attention}</p>",
-        css(PREDICTED),
-        css(TRUE)
-    );
-    for (name, cases) in groups {
-        if cases.is_empty() {
-            continue;
+    let groups = groups.into_iter().filter(|(_, cases)| !cases.is_empty());
+    let place = |kind: &str| report.kinds.keys().position(|known| known == kind);
+    html! {
+        @if groups.clone().next().is_some() {
+            h2 { "Cases" }
+            // One kind leaves nothing to choose.
+            @if report.kinds.len() > 1 {
+                @for i in 0..=report.kinds.len() {
+                    input.pick type="radio" name="kind" id={ "k" (i) } checked[i == 0];
+                }
+                div.chips {
+                    @for (i, (kind, _)) in report.rows().enumerate() {
+                        label for={ "k" (i) } { (kind) }
+                    }
+                }
+            }
+            div.cases {
+                (legend(looks))
+                @for (name, cases) in groups {
+                    h3 { (name) }
+                    div.grid.looks[looks] {
+                        @for case in cases { (card(case, place(&case.kind).map_or(0, |i| i + 1))) }
+                    }
+                }
+            }
         }
-        let _ = writeln!(
-            out,
-            "<h3>{name}</h3>\n<div class=\"grid{}\">",
-            if looks { " looks" } else { "" }
-        );
-        for case in cases {
-            let kind = report.kinds.keys().position(|kind| *kind == case.kind);
-            out.push_str(&card(case, kind.map_or(0, |i| i + 1)));
-        }
-        out.push_str("</div>\n");
     }
-    out + "</div>\n"
+}
+
+/// What the colours in the pictures stand for; `looks` where some of the pictures show attention.
+fn legend(looks: bool) -> Markup {
+    let css = |[r, g, b]: [u8; 3]| format!("rgb({r},{g},{b})");
+    html! {
+        p.legend {
+            span { i style={ "background:" (css(PREDICTED)) } {} "predicted" }
+            span { i style={ "border:3px solid " (css(TRUE)) ";outline:1px solid #000" } {} "true" }
+            span {
+                i style="background:repeating-linear-gradient(135deg,#000 0 2px,#999 2px 5px)" {}
+                "ignored"
+            }
+            @if looks {
+                span {
+                    i style={
+                        "width:42px;background:linear-gradient(90deg," (HEAT_RAMP.map(css).join(",")) ")"
+                    } {}
+                    "where the model looked before it answered"
+                }
+            }
+        }
+    }
 }
 
 /// `kind`: the kind's place among the kinds, from 1.
-fn card(case: &Shown, kind: usize) -> String {
+fn card(case: &Shown, kind: usize) -> Markup {
     let iou = case.verdict.iou;
     let level = match iou {
         iou if iou >= 0.7 => "good",
@@ -102,73 +104,75 @@ fn card(case: &Shown, kind: usize) -> String {
         (true, Some(0)) => "refused, rightly".to_owned(),
         (true, _) => "should have refused".to_owned(),
     };
-    let instruction = escape(&case.instruction);
-    let attention = case.pictures.attention.as_ref();
-    let attention = attention.map_or(String::new(), |picture| {
-        image(picture, "where the model looked")
-    });
-    let mut out = format!(
-        "<article class=\"card k{kind}\"><div class=\"views\">{}{attention}</div>\n\
-         <div class=\"text\"><div class=\"row\"><span class=\"kind\">{} · {}</span><span class=\"iou {level}\">{score}</span></div>\n",
-        image(&case.pictures.masks, &instruction),
-        escape(&case.kind),
-        escape(&case.name),
-    );
-    if !case.history.is_empty() {
-        let turns = case.history.len();
-        let _ = write!(
-            out,
-            "<details class=\"history\"><summary>{turns} earlier</summary>"
-        );
-        for turn in &case.history {
-            let (question, answer) = (escape(&turn.question), marked(&turn.answer));
-            let _ = write!(
-                out,
-                "<p class=\"ask\" dir=\"auto\">{question}</p><p dir=\"auto\">{answer}</p>"
-            );
+    html! {
+        article class={ "card k" (kind) } {
+            div.views {
+                (image(&case.pictures.masks, &case.instruction))
+                @if let Some(attention) = &case.pictures.attention {
+                    (image(attention, "where the model looked"))
+                }
+            }
+            div.text {
+                div.row {
+                    span.kind { (case.kind) " · " (case.name) }
+                    span class={ "iou " (level) } { (score) }
+                }
+                @if !case.history.is_empty() {
+                    details.history {
+                        summary { (case.history.len()) " earlier" }
+                        @for turn in &case.history {
+                            p.ask dir="auto" { (turn.question) }
+                            p dir="auto" { (marked(&turn.answer)) }
+                        }
+                    }
+                }
+                p.ask dir="auto" { (case.instruction) }
+                p dir="auto" { (marked(&case.answer)) }
+                p.meta { (facts(case).join(" · ")) }
+            }
         }
-        out.push_str("</details>");
     }
-    let _ = write!(
-        out,
-        "<p class=\"ask\" dir=\"auto\">{instruction}</p>\n<p dir=\"auto\">{}</p>\n<p class=\"meta\">{}",
-        marked(&case.answer),
-        if case.emitted.is_some() {
-            duration(case.latency_ms)
-        } else {
-            "answer given".to_owned()
-        }
-    );
-    let overlap = case.verdict.overlap;
+}
+
+/// What was measured of a case, for the line below its answer.
+fn facts(case: &Shown) -> Vec<String> {
+    let mut facts = vec![match case.emitted {
+        Some(_) => duration(case.latency_ms),
+        None => "answer given".to_owned(),
+    }];
     if !case.absent {
-        let _ = write!(out, " · {} of {} px", overlap.intersection, overlap.union);
+        let overlap = case.verdict.overlap;
+        facts.push(format!("{} of {} px", overlap.intersection, overlap.union));
         if case.emitted == Some(0) {
-            out.push_str(" · no [SEG]");
+            facts.push("no [SEG]".to_owned());
         }
     }
     match case.names_right.filter(|_| case.emitted.is_some()) {
-        Some(true) => out.push_str(" · names the right object"),
-        Some(false) => out.push_str(" · names another object"),
+        Some(true) => facts.push("names the right object".to_owned()),
+        Some(false) => facts.push("names another object".to_owned()),
         None => {}
     }
     if let Some(attended) = case.attended {
-        let on = if case.absent { "&lt;s&gt;" } else { "it" };
-        let _ = write!(out, " · {attended:.2} of the attention on {on}");
+        let on = if case.absent { "<s>" } else { "it" };
+        facts.push(format!("{attended:.2} of the attention on {on}"));
     }
-    out + "</p></div></article>\n"
+    facts
 }
 
-/// `alt` is escaped.
-fn image(picture: &Picture, alt: &str) -> String {
-    format!(
-        "<img src=\"data:image/jpeg;base64,{}\" width=\"{}\" height=\"{}\" loading=\"lazy\" alt=\"{alt}\">",
-        base64::encode(&picture.jpeg),
-        picture.width,
-        picture.height
-    )
+fn image(picture: &Picture, alt: &str) -> Markup {
+    let data = base64::encode(&picture.jpeg);
+    html! {
+        img src={ "data:image/jpeg;base64," (data) } width=(picture.width) height=(picture.height)
+            loading="lazy" alt=(alt);
+    }
 }
 
-/// Escaped, with each `[SEG]` made visible.
-fn marked(text: &str) -> String {
-    escape(text).replace("[SEG]", "<mark>[SEG]</mark>")
+/// A text with each `[SEG]` made visible.
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split("[SEG]").enumerate() {
+            @if i > 0 { mark { "[SEG]" } }
+            (part)
+        }
+    }
 }

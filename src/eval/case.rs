@@ -1,12 +1,14 @@
-//! One question: what was asked, what was answered, what is true.
+//! One question: what was asked, what was answered, what is true, and what these say together.
 
 use std::time::Duration;
 
 use ::image::GrayImage;
 
-use super::{Closer, EvalError, Overlap};
+use super::{EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
 use crate::engine::Attention;
+use crate::train::objective::TokenGrid;
+use crate::train::ATTEND_SHARE;
 
 /// One question about one image, and its answer.
 ///
@@ -21,7 +23,9 @@ pub struct Case<'a> {
     pub kind: &'a str,
     /// Turns before this one, oldest first.
     pub history: &'a [Turn],
+    /// What was asked.
     pub instruction: &'a str,
+    /// What the model answered, or the answer that it was given.
     pub answer: &'a str,
     /// Union of the objects asked for; `None` where the object is absent.
     pub truth: Option<&'a TruthMask>,
@@ -32,14 +36,25 @@ pub struct Case<'a> {
     pub emitted: Option<usize>,
     /// Number of `[SEG]` in the true answer; with a target, 0 is read as 1.
     pub expected: usize,
-    /// Of an explanation: does it name the right object? `None` where no name was asked for. Means nothing of an answer
-    /// that was given.
+    /// Whether an explanation names the right object; `None` where no explanation was asked for. It says nothing about the
+    /// model if the answer was given to it.
     pub names_right: Option<bool>,
+    /// What else is known about the question.
     pub closer: Closer<'a>,
     /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
     /// asked.
     pub attention: Option<&'a Attention>,
+    /// How long the answer took.
     pub latency: Latency<'a>,
+}
+
+/// What is known about a question beyond whether it has a target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Closer<'a> {
+    /// In what way an absent object is nearly there, e.g. `colour`. `None` if it is not nearly there, or nobody knows.
+    pub near_miss: Option<&'a str>,
+    /// If the question singles out one of several objects of a class: the masks of the others, as full frames.
+    pub rivals: &'a [TruthMask],
 }
 
 /// How long an answer took.
@@ -54,7 +69,7 @@ pub struct Latency<'a> {
 /// How a case is scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// With the truth; where the object is absent, with a mask without a pixel.
+    /// Overlap with the true mask; where the object is absent, with an empty one.
     pub overlap: Overlap,
     /// See [`Overlap::iou`]; 0 for an absent object that was answered with `[SEG]`, whatever its mask.
     pub iou: f64,
@@ -88,5 +103,75 @@ impl Case<'_> {
             iou: f64::from(u8::from(refused)),
             at_least_half: refused,
         })
+    }
+
+    /// Whether the mask overlaps the object asked for more than any other of its class; `None` if the question does not single
+    /// out one of several.
+    ///
+    /// # Errors
+    /// Those of [`Overlap::of`].
+    pub fn singled_out(&self) -> Result<Option<bool>, EvalError> {
+        let Some(truth) = self.truth.filter(|_| !self.closer.rivals.is_empty()) else {
+            return Ok(None);
+        };
+        let iou = |mask| Ok::<_, EvalError>(Overlap::of(self.name, self.predicted, mask)?.iou());
+        let right = iou(truth)?;
+        for rival in self.closer.rivals {
+            if iou(rival)? >= right {
+                return Ok(Some(false));
+            }
+        }
+        Ok(Some(true))
+    }
+
+    /// The guided head's attention on its target, in 0..=1. The target is the one that training guides attention to: the
+    /// image tokens that the true mask covers by [`ATTEND_SHARE`], or the token that it covers best if there is none such, and
+    /// `<s>` where the object is absent.
+    ///
+    /// `None` where it is not known where the model looked, and where the vision tower sees nothing of the mask.
+    pub fn attended(&self) -> Option<f64> {
+        let attention = self.attention?;
+        let Some(truth) = self.truth else {
+            return Some(f64::from(attention.sink));
+        };
+        let grid = TokenGrid {
+            view: attention.view,
+            side: attention.grid,
+            // The weights begin with the first patch.
+            first_patch: 0,
+            share: ATTEND_SHARE,
+        };
+        let target = grid.targets(std::slice::from_ref(truth));
+        let weights = target.iter().filter_map(|i| attention.weights.get(*i));
+        let weights = weights.map(|weight| f64::from(*weight));
+        (!target.is_empty()).then(|| weights.sum::<f64>().min(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{attention, case, truth};
+
+    #[test]
+    fn attention_on_the_target_is_the_mass_on_the_tokens_under_the_mask_or_on_the_beginning() {
+        let looked = attention((4, 4), [0.5, 0.25, 0.125, 0.0], 0.0625);
+        let attended = |pixels: Option<[u8; 16]>| {
+            let there = pixels.map(|pixels| truth(4, 4, &pixels));
+            let mut mug = case("a", "explicit");
+            (mug.truth, mug.attention) = (there.as_ref(), Some(&looked));
+            mug.attended()
+        };
+        assert_eq!(attended(None), Some(0.0625));
+        // Tokens are 2 × 2 pixels. The mask covers two of them and a quarter of a third, which is less than the share.
+        let mut mask = [1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(attended(Some(mask)), Some(0.75));
+        mask[9] = 1;
+        assert_eq!(attended(Some(mask)), Some(0.875));
+        // A mask that covers no token far enough has the token that it covers best.
+        let mut small = [0; 16];
+        small[8] = 1;
+        assert_eq!(attended(Some(small)), Some(0.125));
+        assert_eq!(attended(Some([0; 16])), None);
+        assert_eq!(case("a", "explicit").attended(), None);
     }
 }

@@ -5,46 +5,47 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{latency, LatencyMs};
+use super::numbers::{duration, latency};
+use super::LatencyMs;
 
 /// Counts of the instructions that were asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Delivery {
-    /// Instructions in the recording.
+    /// All instructions in the recording.
     pub asked: usize,
-    /// Of these, with an answer: SEGMENTED, TEXT_ONLY or EMPTY_MASK.
+    /// Instructions with an answer: their status is SEGMENTED, TEXT_ONLY or EMPTY_MASK.
     pub answered: usize,
-    /// OVERLOADED: too many were waiting.
+    /// Instructions with the status OVERLOADED: too many were waiting.
     pub overloaded: usize,
-    /// NO_IMAGE: the frame they were about had not come.
+    /// Instructions with the status NO_IMAGE: the frame that they were about had not come.
     pub no_image: usize,
-    /// CANCELLED.
+    /// Instructions with the status CANCELLED.
     pub cancelled: usize,
-    /// ERROR.
+    /// Instructions with the status ERROR.
     pub failed: usize,
-    /// Without any result.
+    /// Instructions without any result.
     pub dropped: usize,
-    /// About another frame than the recording has for them.
+    /// Instructions that were answered about another frame than the recording has for them.
     pub other_frame: usize,
-    /// Answered, and nothing in the recording says what is true.
+    /// Instructions that were answered, but about which nothing in the recording says what is true.
     pub without_truth: usize,
     /// Results of instructions that are not in the recording.
     pub unasked: usize,
-    /// Age of the frame when its result came, on the robot's clock, in milliseconds; `None` where nothing was recorded
-    /// live.
+    /// Age of the frame when its result came, on the robot's clock, in milliseconds; `None` where no result was recorded
+    /// while the node ran.
     pub frame_age_ms: Option<LatencyMs>,
     #[serde(skip)]
     ages: Vec<Duration>,
 }
 
 impl Delivery {
-    /// One more age of a frame.
+    /// Takes in the age of one more frame.
     pub fn add_age(&mut self, age: Duration) {
         self.ages.push(age);
         self.frame_age_ms = latency(&self.ages);
     }
 
-    /// Counts and what they count, those that are zero left out.
+    /// What is counted and the count, as text; counts of zero are left out.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let counts = [
             ("answered", self.answered),
@@ -61,7 +62,7 @@ impl Delivery {
         let mut lines = vec![("instructions", self.asked.to_string())];
         lines.extend(counts.map(|(name, n)| (name, n.to_string())));
         if let Some(age) = &self.frame_age_ms {
-            let ms = super::report::duration;
+            let ms = duration;
             let ages = format!(
                 "p50 {}, p90 {}, p99 {}",
                 ms(age.p50),

@@ -1,20 +1,21 @@
-//! A report is written whole or not at all: a disk that is full leaves the earlier one where it was, and no half of the new.
+//! A report is written whole or not at all: if the disk is full, the earlier report stays and no half of the new one is left.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a file, replacing what is there when all of it is on the disk.
+/// Writes a file, replacing an earlier one only when the new one is complete.
 ///
 /// # Errors
-/// The system's. What stood there stands there still, unless it is no plain file or its folder takes no further ones.
+/// Those of the system. After one the earlier file is as it was, unless it is no plain file (a pipe, a device) or no other file
+/// can be made in its folder; such a file is written in place.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A link stays, and what it leads to is replaced.
+    // A link stays a link, and the file that it leads to is replaced.
     let real = fs::canonicalize(path);
     let path = real.as_deref().unwrap_or(path);
     let there = fs::metadata(path).ok();
     if there.as_ref().is_some_and(|there| !there.is_file()) {
-        // A pipe or a device.
+        // A pipe or a device cannot be replaced by a file.
         return fs::write(path, bytes);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -33,7 +34,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     let written = write();
     if written.is_err() {
-        // The error that matters is the first.
+        // The error to report is that of writing; that the rest of the file may not be removed either does not matter.
         let _ = fs::remove_file(&part);
     }
     written

@@ -15,9 +15,11 @@ const SLACK: usize = 16;
 
 /// Keeps the cases to show, as small pictures, while all cases go by.
 ///
-/// Memory is bounded by the number of kinds, not of cases: three times the cases shown and a few more, each a JPEG
-/// file of some ten kilobytes, or two where it is known where the model looked. Best and worst are exact. The median ones are exact for as many cases as are kept,
-/// and for cases in no particular order lie at the median or beside it; sorted input shifts them.
+/// Memory is bounded by the number of kinds, not of cases: each kind keeps as many candidates as there are cases to show and a
+/// few more, each a JPEG file of some ten kilobytes, or two files where it is known where the model looked.
+///
+/// The best and the worst cases are exact. The median ones are exact as long as all cases can be kept. After that they lie at
+/// the median or beside it if the cases come in no particular order; sorted input shifts them.
 #[derive(Clone, Debug)]
 pub struct Gallery {
     shown: usize,
@@ -33,7 +35,7 @@ pub(super) struct Shown {
     pub instruction: String,
     pub answer: String,
     pub absent: bool,
-    /// `None` where the answer was given to the model.
+    /// Number of `[SEG]` that the model wrote; `None` where the answer was given to it.
     pub emitted: Option<usize>,
     pub verdict: Verdict,
     pub names_right: Option<bool>,
@@ -58,12 +60,12 @@ struct Shelf {
     best: Vec<Arc<Shown>>,
     worst: Vec<Arc<Shown>>,
     middle: Vec<Arc<Shown>>,
-    /// Cases below all of `middle` that are not kept.
+    /// Number of cases that lie below all of `middle` and are not kept.
     below: usize,
 }
 
 impl Gallery {
-    /// A gallery of about `shown` cases, the same number of each kind and at least three of each; 0 keeps nothing.
+    /// A gallery of about `shown` cases: as many of each kind, and at least three of each. With 0 it keeps nothing.
     pub fn new(shown: usize) -> Self {
         Self {
             shown,
@@ -71,7 +73,7 @@ impl Gallery {
         }
     }
 
-    /// Looks at one more case, whose `verdict` is [`Tally::add`](super::Tally::add)'s; draws it if it may be shown.
+    /// Looks at one more case and draws it if it may be shown. `verdict` is what [`Tally::add`](super::Tally::add) returned.
     ///
     /// # Shapes
     /// `image` has the size of the case's masks.
@@ -122,7 +124,7 @@ impl Gallery {
         Ok(())
     }
 
-    /// What is shown of the cases so far; no case twice.
+    /// The cases to show of those seen so far. None is shown twice.
     pub(super) fn selection(&self) -> Selection {
         let each = (self.shown / (3 * self.kinds.len().max(1))).max(1);
         let mut all = Selection::default();
@@ -192,7 +194,7 @@ impl Shelf {
         insert(&mut self.middle);
         self.seen += 1;
         if self.middle.len() > most + SLACK {
-            // The median stays within: each side loses as many as the other.
+            // Both sides lose equally many cases, so that the median stays within those kept.
             let above = self.seen - self.below - self.middle.len();
             if self.below <= above {
                 self.middle.remove(0);

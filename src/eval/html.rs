@@ -1,14 +1,17 @@
 //! The report as one HTML page that needs nothing else: style, plots and pictures are inside, and there is no script.
+//!
+//! The markup is written with `maud`, so that whatever a model or a file said is escaped by its type.
 
-use std::fmt::Write;
 use std::path::Path;
+
+use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
 use super::looking::{self, LOOKING_DEFINITIONS};
-use super::report::{duration, share, Report, Scores};
+use super::numbers::{duration, share};
 use super::table::{Table, LEGEND};
-use super::{write_whole, EvalError, HISTOGRAM_BINS};
+use super::{write_whole, EvalError, Report, Scores, DEFINITIONS, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -27,37 +30,46 @@ pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(),
 /// The page: scores, a table of the kinds, histograms of IoU, and the gallery's cases.
 ///
 /// Everything a model or a file said is escaped, and the page allows no script and loads nothing. A case takes
-/// 160 kB of it at most, mostly half of that, and a third more where it is known where the model looked.
+/// at most 160 kB of the page and usually half of that; a case that also shows where the model looked takes a third more.
 pub fn render_html(report: &Report, gallery: &Gallery) -> String {
-    let selection = gallery.selection();
     let run = &report.run;
-    let title = format!("{} {}", escape(&run.dataset), escape(&run.split));
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
-         style-src 'unsafe-inline'\">\n\
-         <title>LISA on {title}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n\
-         <div class=\"page\">\n<header>\n<h1>{title}</h1>\n<p class=\"sub\">{} · {} answers",
-        filter_rules(report),
-        escape(&run.model),
-        run.protocol,
-    );
-    if let Some(seed) = run.seed {
-        let _ = write!(page, " · seed {seed}");
-    }
-    page.push_str("</p>\n</header>\n");
-    page.push_str(&tiles(&report.overall));
-    page.push_str(&table(report));
-    page.push_str(&delivery(report));
-    page.push_str(&settings(report));
-    page.push_str(&plots(report));
-    page.push_str(&cases(report, &selection));
-    page.push_str("</div>\n</body>\n</html>\n");
-    page
+    let title = format!("{} {}", run.dataset, run.split);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+                title { "LISA on " (title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(filter_rules(report))) }
+            }
+            body {
+                div.page {
+                    header {
+                        h1 { (title) }
+                        p.sub {
+                            (run.model) " · " (run.protocol) " answers"
+                            @if let Some(seed) = run.seed { " · seed " (seed) }
+                        }
+                    }
+                    (tiles(&report.overall))
+                    (table(report))
+                    (delivery(report))
+                    (settings(report))
+                    (plots(report))
+                    (cases(report, &gallery.selection()))
+                }
+            }
+        }
+    };
+    // A page may hold no control characters other than these two, and `maud` leaves them as they are.
+    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    page.into_string().replace(control, "\u{fffd}")
 }
 
-fn tiles(all: &Scores) -> String {
+fn tiles(all: &Scores) -> Markup {
     let q = &all.quality;
     let latency = all.timing.latency_ms;
     let tiles = [
@@ -76,179 +88,182 @@ fn tiles(all: &Scores) -> String {
         ),
         ("questions", "count", q.count.to_string()),
     ];
-    // The table says why the others are missing.
+    // The notes below the table say why the others are missing.
     let measured = tiles
-        .into_iter()
+        .iter()
         .filter(|(_, score, _)| !all.not_measured.contains_key(score));
-    let tile =
-        |(name, _, value)| format!("<div class=\"tile\"><b>{value}</b><span>{name}</span></div>\n");
-    let tiles: String = measured.map(tile).collect();
-    format!("<section class=\"tiles\">\n{tiles}</section>\n")
-}
-
-fn table(report: &Report) -> String {
-    let scores = Table::of(report);
-    let mut out = format!(
-        "<h2>Scores</h2>\n{}<p class=\"note\">{}.</p>\n",
-        rows(&scores),
-        escape(LEGEND)
-    );
-    for note in scores.notes() {
-        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
-    }
-    if let Some(note) = report.without_absent() {
-        let _ = writeln!(out, "<p class=\"note\">{note}.</p>");
-    }
-    let table = Table::looking(report);
-    if !table.rows.is_empty() {
-        out.push_str(&rows(&table));
-        let legend = escape(looking::LEGEND);
-        let _ = writeln!(out, "<p class=\"note\">{legend}.</p>");
-        for note in table.notes() {
-            let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&note));
+    html! {
+        section.tiles {
+            @for (name, _, value) in measured {
+                div.tile { b { (value) } span { (name) } }
+            }
         }
     }
-    if let Some(near) = report.overall.quality.looking.near_misses() {
-        let _ = writeln!(out, "<p class=\"note\">{}.</p>", escape(&near));
-    }
-    out + &stages(&report.overall)
 }
 
-fn rows(table: &Table) -> String {
-    let heads = table.heads.iter();
-    let heads: String = heads
-        .map(|h| format!("<th scope=\"col\">{h}</th>"))
-        .collect();
-    let mut out = format!(
-        "<div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">kind</th>{heads}</tr></thead>\n<tbody>\n"
-    );
-    for (i, (kind, cells)) in table.rows.iter().enumerate() {
-        let class = if i == 0 { " class=\"all\"" } else { "" };
-        let cells: String = cells
-            .iter()
-            .map(|cell| match cell {
-                Ok(cell) => format!("<td>{cell}</td>"),
-                Err(reason) => format!("<td title=\"{}\"></td>", escape(reason)),
-            })
-            .collect();
-        let kind = escape(kind);
-        let _ = writeln!(out, "<tr{class}><th scope=\"row\">{kind}</th>{cells}</tr>");
+fn table(report: &Report) -> Markup {
+    let scores = Table::of(report);
+    let looking = Table::looking(report);
+    html! {
+        h2 { "Scores" }
+        (rows(&scores))
+        (note(LEGEND))
+        @for reason in scores.notes() { (note(&reason)) }
+        @if let Some(absent) = report.without_absent() { (note(&absent)) }
+        @if !looking.rows.is_empty() {
+            (rows(&looking))
+            (note(looking::LEGEND))
+            @for reason in looking.notes() { (note(&reason)) }
+        }
+        @if let Some(near) = report.overall.quality.looking.near_misses() { (note(&near)) }
+        (stages(&report.overall))
     }
-    out + "</tbody></table></div>\n"
 }
 
-fn stages(all: &Scores) -> String {
-    if all.timing.stages_ms.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from(
-        "<details><summary>Latency by stage</summary><div class=\"panel\"><table>\n<thead><tr><th scope=\"col\">stage</th>\
-         <th scope=\"col\">mean</th><th scope=\"col\">p50</th><th scope=\"col\">p90</th><th scope=\"col\">p99</th></tr></thead>\n<tbody>\n",
-    );
-    for (stage, ms) in &all.timing.stages_ms {
-        let cells =
-            [ms.mean, ms.p50, ms.p90, ms.p99].map(|ms| format!("<td>{}</td>", duration(ms)));
-        let (stage, cells) = (escape(stage), cells.concat());
-        let _ = writeln!(out, "<tr><th scope=\"row\">{stage}</th>{cells}</tr>");
-    }
-    out + "</tbody></table></div></details>\n"
+fn note(text: &str) -> Markup {
+    html! { p.note { (text) "." } }
 }
 
-fn delivery(report: &Report) -> String {
-    let Some(delivery) = &report.delivery else {
-        return String::new();
+fn rows(table: &Table) -> Markup {
+    html! {
+        div.panel {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "kind" }
+                        @for head in &table.heads { th scope="col" { (head) } }
+                    }
+                }
+                tbody {
+                    @for (i, (kind, cells)) in table.rows.iter().enumerate() {
+                        tr.all[i == 0] {
+                            th scope="row" { (kind) }
+                            @for cell in cells {
+                                @match cell {
+                                    Ok(cell) => td { (cell) },
+                                    Err(reason) => td title=(reason) {},
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stages(all: &Scores) -> Markup {
+    html! {
+        @if !all.timing.stages_ms.is_empty() {
+            details {
+                summary { "Latency by stage" }
+                div.panel {
+                    table {
+                        thead {
+                            tr {
+                                @for head in ["stage", "mean", "p50", "p90", "p99"] {
+                                    th scope="col" { (head) }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for (stage, ms) in &all.timing.stages_ms {
+                                tr {
+                                    th scope="row" { (stage) }
+                                    @for ms in [ms.mean, ms.p50, ms.p90, ms.p99] {
+                                        td { (duration(ms)) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn delivery(report: &Report) -> Markup {
+    html! {
+        @if let Some(delivery) = &report.delivery {
+            details open {
+                summary { "What became of the instructions" }
+                dl {
+                    @for (name, value) in delivery.lines() { dt { (name) } dd { (value) } }
+                }
+            }
+        }
+    }
+}
+
+fn settings(report: &Report) -> Markup {
+    let settings = &report.run.settings;
+    let text = |value: &serde_json::Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
     };
-    let lines = delivery.lines().into_iter();
-    let items: String = lines
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n"))
-        .collect();
-    format!("<details open><summary>What became of the instructions</summary><dl>\n{items}</dl></details>\n")
-}
-
-fn settings(report: &Report) -> String {
-    let mut out = String::new();
-    let list = |items: String| format!("<dl>\n{items}</dl></details>\n");
-    if !report.run.settings.is_empty() {
-        let settings = report.run.settings.iter().map(|(name, value)| {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(&value))
-        });
-        out.push_str("<details open><summary>Settings</summary>");
-        out.push_str(&list(settings.collect()));
+    html! {
+        @if !settings.is_empty() {
+            details open {
+                summary { "Settings" }
+                dl {
+                    @for (name, value) in settings { dt { (name) } dd { (text(value)) } }
+                }
+            }
+        }
+        details {
+            summary { "What the numbers are" }
+            dl {
+                @for (name, is) in DEFINITIONS.iter().chain(&LOOKING_DEFINITIONS) {
+                    dt { (name) }
+                    dd { (is) }
+                }
+            }
+        }
     }
-    let defined = super::DEFINITIONS.iter().chain(&LOOKING_DEFINITIONS);
-    let defined = defined.map(|(name, is)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(is)));
-    out.push_str("<details><summary>What the numbers are</summary>");
-    out.push_str(&list(defined.collect()));
-    out
 }
 
-fn plots(report: &Report) -> String {
-    let mut out = String::from("<h2>IoU</h2>\n<div class=\"plots\">\n");
-    // One kind is all there is.
+fn plots(report: &Report) -> Markup {
+    // The first row is all kinds together, which says everything where there is only one.
     let several = if report.kinds.len() == 1 {
         1
     } else {
         usize::MAX
     };
     let measured = |(_, scores): &(&str, &Scores)| !scores.not_measured.contains_key("giou");
-    for (kind, scores) in report.rows().take(several).filter(measured) {
-        let q = &scores.quality;
-        let plot = histogram(&q.iou_histogram);
-        let giou = share(q.giou);
-        let kind = escape(kind);
-        let _ = writeln!(
-            out,
-            "<figure>{plot}<figcaption>{kind} · mean {giou}</figcaption></figure>"
-        );
+    html! {
+        h2 { "IoU" }
+        div.plots {
+            @for (kind, scores) in report.rows().take(several).filter(measured) {
+                figure {
+                    (histogram(&scores.quality.iou_histogram))
+                    figcaption { (kind) " · mean " (share(scores.quality.giou)) }
+                }
+            }
+        }
     }
-    out + "</div>\n"
 }
 
 /// Ten bars over an axis from 0 to 1, each with its count.
-fn histogram(bins: &[usize; HISTOGRAM_BINS]) -> String {
+fn histogram(bins: &[usize; HISTOGRAM_BINS]) -> Markup {
     let most = bins.iter().copied().max().unwrap_or(0).max(1);
     let counts = bins.map(|n| n.to_string()).join(", ");
-    let mut out = format!(
-        "<svg viewBox=\"0 0 220 112\" role=\"img\" aria-label=\"Questions by IoU, in bins of 0.1: {counts}\">\
-         <line x1=\"5\" y1=\"96\" x2=\"215\" y2=\"96\"/>"
-    );
-    for (i, &n) in bins.iter().enumerate() {
-        let (x, height) = (5 + 21 * i, 80.0 * n as f64 / most as f64);
-        let y = 96.0 - height;
-        if n > 0 {
-            let _ = write!(
-                out,
-                "<rect x=\"{}\" y=\"{y:.1}\" width=\"19\" height=\"{height:.1}\" rx=\"2\"/>\
-                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"middle\">{n}</text>",
-                x + 1,
-                x + 10,
-                y - 3.0
-            );
+    let bars = bins.iter().enumerate().map(|(i, &n)| {
+        let height = 80.0 * n as f64 / most as f64;
+        (5 + 21 * i, 96.0 - height, height, n)
+    });
+    html! {
+        svg viewBox="0 0 220 112" role="img" aria-label={ "Questions by IoU, in bins of 0.1: " (counts) } {
+            line x1="5" y1="96" x2="215" y2="96" {}
+            @for (x, y, height, n) in bars.filter(|(.., n)| *n > 0) {
+                rect x=(x + 1) y=(format_args!("{y:.1}")) width="19" height=(format_args!("{height:.1}")) rx="2" {}
+                text x=(x + 10) y=(format_args!("{:.1}", y - 3.0)) text-anchor="middle" { (n) }
+            }
+            text x="5" y="109" { "0" }
+            text x="110" y="109" text-anchor="middle" { "0.5" }
+            text x="215" y="109" text-anchor="end" { "1" }
         }
     }
-    out + "<text x=\"5\" y=\"109\">0</text><text x=\"110\" y=\"109\" text-anchor=\"middle\">0.5</text>\
-           <text x=\"215\" y=\"109\" text-anchor=\"end\">1</text></svg>"
-}
-
-/// Text as HTML, in an element or a quoted attribute. Control characters, which no page may have, become U+FFFD.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -296,13 +311,11 @@ mod tests {
     fn no_text_becomes_markup() {
         let hostile = "</style></p><script>alert(1)</script>\" onload='x' & \u{0}[SEG]";
         let page = page(3, 16, hostile);
-        assert!(!page.contains("<script") && !page.contains("onload='") && !page.contains('\0'));
+        assert!(!page.contains("<script") && !page.contains("\" onload") && !page.contains('\0'));
         assert_eq!(page.matches("</style>").count(), 1);
-        assert!(
-            page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload=&#39;x&#39; &amp;")
-        );
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload='x' &amp;"));
         assert!(page.contains("<mark>[SEG]</mark>"));
-        // An attribute ends where it should: its quotes are all the page's own.
+        // The attribute goes on to the end of the text, so no quote of the text has ended it early.
         let alt = page
             .split("alt=\"")
             .nth(1)
@@ -358,12 +371,12 @@ mod tests {
         gallery.offer_with(&given, &verdict, picture).unwrap();
         tally.pass_over("absent", true);
         let page = render_html(&tally.report(run()), &gallery);
-        // refused, near; of absent: gIoU, cIoU, P@0.5, refused, p50, p90, p99, near
+        // The row of all lacks refused and near; that of absent lacks gIoU, cIoU, P@0.5, refused, p50, p90, p99 and near.
         assert_eq!(
             page.matches("<td title=\"questions about absent").count(),
             10
         );
-        // Of all and of short: SEG, missed, named, p50, p90, p99; of all: presence
+        // The rows of all and of short lack SEG, missed, named, p50, p90 and p99; that of all also lacks presence.
         assert_eq!(page.matches("<td title=\"the answer was given").count(), 13);
         let note = "<p class=\"note\">not measured: SEG, missed, named, p50, p90, p99: the answer was given";
         assert!(page.contains(note), "{page}");
@@ -411,7 +424,7 @@ mod tests {
         for said in said {
             assert!(with.contains(said) && !without.contains(said), "{said}");
         }
-        // The legend speaks of the token <s>, which is struck-out text where it is markup.
+        // The legend names the token <s>, which would strike out text if it were taken as markup.
         assert!(with.contains("or on &lt;s&gt; where"), "{with}");
         assert!(!pages.iter().any(|page| page.contains("<s>")));
     }

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::report::share;
-use super::{Case, EvalError, Overlap, Verdict};
-use crate::data::TruthMask;
+use super::numbers::share;
+use super::{Case, Verdict};
 
 /// Below this share of the picture's pixels a mask is small: 3072 pixels (55²) at 640×480. COCO draws the line at 32²,
 /// a third of that, below which TableWorld asks for nothing.
 pub const SMALL: f64 = 0.01;
-/// From this share on it is large: 9216 pixels at 640×480, COCO's 96².
+/// From this share of the picture's pixels on a mask is large: 9216 pixels at 640×480, COCO's 96².
 pub const LARGE: f64 = 0.03;
 
 /// What each number of [`Looking`] is, in the words every report carries.
@@ -52,69 +51,57 @@ pub const LOOKING_DEFINITIONS: [(&str, &str); 9] = [
     ),
 ];
 
-/// What a case is beside a question with a target or without, so far as it is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Closer<'a> {
-    /// Of an absent object: in what way it is nearly there, e.g. `colour`. `None` where it is not, or nobody knows.
-    pub near_miss: Option<&'a str>,
-    /// Where the question singles out one object of a class: the masks of the others of the class, full frames.
-    pub rivals: &'a [TruthMask],
-}
-
-impl Case<'_> {
-    /// Whether the mask is rather that of the object asked for than of another one of its class; `None` where the
-    /// question does not single out one of several.
-    ///
-    /// # Errors
-    /// Those of [`Overlap::of`].
-    pub fn singled_out(&self) -> Result<Option<bool>, EvalError> {
-        let Some(truth) = self.truth.filter(|_| !self.closer.rivals.is_empty()) else {
-            return Ok(None);
-        };
-        let iou = |mask| Ok::<_, EvalError>(Overlap::of(self.name, self.predicted, mask)?.iou());
-        let right = iou(truth)?;
-        for rival in self.closer.rivals {
-            if iou(rival)? >= right {
-                return Ok(Some(false));
-            }
-        }
-        Ok(Some(true))
-    }
-}
-
-/// A rate and what it is over.
+/// How often one sort of near miss was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Refusals {
+    /// Questions about such near misses.
     pub count: usize,
+    /// Share of them answered without `[SEG]`, in 0..=1; `None` where there were none.
     pub refusal_rate: Option<f64>,
 }
 
-/// A mean of IoU and what it is over.
+/// Mean IoU of the questions whose true masks are of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SizeScore {
+    /// Questions with a true mask of that size.
     pub count: usize,
+    /// Mean of their IoU, in 0..=1; `None` where there were none.
     pub giou: Option<f64>,
 }
 
-/// By the true mask's share of the picture: see [`SMALL`] and [`LARGE`].
+/// Mean IoU by the true mask's share of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BySize {
+    /// Masks below [`SMALL`].
     pub small: SizeScore,
+    /// Masks from [`SMALL`] to below [`LARGE`].
     pub middle: SizeScore,
+    /// Masks from [`LARGE`] on.
     pub large: SizeScore,
 }
 
-/// See [`LOOKING_DEFINITIONS`]. `None` (JSON `null`) is a share of nothing.
+/// The scores that tell looking from answering by the words. All are shares or means in 0..=1; `None` (JSON `null`) where
+/// there was no question to measure one by. [`LOOKING_DEFINITIONS`] defines them exactly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Looking {
+    /// Mean of the share of present objects that were answered with `[SEG]` and the share of absent ones that were answered
+    /// without; 0.5 is chance.
     pub presence_accuracy: Option<f64>,
+    /// Share of the questions about something that is nearly there which were answered without `[SEG]`.
     pub near_miss_refusal_rate: Option<f64>,
+    /// The same for each sort of near miss, e.g. `colour`.
     pub near_misses: BTreeMap<String, Refusals>,
+    /// Share of the questions that single out one of several objects of a class whose mask overlaps that object most.
     pub which_of_several: Option<f64>,
+    /// What [`which_of_several`](Self::which_of_several) would be if one of the class were taken blindly.
     pub which_of_several_chance: Option<f64>,
+    /// Questions that single out one of several objects of a class.
     pub which_of_several_count: usize,
+    /// Mean attention of the guided head on what was asked for.
     pub attended: Option<f64>,
+    /// Questions that [`attended`](Self::attended) is the mean of.
     pub attended_count: usize,
+    /// Mean IoU by the size of what was asked for.
     pub giou_by_size: BySize,
 }
 
@@ -164,14 +151,14 @@ pub(super) struct LookingTally {
     absent: Part,
     near: BTreeMap<String, Part>,
     singled_out: Part,
-    /// How many questions singled out one of so many.
+    /// By the number of objects of the class, how many questions singled out one of them.
     candidates: BTreeMap<usize, usize>,
     attended: Vec<f64>,
-    /// Small, middle, large. Kept one by one, as a sum of rounded numbers would depend on their order.
+    /// IoU of small, middle and large masks. They are kept one by one since a sum of rounded numbers depends on their order.
     ious: [Vec<f64>; 3],
 }
 
-/// So many of so many.
+/// A count of right answers and of all answers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     right: usize,
@@ -193,7 +180,7 @@ impl LookingTally {
     /// `singled_out`: see [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>, verdict: &Verdict, singled_out: Option<bool>) {
         self.attended.extend(case.attended());
-        // An answer that was given says nothing of presence; its mask is the model's all the same.
+        // An answer that was given to the model says nothing about presence, but its mask is still the model's.
         let silent = case.emitted.map(|written| written == 0);
         let Some(truth) = case.truth else {
             if let Some(silent) = silent {
@@ -263,7 +250,7 @@ fn size_score(ious: &[f64]) -> SizeScore {
     }
 }
 
-/// The same in whatever order the values came; `None` of none.
+/// The mean of values, the same in whatever order they came; `None` where there are none.
 fn mean(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -272,8 +259,9 @@ fn mean(values: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::html::render_html;
     use super::super::testing::{attention, case, mask, run, truth};
-    use super::super::{render_html, Gallery, Tally};
+    use super::super::{Gallery, Tally};
     use super::*;
 
     #[test]
@@ -296,7 +284,7 @@ mod tests {
     fn presence_is_half_what_is_found_and_half_what_is_refused() {
         let there = truth(2, 1, &[1, 0]);
         let mut tally = Tally::default();
-        // Three there, of which one is refused; one absent, refused.
+        // Three objects are there, of which one is refused; then follows an absent one, which is refused too.
         for emitted in [1, 1, 0] {
             let mut mug = case("a", "explicit");
             (mug.truth, mug.emitted, mug.expected) = (Some(&there), Some(emitted), 1);
@@ -352,7 +340,7 @@ mod tests {
         assert_eq!(decided([1, 0, 0, 0, 0, 0], &rivals), Some(true));
         assert_eq!(decided([1, 1, 1, 0, 0, 0], &rivals), Some(true));
         assert_eq!(decided([1, 0, 1, 1, 0, 0], &rivals), Some(false));
-        // The last one is looked at too, and a tie is none of both.
+        // The last of several rivals counts as well, and a tie counts as wrong.
         assert_eq!(decided([1, 0, 0, 0, 1, 1], &rivals), Some(false));
         assert_eq!(decided([1, 1, 1, 1, 0, 0], &rivals), Some(false));
         assert_eq!(decided([0; 6], &rivals), Some(false));
@@ -388,7 +376,7 @@ mod tests {
     #[test]
     fn sizes_are_shares_of_the_picture() {
         let mut tally = Tally::default();
-        // Of 1000 pixels: 9 are small, 10 and 29 middle, 30 large.
+        // In a picture of 1000 pixels, masks of 9 pixels are small, of 10 and 29 middle, and of 30 large.
         for (pixels, found) in [(9, false), (10, true), (29, false), (30, true)] {
             let object: Vec<u8> = (0..1000).map(|i| u8::from(i < pixels)).collect();
             let there = truth(100, 10, &object);

@@ -8,7 +8,9 @@ use crate::data::TruthMask;
 /// Pixels of a predicted mask and a true one, without those the truth ignores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overlap {
+    /// Pixels that are object in both masks.
     pub intersection: u64,
+    /// Pixels that are object in at least one of them.
     pub union: u64,
 }
 
@@ -64,7 +66,7 @@ impl Overlap {
         Ok(overlap)
     }
 
-    /// The reference's: I / (U + 1e-5), and 1 where the union is empty. In 0..=1.
+    /// Intersection over union as the reference computes it: I / (U + 1e-5), and 1 where the union is empty. In 0..=1.
     pub fn iou(self) -> f64 {
         match self.union {
             0 => 1.0,
@@ -72,7 +74,7 @@ impl Overlap {
         }
     }
 
-    /// Intersection over union is 0.5 or more, decided on whole pixels; an empty union is.
+    /// Whether the intersection is at least half of the union, decided on whole pixels; true where the union is empty.
     pub fn at_least_half(self) -> bool {
         2 * self.intersection >= self.union
     }
@@ -88,8 +90,8 @@ mod tests {
         for (name, item) in golden_items() {
             let (predicted, truth) = golden(&name);
             let overlap = Overlap::of(&name, Some(&predicted), &truth).unwrap();
-            // The numbers and the masks are from two runs of the reference: a pixel whose logit stands at 0 may have fallen
-            // on either side. Counting ignored pixels, of which 54 and 1057 are predicted, would be further off.
+            // The numbers and the masks are from two runs of the reference, between which a pixel whose logit is about 0 may
+            // differ. Counting the ignored pixels, of which 54 and 1057 are predicted, would be further off than the tolerance.
             let near = |what: &str, ours: f64, scale: f64| {
                 let reference = item[what].as_f64().unwrap();
                 let error = (ours - reference).abs() / scale;

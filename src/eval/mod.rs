@@ -8,15 +8,14 @@
 //! |---|---|
 //! | `metrics` | intersection and union of a mask with the truth |
 //! | `case` | one question, what was answered, what is true |
-//! | `tally`, `report` | cases to scores; their definitions |
-//! | `attended` | the guided head's attention on what was asked for |
+//! | `tally`, `report`, `numbers` | cases to scores; their definitions; latencies |
 //! | `looking` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays and attention |
 //! | `file` | a report is written whole or not at all |
-//! | `html`, with `cards` and `report.css` | the page |
+//! | `table` | a report as text for the terminal |
+//! | `html`, with `cards` and `report.css` | a report as a page |
 
-mod attended;
 mod cards;
 mod case;
 mod delivery;
@@ -26,6 +25,7 @@ mod gallery;
 mod html;
 mod looking;
 mod metrics;
+mod numbers;
 mod picture;
 mod report;
 pub mod run;
@@ -34,18 +34,15 @@ mod tally;
 #[cfg(test)]
 mod testing;
 
-pub use case::{Case, Latency, Verdict};
+pub use case::{Case, Closer, Latency, Verdict};
 pub use delivery::Delivery;
 pub use error::EvalError;
 pub use file::write_whole;
 pub use gallery::Gallery;
-pub use html::{render_html, write_html};
-pub use looking::{
-    BySize, Closer, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL,
-};
+pub use html::write_html;
+pub use looking::{BySize, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL};
 pub use metrics::Overlap;
-pub use report::{
-    LatencyMs, Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS,
-};
-pub(crate) use tally::latency;
+pub(crate) use numbers::latency;
+pub use numbers::LatencyMs;
+pub use report::{Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS};
 pub use tally::Tally;

@@ -10,19 +10,21 @@ use crate::engine::Attention;
 
 /// Longer side of a picture in pixels: larger images are reduced to it.
 const LONGEST: u32 = 640;
-/// Smaller images are enlarged to it, so that a line of two pixels stays thin beside the object.
+/// Longer side in pixels to which smaller images are enlarged, so that an outline of two pixels stays thin beside the object.
 const SHORTEST: u32 = 320;
 /// JPEG qualities, tried in turn until the file is small enough; the last is taken as it is.
 const QUALITIES: [u8; 4] = [80, 60, 40, 20];
 /// Thirty pictures of this size in base64 are five megabytes.
 pub(super) const MOST_BYTES: usize = 120_000;
-/// Attention has the tower's few tokens to show, and needs fewer pixels and bytes than a mask's edge.
+/// The same for a picture of attention, which needs fewer bytes: it shows a few hundred tokens, not the edge of a mask.
 const MOST_BYTES_OF_ATTENTION: usize = MOST_BYTES / 3;
-/// How much of the picture the heat covers.
+/// Opacity of the attention's colours over the picture.
 const HEAT: f32 = 0.6;
 
-/// Rare in photographs, and told apart by brightness too.
+/// Colour of the predicted mask. It and [`TRUE`] are rare in photographs and also differ in brightness, for people who do not
+/// tell them apart by hue.
 pub(super) const PREDICTED: [u8; 3] = [225, 20, 150];
+/// Colour of the true mask's outline.
 pub(super) const TRUE: [u8; 3] = [120, 214, 255];
 
 /// A JPEG file and its size in pixels.
@@ -33,11 +35,12 @@ pub(super) struct Picture {
     pub height: u32,
 }
 
-/// What is shown of a case.
+/// The pictures that show a case.
 #[derive(Clone, Debug)]
 pub(super) struct Pictures {
+    /// The image with the predicted mask and the outline of the true one.
     pub masks: Picture,
-    /// Where the model looked, where that is known.
+    /// The image with the attention of the guided head; `None` where it is not known where the model looked.
     pub attention: Option<Picture>,
 }
 
@@ -50,7 +53,7 @@ impl From<Picture> for Pictures {
     }
 }
 
-/// Draws prediction and truth over the image, and beside it attention and truth; reduced.
+/// Draws prediction and truth over the image, and attention and truth over another copy of it, both at the size of the report.
 ///
 /// # Errors
 /// [`EvalError::ImageSize`] where a mask has another size than the image, [`EvalError::Picture`] where an image
@@ -146,7 +149,7 @@ fn outline(case: &Case<'_>, image: &RgbImage, out: &mut RgbImage) {
     }
 }
 
-/// With its longer side from [`SHORTEST`] to `longest`.
+/// The image resized so that its longer side is from [`SHORTEST`] to `longest`.
 fn fit(image: &RgbImage, longest: u32) -> RgbImage {
     let longer = image.width().max(image.height());
     let side = longer.clamp(SHORTEST, longest);
@@ -163,7 +166,8 @@ fn mix(Rgb(from): Rgb<u8>, to: [u8; 3], share: f32) -> Rgb<u8> {
     Rgb(std::array::from_fn(|i| mix(i).round() as u8))
 }
 
-/// A mask at the picture's size. A pixel is set where any of those it stands for is: small objects stay visible.
+/// A mask at the picture's size. A pixel is set if any of the mask's pixels that it stands for is set, so that small objects
+/// stay visible.
 struct Grid {
     width: u32,
     height: u32,
@@ -196,7 +200,7 @@ impl Grid {
         self.set[y as usize * self.width as usize + x as usize]
     }
 
-    /// A pixel at most `reach` away is `wanted`; beyond the frame nothing is set.
+    /// Whether any pixel at most `reach` away is `wanted`; beyond the frame none is.
     fn beside(&self, x: u32, y: u32, reach: u32, wanted: bool) -> bool {
         let edge = x < reach || y < reach || x + reach >= self.width || y + reach >= self.height;
         if edge && !wanted {
@@ -261,7 +265,7 @@ mod tests {
                 .map(|v| u32::from(*v))
                 .sum::<u32>()
         };
-        // Lower left is hot, upper right is cold.
+        // The lower left is where the model looked most, the upper right where it looked least.
         assert!(light(60, 260) > 300 + 100 && light(260, 60) < 300 - 100);
         assert_eq!(*out.get_pixel(201, 240), Rgb(TRUE));
     }

@@ -1,4 +1,4 @@
-//! Scores, what they mean, and the table a terminal shows.
+//! The scores of a run, what they mean, and how they are written as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,14 +6,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::looking::{self, Looking};
-use super::table::{Table, LEGEND};
-use super::{write_whole, Delivery, EvalError};
+use super::{write_whole, Delivery, EvalError, LatencyMs, Looking};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
 
-/// What each number of a report is, in the words every report carries.
+/// The name of each score in a report and what it is, in the words that every report carries.
 pub const DEFINITIONS: [(&str, &str); 10] = [
     (
         "giou",
@@ -61,7 +59,7 @@ pub const DEFINITIONS: [(&str, &str); 10] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// The true answer is given and its `[SEG]` decoded: the reference's evaluation.
+    /// The model is given the true answer and decodes its `[SEG]`, as in the reference's evaluation.
     TeacherForced,
     /// The model writes its own answer.
     Generated,
@@ -82,61 +80,68 @@ impl fmt::Display for Protocol {
 /// What was evaluated, and how.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Run {
+    /// Name of the model.
     pub model: String,
+    /// Who wrote the answers.
     pub protocol: Protocol,
+    /// Name of the dataset or recording.
     pub dataset: String,
+    /// Name of the dataset's split.
     pub split: String,
-    /// Where questions are drawn or made: of the first.
+    /// Seed of the first question, where questions are drawn or made at random.
     pub seed: Option<u64>,
     /// Whatever else it takes to repeat the run: precision, device, threshold, count.
     pub settings: BTreeMap<String, serde_json::Value>,
 }
 
-/// Numbers that depend on the answers alone, not on the machine nor on the cases' order. `None` (JSON `null`) is a
-/// share of nothing, or not measured: [`Scores::not_measured`] tells. See [`DEFINITIONS`].
+/// Scores that depend on the answers alone, not on the machine nor on the order of the cases. All are shares or means in
+/// 0..=1. `None` (JSON `null`) means that there was no question to measure the score by, or that it could not be measured,
+/// in which case [`Scores::not_measured`] has the reason. [`DEFINITIONS`] defines them exactly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
+    /// Mean IoU of the questions.
     pub giou: Option<f64>,
+    /// Sum of the intersections over the sum of the unions.
     pub ciou: Option<f64>,
+    /// Share of the questions with an IoU of at least 0.5.
     pub precision_at_50: Option<f64>,
+    /// Share of the due `[SEG]` that were written.
     pub seg_rate: Option<f64>,
+    /// Share of the questions about an absent object that were answered without `[SEG]`.
     pub refusal_rate: Option<f64>,
+    /// Share of the questions about a present object that were answered without `[SEG]`.
     pub false_refusal_rate: Option<f64>,
+    /// Share of the explanations that name the right object.
     pub explanation_rate: Option<f64>,
-    /// Questions.
+    /// All questions.
     pub count: usize,
-    /// Of these, about an object that is there.
+    /// Questions about an object that is there.
     pub targets: usize,
-    /// Of these, about an absent one.
+    /// Questions about an absent object.
     pub absent: usize,
+    /// Questions by their IoU, in ten bins of 0.1 from 0 up.
     pub iou_histogram: [usize; HISTOGRAM_BINS],
+    /// Scores that tell whether the model looks at the picture.
     #[serde(flatten)]
     pub looking: Looking,
-}
-
-/// Milliseconds; percentiles by nearest rank.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LatencyMs {
-    pub p50: f64,
-    pub p90: f64,
-    pub p99: f64,
-    pub mean: f64,
 }
 
 /// How long the answers took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Whole answers that the model wrote; `None` without one.
+    /// Time of a whole answer; `None` where the model wrote none by itself.
     pub latency_ms: Option<LatencyMs>,
-    /// Parts of them, over the questions that had the part.
+    /// Time of each stage by its name, over the questions that had the stage.
     pub stages_ms: BTreeMap<String, LatencyMs>,
 }
 
 /// Scores of all questions, or of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
+    /// How good the answers are.
     #[serde(flatten)]
     pub quality: Quality,
+    /// How long they took.
     #[serde(flatten)]
     pub timing: Timing,
     /// Scores that have no value because the protocol cannot measure them, by their names in JSON, with the reason.
@@ -147,14 +152,18 @@ pub struct Scores {
 /// gives a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// Scores of all questions.
     #[serde(flatten)]
     pub overall: Scores,
+    /// Scores of each kind of question.
     pub kinds: BTreeMap<String, Scores>,
+    /// What was evaluated, and how.
     #[serde(flatten)]
     pub run: Run,
-    /// Of a recording: what became of its instructions.
+    /// What became of the instructions of a recording; `None` where a dataset was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// What each score is: [`DEFINITIONS`] and [`LOOKING_DEFINITIONS`](super::LOOKING_DEFINITIONS).
     pub definitions: BTreeMap<&'static str, &'static str>,
 }
 
@@ -186,7 +195,7 @@ impl Report {
         })
     }
 
-    /// What to know about the scores of all questions where some are about absent objects.
+    /// If some questions are about absent objects: a sentence on which of them count in the scores of all questions.
     pub(super) fn without_absent(&self) -> Option<String> {
         let Quality {
             targets, absent, ..
@@ -199,7 +208,7 @@ impl Report {
         })
     }
 
-    /// `all` and then each kind.
+    /// The scores of all questions under the name `all`, then those of each kind.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&str, &Scores)> {
         let kinds = self.kinds.iter();
         let kinds = kinds.map(|(kind, scores)| (kind.as_str(), scores));
@@ -207,76 +216,10 @@ impl Report {
     }
 }
 
-/// "0.444", or "-" for a share of nothing.
-pub(super) fn share(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
-}
-
-/// "87 ms", "1.24 s".
-pub(super) fn duration(ms: f64) -> String {
-    match ms {
-        ms if ms < 9.95 => format!("{ms:.1} ms"),
-        ms if ms < 999.5 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1000.0),
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let run = &self.run;
-        write!(
-            f,
-            "{} {}, {}, {}",
-            run.dataset, run.split, run.protocol, run.model
-        )?;
-        match run.seed {
-            Some(seed) => writeln!(f, ", seed {seed}")?,
-            None => writeln!(f)?,
-        }
-        let table = Table::of(self);
-        write!(f, "{table}")?;
-        writeln!(f, "{LEGEND}")?;
-        for note in table.notes() {
-            writeln!(f, "{note}")?;
-        }
-        if let Some(note) = self.without_absent() {
-            writeln!(f, "{note}")?;
-        }
-        let table = Table::looking(self);
-        if !table.rows.is_empty() {
-            writeln!(f, "{table}{}", looking::LEGEND)?;
-            for note in table.notes() {
-                writeln!(f, "{note}")?;
-            }
-        }
-        if let Some(near) = self.overall.quality.looking.near_misses() {
-            writeln!(f, "{near}")?;
-        }
-        match &self.delivery {
-            Some(delivery) => writeln!(f, "{delivery}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::table::COLUMNS;
-    use super::super::testing::{case, mask, run, truth};
-    use super::super::Tally;
+    use super::super::testing::{given, report};
     use super::*;
-
-    fn report() -> Report {
-        let truth = truth(2, 1, &[1, 1]);
-        let half = mask(2, 1, &[255, 0]);
-        let mut tally = Tally::default();
-        let mut mug = case("a", "short");
-        (mug.truth, mug.predicted) = (Some(&truth), Some(&half));
-        (mug.emitted, mug.expected, mug.names_right) = (Some(1), 1, Some(true));
-        tally.add(&mug).unwrap();
-        tally.add(&case("b", "absent")).unwrap();
-        tally.report(run())
-    }
 
     #[test]
     fn json_has_the_scores_at_the_top_and_per_kind() {
@@ -299,33 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_row_for_all_and_one_for_each_kind() {
-        let table = report().to_string();
-        let rows: Vec<Vec<&str>> = table
-            .lines()
-            .map(|l| l.split_whitespace().collect())
-            .collect();
-        assert_eq!(
-            table.lines().next().unwrap(),
-            "reason_seg val, generated, tiny, seed 7"
-        );
-        assert_eq!(rows[1], COLUMNS.map(|(head, _)| head));
-        assert_eq!(rows[2][..4], ["all", "2", "0.500", "0.500"]);
-        assert_eq!(rows[3][..4], ["absent", "1", "1.000", "-"]);
-        assert_eq!(rows[4][..4], ["short", "1", "0.500", "0.500"]);
-        assert!(rows[6]
-            .join(" ")
-            .contains("over the 1 questions with a target, not the 1"));
-        let widths: Vec<usize> = table
-            .lines()
-            .skip(1)
-            .take(4)
-            .map(|l| l.chars().count())
-            .collect();
-        assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
-    }
-
-    #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let error = report()
             .write_json(Path::new("/nowhere/at/all.json"))
@@ -333,31 +249,6 @@ mod tests {
         assert!(error
             .to_string()
             .starts_with("cannot write /nowhere/at/all.json: "));
-    }
-
-    #[test]
-    fn columns_without_a_number_are_left_out() {
-        let mut tally = Tally::default();
-        tally.add(&case("a", "absent")).unwrap();
-        let report = tally.report(run());
-        let heads = Table::of(&report).heads;
-        assert_eq!(heads[..4], ["n", "gIoU", "P@0.5", "refused"]);
-        assert_eq!(heads[4..], ["p50", "p90", "p99"]);
-    }
-
-    /// A mask of an answer that was given, and a question that could not be asked.
-    fn given() -> Report {
-        let truth = truth(2, 1, &[1, 1]);
-        let half = mask(2, 1, &[255, 0]);
-        let mut tally = Tally::default();
-        let mut mug = case("a", "short");
-        (mug.truth, mug.predicted, mug.emitted) = (Some(&truth), Some(&half), None);
-        tally.add(&mug).unwrap();
-        tally.pass_over("absent", true);
-        tally.report(Run {
-            protocol: Protocol::TeacherForced,
-            ..run()
-        })
     }
 
     #[test]
@@ -373,7 +264,7 @@ mod tests {
             assert!(json[name].is_null(), "{name}");
             assert!(json["not_measured"][name].is_string(), "{name}");
         }
-        // No explanation was asked for: a share of nothing.
+        // No explanation was asked for, so its rate is null without a reason.
         assert!(json["explanation_rate"].is_null());
         assert!(json["not_measured"].get("explanation_rate").is_none());
         let absent = &json["kinds"]["absent"];
@@ -383,51 +274,5 @@ mod tests {
             assert!(reason.contains("not asked"), "{reason}");
         }
         assert_eq!(absent["count"], 1);
-    }
-
-    #[test]
-    fn what_was_not_measured_is_an_empty_cell_with_its_reason_below() {
-        let table = given().to_string();
-        let lines: Vec<&str> = table.lines().collect();
-        let heads: Vec<&str> = lines[1].split_whitespace().collect();
-        let expected = [
-            "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "p50", "p90", "p99",
-        ];
-        assert_eq!(heads, expected);
-        let cells = |line: &str| {
-            line.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(cells(lines[2]), ["all", "2", "0.500", "0.500", "1.000"]);
-        assert_eq!(cells(lines[3]), ["absent", "1", "-", "-"]);
-        assert_eq!(
-            cells(lines[4]),
-            ["short", "1", "0.500", "0.500", "1.000", "-"]
-        );
-        let width = lines[1].chars().count();
-        assert!(
-            lines[2..5].iter().all(|l| l.chars().count() == width),
-            "{table}"
-        );
-        let notes: Vec<&&str> = lines
-            .iter()
-            .filter(|l| l.starts_with("not measured: "))
-            .collect();
-        assert_eq!(notes.len(), 4, "{table}");
-        let note = |start: &str| notes.iter().any(|n| n.starts_with(start));
-        assert!(
-            note("not measured: refused, gIoU, cIoU, P@0.5 of absent: questions"),
-            "{table}"
-        );
-        assert!(
-            note("not measured: SEG, missed, p50, p90, p99: the answer was given"),
-            "{table}"
-        );
-        assert!(
-            note("not measured: near: questions about absent")
-                && note("not measured: presence: the answer was given"),
-            "{table}"
-        );
     }
 }

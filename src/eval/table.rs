@@ -1,10 +1,10 @@
-//! A report's numbers as text: the cells that a terminal and a page show, and why some of them are empty.
+//! A report as text: the cells that a terminal and a page show, why some of them are empty, and the whole of it for a terminal.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::looking;
-use super::report::{duration, share};
+use super::numbers::{duration, share};
 use super::{LatencyMs, Report, Scores};
 
 /// Heads of a table's columns after the kind, and the scores below them.
@@ -22,15 +22,15 @@ pub(super) const COLUMNS: [(&str, &str); 11] = [
     ("p99", "latency_ms"),
 ];
 
-/// What the shorter heads stand for.
+/// What the abbreviated heads stand for.
 pub(super) const LEGEND: &str = "SEG: [SEG] written where due; refused: absent objects answered \
      without [SEG]; missed: present ones answered without; named: explanations that name the right object";
 
-/// A number as text, "-" for a share of nothing, or why there is none.
+/// A number as text, `-` where there was no question to measure it by, or the reason why it was not measured.
 pub(super) type Cell = Result<String, &'static str>;
 
-/// The report's numbers as text. Columns in which every kind has a share of nothing are left out; those that were not
-/// measured stay, with empty cells.
+/// The report's numbers as text. Columns in which no kind has a number are left out; those that were not measured stay, with
+/// empty cells.
 pub(super) struct Table<'a> {
     pub heads: Vec<&'static str>,
     /// A kind and its cells, one for each head.
@@ -42,7 +42,7 @@ impl<'a> Table<'a> {
         Self::with(report, COLUMNS.map(|(head, _)| head), cells)
     }
 
-    /// Whether the model looks: rows without a number are left out too.
+    /// The scores that tell whether the model looks. Rows without a number are left out too.
     pub fn looking(report: &'a Report) -> Self {
         let mut table = Self::with(report, looking::HEADS, |s| {
             let cells = s.quality.looking.cells();
@@ -72,7 +72,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A line for each reason of empty cells: the columns that have no number at all, then the others, of their kinds.
+    /// A line for each reason why cells are empty: first the columns that have no number at all, then the others with the
+    /// kinds whose cells are empty.
     pub fn notes(&self) -> Vec<String> {
         #[derive(Default)]
         struct Empty<'a> {
@@ -129,6 +130,44 @@ impl fmt::Display for Table<'_> {
     }
 }
 
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &self.run;
+        write!(
+            f,
+            "{} {}, {}, {}",
+            run.dataset, run.split, run.protocol, run.model
+        )?;
+        match run.seed {
+            Some(seed) => writeln!(f, ", seed {seed}")?,
+            None => writeln!(f)?,
+        }
+        let table = Table::of(self);
+        write!(f, "{table}")?;
+        writeln!(f, "{LEGEND}")?;
+        for note in table.notes() {
+            writeln!(f, "{note}")?;
+        }
+        if let Some(note) = self.without_absent() {
+            writeln!(f, "{note}")?;
+        }
+        let table = Table::looking(self);
+        if !table.rows.is_empty() {
+            writeln!(f, "{table}{}", looking::LEGEND)?;
+            for note in table.notes() {
+                writeln!(f, "{note}")?;
+            }
+        }
+        if let Some(near) = self.overall.quality.looking.near_misses() {
+            writeln!(f, "{near}")?;
+        }
+        match &self.delivery {
+            Some(delivery) => writeln!(f, "{delivery}"),
+            None => Ok(()),
+        }
+    }
+}
+
 fn cells(scores: &Scores) -> [Cell; COLUMNS.len()] {
     let q = &scores.quality;
     let time = |of: fn(&LatencyMs) -> f64| match &scores.timing.latency_ms {
@@ -158,4 +197,94 @@ fn cells(scores: &Scores) -> [Cell; COLUMNS.len()] {
             None => Ok(value),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{case, given, report, run};
+    use super::super::Tally;
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_row_for_all_and_one_for_each_kind() {
+        let table = report().to_string();
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .map(|l| l.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            table.lines().next().unwrap(),
+            "reason_seg val, generated, tiny, seed 7"
+        );
+        assert_eq!(rows[1], COLUMNS.map(|(head, _)| head));
+        assert_eq!(rows[2][..4], ["all", "2", "0.500", "0.500"]);
+        assert_eq!(rows[3][..4], ["absent", "1", "1.000", "-"]);
+        assert_eq!(rows[4][..4], ["short", "1", "0.500", "0.500"]);
+        assert!(rows[6]
+            .join(" ")
+            .contains("over the 1 questions with a target, not the 1"));
+        let widths: Vec<usize> = table
+            .lines()
+            .skip(1)
+            .take(4)
+            .map(|l| l.chars().count())
+            .collect();
+        assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
+    }
+
+    #[test]
+    fn columns_without_a_number_are_left_out() {
+        let mut tally = Tally::default();
+        tally.add(&case("a", "absent")).unwrap();
+        let report = tally.report(run());
+        let heads = Table::of(&report).heads;
+        assert_eq!(heads[..4], ["n", "gIoU", "P@0.5", "refused"]);
+        assert_eq!(heads[4..], ["p50", "p90", "p99"]);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_an_empty_cell_with_its_reason_below() {
+        let table = given().to_string();
+        let lines: Vec<&str> = table.lines().collect();
+        let heads: Vec<&str> = lines[1].split_whitespace().collect();
+        let expected = [
+            "n", "gIoU", "cIoU", "P@0.5", "SEG", "refused", "missed", "p50", "p90", "p99",
+        ];
+        assert_eq!(heads, expected);
+        let cells = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cells(lines[2]), ["all", "2", "0.500", "0.500", "1.000"]);
+        assert_eq!(cells(lines[3]), ["absent", "1", "-", "-"]);
+        assert_eq!(
+            cells(lines[4]),
+            ["short", "1", "0.500", "0.500", "1.000", "-"]
+        );
+        let width = lines[1].chars().count();
+        assert!(
+            lines[2..5].iter().all(|l| l.chars().count() == width),
+            "{table}"
+        );
+        let notes: Vec<&&str> = lines
+            .iter()
+            .filter(|l| l.starts_with("not measured: "))
+            .collect();
+        assert_eq!(notes.len(), 4, "{table}");
+        let note = |start: &str| notes.iter().any(|n| n.starts_with(start));
+        assert!(
+            note("not measured: refused, gIoU, cIoU, P@0.5 of absent: questions"),
+            "{table}"
+        );
+        assert!(
+            note("not measured: SEG, missed, p50, p90, p99: the answer was given"),
+            "{table}"
+        );
+        assert!(
+            note("not measured: near: questions about absent")
+                && note("not measured: presence: the answer was given"),
+            "{table}"
+        );
+    }
 }

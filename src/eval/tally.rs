@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::looking::LookingTally;
+use super::numbers::latency;
 use super::{
-    Case, EvalError, LatencyMs, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS,
-    HISTOGRAM_BINS, LOOKING_DEFINITIONS,
+    Case, EvalError, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS, HISTOGRAM_BINS,
+    LOOKING_DEFINITIONS,
 };
 
-/// Why a score of a given answer is not known.
+/// Why a score is not known where the answer was given to the model.
 const GIVEN: &str = "the answer was given to the model, which wrote none";
-/// Why a score of a question that was passed over is not known.
+/// Why a score is not known where questions could not be asked.
 const NOT_ASKED: &str =
     "questions about absent objects were not asked, as there is no answer with [SEG] to give";
 
-/// Scores cases as they come. Keeps a few numbers of each, no pixels.
+/// Scores cases as they come. It keeps a few numbers of each case and no pixels.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     overall: Bucket,
@@ -34,13 +35,13 @@ struct Bucket {
     explanations: usize,
     explanations_right: usize,
     looking: LookingTally,
-    /// Answers about objects that are there, given to the model, and explanations among them.
+    /// Answers about present objects that were given to the model, and how many of them are explanations.
     given: usize,
     explanations_given: usize,
-    /// Questions about absent objects that could not be asked, and near misses among them.
+    /// Questions about absent objects that could not be asked, and how many of them are near misses.
     not_asked: usize,
     near_not_asked: usize,
-    /// Kept one by one: a sum of rounded numbers would depend on their order.
+    /// Kept one by one, since a sum of rounded numbers depends on their order.
     ious: Vec<f64>,
     at_least_half: usize,
     intersection: u64,
@@ -50,7 +51,7 @@ struct Bucket {
 }
 
 impl Tally {
-    /// Scores one more case, and says how. A case that is refused leaves the tally as it was.
+    /// Scores one more case and returns the verdict. After an error the tally is as it was before.
     ///
     /// # Errors
     /// Those of [`Case::verdict`] and [`Case::singled_out`].
@@ -66,8 +67,8 @@ impl Tally {
         Ok(verdict)
     }
 
-    /// Counts a question about an absent object that could not be asked: it has no answer with `[SEG]` to give. It earns no
-    /// score, good or bad. `near_miss`: whether something close to what it asks for is there.
+    /// Counts a question about an absent object that could not be asked, since there is no answer with `[SEG]` to give to the
+    /// model. It counts in no score. `near_miss` says whether something close to what it asks for is there.
     pub fn pass_over(&mut self, kind: &str, near_miss: bool) {
         let kind = self.kinds.entry(kind.to_owned()).or_default();
         for bucket in [&mut self.overall, kind] {
@@ -97,7 +98,7 @@ impl Tally {
 }
 
 impl Bucket {
-    /// `counts`: in gIoU and precision.
+    /// `counts` says whether the case counts in gIoU and precision.
     fn add(&mut self, case: &Case<'_>, counts: bool, verdict: &Verdict) {
         if case.truth.is_some() {
             self.targets += 1;
@@ -120,7 +121,7 @@ impl Bucket {
         }
     }
 
-    /// What is known of an answer that the model wrote itself.
+    /// Counts what is only known about an answer that the model wrote itself.
     fn add_written(&mut self, case: &Case<'_>, emitted: usize) {
         let silent = usize::from(emitted == 0);
         if case.truth.is_some() {
@@ -186,7 +187,7 @@ impl Bucket {
         scores
     }
 
-    /// The scores without a value that would have one had the model answered by itself, and why they have none.
+    /// The scores that have no value but would have one if the model had answered by itself, each with the reason.
     fn not_measured(&self, scores: &Scores) -> BTreeMap<&'static str, &'static str> {
         let Scores {
             quality, timing, ..
@@ -240,23 +241,6 @@ impl Bucket {
     }
 }
 
-/// `None` of nothing.
-pub(crate) fn latency(times: &[Duration]) -> Option<LatencyMs> {
-    let mut times = times.to_vec();
-    times.sort();
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let percentile = |percent: usize| {
-        let rank = (times.len() * percent).div_ceil(100);
-        times.get(rank.checked_sub(1)?).copied().map(ms)
-    };
-    Some(LatencyMs {
-        p50: percentile(50)?,
-        p90: percentile(90)?,
-        p99: percentile(99)?,
-        mean: ms(times.iter().sum()) / times.len() as f64,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{case, golden, golden_items, golden_scores, mask, run, truth};
@@ -276,7 +260,7 @@ mod tests {
         let quality = tally.report(run()).overall.quality;
         for (name, found) in [("giou", quality.giou), ("ciou", quality.ciou)] {
             let expected = expected[name].as_f64().unwrap();
-            // Of two runs of the reference: see the golden test of `metrics`.
+            // The numbers are from two runs of the reference, see the golden test of `metrics`.
             let error = (found.unwrap() - expected).abs();
             assert!(error < 1e-4, "{name} {found:?}, reference {expected}");
         }
@@ -411,7 +395,7 @@ mod tests {
         assert!((quality.ciou.unwrap() - 0.5).abs() < 1e-5);
         assert_eq!(quality.precision_at_50, Some(1.0));
         assert_eq!(quality.iou_histogram.iter().sum::<usize>(), 2);
-        // Neither praise for what the model could not do wrong, nor blame for what it could not do right.
+        // The model could neither write nor omit anything, so these scores have no value.
         assert_eq!((quality.seg_rate, quality.refusal_rate), (None, None));
         assert_eq!(
             (quality.false_refusal_rate, quality.explanation_rate),
@@ -453,7 +437,7 @@ mod tests {
         ];
         let reasons = names.map(|name| (name, NOT_ASKED));
         assert_eq!(absent.not_measured, BTreeMap::from(reasons));
-        // A kind without absent objects and without explanations lacks neither.
+        // A kind without absent objects and without explanations does not list their scores as not measured.
         let short: Vec<_> = report.kinds["short"].not_measured.keys().copied().collect();
         assert_eq!(short, ["false_refusal_rate", "latency_ms", "seg_rate"]);
     }

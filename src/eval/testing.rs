@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::image::GrayImage;
 
-use super::{Case, Latency, Protocol, Run};
+use super::{Case, Latency, Protocol, Report, Run, Tally};
 use crate::data::TruthMask;
 use crate::engine::Attention;
 use crate::image::ClipView;
@@ -97,4 +97,32 @@ pub(super) fn run() -> Run {
         seed: Some(7),
         settings: Default::default(),
     }
+}
+
+/// A report of a question that was answered by half its mask, and of one about an absent object that was refused.
+pub(super) fn report() -> Report {
+    let truth = truth(2, 1, &[1, 1]);
+    let half = mask(2, 1, &[255, 0]);
+    let mut tally = Tally::default();
+    let mut mug = case("a", "short");
+    (mug.truth, mug.predicted) = (Some(&truth), Some(&half));
+    (mug.emitted, mug.expected, mug.names_right) = (Some(1), 1, Some(true));
+    tally.add(&mug).unwrap();
+    tally.add(&case("b", "absent")).unwrap();
+    tally.report(run())
+}
+
+/// A report of a mask whose answer was given, and of a question that could not be asked.
+pub(super) fn given() -> Report {
+    let truth = truth(2, 1, &[1, 1]);
+    let half = mask(2, 1, &[255, 0]);
+    let mut tally = Tally::default();
+    let mut mug = case("a", "short");
+    (mug.truth, mug.predicted, mug.emitted) = (Some(&truth), Some(&half), None);
+    tally.add(&mug).unwrap();
+    tally.pass_over("absent", true);
+    tally.report(Run {
+        protocol: Protocol::TeacherForced,
+        ..run()
+    })
 }

@@ -6,23 +6,27 @@ use candle_core::Tensor;
 
 use super::{Gradients, Parameters, TrainError};
 
-/// What is the same for all parameters.
+/// Settings that are the same for all tensors. Ranges and defaults: [`OptimizerConfig`](super::OptimizerConfig).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
+    /// Decay of the first moment for each step.
     pub beta1: f64,
+    /// Decay of the second moment for each step.
     pub beta2: f64,
+    /// Added to the root of the second moment, so that nothing is divided by 0.
     pub eps: f64,
 }
 
-/// Settings of one tensor: its group's.
+/// Settings of one tensor, which it has from its group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupSettings {
     /// Multiplies the schedule's learning rate.
     pub lr_scale: f64,
+    /// Decoupled weight decay; the learning rate multiplies it.
     pub weight_decay: f64,
 }
 
-/// First and second moment of every trained tensor.
+/// The optimizer: first and second moment of every trained tensor, all f32.
 pub struct AdamW {
     config: AdamWConfig,
     groups: BTreeMap<String, GroupSettings>,
@@ -32,7 +36,10 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// `group` gives each tensor's settings by its name.
+    /// An optimizer that has made no update yet. `group` gives each tensor's settings by its name.
+    ///
+    /// # Errors
+    /// Memory for the moments that is not to be had.
     pub fn new(
         parameters: &Parameters,
         config: AdamWConfig,
@@ -52,7 +59,10 @@ impl AdamW {
         })
     }
 
-    /// Moves every tensor that has a gradient.
+    /// Makes one update: moves every tensor that has a gradient, with the learning rate `lr` times its group's.
+    ///
+    /// # Errors
+    /// An operation that failed, e.g. for memory.
     pub fn step(
         &mut self,
         parameters: &Parameters,
@@ -81,11 +91,12 @@ impl AdamW {
         Ok(())
     }
 
+    /// Updates made so far.
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// Everything that a resumed run needs: `name.m` and `name.v`.
+    /// Everything that a resumed run needs: the first moment of each tensor as `NAME.m` and the second as `NAME.v`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.moments
             .iter()
@@ -98,7 +109,7 @@ impl AdamW {
             .collect()
     }
 
-    /// Takes up what [`AdamW::state`] gave, after `steps` updates.
+    /// Goes on from what [`AdamW::state`] gave after `steps` updates.
     ///
     /// # Errors
     /// A moment that is missing.

@@ -9,10 +9,15 @@ use super::{Gradients, Parameters, TrainError};
 /// What the images of a step gave together.
 #[derive(Debug, Default)]
 pub struct BatchOutcome {
+    /// The weighted losses by name, means over the step's batches.
     pub losses: Losses,
+    /// Gradients of the sum of the losses; empty where the images were only measured.
     pub gradients: Gradients,
+    /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
+    /// One for each guided answer, where attention is guided.
     pub looks: Vec<Looked>,
+    /// How often the heads of the vision objective were right.
     pub probed: Vec<Probed>,
 }
 
@@ -23,7 +28,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// `count` images at a time. Several only help on the CPU.
+    /// Workers that compute `count` images at a time; 0 counts as 1. Several only help on the CPU.
+    ///
+    /// # Errors
+    /// Threads that cannot be started.
     pub fn new(count: usize) -> Result<Self, TrainError> {
         let pools = (0..count.max(1))
             .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
@@ -32,7 +40,13 @@ impl Workers {
         Ok(Self { pools })
     }
 
-    /// Runs all images, `batch_size` of which share their averages. `learn` gives each image's dropout seed.
+    /// Runs all images and adds up what they give.
+    ///
+    /// Each run of `batch_size` examples is one batch, over which losses are averaged. `learn` is the seed of the first
+    /// image's dropout, and asks for gradients; without it the images are only measured.
+    ///
+    /// # Errors
+    /// That of the first image that failed; the others are given up.
     pub fn run(
         &self,
         objective: &dyn Objective,
@@ -92,7 +106,7 @@ struct OrderedSum {
 }
 
 impl OrderedSum {
-    /// Whether to go on.
+    /// Takes in one image's outcome. Returns whether to go on, which is until the first error.
     fn put(&mut self, i: usize, outcome: Result<Outcome, TrainError>) -> bool {
         let put = |sum: &mut Self| -> Result<(), TrainError> {
             sum.waiting.insert(i, outcome?);

@@ -1,4 +1,4 @@
-//! What a run leaves behind, in single files that appear whole or not at all.
+//! Checkpoints: what a run leaves behind, each in a single file that appears whole or not at all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -16,35 +16,40 @@ pub const LAST: &str = "checkpoint-last.safetensors";
 /// File of the trained tensors that did best in validation.
 pub const BEST: &str = "checkpoint-best.safetensors";
 
-/// What a checkpoint says about itself.
+/// What a checkpoint says about itself and its run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointState {
     /// Updates made.
     pub step: u64,
-    /// The configuration that made it, as TOML.
+    /// The configuration of the run, as TOML.
     pub config: String,
     /// The model directory that was trained.
     pub model: PathBuf,
-    /// Validation of the best step so far: the step and its score.
+    /// The step that did best in validation so far, and its score.
     pub best: Option<(u64, f64)>,
-    /// Bytes of `metrics.jsonl` that belong to it.
+    /// Length in bytes of `metrics.jsonl` when the checkpoint was written; later lines are made again by a resumed run.
     pub metrics_bytes: u64,
-    /// α / r of the adapters, where there are some.
+    /// α / r of the adapters; `None` for a run without adapters.
     pub lora_scale: Option<f64>,
-    /// The items of each dataset that it learned from, by the dataset's name; empty in checkpoints that do not say.
+    /// The items of each dataset that the run learns from, by the dataset's name; empty in checkpoints from before they were
+    /// recorded.
     #[serde(default)]
     pub items: BTreeMap<String, ItemList>,
-    /// The model's tensors beside the trained ones, to which they belong; none in checkpoints that do not say.
+    /// Fingerprint of the frozen tensors beside which the others were trained; `None` in checkpoints from before it was
+    /// recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Fingerprint>,
 }
 
-/// What a checkpoint is called until it is whole.
+/// The name of a checkpoint's file until it is whole.
 pub(super) fn part_name(name: &str) -> String {
     format!("{name}.part")
 }
 
-/// Writes tensors and state to `folder/name`: a new file beside it, flushed to disk, then renamed.
+/// Writes tensors and state to `folder/name`: into a new file beside it, which is flushed to disk and then renamed.
+///
+/// # Errors
+/// A place that cannot be written; what stood there before is unchanged then.
 pub fn write_checkpoint(
     folder: &Path,
     name: &str,
@@ -69,7 +74,8 @@ pub fn write_checkpoint(
         std::fs::rename(&part, &path)
     };
     write().map_err(|error| {
-        // Half a checkpoint is no use, and where the disk is full the room is. The error that matters is the first.
+        // Half a checkpoint is of no use, and if the disk is full, its room is needed. That removing it may fail as well does
+        // not matter: the first error is the one to report.
         let _ = std::fs::remove_file(&part);
         TrainError::io(path)(error)
     })
@@ -78,7 +84,7 @@ pub fn write_checkpoint(
 /// Reads what [`write_checkpoint`] wrote.
 ///
 /// # Errors
-/// A file that is missing, cut short, or not one of ours.
+/// A file that is missing, cut short, or no checkpoint of `lisa train`.
 pub fn read_checkpoint(
     path: &Path,
 ) -> Result<(CheckpointState, HashMap<String, Tensor>), TrainError> {
@@ -109,7 +115,7 @@ mod tests {
     #[test]
     fn what_cannot_be_finished_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder in the way: the file can be written, and not be put in its place.
+        // With a folder in the way the new file can be written, but not be renamed into its place.
         std::fs::create_dir_all(folder.path().join(LAST).join("in the way")).unwrap();
         let state = CheckpointState::default();
         let tensor = Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap();

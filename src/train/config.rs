@@ -10,36 +10,48 @@ use super::settings::SETTINGS;
 use super::TrainError;
 use crate::compute::{DTypeSpec, DeviceSpec};
 
-/// A training run, as its TOML file says it. [`SETTINGS`] has every value's range and meaning.
+/// A training run, as its TOML file says it.
+///
+/// Each field is one table of the file. [`SETTINGS`] has the range, the default and the meaning of every value in the words
+/// that `lisa train --help` prints; values outside of their range are refused when the file is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
+    /// `[model]`: what the training starts from.
     #[serde(default)]
     pub model: ModelConfig,
+    /// `[data]`: what is learned from.
     pub data: DataConfig,
+    /// `[objective]`: what is minimised.
     #[serde(default)]
     pub objective: ObjectiveConfig,
+    /// `[trainable]`: which tensors change; all others stay as they are.
     pub trainable: TrainableConfig,
+    /// `[optimizer]`: how they change.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
+    /// `[run]`: how long the training goes on, on which machine, and where its results go.
     #[serde(default)]
     pub run: RunConfig,
 }
 
+/// `[model]`: what the training starts from. One of [`dir`](Self::dir), the option `--model` and [`init`](Self::init) has to
+/// be given; `dir` and `init` exclude each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Model directory to start from; `--model` wins.
+    /// Model directory to start from. The option `--model` takes precedence.
     pub dir: Option<PathBuf>,
-    /// Or a new model of this `lisa.json`'s dimensions, with random weights and a tokenizer trained on the data.
+    /// A file like `lisa.json` with the dimensions of a new model, which gets random weights and a tokenizer trained on the
+    /// data.
     pub init: Option<PathBuf>,
     /// Datasets whose texts a new model's tokenizer is trained on besides those of `data.groups`; `NAME@FOLDER` where
     /// one lies below another folder than `data.root`.
     pub texts: Vec<String>,
-    /// Entries of a new model's vocabulary, added tokens included.
+    /// Entries of a new model's vocabulary, added tokens included: 300 to 200 000, 1024 by default.
     pub vocab_size: usize,
-    /// What the parameters and activations are computed in; `auto` is f32 on the CPU, and bf16 on a GPU unless the model is
-    /// stored as f32.
+    /// Number format of activations and frozen tensors; `auto` (the default) is f32 on the CPU, and bf16 on a GPU unless the
+    /// model is stored as f32. Tensors that are trained are held in f32 whatever this says.
     pub dtype: DTypeSpec,
 }
 
@@ -55,26 +67,34 @@ impl Default for ModelConfig {
     }
 }
 
+/// `[data]`: what is learned from, and what the result is measured on meanwhile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// Folder that holds the datasets in the reference's layout.
     pub root: PathBuf,
-    /// Datasets, several joined by `||`, and how often each group is drawn.
+    /// Groups of datasets and how often each group is drawn; at least one.
     pub groups: Vec<GroupConfig>,
-    /// Held-out data in the same form, measured every `run.validate_every` steps.
+    /// Held-out data in the same form, measured every `run.validate_every` steps; none by default.
     #[serde(default)]
     pub validation: Vec<GroupConfig>,
+    /// Classes, expressions or questions about an image, at most: 1 to 64, 3 by default (`num_classes_per_sample` of the
+    /// reference).
     #[serde(default = "three")]
     pub samples_per_image: usize,
+    /// Longest sequence in tokens, the image's features included: 16 to 8192, 512 by default (`model_max_length` of the
+    /// reference). Longer text is cut.
     #[serde(default = "max_tokens")]
     pub max_tokens: usize,
+    /// Whether images are mirrored and brightened at random; none is mirrored about which a phrase says left or right.
+    /// `false` by default.
     #[serde(default)]
     pub augment: bool,
-    /// Share of explained images that are answered in text only.
+    /// Share of the ReasonSeg images with an explanation that are answered in text only: 0 to 1, 0.1 by default
+    /// (`explanatory` of the reference).
     #[serde(default = "tenth")]
     pub explanatory: f64,
-    /// Broken files that are left out; one more ends the run.
+    /// How many broken files are left out, each named in a warning; one more ends the run, which saves first. 0 by default.
     #[serde(default)]
     pub skip_broken: usize,
 }
@@ -95,8 +115,11 @@ fn tenth() -> f64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupConfig {
-    /// E.g. `ade20k||cocostuff`, `refcoco`, `llava_instruct_150k`, `ReasonSeg|train`.
+    /// Names of datasets joined by `||`, of which each is drawn equally often: `ade20k||cocostuff`, `refcoco`,
+    /// `llava_instruct_150k`, `ReasonSeg|train`.
     pub datasets: String,
+    /// How often the group is drawn, relative to the other groups' rates: more than 0, 1 by default (`sample_rates` of the
+    /// reference).
     #[serde(default = "one")]
     pub rate: f64,
 }
@@ -105,37 +128,56 @@ fn one() -> f64 {
     1.0
 }
 
-/// What is minimised.
+/// Which objective is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectiveKind {
-    /// The paper's.
+    /// The paper's: the language model answers, and its `[SEG]` tokens become masks.
     Reasoning,
-    /// Encoders and mask decoder alone.
+    /// The image encoders and the mask decoder alone, without the language model: for a model that has no published CLIP and
+    /// SAM to start from.
     Vision,
 }
 
-/// Share of an image token that a mask covers where it is to be looked at, unless a configuration says otherwise.
+/// The default of [`ObjectiveConfig::attend_share`].
 pub const ATTEND_SHARE: f64 = 0.3;
 
+/// `[objective]`: which losses are added up, and how much each counts.
+///
+/// Weights are 0 to 10 000; a loss whose weight is 0 is not computed. [`LossWeights`] says what each loss is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveConfig {
+    /// The objective; [`Reasoning`](ObjectiveKind::Reasoning) by default.
     pub kind: ObjectiveKind,
+    /// Weight of the answer's cross-entropy; 1 by default, as `ce_loss_weight` of the reference.
     pub ce: f64,
+    /// Weight of the masks' binary cross-entropy; 2 by default, as `bce_loss_weight` of the reference.
     pub bce: f64,
+    /// Weight of the masks' DICE loss; 0.5 by default, as `dice_loss_weight` of the reference.
     pub dice: f64,
+    /// Vision only: weight of the cross-entropy of the classes and attributes that patches show; 1 by default.
     pub patch: f64,
+    /// Weight of the squared error of the mask decoder's IoU estimate; 0 by default, as the reference never trains it.
     pub iou: f64,
+    /// Reasoning only: weight of the distance between a named object's `[SEG]` embedding and the teacher's; 0 by default.
+    /// Needs [`teacher`](Self::teacher).
     pub align: f64,
+    /// Reasoning only: weight of the cross-entropy of patches' classes, told from projected features by word vectors; 0 by
+    /// default.
     pub ground: f64,
+    /// Reasoning only: weight of attention guidance, −log of the guided head's attention on what is asked for; 0 by default.
     pub attend: f64,
-    /// The head that is guided, where the model's `lisa.json` does not say it.
+    /// Layer of the guided head, from 0, where the model's `lisa.json` does not name it. Given together with
+    /// [`attend_head`](Self::attend_head) or not at all.
     pub attend_layer: Option<usize>,
+    /// Which of that layer's query heads is guided, from 0.
     pub attend_head: Option<usize>,
-    /// Share of an image token that a mask covers where it is to be looked at.
+    /// Share of an image token that a mask has to cover for the token to be looked at: 0.01 to 1, [`ATTEND_SHARE`] by
+    /// default. A mask that covers no token that far has the one that it covers best.
     pub attend_share: f64,
-    /// Checkpoint of a vision run, for `align`.
+    /// Checkpoint of a vision run, whose phrase encoder is the teacher for [`align`](Self::align); a further vision run goes
+    /// on with it.
     pub teacher: Option<PathBuf>,
 }
 
@@ -160,6 +202,7 @@ impl Default for ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
+    /// The weights of the losses, as the objectives take them.
     pub fn weights(&self) -> LossWeights {
         LossWeights {
             ce: self.ce,
@@ -174,22 +217,29 @@ impl ObjectiveConfig {
     }
 }
 
+/// `[trainable]`: which tensors are trained. At least one of the fields has to be given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainableConfig {
-    /// Tensors whose name contains one of these are trained whole.
+    /// Parts of names: tensors whose name contains one of these are trained whole.
     #[serde(default)]
     pub full: Vec<String>,
+    /// Low-rank adapters in the language model; none without this table.
     #[serde(default)]
     pub lora: Option<LoraConfig>,
 }
 
+/// `[trainable.lora]`: low-rank adapters (Hu et al., arXiv 2106.09685), with the reference's defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
+    /// Rank r of an adapter: 1 to 1024, 8 by default.
     pub rank: usize,
+    /// α, more than 0 and 16 by default: what an adapter adds is scaled by α / r.
     pub alpha: f64,
+    /// Share of an adapter's inputs that are zeroed while it is trained: 0 to below 1, 0.05 by default.
     pub dropout: f64,
+    /// Ends of the names of the linear layers that get an adapter: `q_proj` and `v_proj` by default.
     pub targets: Vec<String>,
 }
 
@@ -204,20 +254,30 @@ impl Default for LoraConfig {
     }
 }
 
+/// `[optimizer]`: AdamW and its learning rate. The defaults are the reference's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
+    /// Learning rate after the warm-up: 1e-12 to 10, 3e-4 by default.
     pub lr: f64,
+    /// Decay of the first moment for each step: 0 to below 1, 0.9 by default.
     pub beta1: f64,
+    /// Decay of the second moment for each step: 0 to below 1, 0.95 by default.
     pub beta2: f64,
+    /// Added to the root of the second moment: 1e-16 to 1, 1e-8 by default.
     pub eps: f64,
+    /// Decoupled weight decay, which the learning rate multiplies: 0 to 10, 0 by default.
     pub weight_decay: f64,
+    /// Largest L2 norm of all gradients together; longer ones are scaled down to it. 1e-6 to 1e9, 1 by default.
     pub clip_norm: f64,
+    /// Steps over which the learning rate rises from 0: 100 by default.
     pub warmup: u64,
+    /// How the learning rate falls after the warm-up; [`Decay::Linear`] by default.
     pub decay: Decay,
-    /// Decay of the moving average of the weights; 0 for none.
+    /// Decay of a moving average of the trained tensors for each step, which is then what is validated and kept: 0 to below
+    /// 1; 0, the default, keeps none.
     pub ema: f64,
-    /// The first group whose `match` a tensor's name contains is the tensor's.
+    /// Other settings for some of the tensors. The first group whose `match` a tensor's name contains is the tensor's.
     pub groups: Vec<OptimizerGroup>,
 }
 
@@ -238,36 +298,50 @@ impl Default for OptimizerConfig {
     }
 }
 
+/// An entry of `optimizer.groups`: other settings for the tensors whose name contains a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerGroup {
+    /// `match` in the file: the part of a name.
     #[serde(rename = "match")]
     pub pattern: String,
+    /// Multiplies the learning rate: 0 to 1000, 1 by default.
     #[serde(default = "one")]
     pub lr_scale: f64,
+    /// Takes the place of [`OptimizerConfig::weight_decay`]; the same as there by default.
     pub weight_decay: Option<f64>,
 }
 
+/// `[run]`: how long the training goes on, on which machine, and where its results go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
+    /// Folder of the checkpoints, `metrics.jsonl` and `loss.png`; `runs/lisa` by default.
     pub out: PathBuf,
+    /// Updates until the run is finished: 5000 by default.
     pub steps: u64,
-    /// Images whose losses are averaged together.
+    /// Images whose losses are averaged together: 1 to 4096, 2 by default.
     pub batch_size: usize,
-    /// Batches whose gradients are averaged before a step.
+    /// Batches whose gradients are averaged before an update: 1 to 4096, 10 by default.
     pub accumulation: usize,
-    /// Images computed at a time, one thread each (CPU); does not change the result.
+    /// Images computed at a time on the CPU, each by one thread: 1 to 256, 2 by default. Does not change the result.
     pub workers: usize,
-    /// Threads that read and prepare images; does not change the result.
+    /// Threads that read and prepare images: 1 to 256, 2 by default. Does not change the result.
     pub loaders: usize,
+    /// Seed of the samples, of dropout and of new weights; 0 by default.
     pub seed: u64,
+    /// Steps between two validations: 500 by default.
     pub validate_every: u64,
+    /// Images of a validation, the same each time: 100 by default.
     pub validation_images: usize,
+    /// Steps between two checkpoints: 100 by default.
     pub save_every: u64,
+    /// Where the network computes; `auto`, the default, is the GPU where the build and the machine have one.
     pub device: DeviceSpec,
+    /// Whether the language model's layers are computed again in the backward pass instead of being kept: less memory for a
+    /// third more time. `false` by default.
     pub checkpoint_activations: bool,
-    /// Images whose frozen features are kept in memory.
+    /// Images whose features of frozen encoders are kept in memory: 0 by default.
     pub cached_images: usize,
 }
 
@@ -304,10 +378,10 @@ impl TrainConfig {
         })
     }
 
-    /// The same from text.
+    /// Reads and checks a configuration that is already in memory.
     ///
     /// # Errors
-    /// What is wrong, in one line where TOML's own message is not several.
+    /// What is wrong, in words: one line, unless TOML's own message has several.
     pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self =
             toml::from_str(text).map_err(|e| format!("{}", e).trim_end().to_owned())?;
@@ -363,6 +437,7 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// The learning rate over the steps of this run.
     pub fn schedule(&self) -> Schedule {
         Schedule {
             lr: self.optimizer.lr,
@@ -372,7 +447,7 @@ impl TrainConfig {
         }
     }
 
-    /// Images of one step.
+    /// Images that one update learns from.
     pub fn images_per_step(&self) -> usize {
         self.run.batch_size * self.run.accumulation
     }

@@ -1,4 +1,4 @@
-//! `loss.png`: loss and gIoU over the steps, and how guided attention goes.
+//! `loss.png`: loss and gIoU over the steps, and the measures of guided attention where it is trained.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use super::metrics::Record;
 use super::TrainError;
 use crate::image::draw_text;
 
-/// Of a row of two panels.
+/// Width and height in pixels of a row of two panels.
 const SIZE: (u32, u32) = (960, 480);
-const MARGIN: (i32, i32, i32, i32) = (64, 24, 40, 40); // left, right, top, bottom
+/// Left, right, top and bottom margin of a panel in pixels.
+const MARGIN: (i32, i32, i32, i32) = (64, 24, 40, 40);
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(214, 39, 40);
 
@@ -19,7 +20,7 @@ const VALIDATION: RGBColor = RGBColor(214, 39, 40);
 struct Panel {
     title: &'static str,
     value: fn(&Record) -> Option<f64>,
-    /// The upper end of its axis; as the values have it where none is given.
+    /// The upper end of the vertical axis; without one the values decide.
     top: Option<f64>,
 }
 
@@ -32,7 +33,7 @@ const PANELS: [Panel; 2] = [
     panel("gIoU", |r| r.giou, Some(1.0)),
 ];
 
-/// Below them where attention is guided.
+/// The panels below [`PANELS`] of a run that guides attention.
 const GUIDED: [Panel; 4] = [
     panel("attend", |r| r.losses.get("attend").copied(), None),
     panel("attended", |r| r.attended, Some(1.0)),
@@ -40,7 +41,7 @@ const GUIDED: [Panel; 4] = [
     panel("absent", |r| r.presence_absent, Some(1.0)),
 ];
 
-/// Draws the curves of a run; nothing for a run without steps.
+/// Draws the curves of a run as a PNG; a run without steps gets none.
 ///
 /// # Errors
 /// A place that cannot be written.
@@ -113,7 +114,8 @@ pub fn draw_curve(records: &[Record], path: &Path) -> Result<(), TrainError> {
         .map_err(|e| TrainError::Unusable(format!("{}: {e}", path.display())))
 }
 
-/// The largest value, unless a few are far above the rest.
+/// The upper end of an axis: a tenth above the 98th percentile, so that a few values far above the others do not flatten the
+/// curve.
 fn limit(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -121,7 +123,7 @@ fn limit(values: impl Iterator<Item = f64>) -> f64 {
     high.copied().unwrap_or(1.0).max(1e-6) * 1.1
 }
 
-/// Means of as many neighbours as leave some three hundred points.
+/// Replaces neighbouring points by their means so that at most 300 points are left.
 fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let run = points.len().div_ceil(300).max(1);
     points

@@ -7,14 +7,14 @@ use candle_core::{DType, Tensor, Var};
 
 use crate::nn::Result;
 
-/// One gradient for each trained tensor that was reached.
+/// One gradient for each trained tensor that the loss depends on, by the tensor's name; all f32.
 #[derive(Debug, Default)]
 pub struct Gradients {
     by_name: BTreeMap<String, Tensor>,
 }
 
 impl Gradients {
-    /// Takes those of the variables out of what a backward pass left.
+    /// Takes the gradients of the variables out of what a backward pass left.
     pub fn take(store: &mut GradStore, variables: &BTreeMap<String, Var>) -> Result<Self> {
         let mut by_name = BTreeMap::new();
         for (name, var) in variables {
@@ -25,6 +25,7 @@ impl Gradients {
         Ok(Self { by_name })
     }
 
+    /// Adds the other's gradients; a tensor that only one of them reached has that one's.
     pub fn add(&mut self, other: Self) -> Result<()> {
         for (name, grad) in other.by_name {
             let sum = match self.by_name.get(&name) {
@@ -41,15 +42,17 @@ impl Gradients {
         self.by_name.is_empty()
     }
 
+    /// The gradient of a tensor; `None` where the loss does not depend on it.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.by_name.get(name)
     }
 
+    /// Names of the tensors that have a gradient, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// L2 norm of all gradients as one vector.
+    /// L2 norm of all gradients together, as one vector.
     pub fn norm(&self) -> Result<f64> {
         let mut sum = 0.0;
         for grad in self.by_name.values() {
@@ -58,6 +61,7 @@ impl Gradients {
         Ok(sum.sqrt())
     }
 
+    /// Multiplies every gradient by `factor`.
     pub fn scale(&mut self, factor: f64) -> Result<()> {
         for grad in self.by_name.values_mut() {
             *grad = (&*grad * factor)?;
@@ -65,8 +69,8 @@ impl Gradients {
         Ok(())
     }
 
-    /// Scales everything down so that the norm is at most `max_norm` (PyTorch's `clip_grad_norm_`); returns the norm
-    /// before.
+    /// Scales all gradients down so that their norm is at most `max_norm`, as PyTorch's `clip_grad_norm_`. Returns the norm
+    /// that they had before.
     pub fn clip(&mut self, max_norm: f64) -> Result<f64> {
         let norm = self.norm()?;
         let factor = max_norm / (norm + 1e-6);

@@ -1,4 +1,4 @@
-//! Which head is guided: the configuration and the model have to say the same.
+//! Which head's attention is guided. The configuration and the model's `lisa.json` may both name it, and have to agree.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use super::TrainError;
 use crate::weights::{GuidedHead, LisaConfig};
 
 impl ObjectiveConfig {
-    /// [`attend_share`](Self::attend_share) where attention is guided.
+    /// The field [`attend_share`](Self::attend_share) if attention is guided, else `None`.
     pub fn attend_share(&self) -> Option<f64> {
         (self.attend > 0.0).then_some(self.attend_share)
     }
 
-    /// The head that this objective guides in a model; `None` where it guides none.
+    /// The head that this objective guides in a model; `None` if it guides none.
     ///
-    /// The configuration may name it, the model's `lisa.json` may, or both the same one.
+    /// It is named by the configuration, by the model's `lisa.json`, or by both.
     ///
     /// # Errors
-    /// No head named although attention is to be guided, one that the model does not have, or two different ones.
+    /// Attention is to be guided and no head is named, the model does not have the head, or the two name different heads.
     pub fn guided_head(&self, model: &LisaConfig) -> Result<Option<GuidedHead>, TrainError> {
         if self.attend == 0.0 {
             return Ok(None);
@@ -46,10 +46,10 @@ impl ObjectiveConfig {
     }
 }
 
-/// Checks the guided head before anything is read or made that takes long.
+/// Checks the guided head before data and weights are read, which takes long.
 ///
 /// # Errors
-/// As [`ObjectiveConfig::guided_head`]; a `lisa.json` that cannot be read.
+/// Those of [`ObjectiveConfig::guided_head`], and a `lisa.json` that cannot be read.
 pub fn check_guided_head(config: &TrainConfig) -> Result<(), TrainError> {
     if config.objective.attend == 0.0 {
         return Ok(());
@@ -58,7 +58,8 @@ pub fn check_guided_head(config: &TrainConfig) -> Result<(), TrainError> {
     let place = match (&config.model.init, &config.model.dir) {
         (Some(init), _) => init.clone(),
         (None, Some(dir)) => beside(dir),
-        (None, None) => return Ok(()), // said where the model is opened
+        // That there is no model to train is reported when the model is opened.
+        (None, None) => return Ok(()),
     };
     config
         .objective

@@ -14,10 +14,10 @@ use crate::model::Lisa;
 use crate::text::{train_tokenizer, LisaTokenizer};
 use crate::weights::{save_model_dir, LisaConfig, Weights};
 
-/// Writes a new model directory to `out`.
+/// Writes a new model directory to `out`: weights drawn at random by `seed`, and a tokenizer of at most `vocab_size` tokens
+/// trained on `texts`.
 ///
-/// The configuration's vocabulary size and special tokens are replaced by those of the tokenizer that comes out of
-/// `texts`.
+/// The vocabulary size and the special tokens of `config` are replaced by those of that tokenizer.
 ///
 /// # Errors
 /// Too few texts for a tokenizer, or a place that cannot be written.
@@ -41,7 +41,7 @@ pub fn new_model<'a>(
     Ok(())
 }
 
-/// Every tensor that the network consists of, each drawn from a stream of its own.
+/// Every tensor that the network consists of, each drawn from its own stream of random numbers.
 fn random_weights(config: &LisaConfig, seed: u64) -> Result<BTreeMap<String, Tensor>, TrainError> {
     let weights = Weights::made_by(
         move |name, shape| initial(name, shape, seed),
@@ -56,7 +56,8 @@ fn random_weights(config: &LisaConfig, seed: u64) -> Result<BTreeMap<String, Ten
     Ok(tensors)
 }
 
-/// Parts of names of the layers whose result is added to a residual: they begin small.
+/// Parts of the names of layers whose result is added to a residual. They begin small, so that the sum over many layers does not
+/// grow.
 const RESIDUAL: [&str; 7] = [
     "o_proj.",
     "down_proj.",
@@ -95,8 +96,10 @@ fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor
         return draw(0.02);
     }
     match shape {
-        [_] => ones(), // the scale of a norm
-        // A transposed convolution with stride 2 adds nothing up: its inputs are its channels.
+        // The scale of a norm.
+        [_] => ones(),
+        // In a transposed convolution with stride 2 no pixel of the result is a sum over several kernel positions, so its
+        // inputs are the channels alone.
         [input, _, 2, 2] => draw(1.0 / (*input as f64).sqrt()),
         [_, rest @ ..] => {
             let fan_in: usize = rest.iter().product();
@@ -107,7 +110,7 @@ fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor
     }
 }
 
-/// Sines and cosines of rows and columns: a small model need not learn where its patches lie.
+/// Positions as sines and cosines of rows and columns, so that a small model need not learn where its patches lie.
 fn positions(name: &str, shape: &[usize]) -> candle_core::Result<Tensor> {
     // (1, grid, grid, dim), or (1 + grid², dim) with the class token first.
     let (cells, dim, class) = match shape {
@@ -134,14 +137,14 @@ fn positions(name: &str, shape: &[usize]) -> candle_core::Result<Tensor> {
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
-/// A number for a name (FNV-1a), so that every tensor has its own stream whatever the order they are made in.
+/// The FNV-1a hash of a name, so that every tensor has its own stream whatever the order in which tensors are made.
 fn fnv(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-/// A shared tokenizer of a model directory's `tokenizer.json`.
+/// Opens the tokenizer of a model directory.
 pub fn open_tokenizer(model: &Path) -> Result<Arc<LisaTokenizer>, TrainError> {
     Ok(Arc::new(LisaTokenizer::from_file(
         &model.join("tokenizer.json"),

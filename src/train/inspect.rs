@@ -1,4 +1,4 @@
-//! `lisa train --inspect`: what the model sees.
+//! `lisa train --inspect`: prints and draws what a training would learn from.
 
 use candle_core::Device;
 
@@ -12,9 +12,10 @@ use crate::data::read_picture;
 use crate::image::{draw_overlay, Mask, OverlayObject};
 use crate::weights::ModelDir;
 
-/// Prints every dataset and `count` samples through `say`, and draws them into `run.out`.
+/// Prints every dataset and `count` samples through `say`, and draws the samples' masks into `run.out`.
 ///
-/// With a model the ids and labels are printed too, and the tensors that would be trained.
+/// If the configuration names a model directory, the samples' ids and labels and the tensors that would be trained are printed
+/// as well.
 ///
 /// # Errors
 /// Whatever is missing or broken, by name.

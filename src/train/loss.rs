@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor, D};
 use crate::data::TruthMask;
 use crate::nn::{exp, graft, Result};
 
-/// The reference adds it to the number of masks it divides by.
+/// Added to the number of masks before the masks' losses are divided by it, as in the reference.
 pub const MASK_COUNT_EPS: f64 = 1e-8;
 
 const DICE_SCALE: f64 = 1000.0;
@@ -30,11 +30,15 @@ pub fn cross_entropy_sum(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
 /// Truth of several masks of one image, as tensors beside the logits.
 #[derive(Clone, Debug)]
 pub struct MaskTargets {
-    truth: Tensor, // (masks, height · width), 0 or 1
-    valid: Tensor, // the same shape: 0 where the pixel is ignored, else 1
+    /// `(masks, height · width)`: 1 where a pixel is object, else 0.
+    truth: Tensor,
+    /// `(masks, height · width)`: 0 where a pixel is ignored, else 1.
+    valid: Tensor,
 }
 
 impl MaskTargets {
+    /// Copies the masks to `device`.
+    ///
     /// # Errors
     /// Masks of different sizes, or none.
     pub fn new(masks: &[TruthMask], device: &candle_core::Device) -> Result<Self> {
@@ -59,7 +63,7 @@ impl MaskTargets {
     }
 }
 
-/// BCE and DICE of every mask; ignored pixels count in neither.
+/// BCE and DICE loss of every mask. Ignored pixels count in neither.
 ///
 /// # Shapes
 /// `logits` `(masks, height, width)`, f32 → `(masks, 2)`: the mean BCE over a mask's pixels, and its DICE loss.
@@ -110,7 +114,7 @@ pub fn mask_losses(logits: &Tensor, targets: &MaskTargets) -> Result<Tensor> {
     })
 }
 
-/// The same as a composition of candle's differentiable operations, for any device.
+/// [`mask_losses`] as a composition of candle's differentiable operations, for any device.
 pub fn mask_losses_plain(logits: &Tensor, targets: &MaskTargets) -> Result<Tensor> {
     let z = logits.to_dtype(DType::F32)?.flatten_from(1)?;
     let (t, w) = (&targets.truth, &targets.valid);
@@ -128,7 +132,7 @@ pub fn mask_losses_plain(logits: &Tensor, targets: &MaskTargets) -> Result<Tenso
     Tensor::cat(&[bce, dice], 1)
 }
 
-/// What a mask's two losses are made of.
+/// The sums over a mask's pixels from which its two losses are computed.
 struct Sums {
     pixels: f64,
     bce: f64,

@@ -19,24 +19,25 @@ use crate::weights::{go_on, write_model_dir, ModelDir, Staging};
 pub struct MergeOptions {
     /// A checkpoint of a run.
     pub checkpoint: PathBuf,
-    /// The model directory that was trained, where it is not any more where it was.
+    /// The model directory that was trained, if it is no longer at the path that the checkpoint names.
     pub model: Option<PathBuf>,
-    /// Another model of the same shapes, which gets the trained tensors in the place of its own. Only for runs without
-    /// adapters, which are differences to the layers that they were trained beside.
+    /// Another model of the same shapes, whose tensors are replaced by the trained ones. Only for runs without adapters, since
+    /// an adapter is a difference to the layer that it was trained beside.
     pub onto: Option<PathBuf>,
+    /// The model directory to write.
     pub out: PathBuf,
-    /// How the result stores its tensors; as the trained model by default.
+    /// Number format in which the result stores its tensors; by default that of the trained model.
     pub dtype: Option<crate::weights::DType>,
-    /// What the result is called; as the trained model by default.
+    /// Name of the result; by default that of the trained model.
     pub name: Option<String>,
-    /// Set from elsewhere, it ends the merge at the next tensor, as [`WeightsError::Interrupted`].
+    /// Setting it from another thread ends the merge at the next tensor with [`WeightsError::Interrupted`].
     ///
     /// [`WeightsError::Interrupted`]: crate::weights::WeightsError::Interrupted
     pub stop: Arc<AtomicBool>,
 }
 
 impl MergeOptions {
-    /// Onto the model that was trained, where it was, stored and called as it.
+    /// Merges into the model that was trained, at the path that the checkpoint names, and keeps its number format and name.
     pub fn new(checkpoint: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
             checkpoint: checkpoint.into(),
@@ -53,10 +54,13 @@ impl MergeOptions {
 /// What [`merge`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergeReport {
-    /// Updates the checkpoint had seen.
+    /// Updates made when the checkpoint was written.
     pub step: u64,
+    /// Tensors that were replaced by trained ones.
     pub replaced: usize,
+    /// Adapters that were folded into their layers.
     pub adapters: usize,
+    /// All tensors of the result.
     pub tensors: usize,
 }
 
@@ -66,15 +70,16 @@ pub struct MergeReport {
 /// A place that cannot be written, or that the model is read from; a checkpoint or model that cannot be read, or that do not
 /// belong together.
 pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
-    // First of all: what cannot be written is known before anything is read.
+    // A place that cannot be written is found out before the long reading.
     let staging = Staging::beside(&options.out, &[])?;
     let (state, mut trained) = read_checkpoint(&options.checkpoint)?;
     let path = options.onto.as_ref().or(options.model.as_ref());
     let path = path.unwrap_or(&state.model);
-    // Merged into itself, it would be gone, and adapters could be folded into it twice.
+    // Merging a model into itself would lose the original, and adapters could be folded into it twice.
     staging.spare(path)?;
     let model = ModelDir::open(path)?;
-    // A last checkpoint holds the optimizer too; where the run keeps an average, the average is the result.
+    // The newest checkpoint also holds the optimizer's moments, and the average where the run keeps one; the average is then
+    // what was validated, so it is the result.
     let averages: Vec<String> = trained
         .keys()
         .filter_map(|name| name.strip_prefix("ema.").map(str::to_owned))
@@ -149,7 +154,7 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
     Ok(report)
 }
 
-/// Whether the trained tensors belong to the others of the model.
+/// Checks that the frozen tensors of the model are those beside which the others were trained.
 fn check_model(
     options: &MergeOptions,
     state: &CheckpointState,
@@ -178,7 +183,7 @@ fn check_model(
     }
 }
 
-/// W ← W + s · B A.
+/// Adds an adapter to its layer: W ← W + s · B A.
 fn fold(
     tensors: &mut BTreeMap<String, Tensor>,
     layer: &str,

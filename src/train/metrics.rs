@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one line a step, one a validation.
+//! `metrics.jsonl`: one line for each step and one for each validation.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -14,48 +14,51 @@ use super::TrainError;
 /// A line of the metrics file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Updates made, this one included.
+    /// Updates made, including the one that the line is about.
     pub step: u64,
     /// `train` or `validation`.
     pub split: String,
     /// Sum of the weighted losses.
     pub loss: f64,
-    /// Each of them.
+    /// Each of the weighted losses by name: `ce`, `bce`, `dice`, …
     #[serde(flatten)]
     pub losses: BTreeMap<String, f64>,
-    /// Mean IoU of the masks, empty unions counted as 1; absent where there was no mask.
+    /// Mean IoU of the masks, where an empty union counts as 1; absent where there was no mask.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub giou: Option<f64>,
+    /// Sum of all intersections over the sum of all unions; absent where there was no mask.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ciou: Option<f64>,
     /// Mean attention of the guided head on its targets, in 0..=1; absent where no answer was guided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attended: Option<f64>,
-    /// Share of guided answers whose likeliest first word is a right one: of all, of those about what is there, and of
-    /// those about what is not.
+    /// Share of the guided answers whose likeliest first word is a right one; absent where no answer was guided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<f64>,
+    /// The same share of the answers about objects that are in the picture.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence_present: Option<f64>,
+    /// The same share of the answers about objects that are not in the picture.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence_absent: Option<f64>,
-    /// How often linear heads tell what a patch shows, of patches that show something, by the head's name; empty where
-    /// none is trained.
+    /// By the name of a linear head, the share of patches that show something for which the head tells what it is; empty
+    /// where no head is trained.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub probes: BTreeMap<String, f64>,
-    /// Learning rate, and norm of the gradients before clipping.
+    /// Learning rate of the update; absent in validations.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lr: Option<f64>,
+    /// L2 norm of all gradients before they were clipped; absent in validations.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub grad_norm: Option<f64>,
-    /// Computing time of the step; the only value that differs between equal runs.
+    /// Time that the step took, in seconds; the only value that differs between equal runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
 }
 
 impl Record {
-    /// Puts together what a step's images gave.
-    pub fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
+    /// The line about what the images of a step or of a validation gave. `split` is `train` or `validation`.
+    pub(super) fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
         let BatchOutcome {
             losses,
             overlaps,
@@ -91,7 +94,7 @@ impl Record {
     }
 }
 
-/// By name, how often heads were right; those that were never asked are left out.
+/// The share of right answers of each head by its name; heads that were never asked are left out.
 fn shares(probed: &[Probed]) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for probe in probed {
@@ -105,7 +108,7 @@ fn shares(probed: &[Probed]) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// `None` of nothing.
+/// The mean of a value; `None` where there is no answer.
 fn mean<'a>(
     looks: impl Iterator<Item = &'a Looked>,
     value: impl Fn(&Looked) -> f64,
@@ -114,15 +117,19 @@ fn mean<'a>(
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The open file.
+/// The metrics file of a run under way.
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
 }
 
 impl MetricsFile {
-    /// Opens the file and cuts what follows byte `keep`: lines of steps that the checkpoint does not hold. Where someone
-    /// has changed the file, and the cut is within a line, the next record still begins on its own.
+    /// Opens `metrics.jsonl` in a folder, or makes it, and cuts what follows byte `keep`: lines about steps that the
+    /// checkpoint does not hold and that will be made again. If somebody has changed the file so that the cut is within a
+    /// line, the next record still begins on a line of its own.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or changed.
     pub fn open(folder: &Path, keep: u64) -> Result<Self, TrainError> {
         let path = folder.join("metrics.jsonl");
         let open = || -> std::io::Result<File> {
@@ -147,6 +154,10 @@ impl MetricsFile {
         Ok(Self { path, file })
     }
 
+    /// Appends one line.
+    ///
+    /// # Errors
+    /// A file that cannot be written, e.g. because the disk is full.
     pub fn write(&mut self, record: &Record) -> Result<(), TrainError> {
         let mut line = serde_json::to_string(record)
             .map_err(|e| TrainError::Unusable(format!("{}: {e}", self.path.display())))?;
@@ -156,7 +167,10 @@ impl MetricsFile {
             .map_err(TrainError::io(&self.path))
     }
 
-    /// Length, after everything written is on disk.
+    /// Waits until everything written is on the disk. Returns the file's length in bytes.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
     pub fn sync(&mut self) -> Result<u64, TrainError> {
         let length = || -> std::io::Result<u64> {
             self.file.sync_data()?;

@@ -8,8 +8,8 @@
 //!                            └─ metrics.jsonl, loss.png, checkpoint-last, checkpoint-best ─► merge ► model directory
 //! ```
 //!
-//! **Invariants:** a step's numbers depend on the configuration and the step alone, not on threads or on where the run
-//! was interrupted. Frozen tensors never get a gradient.
+//! **Invariants:** a step's numbers depend on the configuration and the step alone, not on the number of threads nor on
+//! whether the run was interrupted. Frozen tensors never get a gradient.
 
 mod adamw;
 mod batch;
@@ -38,24 +38,19 @@ mod skipping;
 mod trainer;
 
 pub use adamw::{AdamW, AdamWConfig, GroupSettings};
-pub use batch::{BatchOutcome, Workers};
-pub use checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
+pub use checkpoint::{read_checkpoint, CheckpointState, BEST, LAST};
 pub use config::{
     DataConfig, GroupConfig, LoraConfig, ModelConfig, ObjectiveConfig, ObjectiveKind,
     OptimizerConfig, OptimizerGroup, RunConfig, TrainConfig, TrainableConfig, ATTEND_SHARE,
 };
-pub use curve::draw_curve;
-pub use ema::Ema;
 pub use error::TrainError;
 pub use gradients::Gradients;
-pub use init::new_model;
 pub use inspect::inspect;
-pub use loss::{cross_entropy_sum, mask_losses, mask_losses_plain, MaskTargets, MASK_COUNT_EPS};
 pub use merge::{merge, MergeOptions, MergeReport};
-pub use metrics::{read_metrics, MetricsFile, Record};
+pub use metrics::{read_metrics, Record};
 pub use packing::{PackedAnswer, PackedSequence, Piece};
-pub use parameters::{LoraSpec, Parameters, AUXILIARY};
+pub use parameters::{LoraSpec, Parameters};
 pub use schedule::{Decay, Schedule};
 pub use settings::{settings_help, Accepted, Setting, SETTINGS};
-pub use setup::{open_data, Setup};
+pub use setup::Setup;
 pub use trainer::{Ended, Trainer};

@@ -1,9 +1,10 @@
 //! Conversations about one image as one sequence that shares their common beginning.
 //!
-//! All conversations about an image begin alike: `<s>`, the system prompt, the image's features. The reference runs
-//! each as a row of its own. Here the beginning runs once and every conversation follows it as a branch: a branch's
-//! rows have the positions they would have alone, and see the beginning and their own branch only. The results are
-//! equal to those of separate rows; with 150 rows of image and 30 of words each, five conversations cost half.
+//! All conversations about an image begin alike: `<s>`, the system prompt, the image's features. The reference computes
+//! each of them as a sequence of its own. Here the beginning is computed once and every conversation follows it as a branch:
+//! a branch's rows have the positions that they would have alone, and see only the beginning and their own branch. The
+//! results are equal to those of separate sequences; where the image has 150 rows and the words of each conversation 30, five
+//! conversations cost half.
 
 use std::ops::Range;
 
@@ -19,24 +20,24 @@ pub struct PackedSequence {
     pub pieces: Vec<Piece>,
     /// Position of each row.
     pub positions: Vec<u32>,
-    /// Branch of each row: 0 for the common beginning, then 1, 2, …
+    /// Branch of each row: 0 for the common beginning, then 1, 2, … for the conversations.
     branches: Vec<u32>,
-    /// Rows that predict a labelled id, and that id.
+    /// Each row that predicts a labelled id, and that id.
     pub targets: Vec<(u32, u32)>,
     /// Rows that predict a `[SEG]`, in the order of the masks.
     pub seg_rows: Vec<u32>,
-    /// One for each answer.
+    /// The answers of all conversations, in order.
     pub answers: Vec<PackedAnswer>,
 }
 
 /// An answer's place in a sequence, and what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedAnswer {
-    /// The row that predicts its first id: the last one of its prompt.
+    /// The row that predicts the answer's first id: the last row of its prompt.
     pub row: u32,
-    /// That id.
+    /// The answer's first id.
     pub word: u32,
-    /// Which of all conversations' masks are its own.
+    /// Which of the masks of all conversations belong to the answer.
     pub masks: Range<usize>,
     /// See [`Turn::absent`](crate::data::Turn::absent).
     pub absent: bool,
@@ -45,15 +46,16 @@ pub struct PackedAnswer {
 /// A part of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
+    /// Ids of text, one row each.
     Text(Vec<u32>),
     /// All of the image's features.
     Image,
 }
 
 impl PackedSequence {
-    /// Packs the conversations of one image. `image_features` rows stand for the image.
+    /// Packs the conversations of one image, which takes `image_features` rows. `seg` is the id of `[SEG]`.
     ///
-    /// Every conversation has to begin with the same `prefix_len` ids, the image among them.
+    /// Every conversation has to begin with the same [`prefix_len`](Encoded::prefix_len) ids, the image among them.
     pub fn new(conversations: &[Encoded], image_features: usize, seg: u32) -> Self {
         let mut packed = Self {
             pieces: Vec::new(),
@@ -77,7 +79,7 @@ impl PackedSequence {
                 &conversation.labels[conversation.prefix_len..],
             );
             packed.append(ids, shared_rows as u32, branch as u32 + 1, image_features);
-            // A row predicts the id after it; the one before a branch's first is the beginning's last.
+            // A row predicts the id that follows it. The row before a branch's first one is the last row of the beginning.
             let before = |i: usize| if i == 0 { shared_rows } else { start + i } as u32 - 1;
             for (i, label) in labels.iter().enumerate() {
                 if *label == IGNORED_LABEL {
@@ -123,11 +125,12 @@ impl PackedSequence {
         }
     }
 
+    /// Length of the sequence.
     pub fn rows(&self) -> usize {
         self.positions.len()
     }
 
-    /// The row of the image's first feature; `None` where the image was cut off.
+    /// The row of the image's first feature; `None` where the sequence ends before the image.
     pub fn image_row(&self) -> Option<u32> {
         let mut row = 0;
         for piece in &self.pieces {
@@ -139,10 +142,10 @@ impl PackedSequence {
         None
     }
 
-    /// 0 where a row may look, −∞ where not.
+    /// The attention mask, which is added to the scores: 0 where a row may look, −∞ where not.
     ///
     /// # Shapes
-    /// `(rows, rows)`.
+    /// `(rows, rows)`: a line for each row that looks, a column for each that is looked at.
     pub fn mask(&self, dtype: DType, device: &Device) -> Result<Tensor> {
         let rows = self.rows();
         let mut mask = vec![f32::NEG_INFINITY; rows * rows];

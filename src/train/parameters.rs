@@ -10,8 +10,8 @@ use rand_distr::Normal;
 use super::TrainError;
 use crate::weights::{LoraUse, ModelDir, Weights};
 
-/// Tensors in a checkpoint that no loss of LISA reaches: the alternatives for ambiguous points, and the decoder's
-/// own estimate of its quality.
+/// Parts of the names of tensors that no loss of LISA depends on: those for clicked points, which LISA does not use, and those
+/// of the masks that the decoder offers as alternatives for an ambiguous point.
 const UNREACHED: [&str; 4] = [
     "output_hypernetworks_mlps.1.",
     "output_hypernetworks_mlps.2.",
@@ -19,18 +19,22 @@ const UNREACHED: [&str; 4] = [
     "prompt_encoder.point_embeddings",
 ];
 
-/// Names that begin so belong to the training alone (heads and prompts that are thrown away).
+/// Beginning of the names of tensors that only the training needs: heads and prompts that no model directory gets.
 pub const AUXILIARY: &str = "aux.";
 
-/// Low-rank adapters to add.
+/// The kind of low-rank adapters to add. Ranges and defaults: [`LoraConfig`](super::LoraConfig).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoraSpec {
+    /// Rank r of each adapter.
     pub rank: usize,
+    /// α: what an adapter adds is scaled by α / r.
     pub alpha: f64,
+    /// Share of an adapter's inputs that are zeroed while it is trained, 0 to below 1.
     pub dropout: f64,
 }
 
-/// Every tensor by its checkpoint name. Variables are f32, whatever the computation runs in.
+/// Every tensor of the network by its name in the checkpoint. Variables are f32 whatever the network computes in, since a
+/// learning rate's small steps would be lost in the rounding of bf16.
 pub struct Parameters {
     frozen: HashMap<String, Tensor>,
     trained: BTreeMap<String, Var>,
@@ -40,7 +44,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads a model directory; everything is frozen. Frozen tensors are held in `dtype`, in which the network computes.
+    /// Reads a model directory; every tensor is frozen at first. Frozen tensors are held in `dtype`, in which the network
+    /// computes.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
     pub fn open(model: &ModelDir, dtype: DType, device: &Device) -> Result<Self, TrainError> {
         let weights = model.weights(dtype, device)?;
         let mut frozen = HashMap::new();
@@ -56,27 +64,29 @@ impl Parameters {
         })
     }
 
-    /// Whether a tensor is trained whose name begins so.
+    /// Whether any trained tensor's name begins with `prefix`.
     pub fn trains(&self, prefix: &str) -> bool {
         self.trained.keys().any(|name| name.starts_with(prefix))
     }
 
-    /// An image's pixels as a batch of one, where and in what the network computes.
+    /// An image's pixels as a batch of one, on the device and in the number format in which the network computes.
     pub fn input(&self, pixels: &Tensor) -> Result<Tensor, TrainError> {
         let pixels = pixels.unsqueeze(0)?.to_device(&self.device)?;
         Ok(pixels.to_dtype(self.dtype)?)
     }
 
+    /// The device on which the network computes.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
+    /// The number format in which the network computes.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// Trains every tensor whose name contains one of `patterns`, as the reference chooses them, but for those that
-    /// no gradient reaches: parts of their names are in `unreached`.
+    /// Makes a variable of every tensor whose name contains one of `patterns`, which is how the reference chooses them. Left
+    /// out are tensors that no gradient reaches: those whose name contains one of `unreached`, and some that LISA never uses.
     ///
     /// # Errors
     /// A pattern that no tensor's name contains.
@@ -107,8 +117,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// Adds adapters to every linear layer of the language model whose name ends in one of `targets`: A normal with
-    /// deviation 1/r, B zero, so that the network is the same at first.
+    /// Adds adapters to every linear layer of the language model whose name ends in one of `targets`. A is drawn from a normal
+    /// distribution with deviation 1/r and B is zero, so that the network computes the same as before at first.
     ///
     /// # Errors
     /// A target that no layer's name ends in.
@@ -148,7 +158,10 @@ impl Parameters {
         Ok(())
     }
 
-    /// Adds one trained tensor.
+    /// Adds one trained tensor, which becomes f32.
+    ///
+    /// # Errors
+    /// Memory on the device that is not to be had.
     pub fn add(&mut self, name: &str, value: &Tensor) -> Result<(), TrainError> {
         let value = value.to_device(&self.device)?.to_dtype(DType::F32)?;
         self.trained
@@ -159,7 +172,7 @@ impl Parameters {
     /// Overwrites a trained tensor.
     ///
     /// # Errors
-    /// A name that is not trained, or another shape, by its name.
+    /// A name that is not among the trained ones, or a value of another shape.
     pub fn set(&self, name: &str, value: &Tensor) -> Result<(), TrainError> {
         let var = self.trained.get(name).ok_or_else(|| {
             TrainError::Unusable(format!("'{name}' is not among the trained tensors"))
@@ -174,6 +187,7 @@ impl Parameters {
         Ok(var.set(&value.to_device(&self.device)?.to_dtype(DType::F32)?)?)
     }
 
+    /// The kind of adapters that were added; `None` without any.
     pub fn lora(&self) -> Option<LoraSpec> {
         self.lora
     }
@@ -188,8 +202,8 @@ impl Parameters {
         &self.frozen
     }
 
-    /// Everything as a source of weights: variables stay variables. `dropout_seed` is for training; without, LoRA's
-    /// dropout is off.
+    /// All tensors as the source from which the network is built; variables stay variables, so that gradients reach them.
+    /// `dropout_seed` turns the adapters' dropout on, for training.
     pub fn weights(&self, dropout_seed: Option<u64>) -> Weights {
         let mut tensors = self.frozen.clone();
         for (name, var) in &self.trained {
@@ -206,7 +220,7 @@ impl Parameters {
     }
 }
 
-/// Normal around 0, the same on every machine.
+/// A tensor drawn from a normal distribution around 0, on the CPU and equal on every machine.
 pub(super) fn normal(
     rng: &mut ChaCha8Rng,
     shape: impl Into<candle_core::Shape>,

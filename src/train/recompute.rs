@@ -1,8 +1,8 @@
-//! Activation checkpointing of the language model: keep each layer's input, compute the rest again.
+//! Activation checkpointing of the language model: each layer's input is kept, and everything else is computed again.
 //!
-//! Held whole, the graph of a 7B model's 32 layers is some ten gigabytes for one sequence. Here the layers run without
-//! a graph first, and only their inputs stay. Backward, each layer runs a second time, with a graph that lives as long
-//! as that layer's turn. The gradients are the same.
+//! The whole graph of a 7B model's 32 layers is some ten gigabytes for one sequence. Here the layers first run without a
+//! graph, and only their inputs are kept. In the backward pass each layer runs a second time, with a graph that is dropped
+//! before the next layer's turn. The gradients are the same.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,25 @@ use super::Gradients;
 use crate::model::{Llama, Look, Sequence};
 use crate::nn::Result;
 
-/// Inputs of the layers, without a graph.
+/// What the forward pass keeps: the inputs of the layers, without a graph, and the results that the loss depends on.
 pub struct LayerInputs {
     inputs: Vec<Tensor>,
     look: Option<Look>,
-    /// What the last layer gave, as the variable that the loss is computed from.
+    /// The output of the last layer, as a variable for the loss to be computed from.
     pub output: Var,
-    /// The scores that were asked for, as another.
+    /// The attention scores that were asked for, as another such variable.
     pub scores: Option<Var>,
 }
 
-/// The loss's gradients at what [`forward`] gave.
+/// Gradients of the loss at the results of [`forward`].
 pub struct OutputGradients {
+    /// At the output of the last layer.
     pub output: Tensor,
+    /// At the scores, if the loss depends on them.
     pub scores: Option<Tensor>,
 }
 
-/// Runs all layers without a graph.
+/// Runs all layers without a graph. `look` says which attention scores are wanted.
 pub fn forward(
     llama: &Llama,
     embeddings: &Tensor,
@@ -44,7 +46,7 @@ pub fn forward(
         if let Some(found) = found {
             scores = Some(Var::from_tensor(&found.detach())?);
         }
-        // Dropped at once, the graph of this layer never meets the next one's.
+        // Detaching drops the graph of this layer before that of the next one is built.
         x = output.detach();
     }
     Ok(LayerInputs {
@@ -55,7 +57,7 @@ pub fn forward(
     })
 }
 
-/// Goes back from the gradients at the output to that at the embeddings, and adds up what the variables get.
+/// Runs all layers backward. Returns the gradient at the embeddings, and adds those of the `variables` to `gradients`.
 pub fn backward(
     llama: &Llama,
     inputs: LayerInputs,

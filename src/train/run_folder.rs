@@ -1,4 +1,4 @@
-//! A run's folder: one training at a time works in it.
+//! A run's folder, in which one training at a time may work.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -9,7 +9,7 @@ use rustix::fs::{flock, FlockOperation};
 use super::checkpoint::{part_name, LAST};
 use super::TrainError;
 
-/// The file whose lock says that a training is at work. The lock goes with the process, however that ends.
+/// The file whose lock says that a training is at work. The system releases the lock when the process ends, however it ends.
 const LOCK: &str = "run.lock";
 
 /// The right to write to a run's folder, for as long as it lives.
@@ -19,12 +19,12 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder where it is missing, and takes its lock. With `resume`, there has to be a checkpoint to go on
-    /// from; without, there may be none.
+    /// Makes the folder if it is missing, and takes its lock. With `resume` there has to be a checkpoint to go on from; without
+    /// it there must be none.
     ///
     /// # Errors
-    /// A place that cannot be written, a folder in which another training is at work, and one whose checkpoint is
-    /// missing or one too many.
+    /// A place that cannot be written, a folder in which another training is at work, a checkpoint that is missing with
+    /// `resume`, or one that is there without.
     pub fn open(folder: &Path, resume: bool) -> Result<Self, TrainError> {
         let last = folder.join(LAST);
         if resume && !last.exists() {
@@ -53,7 +53,7 @@ impl RunFolder {
                 return Err(TrainError::io(&path)(error.into()));
             }
             let mut owner = String::new();
-            // Who it is only helps to find it.
+            // The other's process id only helps to find it, so it may be missing.
             let _ = file.read_to_string(&mut owner);
             return Err(TrainError::Unusable(format!(
                 "{}: another training is at work here (process {}); wait for its end, or give another run.out",
@@ -61,7 +61,7 @@ impl RunFolder {
                 owner.trim()
             )));
         }
-        // Looked at under the lock: the training that held it may have just made one.
+        // This is checked under the lock, since a training that held the lock may just have written a checkpoint.
         if !resume && last.exists() {
             return Err(TrainError::Unusable(format!(
                 "{}: a run is there already; `--resume` goes on with it, another `run.out` starts anew",
@@ -75,7 +75,7 @@ impl RunFolder {
             file.flush()
         };
         sign().map_err(TrainError::io(&path))?;
-        // The lock's file may be writable in a folder that has become read-only, and then the first save would fail.
+        // The lock's file may be writable even if the folder has become read-only, and then the first save would fail.
         let part = folder.join(part_name(LAST));
         File::create(&part)
             .and_then(|_| std::fs::remove_file(&part))
@@ -96,7 +96,7 @@ mod tests {
         let words = format!("process {}", std::process::id());
         assert!(error.to_string().contains(&words), "{error}");
         drop(first);
-        // The file stays, and means nothing without the lock.
+        // The file stays behind, but without a lock it means nothing.
         assert!(folder.path().join(LOCK).is_file());
         RunFolder::open(folder.path(), false).unwrap();
     }
@@ -122,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LAST), "").unwrap();
         RunFolder::open(folder.path(), true).unwrap();
-        // In the place where a save begins. Permissions do not keep root out.
+        // A folder stands where a save would begin. Permissions alone would not keep root from writing.
         std::fs::create_dir(folder.path().join(part_name(LAST))).unwrap();
         let error = RunFolder::open(folder.path(), true).unwrap_err();
         let named = folder.path().display().to_string();

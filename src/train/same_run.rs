@@ -11,7 +11,7 @@ use super::{Parameters, TrainError};
 use crate::data::ItemList;
 use crate::weights::Fingerprint;
 
-/// What may change between two sittings of a run: where things lie, how long it goes on, and how the work is spread.
+/// Settings that may change when a run is resumed: where things lie, how long it goes on, and how the work is divided.
 const MAY_CHANGE: [&str; 17] = [
     "data.root",
     "data.skip_broken",
@@ -32,19 +32,24 @@ const MAY_CHANGE: [&str; 17] = [
     "run.workers",
 ];
 
-/// What a resumed run goes on with.
+/// What the run to be resumed is now, for comparison with what its checkpoint says.
 pub(super) struct Ours<'a> {
+    /// The configuration.
     pub config: &'a TrainConfig,
+    /// The items of each dataset by the dataset's name.
     pub items: &'a BTreeMap<String, ItemList>,
+    /// Fingerprint of the model's frozen tensors.
     pub frozen: Fingerprint,
+    /// The network's tensors.
     pub parameters: &'a Parameters,
 }
 
 impl Ours<'_> {
-    /// Whether the checkpoint at `path` is of this very run: the same settings, data and model. Gives its settings.
+    /// Checks that the checkpoint at `path` belongs to this run: that settings, data and model are the same. Returns the
+    /// checkpoint's configuration.
     ///
     /// # Errors
-    /// All that differs, by name.
+    /// All that differs, by name and with both values.
     pub fn check(
         &self,
         path: &Path,
@@ -69,7 +74,7 @@ impl Ours<'_> {
         )))
     }
 
-    /// A trained tensor of another shape, or others beside the trained ones.
+    /// What differs about the model: a trained tensor has another shape, or the frozen tensors are others.
     fn model_difference(
         &self,
         state: &CheckpointState,
@@ -87,7 +92,7 @@ impl Ours<'_> {
     }
 }
 
-/// Every setting that makes another run of it, with both values; empty where it is the same run.
+/// Every setting that differs and must not, with both values.
 fn differences(theirs: &TrainConfig, ours: &TrainConfig) -> Result<Vec<String>, toml::ser::Error> {
     let (theirs, ours) = (values(theirs)?, values(ours)?);
     let mut names: Vec<&String> = theirs.keys().chain(ours.keys()).collect();
@@ -105,7 +110,7 @@ fn differences(theirs: &TrainConfig, ours: &TrainConfig) -> Result<Vec<String>, 
         .collect())
 }
 
-/// Every dataset whose items are others; empty for a checkpoint that does not say.
+/// Every dataset whose items differ from those that the checkpoint lists.
 fn data_differences(state: &CheckpointState, items: &BTreeMap<String, ItemList>) -> Vec<String> {
     state
         .items

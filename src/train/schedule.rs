@@ -6,18 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
+    /// It stays as it is.
     Constant,
-    /// To 0 at the last step (DeepSpeed's WarmupDecayLR, which the reference uses).
+    /// In a straight line to 0 at the last step: DeepSpeed's WarmupDecayLR, which the reference uses.
     Linear,
+    /// Along half a cosine to 0 at the last step.
     Cosine,
 }
 
-/// Linear warm-up, then a decay.
+/// The learning rate of every step: a linear warm-up, then a decay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
+    /// Learning rate at the end of the warm-up.
     pub lr: f64,
+    /// Steps over which it rises to that.
     pub warmup: u64,
+    /// Steps of the whole run.
     pub steps: u64,
+    /// How it falls after the warm-up.
     pub decay: Decay,
 }
 

@@ -4,9 +4,11 @@
 pub struct Setting {
     /// Its table and key, e.g. `optimizer.lr`.
     pub name: &'static str,
+    /// The values it takes.
     pub accepted: Accepted,
     /// The default in words; empty where a value has to be given.
     pub default: &'static str,
+    /// What it sets, in words.
     pub meaning: &'static str,
 }
 
@@ -140,7 +142,7 @@ impl std::fmt::Display for Accepted {
     }
 }
 
-/// All settings as lines for `--help`.
+/// All settings as the text that `lisa train --help` ends with.
 pub fn settings_help() -> String {
     let mut text = String::from("Settings of the configuration file (TOML):\n");
     let mut table = "";

@@ -11,7 +11,8 @@ use super::init::{new_model, open_tokenizer};
 use super::objective::{
     Example, Objective, PhraseEncoder, Preparation, Reasoning, Vision, VisionDims,
 };
-use super::{LoraSpec, Parameters, TrainError, AUXILIARY};
+use super::parameters::AUXILIARY;
+use super::{LoraSpec, Parameters, TrainError};
 use crate::data::{GroupSpec, Mixture, MixtureOptions};
 use crate::text::LisaTokenizer;
 use crate::weights::{Fingerprint, LisaConfig, ModelDir, Weights};
@@ -23,22 +24,28 @@ const TOKENIZER_SAMPLES: u64 = 4000;
 pub struct Setup {
     /// The model directory that is trained.
     pub model: PathBuf,
+    /// The network's tensors, frozen and trained.
     pub parameters: Parameters,
+    /// What is minimised.
     pub objective: Box<dyn Objective>,
+    /// What is learned from.
     pub data: Mixture,
+    /// How samples become examples.
     pub preparation: Preparation,
-    /// Prepared once: the same images each time.
+    /// The held-out images. They are prepared once, so that every validation measures the same ones.
     pub validation: Vec<Example>,
-    /// The model's tensors that are not trained.
+    /// Fingerprint of the model's tensors that are not trained, by which a checkpoint knows the model again.
     pub frozen: Fingerprint,
 }
 
 impl Setup {
+    /// Opens data and model and prepares the held-out images.
+    ///
     /// # Errors
     /// Whatever is missing or broken, by name.
     pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
         check_guided_head(config)?;
-        // Before the data, which takes a while to read.
+        // The device is opened before the data, which takes a while to read.
         let (device, dtype) = (config.run.device.open()?, config.model.dtype);
         dtype.check(&device)?;
         let data = open_data(config)?;
@@ -80,7 +87,10 @@ impl Setup {
     }
 }
 
-/// The datasets of a configuration.
+/// Opens the datasets that a configuration learns from.
+///
+/// # Errors
+/// A name that is no dataset, or a file that is missing or broken.
 pub fn open_data(config: &TrainConfig) -> Result<Mixture, TrainError> {
     mixture(config, &config.data.groups, config.run.seed)
 }
@@ -117,7 +127,7 @@ fn open_validation(
         .collect()
 }
 
-/// The model directory to train: the one named, or a new one in `run.out`.
+/// The model directory to train: the one that the configuration names, or a new one in `run.out`.
 fn model_path(config: &TrainConfig, data: &Mixture) -> Result<PathBuf, TrainError> {
     let Some(init) = &config.model.init else {
         return config.model.dir.clone().ok_or_else(|| {
@@ -152,7 +162,7 @@ fn model_path(config: &TrainConfig, data: &Mixture) -> Result<PathBuf, TrainErro
     Ok(path)
 }
 
-/// Questions, answers and phrases of the first samples.
+/// Questions and answers of the first samples.
 fn texts_of(data: &Mixture) -> Result<Vec<String>, TrainError> {
     let mut texts = Vec::new();
     for index in 0..TOKENIZER_SAMPLES.min(data.len() as u64) {
@@ -202,7 +212,7 @@ fn open_objective(
     })
 }
 
-/// Takes the throw-away parts of an earlier vision run for this one's first values.
+/// Starts the [`AUXILIARY`] tensors from those of an earlier vision run.
 fn go_on_from(path: &Path, parameters: &Parameters) -> Result<(), TrainError> {
     let (_, tensors) = read_checkpoint(path)?;
     for name in parameters
@@ -233,7 +243,7 @@ fn open_teacher(
         .map_err(|e| TrainError::Unusable(format!("objective.teacher: {}: {e}", path.display())))
 }
 
-/// Where a model directory's tokenizer is.
+/// The text of a model directory's `tokenizer.json`.
 pub fn tokenizer_json(model: &Path) -> Result<String, TrainError> {
     let path = model.join("tokenizer.json");
     std::fs::read_to_string(&path).map_err(TrainError::io(path))

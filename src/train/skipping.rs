@@ -6,12 +6,13 @@ use std::sync::Mutex;
 
 use super::TrainError;
 
-/// Samples that are tried before one index is given up.
+/// Samples that are tried for one index before the run gives up.
 const TRIES: u64 = 1000;
-/// From an index to the sample that takes its place: beyond any run's own samples, so that none comes twice in a row.
+/// Distance from an index to the sample that takes its place. It is beyond any run's own samples, so that the next index does
+/// not give the same sample again.
 const STRIDE: u64 = 1 << 40;
 
-/// Leaves out broken files, up to so many.
+/// Leaves out broken files, up to an allowed number.
 #[derive(Debug)]
 pub(super) struct Skipping {
     allowed: usize,
@@ -26,11 +27,11 @@ impl Skipping {
         }
     }
 
-    /// What `make` gives for the index, or for the next one in its place that is whole: the same on every thread and
-    /// after every resuming, since it hangs on the index and the files alone.
+    /// Makes the sample of an index, or another in its place if a file of it is broken. Which one depends on the index and the
+    /// files alone, so it is the same on every thread and in a resumed run.
     ///
     /// # Errors
-    /// The first broken file beyond those allowed, and what is not about a file.
+    /// The first broken file beyond those allowed, and any error that is not about a file.
     pub fn take<T>(
         &self,
         index: u64,
@@ -49,10 +50,10 @@ impl Skipping {
         )))
     }
 
-    /// Counts a broken file, and says so the first time.
+    /// Counts a broken file, and warns about it the first time.
     ///
     /// # Errors
-    /// The file's own, where it is one too many.
+    /// `error` itself, if more files are broken than are allowed or if it is not about a file.
     pub fn leave_out(&self, error: TrainError) -> Result<(), TrainError> {
         let Some(path) = error.broken_file() else {
             return Err(error);
@@ -83,7 +84,7 @@ mod tests {
         match index % 9 {
             file if file % 3 == 0 => Err(TrainError::Broken {
                 path: format!("{file}.jpg").into(),
-                // Who finds it says it in its own words; it is one file all the same.
+                // Whatever the error says about it, it is the same file.
                 reason: format!("{file}.jpg: cut short at {index}"),
             }),
             file => Ok(file),

@@ -12,6 +12,7 @@ use super::adamw::{AdamWConfig, GroupSettings};
 use super::batch::Workers;
 use super::checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
 use super::config::TrainConfig;
+use super::curve::draw_curve;
 use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
@@ -19,7 +20,7 @@ use super::run_folder::RunFolder;
 use super::same_run::Ours;
 use super::setup::Setup;
 use super::skipping::Skipping;
-use super::{draw_curve, read_metrics, AdamW, Gradients, Parameters, TrainError};
+use super::{read_metrics, AdamW, Gradients, Parameters, TrainError};
 use crate::data::{ItemList, Loader, Mixture};
 use crate::weights::Fingerprint;
 
@@ -42,28 +43,30 @@ pub struct Trainer {
     metrics: MetricsFile,
     /// Keeps other trainings out of `run.out`.
     _folder: RunFolder,
-    /// What the data consists of.
+    /// What each dataset consists of, kept with the checkpoints so that a resumed run notices other data.
     items: BTreeMap<String, ItemList>,
-    /// The model's tensors that are not trained.
+    /// Fingerprint of the model's tensors that are not trained.
     frozen: Fingerprint,
     /// Updates made.
     step: u64,
+    /// Step and score of the best validation so far.
     best: Option<(u64, f64)>,
 }
 
 /// Why [`Trainer::run`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
+    /// The last step was made.
     Finished,
-    /// The step under way was finished and saved.
+    /// Somebody asked for it to stop; the step under way was finished and saved first.
     Stopped,
 }
 
 impl Trainer {
-    /// Sets a run up; with `resume` it goes on where the last checkpoint in `run.out` was written.
+    /// Sets a run up. With `resume` it goes on from the newest checkpoint in `run.out`.
     ///
     /// # Errors
-    /// A folder that holds another run, a checkpoint of other settings, anything missing, by name.
+    /// A folder that holds another run, a checkpoint of other settings, or whatever is missing or broken, by name.
     pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
         let out = config.run.out.clone();
         let last = out.join(LAST);
@@ -119,7 +122,7 @@ impl Trainer {
                 ema.restore(&tensors)?;
             }
             (step, keep) = (state.step, state.metrics_bytes);
-            // Scores of other images say nothing about which step is the best in these.
+            // A score on other held-out images says nothing about which step is best on these.
             best = (theirs.data.validation == config.data.validation)
                 .then_some(state.best)
                 .flatten();
@@ -147,8 +150,8 @@ impl Trainer {
         })
     }
 
-    /// Looks at every file that the run may learn from, before it learns. `progress` hears how many of how many items
-    /// are done, from any thread.
+    /// Looks at every file that the run may learn from, before it learns. `progress` is called from any thread with the
+    /// number of items that were looked at and the number of all items.
     ///
     /// # Errors
     /// More broken files than `data.skip_broken` allows, the first of them by name.
@@ -179,11 +182,15 @@ impl Trainer {
         self.step
     }
 
+    /// The network's tensors as they are now.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// Trains to the last step, or until `stop` is set. `observe` sees every record as it is written.
+    /// Trains to the last step, or until `stop` is set. `observe` is called with every record as it is written.
+    ///
+    /// # Errors
+    /// A loss that is no number, data that is broken beyond what may be left out, or a place that cannot be written.
     pub fn run(
         &mut self,
         stop: &AtomicBool,
@@ -235,7 +242,7 @@ impl Trainer {
         })
     }
 
-    /// Saves what was learned before the data failed. Returns why it failed, and up to where nothing is lost.
+    /// Saves what was learned before the data failed. Returns the error, extended by the step up to which nothing is lost.
     fn saved_before(&mut self, error: TrainError) -> TrainError {
         if self.step == 0 {
             return error;
@@ -280,7 +287,11 @@ impl Trainer {
         Ok(record)
     }
 
-    /// Puts the averaged tensors in the place of the last step's, where an average is kept: to measure, not to go on.
+    /// Puts the averaged tensors in the place of those of the last step, if an average is kept. This is for measuring: a run
+    /// that went on from here would not be the same run.
+    ///
+    /// # Errors
+    /// An operation that failed, e.g. for memory.
     pub fn use_average(&self) -> Result<(), TrainError> {
         match &self.ema {
             Some(ema) => set_all(&self.parameters, ema.average()),
@@ -288,7 +299,10 @@ impl Trainer {
         }
     }
 
-    /// Measures the held-out images, with the averaged tensors where an average is kept.
+    /// Measures the held-out images, with the averaged tensors if an average is kept.
+    ///
+    /// # Errors
+    /// An operation that failed, e.g. for memory.
     pub fn validate(&mut self) -> Result<Record, TrainError> {
         let own = match &self.ema {
             Some(ema) => {
@@ -316,7 +330,8 @@ impl Trainer {
         Ok(Record::new(self.step, "validation", outcome))
     }
 
-    /// gIoU where there are masks; otherwise the loss, negated.
+    /// Writes the best checkpoint if this validation is better than all before: by gIoU where there are masks, and by the loss
+    /// otherwise.
     fn keep_best(&mut self, record: &Record) -> Result<(), TrainError> {
         let score = record.giou.unwrap_or(-record.loss);
         if self.best.is_none_or(|(_, best)| score > best) {
@@ -345,8 +360,11 @@ impl Trainer {
         })
     }
 
-    /// Writes the last checkpoint and the curve. A curve that cannot be drawn costs nothing but the picture, so it is a
-    /// warning.
+    /// Writes the newest checkpoint and draws the curve. Without the curve nothing is lost but a picture, so failing to draw
+    /// it is only a warning.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be written.
     pub fn save(&mut self) -> Result<(), TrainError> {
         let mut tensors = snapshot(&self.parameters);
         tensors.extend(self.optimizer.state());

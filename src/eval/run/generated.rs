@@ -1,4 +1,4 @@
-//! The generated protocol: the engine answers as it would a person.
+//! The generated protocol: the engine answers as it would answer a person.
 
 use std::time::Instant;
 
@@ -7,14 +7,14 @@ use super::{Answerer, Question, Reply};
 use crate::engine::{Answer, AnswerOptions, Engine, Request};
 use crate::image::union_masks;
 
-/// Asks an engine, turn by turn; earlier turns are answered by the model itself.
+/// Asks an engine. Earlier turns of a question are asked first and answered by the model itself.
 pub struct Generated {
     engine: Engine,
     options: AnswerOptions,
 }
 
 impl Generated {
-    /// Answers are asked for with `options`, and for where the model looked.
+    /// Asks `engine` for answers with `options`, and also for where the model looked.
     pub fn new(engine: Engine, options: AnswerOptions) -> Self {
         let options = AnswerOptions {
             attention: true,

@@ -1,6 +1,6 @@
 //! Asking a model: questions from a dataset or from TableWorld, answered by the engine or teacher-forced.
 //!
-//! The only part of `eval` that names the model.
+//! This is the only part of `eval` that knows the model.
 
 mod generated;
 mod questions;
@@ -18,31 +18,37 @@ use crate::engine::Attention;
 
 use super::{Case, Closer, EvalError, Gallery, Latency, Tally, Verdict};
 
-/// What a model made of a question.
+/// A model's answer to a question.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// The words of the answer.
     pub answer: String,
-    /// Union of the masks, full frame, 0 or 255; `None` without any.
+    /// Union of the answer's masks as a full frame of 0 and 255; `None` where it has none.
     pub predicted: Option<GrayImage>,
-    /// `[SEG]` written; `None` where the answer was given to the model, see [`Case::emitted`].
+    /// Number of `[SEG]` that the model wrote; `None` where the answer was given to it, see [`Case::emitted`].
     pub emitted: Option<usize>,
     /// Where the model looked; `None` where it has no guided head, or the answer was given to it.
     pub attention: Option<Attention>,
+    /// Time from the question to the end of the answer.
     pub total: Duration,
+    /// Time of each stage by its name.
     pub stages: Vec<(&'static str, Duration)>,
 }
 
-/// Somebody who answers questions.
+/// A way of asking a model.
 pub trait Answerer {
-    /// `None` where the question, of an absent object, cannot be asked this way.
+    /// Asks one question. Gives `None` if it is about an absent object and cannot be asked this way.
     ///
     /// # Errors
     /// [`EvalError::Answer`], with the question's name.
     fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError>;
 }
 
-/// Asks every question and scores the reply; `done` hears the verdicts, and `None` of a question that could not be asked.
-/// An error ends the run.
+/// Asks every question and scores the reply. `done` is called after each with the verdict, or with `None` for a question that
+/// could not be asked.
+///
+/// # Errors
+/// The first error of a question, an answer or a case; it ends the run.
 pub fn evaluate(
     questions: impl Iterator<Item = Result<Question, EvalError>>,
     answerer: &mut dyn Answerer,

@@ -16,16 +16,19 @@ use crate::engine::Frame;
 pub struct Question {
     /// Unique within a run.
     pub name: String,
+    /// Kind of question, e.g. `short`; scores are given for each kind.
     pub kind: String,
+    /// The picture.
     pub frame: Frame,
-    /// Turns before it, with the true answers.
+    /// Turns before this one, oldest first, with the true answers.
     pub history: Vec<Turn>,
+    /// What is asked.
     pub instruction: String,
     /// The true answer, where one is known.
     pub answer: String,
-    /// Union of the masks; `None` where nothing is to be segmented.
+    /// Union of the true masks; `None` where nothing is to be segmented.
     pub truth: Option<TruthMask>,
-    /// `[SEG]` in the true answer.
+    /// Number of `[SEG]` in the true answer.
     pub expected: usize,
     /// What an explanation has to name; empty where none is asked for.
     pub names: Vec<String>,
@@ -123,9 +126,9 @@ pub fn refer_questions(
     }))
 }
 
-/// Questions about scenes that are made on the fly, in the split's own wordings: at most one of each kind a scene, and
-/// beside these what looking alone answers (see [`Look`](language::Look)), as kinds of their own. The same for the same
-/// arguments.
+/// Questions about scenes of TableWorld that are made as they are asked for, in the split's own wordings. Each scene has at
+/// most one question of each kind; questions that only looking can answer (see [`Look`](language::Look)) are kinds of their
+/// own. Equal arguments give equal questions.
 pub fn world_questions(
     split: Split,
     seeds: std::ops::Range<u64>,
@@ -207,7 +210,8 @@ mod tests {
     use super::*;
     use tableworld::formats::{write_dataset, Format, Options, Order};
 
-    /// Were all read at once, a picture that is missing at the end would be an error at the beginning.
+    /// Pictures are read one by one: if all were read at once, one that is missing at the end would be an error before the
+    /// first question.
     #[test]
     fn pictures_are_read_as_they_are_asked_for() {
         let folder = tempfile::tempdir().unwrap();
@@ -228,7 +232,7 @@ mod tests {
             let jpg = |path: &PathBuf| path.extension().is_some_and(|e| e == "jpg");
             let last = files.map(|file| file.unwrap().path()).filter(jpg).max();
             let last = last.unwrap();
-            // A link to the picture of another question, maybe.
+            // The file may be a link to the picture of another question.
             std::fs::remove_file(&last).unwrap();
             std::fs::write(&last, "gone").unwrap();
             let root = folder.path();

@@ -1,7 +1,7 @@
 //! The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's.
 //!
-//! So there is nothing to learn here of what the model would say: whether it writes `[SEG]`, refuses, or names the right
-//! object, and how long it takes. A question about an absent object has no such answer, and is not asked.
+//! So nothing is learned here about what the model would say: whether it writes `[SEG]`, refuses, or names the right object,
+//! nor how long it takes. A question about an absent object has no answer with `[SEG]` and is not asked.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::model::{sam, Lisa};
 use crate::text::LisaTokenizer;
 use crate::weights::{LisaConfig, ModelDir};
 
-/// A model that is told its answer.
+/// Asks a model by giving it the true answer.
 pub struct TeacherForced {
     lisa: Lisa,
     config: LisaConfig,
@@ -36,6 +36,8 @@ struct Seen {
 }
 
 impl TeacherForced {
+    /// Loads the model. `dtype` is the number format in which it computes.
+    ///
     /// # Errors
     /// A model directory that cannot be loaded.
     pub fn load(model: &ModelDir, dtype: DType, device: &Device) -> Result<Self, EvalError> {
@@ -111,7 +113,7 @@ impl Answerer for TeacherForced {
                 .hidden_states(&encoded.ids, IMAGE_TOKEN, &seen.tokens)?;
         let seg = i64::from(self.config.tokens.seg);
         let at = |i: &usize| encoded.labels[*i] == seg && encoded.labels[*i] != IGNORED_LABEL;
-        // The row before a token predicts it; of several, the last one is this question's.
+        // A token is predicted by the row before it. Earlier turns have `[SEG]` too; the last one is this question's.
         let row = (1..encoded.labels.len())
             .rfind(at)
             .map(|i| positions[i] - 1);

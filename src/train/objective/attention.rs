@@ -1,9 +1,10 @@
 //! Attention guidance: one head looks at what is asked for before the answer's first word is said.
 //!
-//! "Sure" or "There is no …" is decided at the last row of the prompt. Cross-entropy alone says whether the word was
-//! right, not what it should have been read from, and a small model takes very long to find the one patch of many
-//! that decides. Here one head's attention at that row is drawn to the image tokens under the answer's masks, and to
-//! `<s>` where there is nothing to look at. It takes masks only, which every dataset of reasoning segmentation has.
+//! Whether an answer begins with "Sure" or with "There is no …" is decided at the last row of the prompt. Cross-entropy alone
+//! says whether the word was right, not which part of the picture shows it, and a small model takes very long to find the one
+//! patch of many that decides. Here the loss draws one head's attention at that row to the image tokens under the answer's
+//! masks, or to `<s>` where there is nothing to look at. That needs only masks, which every dataset of reasoning segmentation
+//! has.
 
 use std::ops::Range;
 
@@ -14,20 +15,20 @@ use crate::image::ClipView;
 use crate::nn::Result;
 use crate::train::PackedSequence;
 
-/// Shares are sums of floats: what lies below the asked share by less than this is rounding.
+/// Shares are sums of floats, so a share that is less than required by no more than this is taken as enough.
 const ROUNDING: f64 = 1e-9;
 
 /// The row of `<s>`, with which every sequence begins.
 const SINK: u32 = 0;
 
-/// One answer that has something to look at.
+/// An answer whose attention is guided, because there is something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guided {
     /// The row that predicts the answer's first word.
     pub row: u32,
-    /// Rows of the sequence that it should look at; at least one.
+    /// Rows of the sequence that the first row should look at; at least one.
     pub columns: Vec<u32>,
-    /// First words that are right; the label's is the first of them.
+    /// Ids of the first words that are right; the labelled one comes first.
     pub words: Vec<u32>,
     /// See [`Turn::absent`](crate::data::Turn::absent).
     pub absent: bool,
@@ -47,18 +48,19 @@ pub struct Looked {
 /// Where a sequence's image tokens lie on the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenGrid {
+    /// The part of the picture that the vision tower sees.
     pub view: ClipView,
-    /// Patches along a side.
+    /// Number of patches along a side.
     pub side: usize,
-    /// Features before the first patch's.
+    /// Number of features before that of the first patch: 1 with a class token, else 0.
     pub first_patch: usize,
-    /// Share of a token that a mask has to cover.
+    /// Share of a token that a mask has to cover for the token to be looked at.
     pub share: f64,
 }
 
 impl TokenGrid {
-    /// The patches that a mask covers, by their numbers; its best one where it covers none so far, and none where the
-    /// tower sees nothing of it.
+    /// The numbers of the patches that a mask covers far enough. If there is none, the patch that it covers best; none at all
+    /// if the tower sees nothing of the mask.
     fn patches(&self, mask: &TruthMask) -> Vec<usize> {
         let width = mask.width as usize;
         let shares = self
@@ -76,8 +78,8 @@ impl TokenGrid {
         best.filter(|i| shares[*i] > 0.0).into_iter().collect()
     }
 
-    /// The patches that an answer about these masks should look at, by their numbers from 0, row by row; none where the
-    /// tower sees nothing of them.
+    /// The patches that an answer about these masks should look at, as numbers from 0 row by row; empty if the tower sees
+    /// nothing of the masks.
     pub fn targets(&self, masks: &[TruthMask]) -> Vec<usize> {
         let mut patches: Vec<usize> = masks.iter().flat_map(|m| self.patches(m)).collect();
         patches.sort_unstable();
@@ -85,11 +87,11 @@ impl TokenGrid {
         patches
     }
 
-    /// What every answer should look at. Answers about masks that the tower does not see, and those that neither have
-    /// a mask nor refuse, are left out.
+    /// What every answer should look at. Answers about masks that the tower does not see, and answers that neither have a mask
+    /// nor refuse, are left out.
     ///
-    /// `openings` are first words of answers with a mask: which of LISA's answers a sample has is drawn by chance, so
-    /// each of them is right where one is.
+    /// `openings` are the first words of LISA's answers with a mask. Which of these a sample has is drawn at random, so where
+    /// one of them is right, all are.
     pub fn guide(
         &self,
         sequence: &PackedSequence,
@@ -146,7 +148,7 @@ pub fn attention_losses(scores: &Tensor, visible: &Tensor, columns: &[&[u32]]) -
     log_sum_exp(&scores)? - log_sum_exp(&(scores + wanted)?)?
 }
 
-/// Row by row, with the largest taken out first; −∞ weighs nothing.
+/// log Σ exp of each row. The largest value is taken out first, so that nothing overflows; −∞ counts as 0.
 fn log_sum_exp(scores: &Tensor) -> Result<Tensor> {
     let max = scores.max_keepdim(D::Minus1)?.detach();
     let sum = scores.broadcast_sub(&max)?.exp()?.sum(D::Minus1)?;

@@ -1,18 +1,18 @@
-//! Answers that are cut off whole, because what stands before them is as long as a sequence may be.
+//! Counts answers that are cut off whole because what stands before them already fills the longest sequence.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Pictures that are named; of further ones only the number is told, each time it has doubled.
+/// The first so many pictures are each named in a warning; after them only each doubling of their number is.
 const NAMED: usize = 20;
 
-/// The pictures about which something is asked whose answer teaches nothing. In silence they would be steps with a loss of 0.
+/// The pictures with an answer from which nothing is learned. Without a warning such steps would just show a loss of 0.
 #[derive(Debug, Default)]
 pub(super) struct CutOff(Mutex<BTreeSet<PathBuf>>);
 
 impl CutOff {
-    /// Counts a picture. Gives what there is to say about it, the first time.
+    /// Counts a picture. Returns the warning about it, if it is to be given.
     pub fn count(&self, picture: &Path) -> Option<String> {
         let mut seen = self.0.lock().unwrap_or_else(|p| p.into_inner());
         if !seen.insert(picture.to_owned()) {
@@ -31,6 +31,7 @@ impl CutOff {
         })
     }
 
+    /// Number of pictures so far.
     pub fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(|p| p.into_inner()).len()
     }

@@ -15,23 +15,24 @@ use crate::text::LisaTokenizer;
 use crate::train::{PackedSequence, TrainError};
 use crate::weights::LisaConfig;
 
-/// One image, prepared off the training's threads. Tensors are f32 and on the CPU.
+/// One image with all that is learned from it, prepared by the loader's threads. Tensors are f32 and on the CPU.
 #[derive(Clone, Debug)]
 pub struct Example {
     /// The image's file.
     pub image: PathBuf,
-    /// `(3, T, T)`.
+    /// Input of SAM's image encoder, `(3, T, T)` with T the side of SAM's square.
     pub sam_pixels: Tensor,
-    /// `(3, size, size)`.
+    /// Input of the vision tower, `(3, size, size)`.
     pub clip_pixels: Tensor,
-    /// (height, width) within SAM's square, and of the image.
+    /// Height and width of the resized image within SAM's square, in pixels.
     pub resized: (usize, usize),
+    /// Height and width of the image, in pixels.
     pub original: (usize, usize),
-    /// All conversations, sharing their beginning.
+    /// All conversations as one sequence that shares their beginning.
     pub sequence: PackedSequence,
-    /// One for each `[SEG]` that the sequence holds.
+    /// The true mask of each `[SEG]` in the sequence.
     pub masks: Vec<TruthMask>,
-    /// Ids of what each mask is of.
+    /// For each mask, the ids of the words for what it shows.
     pub phrases: Vec<Vec<u32>>,
     /// Whether the phrases name their objects (classes, expressions) rather than ask for them.
     pub named: bool,
@@ -52,13 +53,13 @@ pub struct PatchTruth {
     pub tower: Vec<u16>,
 }
 
-/// How samples become examples; shared by the threads that prepare them.
+/// Turns samples into examples; shared by the threads that prepare them.
 pub struct Preparation {
     encoder: Encoder,
     sam: SamPreprocessor,
     clip: ClipPreprocessor,
     config: LisaConfig,
-    /// Mirrors and brightens images; only where no phrase depends on sides.
+    /// Whether images are mirrored and brightened at random. None is mirrored about which a phrase says left or right.
     pub augment: bool,
     /// Share of an image token that a mask has to cover for the token to be looked at; `None` where attention is not
     /// guided, and examples say nothing about it.
@@ -69,6 +70,11 @@ pub struct Preparation {
 }
 
 impl Preparation {
+    /// A preparation for a model. Sequences have `max_tokens` tokens at most, the image's features included; `augment` mirrors
+    /// and brightens images at random.
+    ///
+    /// # Errors
+    /// A tokenizer that does not fit the model.
     pub fn new(
         config: &LisaConfig,
         tokenizer: std::sync::Arc<LisaTokenizer>,
@@ -100,16 +106,18 @@ impl Preparation {
         })
     }
 
+    /// What turns conversations into ids and labels.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
 
-    /// Pictures so far of which an answer was cut off whole, so that nothing is learned from it.
+    /// How many pictures so far had an answer that was cut off whole, so that nothing is learned from it.
     pub fn cut_off(&self) -> usize {
         self.cut_off.len()
     }
 
-    /// Reads the image and encodes the conversations. A conversation too long to learn anything from is warned of.
+    /// Reads the image and encodes the conversations. Warns about a conversation of which nothing can be learned because it is
+    /// too long.
     ///
     /// # Errors
     /// An image that cannot be read, or masks of another size than the image, by the file's name.
@@ -256,7 +264,7 @@ fn mirror<T>(pixels: &mut [T], width: u32) {
         .for_each(<[T]>::reverse);
 }
 
-/// Another lamp: each channel scaled by 0.85 to 1.15.
+/// Changes the colour of the light: each channel is scaled by a random factor from 0.85 to 1.15.
 fn brighten(image: &mut RgbImage, rng: &mut dyn RngCore) {
     let gains: [f32; 3] = {
         let all: f32 = rng.random_range(0.85..1.15);

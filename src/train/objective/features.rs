@@ -8,7 +8,8 @@ use candle_core::Tensor;
 
 use crate::train::TrainError;
 
-/// Keeps what a frozen encoder made of an image, up to a number of images; after that it computes anew.
+/// Keeps the features that a frozen encoder computed of images, up to a number of images. Those of further images are computed
+/// each time.
 #[derive(Debug)]
 pub struct FeatureCache {
     features: Mutex<HashMap<PathBuf, Tensor>>,
@@ -16,6 +17,7 @@ pub struct FeatureCache {
 }
 
 impl FeatureCache {
+    /// A cache for the features of `images` images; 0 keeps none.
     pub fn new(images: usize) -> Self {
         Self {
             features: Mutex::default(),
@@ -23,7 +25,7 @@ impl FeatureCache {
         }
     }
 
-    /// What is held for the image, or what `compute` gives.
+    /// The features of an image: those that are kept, or what `compute` gives.
     pub fn get_or(
         &self,
         image: &Path,
@@ -41,7 +43,7 @@ impl FeatureCache {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Tensor>> {
-        // What a thread that died left is whole: an entry is inserted or not.
+        // If a thread panicked while it held the lock, the map is still whole: an entry is inserted or it is not.
         self.features
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())

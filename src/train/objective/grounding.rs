@@ -1,7 +1,7 @@
-//! What a patch shows, said in words: projected features are drawn to the vectors of their classes' names.
+//! Grounding: draws the projected feature of a patch to the word vectors of the name of the class that it shows.
 //!
-//! LLaVA's projector has learned that from half a million captions before LISA's training begins. A model that begins
-//! from nothing would have to find out which of 144 features is a mug from "there is no mug" alone.
+//! LLaVA's projector has learned this from half a million captions before LISA's training begins. Without it, a model that
+//! begins from random weights would have to find out which of 144 features is a mug from answers like "there is no mug" alone.
 
 use candle_core::{DType, Tensor};
 
@@ -10,11 +10,12 @@ use crate::model::Llama;
 use crate::nn::Result;
 use crate::train::loss::cross_entropy_sum;
 
-/// Sum over the patches of −log softmax(feature · word vectors / √hidden)[class]. A patch without a class is one more,
-/// whose logit is 0.
+/// Sum over the patches of −log softmax(feature · word vectors / √hidden)[class]. Patches that show no class count as one
+/// more class, whose logit is 0.
 ///
 /// # Shapes
-/// `image_tokens` `(patches, hidden)`, one label each, the ids of each class's name → a scalar.
+/// `image_tokens` `(patches, hidden)`; `labels` has a class for each patch, `names` the ids of each class's name. The result
+/// is a scalar.
 pub(super) fn grounding_loss(
     llama: &Llama,
     image_tokens: &Tensor,
@@ -23,7 +24,7 @@ pub(super) fn grounding_loss(
 ) -> Result<Tensor> {
     let device = image_tokens.device();
     let ids: Vec<u32> = names.concat();
-    // A name of several words is their mean.
+    // A name of several tokens has the mean of their vectors.
     let mut mean = vec![0f32; names.len() * ids.len()];
     let mut first = 0;
     for (row, name) in mean.chunks_exact_mut(ids.len().max(1)).zip(names) {

@@ -1,4 +1,4 @@
-//! What is minimised: an image and what is said about it → losses and gradients.
+//! What is minimised: computes losses and gradients for an image and what is said about it.
 //!
 //! [`Reasoning`] is the paper's: the language model answers, the hidden state behind `[SEG]` becomes a mask.
 //! [`Vision`] is what a small model needs before it, since it has no published SAM to start from.
@@ -32,8 +32,11 @@ use super::{Gradients, Parameters, TrainError};
 /// How much each loss counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
+    /// Cross-entropy of the answer's words, a mean over the labelled tokens; 1 in the reference.
     pub ce: f64,
+    /// Binary cross-entropy of the masks' pixels; 2 in the reference.
     pub bce: f64,
+    /// DICE loss of the masks; 0.5 in the reference.
     pub dice: f64,
     /// Cross-entropy of every patch's class and attribute ([`Vision`]).
     pub patch: f64,
@@ -50,7 +53,7 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// Whether anything is learned from the masks; where nothing is, none is predicted.
+    /// Whether anything is learned from masks; if not, none has to be predicted.
     pub fn masks(&self) -> bool {
         [self.bce, self.dice, self.iou, self.align]
             .iter()
@@ -61,10 +64,13 @@ impl LossWeights {
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
+    /// Tokens with a label.
     pub tokens: usize,
+    /// True masks.
     pub masks: usize,
+    /// Patches with a label; of [`Vision`] the pictures that have such patches, each of which counts the same.
     pub patches: usize,
-    /// Answers with something to look at.
+    /// Answers whose attention is guided.
     pub guided: usize,
 }
 
@@ -80,10 +86,12 @@ impl std::ops::AddAssign for Counts {
 /// The losses by name, weighted, each a share of the batch's: `ce`, `bce`, `dice`, …
 pub type Losses = BTreeMap<&'static str, f64>;
 
-/// What one image gave.
+/// The results of one image.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    /// The weighted losses by name.
     pub losses: Losses,
+    /// Gradients of their sum; empty where the image was only measured.
     pub gradients: Gradients,
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
@@ -93,23 +101,26 @@ pub struct Outcome {
     pub probed: Vec<Probed>,
 }
 
-/// How an image is to be run.
+/// How an objective is to be computed for one image.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     /// The totals of the batch.
     pub totals: Counts,
-    /// Multiplies all losses: one over the number of accumulated batches.
+    /// A factor for all losses: 1 / the number of accumulated batches.
     pub factor: f64,
-    /// The seed of the dropout, and gradients; without it the image is only measured.
+    /// Seed of the dropout; asks for gradients. With `None` the image is only measured.
     pub learn: Option<u64>,
 }
 
-/// An objective: prepared once, then called from several threads.
+/// An objective. It is prepared once and then called from several threads.
 pub trait Objective: Send + Sync {
-    /// Sizes of what the example adds to the totals.
+    /// By how much the example increases each of the batch's totals.
     fn counts(&self, example: &Example) -> Counts;
 
-    /// Losses of one image, and their gradients where `pass.learn` asks for them.
+    /// Computes the losses of one image, and their gradients if `pass.learn` asks for them.
+    ///
+    /// # Errors
+    /// A network that cannot be built from the tensors, or an operation that failed, e.g. for memory.
     fn run(
         &self,
         parameters: &Parameters,
@@ -118,7 +129,7 @@ pub trait Objective: Send + Sync {
     ) -> Result<Outcome, TrainError>;
 }
 
-/// One weighted loss on its way into the sum.
+/// The weighted losses of one image: their sum, from which gradients are computed, and the value of each.
 struct Terms {
     sum: Option<Tensor>,
     losses: Losses,
@@ -132,7 +143,7 @@ impl Terms {
         }
     }
 
-    /// Adds `factor · loss`, a scalar; nothing where the factor is 0.
+    /// Adds `factor · loss`, where `loss` is a scalar; does nothing if the factor is 0.
     fn add(&mut self, name: &'static str, loss: &Tensor, factor: f64) -> candle_core::Result<()> {
         if factor == 0.0 {
             return Ok(());
@@ -148,7 +159,8 @@ impl Terms {
     }
 }
 
-/// Pixels in both masks and in either, without the ignored ones, for logits over 0.
+/// Intersection and union of each predicted mask and the true one in pixels, without those that the truth ignores. A pixel is
+/// predicted if its logit is above 0.
 ///
 /// # Shapes
 /// `logits` `(masks, height, width)`.

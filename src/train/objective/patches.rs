@@ -1,14 +1,15 @@
-//! Classes of an image's patches.
+//! From the classes of pixels to the classes of an image's patches.
 
 use crate::data::ClassMap;
 
-/// Share of a cell that its class has to cover. Less than half, or a knife would be in no cell at all.
+/// Share of a cell that its class has to cover. It is less than a half since otherwise a thin object such as a knife would be in
+/// no cell at all.
 const LEAST_COVER: f64 = 0.25;
 
-/// The most frequent class within each cell of a grid; [`ClassMap::IGNORED`] for cells of which no class covers a quarter,
-/// as those outside of the image.
+/// The most frequent class within each cell of a grid, as `grid²` labels row by row. Cells of which no class covers a quarter,
+/// such as those outside of the image, are [`ClassMap::IGNORED`].
 ///
-/// The grid's left and top, its width and height, in pixels of the map. Returns `grid²` labels, row by row.
+/// The position and the size of the grid are in pixels of the class map.
 pub fn patch_labels(
     classes: &ClassMap,
     (left, top): (f64, f64),

@@ -1,4 +1,4 @@
-//! Prompts of the mask decoder from a few words, without a language model.
+//! Makes prompts for the mask decoder from a few words, without a language model.
 
 use candle_core::{DType, Device, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -8,18 +8,19 @@ use crate::train::parameters::normal;
 use crate::train::{Parameters, TrainError};
 use crate::weights::{Activation, Weights};
 
-/// Where its tensors stand among the trained ones.
+/// Beginning of the names of the phrase encoder's tensors.
 const PREFIX: &str = "aux.phrase";
 
-/// The sum of a phrase's token vectors, over the root of their number, through a small MLP. The order of the words is
-/// lost, which matters little to "the red mug".
+/// Encodes a phrase: the sum of its tokens' vectors, divided by the root of their number, goes through a small MLP. The order
+/// of the words is lost, which matters little for a phrase like "the red mug".
 pub struct PhraseEncoder {
-    table: Tensor, // (vocab, dim)
+    /// `(vocab, dim)`: a vector for each token.
+    table: Tensor,
     mlp: Mlp,
 }
 
 impl PhraseEncoder {
-    /// Adds a new one to the trained tensors.
+    /// Adds the tensors of a new phrase encoder to the trained ones.
     pub fn add_new(
         parameters: &mut Parameters,
         vocab: usize,
@@ -36,7 +37,10 @@ impl PhraseEncoder {
         Ok(())
     }
 
-    /// Reads `table` and `mlp.…` below `weights`.
+    /// Loads the encoder from the tensors `table` and `mlp.…` of `weights`, for `vocab` tokens and prompts of width `dim`.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
     pub fn load(weights: &Weights, vocab: usize, dim: usize) -> Result<Self, TrainError> {
         let dims = [dim, 2 * dim, dim];
         Ok(Self {
@@ -45,13 +49,15 @@ impl PhraseEncoder {
         })
     }
 
+    /// The prompts for some phrases, each given as token ids.
+    ///
     /// # Shapes
-    /// ids of some phrases → `(phrases, dim)`.
+    /// `(phrases, dim)`.
     pub fn forward(&self, phrases: &[Vec<u32>]) -> Result<Tensor, TrainError> {
         let mut sums = Vec::with_capacity(phrases.len());
         for phrase in phrases {
             let ids = Tensor::from_slice(phrase, phrase.len(), self.table.device())?;
-            // By the root of the length: a phrase of three words is not three times as quiet.
+            // A sum of n independent vectors grows with √n, so dividing by √n gives prompts of one length to phrases of any.
             let scale = (phrase.len().max(1) as f64).sqrt().recip();
             sums.push((self.table.index_select(&ids, 0)?.sum_keepdim(0)? * scale)?);
         }

@@ -1,7 +1,8 @@
-//! Linear heads that tell what a patch shows: what the encoders learn their features from, and the measure of these.
+//! Linear heads that tell from an encoder's features what a patch shows. The encoder learns through them, and how often they are
+//! right measures its features.
 //!
-//! A language model can only look up what an encoder's features tell apart. So the heads are trained with the encoder,
-//! and how often they are right about patches that show something is written down beside the losses.
+//! A language model can only use what the features tell apart. So the heads are trained together with the encoder, and the
+//! share of patches that show something and about which they are right is written to the metrics.
 
 use candle_core::{DType, Device, Tensor, D};
 use rand_chacha::ChaCha8Rng;
@@ -14,27 +15,30 @@ use crate::train::parameters::normal;
 use crate::train::{Parameters, TrainError};
 use crate::weights::Weights;
 
-/// How much a patch that shows nothing counts, beside one that shows something: most show nothing.
+/// Weight of a patch that shows nothing; one that shows something has 1. Most patches show nothing.
 const NOTHING_WEIGHT: f64 = 0.1;
 
 /// One head: from an encoder's features to the classes, or to the attributes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    /// Of its loss and of its share of right answers, e.g. `patch_tower`.
+    /// Name of its loss and of its share of right answers, e.g. `patch_tower`.
     pub name: &'static str,
-    /// Where its tensors stand below `aux`.
+    /// The parts of its tensors' names after `aux`.
     path: [&'static str; 2],
     /// Width of the features.
     input: usize,
-    /// Classes or attributes; one more is for none of them.
+    /// Number of classes or attributes. The head has one more output, for patches that show none of them.
     kinds: usize,
 }
 
 /// How often a head was right about patches that show something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probed {
+    /// The head's name, e.g. `patch_tower`.
     pub name: &'static str,
+    /// Patches about which it was right.
     pub right: usize,
+    /// Patches that show something.
     pub of: usize,
 }
 
@@ -67,10 +71,10 @@ impl Probe {
         parameters.add(&format!("{name}.bias"), &bias)
     }
 
-    /// The weighted mean of the patches' cross-entropies as a term, and how often the head is right.
+    /// Adds the weighted mean of the patches' cross-entropies to the loss. Returns how often the head is right.
     ///
     /// # Shapes
-    /// `features` `(patches, input)`, one label each.
+    /// `features` `(patches, input)`; `labels` has one for each patch.
     pub fn add_term(
         &self,
         terms: &mut Terms,
@@ -118,7 +122,7 @@ impl Probe {
     }
 }
 
-/// Some rows of the features, and what each of them shows.
+/// Some rows of the features, with a label for each.
 #[derive(Default)]
 struct Rows {
     rows: Vec<u32>,

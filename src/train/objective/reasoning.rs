@@ -19,21 +19,22 @@ use crate::weights::{GuidedHead, LisaConfig, VISION_TOWER_PREFIX};
 pub struct Reasoning {
     config: LisaConfig,
     weights: LossWeights,
-    /// Keep only the layers' inputs, and compute each layer again on the way back.
+    /// Whether only the inputs of the language model's layers are kept, and each layer is computed again in the backward pass.
     pub checkpoint_activations: bool,
-    /// Knows the prompt of a phrase from an earlier [`Vision`](super::Vision) run: what a `[SEG]` that names a phrase
-    /// should become.
+    /// The phrase encoder of an earlier [`Vision`](super::Vision) run, which knows the prompt that the `[SEG]` of a named
+    /// object should become.
     pub teacher: Option<PhraseEncoder>,
-    /// Ids of each class's name, where patches are to learn them.
+    /// The ids of each class's name if patches are to learn the names of what they show; else empty.
     pub grounding: Vec<Vec<u32>>,
-    /// The head whose attention is guided, where one is.
+    /// The head whose attention is guided; `None` if none is.
     pub guided_head: Option<GuidedHead>,
     sam_features: FeatureCache,
     tower_features: FeatureCache,
 }
 
 impl Reasoning {
-    /// `cached_images` bounds the features of frozen encoders that are kept.
+    /// The paper's objective for a model, without the extensions in the public fields. The features of frozen encoders are kept
+    /// for up to `cached_images` images.
     pub fn new(config: &LisaConfig, weights: LossWeights, cached_images: usize) -> Self {
         Self {
             config: config.clone(),
@@ -99,7 +100,7 @@ impl Reasoning {
         Ok(Tensor::cat(&parts, 0)?.unsqueeze(0)?)
     }
 
-    /// Loss of everything after the layers of the language model.
+    /// Computes the losses from the output of the language model's layers.
     fn head(
         &self,
         lisa: &Lisa,
@@ -146,7 +147,7 @@ impl Reasoning {
         Ok((terms, measured))
     }
 
-    /// What is asked of the language model's layers: the guided head's scores at the rows that predict first words.
+    /// Which attention scores are wanted of the language model: those of the guided head at the rows that predict first words.
     fn look(&self, example: &Example, lisa: &Lisa) -> Result<Option<Look>, TrainError> {
         let Some(head) = self.guided_head else {
             return Ok(None);
@@ -215,7 +216,7 @@ impl Reasoning {
     }
 }
 
-/// The guided head's scores and what its rows may look at, `(guided, rows)`.
+/// The scores of the guided head and what its rows may look at, both `(guided, rows)`.
 #[derive(Clone, Copy)]
 struct Attention<'a> {
     scores: &'a Tensor,
@@ -233,7 +234,7 @@ fn visible(sequence: &Sequence, look: Option<&Look>) -> candle_core::Result<Opti
     look.map(|look| sequence.visible(look)).transpose()
 }
 
-/// What is counted beside the losses.
+/// What is measured beside the losses.
 #[derive(Default)]
 struct Measured {
     overlaps: Vec<(f64, f64)>,
@@ -407,7 +408,7 @@ impl Reasoning {
             let output = store.remove(&inputs.output);
             let scores = inputs.scores.as_ref().and_then(|s| store.remove(s));
             gradients.add(Gradients::take(&mut store, parameters.trained())?)?;
-            // Where only attention is learned from, nothing comes back from the last layer.
+            // If only attention is learned from, the loss does not depend on the output of the last layer.
             let output = match (output, &scores) {
                 (None, Some(_)) => Some(inputs.output.zeros_like()?),
                 (output, _) => output,

@@ -1,9 +1,9 @@
-//! Teaches the two encoders to see: masks from phrases without a language model, and what patches show.
+//! Teaches the two image encoders to see: to make masks from phrases without a language model, and to tell what patches show.
 //!
-//! A throw-away [`PhraseEncoder`] stands in for the language model. Throw-away linear heads tell every cell's class and
-//! attribute from SAM's embedding and from the tower's features. All of it lives under
-//! [`AUXILIARY`](crate::train::AUXILIARY) and is never shipped. Of the two, only what is trained is asked, so a tower that
-//! learns alone costs nothing of SAM, which is by far the larger part.
+//! A [`PhraseEncoder`] stands in for the language model, and linear heads tell the class and the attribute of every cell from
+//! SAM's embedding and from the tower's features. Their tensors are all
+//! [`AUXILIARY`](crate::train::parameters::AUXILIARY) and belong to no model directory. Only the encoders that are trained are
+//! run: SAM is by far the larger one, and a tower that is trained alone does not pay for it.
 
 use candle_core::Tensor;
 
@@ -16,33 +16,36 @@ use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
 use crate::weights::{LisaConfig, Weights, SAM_PREFIX, VISION_TOWER_PREFIX};
 
-/// Sizes of the throw-away parts.
+/// Sizes of the parts that only this objective needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VisionDims {
-    /// Entries of the vocabulary.
+    /// Size of the vocabulary.
     pub vocab: usize,
-    /// Classes of the dataset with class maps; 0 where there is none.
+    /// Number of classes of the dataset with class maps; 0 without such a dataset.
     pub classes: usize,
-    /// Attributes of the dataset with attribute maps; 0 where there is none.
+    /// Number of attributes of the dataset with attribute maps; 0 without such a dataset.
     pub attributes: usize,
 }
 
-/// The heads of an encoder that there is a truth for.
+/// An encoder's heads for classes and for attributes, each where there is a truth to learn from.
 type Probes = [Option<Probe>; 2];
 
-/// Masks from phrases, classes and attributes of patches.
+/// The objective that teaches the encoders: masks from phrases, and classes and attributes of patches.
 pub struct Vision {
     config: LisaConfig,
     weights: LossWeights,
     dims: VisionDims,
-    /// Whether SAM learns, its encoder or its decoder: where it does not, nothing is asked of it.
+    /// Whether any tensor of SAM is trained; if not, SAM is not run.
     sam: bool,
-    /// The same of the tower.
+    /// Whether any tensor of the vision tower is trained; if not, the tower is not run.
     tower: bool,
 }
 
 impl Vision {
-    /// Adds the throw-away parts to the trained tensors.
+    /// Makes the objective and adds the tensors of its own parts to the trained ones.
+    ///
+    /// # Errors
+    /// Memory on the device that is not to be had.
     pub fn new(
         config: &LisaConfig,
         weights: LossWeights,
@@ -94,7 +97,7 @@ impl Vision {
         self.probes(names, "tower", self.config.clip.hidden_size)
     }
 
-    /// What the heads make of the encoders' features.
+    /// Adds the losses of the heads on the encoders' features. Returns how often each was right.
     fn add_probe_terms(
         &self,
         terms: &mut Terms,
@@ -133,7 +136,7 @@ impl Objective for Vision {
         Counts {
             tokens: 0,
             masks: if self.sam { example.masks.len() } else { 0 },
-            // Pictures with patches: each counts the same, whatever its patches show.
+            // A picture with labelled patches counts as one, however many of its patches show something.
             patches: usize::from(example.patches.is_some()),
             guided: 0,
         }
