@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
-use super::name::NameError;
-use super::storage::StorageKind;
+use super::name::{listed, shown, NameError};
+use super::options::{StorageKind, NEWEST_METADATA};
 
 /// Why a bag, or a part of it, cannot be read or written. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ pub enum BagError {
         reason: String,
     },
     /// The metadata is of a version that came later.
-    #[error("{}: metadata version {version}; accepted: 1 to {}", path.display(), super::metadata::NEWEST_VERSION)]
+    #[error("{}: metadata version {version}; accepted: 1 to {}", path.display(), NEWEST_METADATA)]
     MetadataVersion {
         /// Which file.
         path: PathBuf,
@@ -308,29 +308,6 @@ impl BagError {
             source,
         }
     }
-}
-
-/// A name from a bag, which may be anything, as a part of one line: no control characters, and of bounded length.
-pub fn shown(name: &str) -> String {
-    const MOST: usize = 100;
-    let mut shown: String = name
-        .chars()
-        .take(MOST)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if name.chars().nth(MOST).is_some() {
-        shown.push('\u{2026}');
-    }
-    shown
-}
-
-/// Such names in a row, as errors show them.
-pub fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
-    names.join(", ")
 }
 
 /// SQLite's messages may quote a statement of several lines.

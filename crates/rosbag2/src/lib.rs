@@ -37,11 +37,12 @@ pub mod cdr;
 pub mod messages;
 
 mod error;
-mod files;
 mod merge;
 mod metadata;
 mod name;
 mod note;
+mod open;
+mod options;
 mod payload;
 mod place;
 mod qos;
@@ -53,7 +54,7 @@ mod unpack;
 mod writer;
 
 pub use cdr::{ByteOrder, CdrError};
-pub use error::{listed, shown, BagError, McapFault};
+pub use error::{BagError, McapFault};
 pub use merge::Messages;
 pub use messages::{
     standard_definition, CameraInfo, Clock, CompressedImage, Header, Image, Message,
@@ -61,14 +62,14 @@ pub use messages::{
     TransformStamped, Vector3,
 };
 pub use metadata::{
-    CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, NEWEST_VERSION,
+    CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata,
 };
-pub use name::{check_topic, namespace, NameError};
+pub use name::{check_topic, listed, namespace, shown, NameError};
 pub use note::Note;
-pub use payload::Payload;
+pub use options::{ChunkCompression, Compression, StorageKind, WriterOptions, NEWEST_METADATA};
+pub use payload::{Payload, RawMessage};
 pub use qos::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
-pub use reader::{Bag, FileInfo, RawMessage};
+pub use reader::{Bag, FileInfo};
 pub use select::Selection;
-pub use storage::StorageKind;
-pub use topic::{Definition, Topic};
-pub use writer::{BagWriter, ChunkCompression, Compression, NewTopic, TopicId, WriterOptions};
+pub use topic::{Definition, NewTopic, Topic};
+pub use writer::{BagWriter, TopicId};

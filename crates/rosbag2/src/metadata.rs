@@ -10,11 +10,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_yaml_ng::Value;
 
+use super::options::NEWEST_METADATA;
 use super::qos::{self, QosProfile};
 use super::BagError;
-
-/// The newest version there is.
-pub const NEWEST_VERSION: u32 = 9;
 
 /// The name of the file.
 pub(super) const FILE_NAME: &str = "metadata.yaml";
@@ -147,7 +145,7 @@ impl Metadata {
             Err(error) => return Err(wrong(error)),
         };
         if let Some(version) = information.get("version").and_then(Value::as_u64) {
-            if version > u64::from(NEWEST_VERSION) {
+            if version > u64::from(NEWEST_METADATA) {
                 return Err(BagError::MetadataVersion {
                     path: path.to_owned(),
                     version,

@@ -1,7 +1,5 @@
-//! Names of topics and namespaces, by ROS 2's rules (design.ros2.org, "Topic and Service name mapping to DDS";
-//! `rmw/validate_full_topic_name.h`, `rmw/validate_namespace.h`).
-
-use super::error::shown;
+//! Names: those that ROS 2 accepts for topics and namespaces (design.ros2.org, "Topic and Service name mapping to DDS";
+//! `rmw/validate_full_topic_name.h`, `rmw/validate_namespace.h`), and how a name from a bag is shown in one line of text.
 
 /// `RMW_TOPIC_MAX_NAME_LENGTH`, bytes.
 const LONGEST_TOPIC: usize = 247;
@@ -76,6 +74,29 @@ fn check(what: &'static str, name: &str, longest: usize) -> Result<(), NameError
         true => wrong(format!("it has {} bytes, more than {longest}", name.len())),
         false => Ok(()),
     }
+}
+
+/// A name from a bag, which may be anything, as a part of one line: no control characters, and of bounded length.
+pub fn shown(name: &str) -> String {
+    const MOST: usize = 100;
+    let mut shown: String = name
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if name.chars().nth(MOST).is_some() {
+        shown.push('\u{2026}');
+    }
+    shown
+}
+
+/// Such names in a row, as errors show them.
+pub fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::error::shown;
+use super::name::shown;
 
 /// Something that was not as it should be and did not keep the bag from being read. Each is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]

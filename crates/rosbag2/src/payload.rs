@@ -1,4 +1,4 @@
-//! Bytes of a bag, shared with what they stand in: a mapped file or an unpacked chunk.
+//! A message as it stands in a bag. Its bytes are shared with what they stand in: a mapped file or an unpacked chunk.
 
 use std::fmt;
 use std::fs::File;
@@ -78,4 +78,19 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.len())
     }
+}
+
+/// A message as it stands in a bag.
+#[derive(Clone, Debug)]
+pub struct RawMessage {
+    /// Which of [`Bag::topics`](super::Bag::topics).
+    pub topic: usize,
+    /// When it was recorded, nanoseconds.
+    pub log_time: u64,
+    /// When it was published, nanoseconds; the same where the bag does not say.
+    pub publish_time: u64,
+    /// The publisher's count, or the recorder's.
+    pub sequence: u32,
+    /// Its serialized form.
+    pub data: Payload,
 }

@@ -1,15 +1,16 @@
 //! A bag, opened: its topics, its messages.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{self, BagFile};
 use super::merge::Messages;
 use super::messages::Message;
 use super::metadata::Metadata;
-use super::payload::Payload;
-use super::select::Selection;
-use super::storage::{StorageKind, Wanted};
+use super::options::StorageKind;
+use super::payload::RawMessage;
+use super::select::{Selection, Wanted};
+use super::storage::StorageFile;
 use super::topic::Topic;
 use super::{BagError, Note};
 
@@ -25,19 +26,14 @@ pub struct Bag {
     pub(super) notes: Vec<Note>,
 }
 
-/// A message as it stands in a bag.
-#[derive(Clone, Debug)]
-pub struct RawMessage {
-    /// Which of [`Bag::topics`].
-    pub topic: usize,
-    /// When it was recorded, nanoseconds.
-    pub log_time: u64,
-    /// When it was published, nanoseconds; the same where the bag does not say.
-    pub publish_time: u64,
-    /// The publisher's count, or the recorder's.
-    pub sequence: u32,
-    /// Its serialized form.
-    pub data: Payload,
+/// One file of a bag.
+pub(super) struct BagFile {
+    pub path: PathBuf,
+    pub kind: StorageKind,
+    pub bytes: u64,
+    pub storage: StorageFile,
+    /// The bag's topic of each of the file's numbers.
+    pub keys: BTreeMap<i64, usize>,
 }
 
 /// One file of a bag.
@@ -56,14 +52,6 @@ pub struct FileInfo {
 }
 
 impl Bag {
-    /// Opens a bag: a folder, or one of its files.
-    ///
-    /// # Errors
-    /// [`BagError`], where nothing can be read. Where a part can, [`Bag::notes`] says what is missing.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        files::open(path.as_ref())
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

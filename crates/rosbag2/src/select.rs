@@ -1,4 +1,6 @@
-//! Which messages are wanted.
+//! Which messages are wanted: of a bag, by names, and of one of its files, by that file's numbers.
+
+use std::collections::BTreeMap;
 
 /// A choice of topics and times; by itself, everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,5 +40,26 @@ impl Selection {
     pub fn until(mut self, time: u64) -> Self {
         self.until = Some(time);
         self
+    }
+}
+
+/// Which messages of a file are wanted.
+#[derive(Clone)]
+pub struct Wanted {
+    /// The bag's topic of each of the file's numbers.
+    pub topics: BTreeMap<i64, usize>,
+    /// Log times: from the first of these, up to and without the second; `None`: to the end of time and with it.
+    pub from: u64,
+    pub until: Option<u64>,
+}
+
+impl Wanted {
+    pub fn time(&self, time: u64) -> bool {
+        self.overlaps(time, time)
+    }
+
+    /// Whether a message logged between these times, both included, may be wanted.
+    pub fn overlaps(&self, first: u64, last: u64) -> bool {
+        last >= self.from && self.until.is_none_or(|until| first < until)
     }
 }

@@ -1,6 +1,6 @@
-//! A topic of a bag.
+//! Topics: of a bag, of one of its files, and one to be written.
 
-use super::messages::MessageDefinition;
+use super::messages::{Message, MessageDefinition};
 use super::qos::QosProfile;
 
 /// What a message type is made of, so that it can be read where the type is not installed.
@@ -57,6 +57,59 @@ impl Topic {
         }
         self.definition = self.definition.take().or(other.definition);
         self.type_hash = self.type_hash.take().or(other.type_hash);
+    }
+}
+
+/// A topic of a file, and the number by which its messages name it.
+pub struct StoredTopic {
+    pub key: i64,
+    pub topic: Topic,
+}
+
+/// A topic to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTopic {
+    /// e.g. `/camera/image_raw`.
+    pub name: String,
+    /// e.g. `sensor_msgs/msg/Image`.
+    pub ros_type: String,
+    /// What its publishers offer.
+    pub qos: Vec<QosProfile>,
+    /// Of its type; `None`: the one that is known, among the standard ones or [`WriterOptions::definitions`].
+    pub definition: Option<Definition>,
+    /// Of its type; `None`: the known one's, if there is one.
+    pub type_hash: Option<String>,
+}
+
+impl NewTopic {
+    /// A topic of a type that is declared in Rust.
+    pub fn of<'a, T: Message<'a>>(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ros_type: T::ROS_TYPE.to_owned(),
+            qos: Vec::new(),
+            definition: Some(Definition::ros2msg(T::DEFINITION)),
+            type_hash: Some(T::DEFINITION.hash.to_owned()),
+        }
+    }
+
+    /// With what its publishers offer.
+    pub fn qos(mut self, profile: QosProfile) -> Self {
+        self.qos.push(profile);
+        self
+    }
+}
+
+impl From<Topic> for NewTopic {
+    /// As another bag has it.
+    fn from(topic: Topic) -> Self {
+        Self {
+            name: topic.name,
+            ros_type: topic.ros_type,
+            qos: topic.qos,
+            definition: topic.definition,
+            type_hash: topic.type_hash,
+        }
     }
 }
 

@@ -4,14 +4,13 @@
 //! borrowed from the message they are read from.
 
 mod definition;
-mod geometry;
-mod sensor;
-mod standard;
+mod types;
 
 pub use definition::{standard_definition, MessageDefinition};
-pub use geometry::{Quaternion, TFMessage, Transform, TransformStamped, Vector3};
-pub use sensor::{CameraInfo, CompressedImage, Image, RegionOfInterest};
-pub use standard::{Clock, Header, StringMessage, Time};
+pub use types::{
+    CameraInfo, Clock, CompressedImage, Header, Image, Quaternion, RegionOfInterest, StringMessage,
+    TFMessage, Time, Transform, TransformStamped, Vector3,
+};
 
 use super::cdr::{ByteOrder, CdrError, Decoder, Encoder, Field};
 

@@ -13,8 +13,7 @@ use super::access::{Access, Sizes};
 use super::salvage::Salvage;
 use crate::place::Place;
 use crate::qos;
-use crate::storage::StoredTopic;
-use crate::topic::{full_type, Definition, Topic};
+use crate::topic::{full_type, Definition, StoredTopic, Topic};
 use crate::{BagError, Note};
 
 /// A database, opened.

@@ -1,0 +1,186 @@
+//! The standard messages as types: `builtin_interfaces`, `std_msgs`, `rosgraph_msgs`, `sensor_msgs`, `geometry_msgs` and
+//! `tf2_msgs`, as far as recordings of cameras need them.
+
+use std::borrow::Cow;
+
+use super::definition::{
+    CAMERA_INFO, CLOCK, COMPRESSED_IMAGE, HEADER, IMAGE, QUATERNION, REGION_OF_INTEREST, STRING,
+    TF_MESSAGE, TIME, TRANSFORM, TRANSFORM_STAMPED, VECTOR3,
+};
+use crate::ros_message;
+
+const SECOND: i64 = 1_000_000_000;
+
+ros_message! {
+    /// A moment, since 1970 or since a simulation began.
+    #[derive(Copy, Eq, PartialOrd, Ord, Hash)]
+    pub struct Time = TIME {
+        /// Whole seconds.
+        pub sec: i32,
+        /// Nanoseconds after that, 0 to 999,999,999.
+        pub nanosec: u32,
+    }
+
+    /// When and where what it stands in was measured (REP 103, REP 105).
+    #[derive(Eq, Hash)]
+    pub struct Header = HEADER {
+        /// When.
+        pub stamp: Time,
+        /// In which coordinate frame.
+        pub frame_id: String,
+    }
+
+    /// `std_msgs/msg/String`, under another name than Rust's own.
+    #[derive(Eq, Hash)]
+    pub struct StringMessage = STRING {
+        /// The text.
+        pub data: String,
+    }
+
+    /// The time of a simulation or of a replayed bag.
+    #[derive(Eq, Hash)]
+    pub struct Clock = CLOCK {
+        /// Now.
+        pub clock: Time,
+    }
+}
+
+impl Time {
+    /// The moment `nanoseconds` after zero; the seconds stop at what 32 bits hold.
+    pub fn from_nanoseconds(nanoseconds: i64) -> Self {
+        let sec = nanoseconds.div_euclid(SECOND);
+        Self {
+            sec: sec.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            nanosec: nanoseconds.rem_euclid(SECOND) as u32,
+        }
+    }
+
+    /// Nanoseconds after zero.
+    pub fn nanoseconds(self) -> i64 {
+        i64::from(self.sec) * SECOND + i64::from(self.nanosec)
+    }
+}
+
+// What cameras publish.
+ros_message! {
+    /// A picture, uncompressed.
+    pub struct Image<'a> = IMAGE {
+        /// When it was taken; the frame is the camera's optical one (z forward, x right, y down).
+        pub header: Header,
+        /// Rows.
+        pub height: u32,
+        /// Pixels of a row.
+        pub width: u32,
+        /// What a pixel is, e.g. `rgb8`, `mono8`, `16UC1` (`sensor_msgs/image_encodings.hpp`).
+        pub encoding: String,
+        /// Not 0 where values of several bytes have the highest first.
+        pub is_bigendian: u8,
+        /// Bytes of a row, padding included.
+        pub step: u32,
+        /// `step * height` bytes, row after row.
+        pub data: Cow<'a, [u8]>,
+    }
+
+    /// A picture, compressed.
+    pub struct CompressedImage<'a> = COMPRESSED_IMAGE {
+        /// As of [`Image`].
+        pub header: Header,
+        /// `jpeg`, `png`, or image_transport's longer form, e.g. `rgb8; jpeg compressed bgr8`.
+        pub format: String,
+        /// The file.
+        pub data: Cow<'a, [u8]>,
+    }
+
+    /// How a camera projects (the pinhole model of `image_pipeline`).
+    pub struct CameraInfo = CAMERA_INFO {
+        /// That of the picture it belongs to.
+        pub header: Header,
+        /// Rows the camera was calibrated for.
+        pub height: u32,
+        /// Columns the camera was calibrated for.
+        pub width: u32,
+        /// e.g. `plumb_bob`.
+        pub distortion_model: String,
+        /// Its parameters.
+        pub d: Vec<f64>,
+        /// Intrinsic matrix of the raw picture, 3x3, row after row: fx 0 cx, 0 fy cy, 0 0 1. Pixels.
+        pub k: [f64; 9],
+        /// Rectification, 3x3.
+        pub r: [f64; 9],
+        /// Projection of the rectified picture, 3x4.
+        pub p: [f64; 12],
+        /// Columns that were taken together; 0 is 1.
+        pub binning_x: u32,
+        /// Rows that were taken together; 0 is 1.
+        pub binning_y: u32,
+        /// Which part of the sensor was read; all 0: the whole.
+        pub roi: RegionOfInterest,
+    }
+
+    /// A box in a picture, in its pixels.
+    #[derive(Copy, Eq, Hash)]
+    pub struct RegionOfInterest = REGION_OF_INTEREST {
+        /// Leftmost column.
+        pub x_offset: u32,
+        /// Uppermost row.
+        pub y_offset: u32,
+        /// Rows.
+        pub height: u32,
+        /// Columns.
+        pub width: u32,
+        /// Whether it applies to the rectified picture.
+        pub do_rectify: bool,
+    }
+}
+
+// Where frames are.
+ros_message! {
+    /// A direction and length, meters for a translation.
+    #[derive(Copy)]
+    pub struct Vector3 = VECTOR3 {
+        /// Forward, in a body's frame (REP 103).
+        pub x: f64,
+        /// Left.
+        pub y: f64,
+        /// Up.
+        pub z: f64,
+    }
+
+    /// A rotation, of length 1.
+    #[derive(Copy)]
+    pub struct Quaternion = QUATERNION {
+        /// First imaginary part.
+        pub x: f64,
+        /// Second imaginary part.
+        pub y: f64,
+        /// Third imaginary part.
+        pub z: f64,
+        /// Real part.
+        pub w: f64,
+    }
+
+    /// A rotation, then a translation.
+    #[derive(Copy)]
+    pub struct Transform = TRANSFORM {
+        /// Meters.
+        pub translation: Vector3,
+        /// Of length 1.
+        pub rotation: Quaternion,
+    }
+
+    /// Where a frame is.
+    pub struct TransformStamped = TRANSFORM_STAMPED {
+        /// When, and in which frame (the parent).
+        pub header: Header,
+        /// Which frame.
+        pub child_frame_id: String,
+        /// From the child's coordinates to the parent's.
+        pub transform: Transform,
+    }
+
+    /// What `/tf` and `/tf_static` carry.
+    pub struct TFMessage = TF_MESSAGE {
+        /// One for each frame.
+        pub transforms: Vec<TransformStamped>,
+    }
+}
