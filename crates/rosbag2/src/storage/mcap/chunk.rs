@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::Chunk;
-use super::records::{op, ChunkHeader, MessageHeader, Record, Walk, MESSAGE_HEADER, PREFIX};
+use super::records::{message_header, op, ChunkHeader, Record, Walk, MESSAGE_HEADER, PREFIX};
 use crate::payload::Backing;
 use crate::unpack::{self, Unpacked};
 use crate::McapFault;
@@ -37,13 +37,13 @@ pub struct Entry {
 impl Entry {
     /// The message of a record; `base` is where the walk that met it began.
     pub fn of(record: &Record, base: usize) -> Result<Self, McapFault> {
-        let header = MessageHeader::read(record.body)?;
+        let header = message_header(record.body)?;
         let body = base + record.at + PREFIX;
         Ok(Self {
             log_time: header.log_time,
             publish_time: header.publish_time,
             sequence: header.sequence,
-            channel: header.channel,
+            channel: header.channel_id,
             data: body + MESSAGE_HEADER..body + record.body.len(),
         })
     }

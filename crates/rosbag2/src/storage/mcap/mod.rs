@@ -23,3 +23,6 @@ mod write;
 pub use messages::Messages;
 pub use open::McapFile;
 pub use write::McapWriter;
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use mcap::records::Channel;
+
 use super::chunk::Entry;
-use super::index::{self, Index};
+use super::index::Index;
 use super::records::{op, ChunkHeader, Walk, MAGIC, PREFIX};
 use super::{scan, summary};
 use crate::payload::Backing;
@@ -80,8 +82,8 @@ impl McapFile {
     }
 
     pub fn topics(&self) -> Vec<StoredTopic> {
-        let topic = |(&id, channel): (&u16, &index::Channel)| {
-            let schema = self.index.schemas.get(&channel.schema).cloned();
+        let topic = |(&id, channel): (&u16, &Channel)| {
+            let schema = self.index.schemas.get(&channel.schema_id).cloned();
             let schema = schema.unwrap_or_default();
             let profiles = channel.metadata.get("offered_qos_profiles");
             let definition = Definition {
@@ -91,7 +93,7 @@ impl McapFile {
             let topic = Topic {
                 name: channel.topic.clone(),
                 ros_type: full_type(&schema.name),
-                serialization_format: channel.encoding.clone(),
+                serialization_format: channel.message_encoding.clone(),
                 qos: profiles.map(|text| qos::parse(text)).unwrap_or_default(),
                 definition: (!definition.text.is_empty()).then_some(definition),
                 type_hash: channel.metadata.get("topic_type_hash").cloned(),
