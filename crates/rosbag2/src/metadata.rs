@@ -20,20 +20,20 @@ pub(super) const FILE_NAME: &str = "metadata.yaml";
 /// What rosbag2 says about a bag.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Metadata {
-    /// 1 to 9, see the module's text.
+    /// The version of the format, 1 to 9: what each added is in the text of `metadata.rs`.
     pub version: u32,
     /// `mcap` or `sqlite3`.
     pub storage_identifier: String,
     /// The files, in the order they were written, relative to the bag's folder.
     #[serde(default)]
     pub relative_file_paths: Vec<String>,
-    /// From the first message to the last.
+    /// The log time between the first message and the last.
     #[serde(default)]
     pub duration: Nanoseconds,
-    /// Of the first message. rosbag2 writes the largest number there is for a bag without messages.
+    /// The log time of the first message. For a bag without messages, rosbag2 writes the largest number there is.
     #[serde(default)]
     pub starting_time: SinceEpoch,
-    /// Of all topics.
+    /// The number of messages of all topics.
     #[serde(default)]
     pub message_count: u64,
     /// The topics, also those without messages.
@@ -48,7 +48,7 @@ pub struct Metadata {
     /// What is in each file; empty before version 5.
     #[serde(default)]
     pub files: Vec<FileInformation>,
-    /// Whatever the recorder was told to note.
+    /// Names and values that the recorder was told to note.
     #[serde(default)]
     pub custom_data: Option<BTreeMap<String, String>>,
     /// The ROS distribution that recorded the bag.
@@ -75,12 +75,12 @@ pub struct SinceEpoch {
 pub struct CountedTopic {
     /// The topic.
     pub topic_metadata: TopicMetadata,
-    /// How many.
+    /// The number of its messages.
     #[serde(default)]
     pub message_count: u64,
 }
 
-/// A topic.
+/// What the metadata says about a topic.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TopicMetadata {
     /// e.g. `/camera/image_raw`.
@@ -88,9 +88,9 @@ pub struct TopicMetadata {
     /// e.g. `sensor_msgs/msg/Image`.
     #[serde(rename = "type")]
     pub ros_type: String,
-    /// `cdr`.
+    /// How its messages are serialized: `cdr`.
     pub serialization_format: String,
-    /// What its publishers offered.
+    /// The QoS profiles that its publishers offered.
     #[serde(default, deserialize_with = "qos::deserialize")]
     pub offered_qos_profiles: Vec<QosProfile>,
     /// The hash of its type (REP 2011).
@@ -98,16 +98,16 @@ pub struct TopicMetadata {
     pub type_description_hash: Option<String>,
 }
 
-/// What is in a file.
+/// What the metadata says about one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInformation {
-    /// Relative to the bag's folder.
+    /// Its path, relative to the bag's folder.
     pub path: String,
-    /// Of its first message.
+    /// The log time of its first message.
     pub starting_time: SinceEpoch,
-    /// To its last message.
+    /// The log time between its first message and its last.
     pub duration: Nanoseconds,
-    /// How many messages.
+    /// The number of its messages.
     pub message_count: u64,
 }
 

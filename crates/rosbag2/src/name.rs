@@ -14,15 +14,15 @@ const LONGEST_NAMESPACE: usize = 245;
     shown(name)
 )]
 pub struct NameError {
-    /// The name.
+    /// The name that was given.
     pub name: String,
-    /// `topic` or `namespace`.
+    /// What it should name: `topic` or `namespace`.
     pub what: &'static str,
     /// What is wrong with it.
     pub fault: String,
 }
 
-/// Whether a topic may be named so, from the root on, e.g. `/camera/image_raw`.
+/// Whether ROS 2 accepts this name for a topic. It is given from the root on, e.g. `/camera/image_raw`.
 ///
 /// # Errors
 /// [`NameError`].
@@ -30,8 +30,9 @@ pub fn check_topic(name: &str) -> Result<(), NameError> {
     check("topic", name, LONGEST_TOPIC)
 }
 
-/// A namespace from the root on, without a slash at its end: that of the root is empty. As a node's, it may be given without
-/// the first slash.
+/// The namespace of that name, from the root on and without a slash at its end. That of the root is empty. As with a node's
+/// namespace, the first slash may be left out.
+///
 ///
 /// # Errors
 /// [`NameError`].
@@ -76,7 +77,8 @@ fn check(what: &'static str, name: &str, longest: usize) -> Result<(), NameError
     }
 }
 
-/// A name from a bag, which may be anything, as a part of one line: no control characters, and of bounded length.
+/// A name from a bag as a part of one line of text. Such a name may hold anything, so control characters are replaced, and what
+/// comes after 100 characters is cut.
 pub fn shown(name: &str) -> String {
     const MOST: usize = 100;
     let mut shown: String = name
@@ -90,7 +92,7 @@ pub fn shown(name: &str) -> String {
     shown
 }
 
-/// Such names in a row, as errors show them.
+/// Several names, each as [`shown`] gives it, with commas between them; `none` if there are none.
 pub fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();

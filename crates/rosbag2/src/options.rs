@@ -22,7 +22,7 @@ pub enum StorageKind {
 }
 
 impl StorageKind {
-    /// As `metadata.yaml` names it.
+    /// Its name in `metadata.yaml`.
     pub fn identifier(self) -> &'static str {
         match self {
             Self::Mcap => "mcap",
@@ -30,7 +30,7 @@ impl StorageKind {
         }
     }
 
-    /// How its files end.
+    /// The extension of its files.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mcap => "mcap",
@@ -62,10 +62,10 @@ impl StorageKind {
 /// How a bag is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Compression {
-    /// Not at all: `ros2 bag record`'s default.
+    /// No compression, as `ros2 bag record` does by default.
     #[default]
     None,
-    /// The chunks of MCAP; what is indexed stays so.
+    /// The chunks of an MCAP file, so that the file keeps its index.
     Chunk(ChunkCompression),
     /// Each message by itself, with zstd.
     Message,
@@ -76,35 +76,35 @@ pub enum Compression {
 /// With what the chunks of an MCAP file are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ChunkCompression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// Smaller.
+    /// zstd, which makes smaller files.
     Zstd,
-    /// Faster.
+    /// LZ4, which is faster.
     Lz4,
 }
 
 /// How a bag is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriterOptions {
-    /// In what.
+    /// The kind of its files.
     pub storage: StorageKind,
-    /// How compressed.
+    /// What is compressed, and with what.
     pub compression: Compression,
     /// How many bytes of messages a chunk of MCAP holds before the next begins; `None`: no chunks, and no index.
     pub chunk_size: Option<u64>,
-    /// How many bytes a file holds before the next begins; `None`: all.
+    /// How many bytes a file holds before the next begins; `None`: one file holds all.
     pub split_size: Option<u64>,
-    /// How much log time a file spans before the next begins; `None`: all.
+    /// How much log time a file spans before the next begins; `None`: one file holds all.
     pub split_duration: Option<Duration>,
-    /// Of the metadata: 8, which every rosbag2 from Humble on reads, or 9, whose QoS profiles have names.
+    /// The version of the metadata: 8, which every rosbag2 from Humble on reads, or 9, whose QoS policies have names.
     pub metadata_version: u32,
     /// The distribution that is said to have recorded the bag.
     pub ros_distro: String,
-    /// Noted in the metadata.
+    /// Names and values to be noted in the metadata.
     pub custom_data: BTreeMap<String, String>,
-    /// Definitions of types that are known beside the standard ones: what a topic has that comes without any.
+    /// Definitions of types beside the standard ones, for topics that come without a definition.
     pub definitions: &'static [&'static MessageDefinition],
 }
 

@@ -13,7 +13,7 @@ macro_rules! policy {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
         pub enum $name {
             $(#[doc = concat!("`", $text, "`.")] $variant,)*
-            /// Not known to whoever wrote it, or to us.
+            /// A policy that the writer of the bag did not know, or that is not known here.
             #[default]
             Unknown,
         }
@@ -21,7 +21,7 @@ macro_rules! policy {
         impl $name {
             const KNOWN: &'static [(Self, u64, &'static str)] = &[$((Self::$variant, $number, $text)),*];
 
-            /// rmw's name of it.
+            /// Its name in rmw.
             pub fn name(self) -> &'static str {
                 let known = Self::KNOWN.iter().find(|(variant, ..)| *variant == self);
                 known.map_or("unknown", |(_, _, name)| name)
@@ -119,7 +119,7 @@ impl QosTime {
 pub struct QosProfile {
     /// How many samples are kept.
     pub history: History,
-    /// How many, where the history keeps the last.
+    /// How many samples are kept, if the history is [`History::KeepLast`].
     pub depth: u64,
     /// Whether samples may be lost.
     pub reliability: Reliability,
@@ -131,7 +131,7 @@ pub struct QosProfile {
     pub lifespan: QosTime,
     /// How the publisher says that it is there.
     pub liveliness: Liveliness,
-    /// How often it has to.
+    /// The longest time in which the publisher has to say it again.
     pub liveliness_lease_duration: QosTime,
     /// Whether the topic's name is used as it is, without ROS's prefix.
     pub avoid_ros_namespace_conventions: bool,

@@ -39,20 +39,20 @@ pub(super) struct BagFile {
 /// One file of a bag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileInfo {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// How it is stored.
     pub storage: StorageKind,
-    /// Its size, as it stands on the disk.
+    /// Its size on the disk.
     pub bytes: u64,
-    /// Log times of its first and last message.
+    /// Log times of its first and last message, nanoseconds; `None` if that is not known or there is no message.
     pub span: Option<(u64, u64)>,
-    /// With what the chunks of an MCAP file are compressed (`zstd`, `lz4`), by its first one.
+    /// The compression of an MCAP file's first chunk (`zstd`, `lz4`); `None` if it is not compressed.
     pub chunk_compression: Option<String>,
 }
 
 impl Bag {
-    /// Where it is.
+    /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -65,13 +65,13 @@ impl Bag {
     /// The topic of that name.
     ///
     /// # Errors
-    /// [`BagError::Topic`], with those there are.
+    /// [`BagError::Topic`], which lists the topics of the bag.
     pub fn topic(&self, name: &str) -> Result<&Topic, BagError> {
         let found = self.topics.iter().find(|topic| topic.name == name);
         found.ok_or_else(|| self.no_topic(name))
     }
 
-    /// Of all topics.
+    /// The number of messages of all topics.
     pub fn message_count(&self) -> u64 {
         self.topics
             .iter()
@@ -97,17 +97,17 @@ impl Bag {
         self.files.iter().map(info).collect()
     }
 
-    /// rosbag2's metadata: of `metadata.yaml`, or else of a file that holds it.
+    /// rosbag2's metadata: that of `metadata.yaml`, or else that which one of the files holds.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 
-    /// What was not as it should be.
+    /// What was wrong with the bag and did not keep it from being read.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// The messages that are wanted, in log-time order over all files; of the same moment, as they were recorded.
+    /// The messages that are wanted, in log-time order over all files. Those of the same moment come as they were recorded.
     ///
     /// A message or chunk that cannot be read is an error in its place, and what follows comes after it.
     ///
@@ -133,7 +133,7 @@ impl Bag {
         Ok(Messages::new(parts, self.topics.clone()))
     }
 
-    /// A message as its type.
+    /// Reads the bytes of a message as a message type.
     ///
     /// # Errors
     /// [`BagError::Type`] for a topic of another type, [`BagError::Serialization`] for one that is not CDR,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A choice of topics and times; by itself, everything.
+/// A choice of topics and log times. Without restrictions, it selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     pub(super) topics: Option<Vec<String>>,
@@ -11,7 +11,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Everything.
+    /// Selects everything.
     pub fn all() -> Self {
         Self::default()
     }
@@ -48,8 +48,9 @@ impl Selection {
 pub struct Wanted {
     /// The bag's topic of each of the file's numbers.
     pub topics: BTreeMap<i64, usize>,
-    /// Log times: from the first of these, up to and without the second; `None`: to the end of time and with it.
+    /// The first log time that is wanted, nanoseconds.
     pub from: u64,
+    /// The first log time after those that are wanted, nanoseconds. `None`: the last moment there is is wanted, too.
     pub until: Option<u64>,
 }
 

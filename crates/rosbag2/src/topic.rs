@@ -31,13 +31,13 @@ pub struct Topic {
     pub ros_type: String,
     /// How its messages are serialized: `cdr`.
     pub serialization_format: String,
-    /// What its publishers offered, each once.
+    /// The QoS profiles that its publishers offered, each once.
     pub qos: Vec<QosProfile>,
     /// The definition of its type, if the bag has it.
     pub definition: Option<Definition>,
     /// The hash of its type (REP 2011), if the bag has it.
     pub type_hash: Option<String>,
-    /// How many messages were found.
+    /// The number of its messages that were found.
     pub messages: u64,
 }
 
@@ -73,11 +73,11 @@ pub struct NewTopic {
     pub name: String,
     /// e.g. `sensor_msgs/msg/Image`.
     pub ros_type: String,
-    /// What its publishers offer.
+    /// The QoS profiles that its publishers offer.
     pub qos: Vec<QosProfile>,
-    /// Of its type; `None`: the one that is known, among the standard ones or [`WriterOptions::definitions`].
+    /// The definition of its type. `None`: the known one, which is among the standard ones or in [`WriterOptions::definitions`].
     pub definition: Option<Definition>,
-    /// Of its type; `None`: the known one's, if there is one.
+    /// The hash of its type (REP 2011). `None`: that of the known definition, if there is one.
     pub type_hash: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl NewTopic {
         }
     }
 
-    /// With what its publishers offer.
+    /// Adds a QoS profile that its publishers offer.
     pub fn qos(mut self, profile: QosProfile) -> Self {
         self.qos.push(profile);
         self
@@ -101,7 +101,7 @@ impl NewTopic {
 }
 
 impl From<Topic> for NewTopic {
-    /// As another bag has it.
+    /// The same topic as in another bag.
     fn from(topic: Topic) -> Self {
         Self {
             name: topic.name,

@@ -16,11 +16,11 @@ use super::storage::StorageWriter;
 use super::topic::{full_type, Definition, NewTopic, Topic};
 use super::BagError;
 
-/// A topic of a bag that is being written.
+/// Names a topic of a [`BagWriter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(usize);
 
-/// A bag being written. Without [`BagWriter::finish`] it has no metadata and is read with a note.
+/// A bag that is being written. One that is not ended by [`BagWriter::finish`] has no metadata and is read with a note.
 pub struct BagWriter {
     path: PathBuf,
     options: WriterOptions,

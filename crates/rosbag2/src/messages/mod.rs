@@ -16,18 +16,18 @@ use super::cdr::{ByteOrder, CdrError, Decoder, Encoder, Field};
 
 /// A message that is published on a topic, with its bytes and its ROS name.
 pub trait Message<'a>: Field<'a> {
-    /// What a bag says about it.
+    /// Its definition, which bags carry.
     const DEFINITION: &'static MessageDefinition;
 
     /// Its ROS name, e.g. `sensor_msgs/msg/Image`.
     const ROS_TYPE: &'static str = Self::DEFINITION.ros_type;
 
-    /// Its serialized form, in the order ROS 2 writes on today's machines.
+    /// Its serialized form in little-endian order, in which ROS 2 writes on today's machines.
     fn to_cdr(&self) -> Vec<u8> {
         self.to_cdr_in(ByteOrder::Little)
     }
 
-    /// Its serialized form.
+    /// Its serialized form in this byte order.
     fn to_cdr_in(&self, order: ByteOrder) -> Vec<u8> {
         let mut cdr = Encoder::new(order, Self::MIN_SIZE);
         self.write(&mut cdr);

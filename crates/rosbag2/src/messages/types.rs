@@ -21,12 +21,12 @@ ros_message! {
         pub nanosec: u32,
     }
 
-    /// When and where what it stands in was measured (REP 103, REP 105).
+    /// The time and the coordinate frame of a measurement (REP 103, REP 105).
     #[derive(Eq, Hash)]
     pub struct Header = HEADER {
-        /// When.
+        /// The time of the measurement.
         pub stamp: Time,
-        /// In which coordinate frame.
+        /// The coordinate frame it refers to.
         pub frame_id: String,
     }
 
@@ -40,7 +40,7 @@ ros_message! {
     /// The time of a simulation or of a replayed bag.
     #[derive(Eq, Hash)]
     pub struct Clock = CLOCK {
-        /// Now.
+        /// The current time.
         pub clock: Time,
     }
 }
@@ -63,7 +63,7 @@ impl Time {
 
 // What cameras publish.
 ros_message! {
-    /// A picture, uncompressed.
+    /// An uncompressed picture.
     pub struct Image<'a> = IMAGE {
         /// When it was taken; the frame is the camera's optical one (z forward, x right, y down).
         pub header: Header,
@@ -73,7 +73,7 @@ ros_message! {
         pub width: u32,
         /// What a pixel is, e.g. `rgb8`, `mono8`, `16UC1` (`sensor_msgs/image_encodings.hpp`).
         pub encoding: String,
-        /// Not 0 where values of several bytes have the highest first.
+        /// 1 if values of several bytes are big-endian, else 0.
         pub is_bigendian: u8,
         /// Bytes of a row, padding included.
         pub step: u32,
@@ -81,39 +81,39 @@ ros_message! {
         pub data: Cow<'a, [u8]>,
     }
 
-    /// A picture, compressed.
+    /// A compressed picture.
     pub struct CompressedImage<'a> = COMPRESSED_IMAGE {
-        /// As of [`Image`].
+        /// The time and frame, as in [`Image`].
         pub header: Header,
         /// `jpeg`, `png`, or image_transport's longer form, e.g. `rgb8; jpeg compressed bgr8`.
         pub format: String,
-        /// The file.
+        /// The content of the JPEG or PNG file.
         pub data: Cow<'a, [u8]>,
     }
 
     /// How a camera projects (the pinhole model of `image_pipeline`).
     pub struct CameraInfo = CAMERA_INFO {
-        /// That of the picture it belongs to.
+        /// The header of the picture it belongs to.
         pub header: Header,
         /// Rows the camera was calibrated for.
         pub height: u32,
         /// Columns the camera was calibrated for.
         pub width: u32,
-        /// e.g. `plumb_bob`.
+        /// The model of the lens distortion, e.g. `plumb_bob`.
         pub distortion_model: String,
-        /// Its parameters.
+        /// The parameters of that model.
         pub d: Vec<f64>,
         /// Intrinsic matrix of the raw picture, 3x3, row after row: fx 0 cx, 0 fy cy, 0 0 1. Pixels.
         pub k: [f64; 9],
-        /// Rectification, 3x3.
+        /// Rectification matrix, 3x3, row after row.
         pub r: [f64; 9],
-        /// Projection of the rectified picture, 3x4.
+        /// Projection matrix of the rectified picture, 3x4, row after row. Pixels.
         pub p: [f64; 12],
-        /// Columns that were taken together; 0 is 1.
+        /// The number of columns that were combined into one; 0 means 1.
         pub binning_x: u32,
-        /// Rows that were taken together; 0 is 1.
+        /// The number of rows that were combined into one; 0 means 1.
         pub binning_y: u32,
-        /// Which part of the sensor was read; all 0: the whole.
+        /// The part of the sensor that was read; all 0 means the whole.
         pub roi: RegionOfInterest,
     }
 
@@ -138,7 +138,7 @@ ros_message! {
     /// A direction and length, meters for a translation.
     #[derive(Copy)]
     pub struct Vector3 = VECTOR3 {
-        /// Forward, in a body's frame (REP 103).
+        /// Forward, in the frame of a body (REP 103).
         pub x: f64,
         /// Left.
         pub y: f64,
@@ -162,25 +162,25 @@ ros_message! {
     /// A rotation, then a translation.
     #[derive(Copy)]
     pub struct Transform = TRANSFORM {
-        /// Meters.
+        /// The translation, meters.
         pub translation: Vector3,
-        /// Of length 1.
+        /// The rotation, a quaternion of length 1.
         pub rotation: Quaternion,
     }
 
-    /// Where a frame is.
+    /// The pose of a coordinate frame in its parent frame.
     pub struct TransformStamped = TRANSFORM_STAMPED {
-        /// When, and in which frame (the parent).
+        /// The time, and the parent frame.
         pub header: Header,
-        /// Which frame.
+        /// The frame whose pose it is.
         pub child_frame_id: String,
-        /// From the child's coordinates to the parent's.
+        /// Takes coordinates in the child frame to those in the parent frame.
         pub transform: Transform,
     }
 
-    /// What `/tf` and `/tf_static` carry.
+    /// The messages of `/tf` and `/tf_static`.
     pub struct TFMessage = TF_MESSAGE {
-        /// One for each frame.
+        /// One transform for each frame.
         pub transforms: Vec<TransformStamped>,
     }
 }

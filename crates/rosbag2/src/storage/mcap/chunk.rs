@@ -13,7 +13,7 @@ use crate::McapFault;
 pub struct Records {
     pub backing: Arc<Backing>,
     pub range: Range<usize>,
-    /// Why they are not all.
+    /// Why some of the records are missing.
     pub fault: Option<McapFault>,
 }
 
@@ -30,7 +30,7 @@ pub struct Entry {
     pub publish_time: u64,
     pub sequence: u32,
     pub channel: u16,
-    /// Its bytes.
+    /// Where the bytes of the message are.
     pub data: Range<usize>,
 }
 

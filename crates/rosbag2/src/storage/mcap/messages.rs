@@ -27,7 +27,7 @@ enum Source {
     Run(Run),
 }
 
-/// See the module's text.
+/// The messages of one file that are wanted, in log-time order.
 pub struct Messages {
     file: Arc<McapFile>,
     wanted: Wanted,

@@ -196,12 +196,12 @@ pub struct ChunkHeader<'a> {
     pub start: u64,
     pub end: u64,
     pub size: u64,
-    /// 0: there is none.
+    /// The CRC of the unpacked records; 0 means that there is none.
     pub crc: u32,
     pub compression: String,
-    /// Its records, packed.
+    /// The chunk's records as they stand in the file.
     pub records: &'a [u8],
-    /// Whether the file ends before they do.
+    /// Whether the file ends inside the records.
     pub cut: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct Messages {
     /// Behind which message the next batch begins.
     after: (i64, i64),
     salvaged: Option<(Arc<Salvage>, IntoIter<Salvaged>)>,
-    /// No further batch.
+    /// Whether the last batch has been listed.
     ended: bool,
 }
 
