@@ -2,8 +2,8 @@
 
 use std::f32::consts::TAU;
 
-use super::paint::{hash, noise};
 use super::primitive::Ray;
+use super::texture::{hash, noise};
 use super::vector::{v, Vec3};
 
 /// How a surface is patterned.

@@ -21,6 +21,7 @@ mod sample;
 mod setting;
 mod shade;
 mod shapes;
+mod texture;
 mod vector;
 
 pub use backdrop::{Covering, Pattern};

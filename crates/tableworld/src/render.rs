@@ -5,10 +5,10 @@
 
 use std::sync::OnceLock;
 
-use super::paint::hash;
 use super::raster;
 use super::scene::{Frame, Scene};
 use super::shade::{Seen, View};
+use super::texture::hash;
 use super::vector::{v, Vec3};
 
 /// The picture, depth and masks of a scene at that size. One core, no threads of its own; the same bytes each time.

@@ -28,6 +28,7 @@ mod refer;
 mod rle;
 mod rosbag;
 mod semantic;
+mod sink;
 #[cfg(test)]
 mod testing;
 mod vqa;
@@ -37,9 +38,8 @@ pub use contour::{polygons, Polygon};
 pub use error::WriteError;
 pub use rle::Rle;
 pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
-pub use write::{
-    write_dataset, write_scenes, Made, Options, Order, Summary, Told, BALANCED, MAX_SEED,
-};
+pub use sink::{Made, Options, Told, BALANCED, MAX_SEED};
+pub use write::{write_dataset, write_scenes, Order, Summary};
 
 use std::fmt;
 use std::str::FromStr;

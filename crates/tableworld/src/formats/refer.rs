@@ -12,7 +12,7 @@ use super::frames::bounds;
 use super::listing::{read_json, read_pickle, write_json, write_pickle, Gathered};
 use super::picture::make_folder;
 use super::reason::without_article;
-use super::write::{Item, Made, Plan, Sink, MAX_SEED};
+use super::sink::{Item, Made, Plan, Sink, MAX_SEED};
 use super::{Format, Rle, WriteError};
 use crate::language::{Query, QuestionKind};
 use crate::{Category, Split};

@@ -11,8 +11,8 @@
 
 mod absent;
 mod balanced;
-mod explanatory;
 mod explicit;
+mod frames;
 mod knowledge;
 mod looking;
 mod missing;
@@ -195,7 +195,7 @@ pub fn dialogues(scene: &Scene, frame: &Frame, split: Split, rng: &mut impl Rng)
     let view = View::new(scene, frame);
     let mut all = explicit::dialogues(&view, split, rng);
     all.extend(reasoning::dialogues(&view, split, rng));
-    all.extend(explanatory::dialogues(&view, split, rng));
+    all.extend(reasoning::explained_dialogues(&view, split, rng));
     all.extend(multi_turn::dialogues(&view, split, rng));
     all.extend(several::dialogues(&view, split, rng));
     all.extend(absent::dialogues(&view, split, rng));

@@ -4,10 +4,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::explicit::compared;
+use super::frames::{Framing, Wording};
 use super::knowledge::{either, knowledge, the, there_is_no, there_is_none_such};
 use super::several;
 use super::vqa::{fact, fill, how_many, list, none};
-use super::wording::{fill_to, frames_of, Framing, Wording};
+use super::wording::{fill_to, frames_of};
 use crate::catalogue::Category;
 use crate::Split;
 

@@ -3,9 +3,9 @@
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::Rng;
 
+use super::frames::Wording;
 use super::knowledge::{either, knowledge, there_is_no, Noun};
 use super::view::View;
-use super::wording::Wording;
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::scene::{Frame, Scene};
