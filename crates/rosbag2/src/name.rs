@@ -33,7 +33,6 @@ pub fn check_topic(name: &str) -> Result<(), NameError> {
 /// The namespace of that name, from the root on and without a slash at its end. That of the root is empty. As with a node's
 /// namespace, the first slash may be left out.
 ///
-///
 /// # Errors
 /// [`NameError`].
 pub fn namespace(name: &str) -> Result<String, NameError> {

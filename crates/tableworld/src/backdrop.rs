@@ -9,7 +9,7 @@ use super::vector::{v, Vec3};
 /// How a surface is patterned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// One colour.
+    /// A single colour.
     Plain,
     /// Grain along one direction.
     Wood,
@@ -44,13 +44,13 @@ impl Pattern {
 /// A patterned surface.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Covering {
-    /// Which pattern.
+    /// The pattern.
     pub pattern: Pattern,
-    /// Linear.
+    /// The two linear colours of the pattern.
     pub colours: [[f32; 3]; 2],
     /// Size of the pattern, metres.
     pub grain: f32,
-    /// Rotation of the pattern.
+    /// Rotation of the pattern, radians.
     pub turn: f32,
 }
 

@@ -86,7 +86,7 @@ impl Camera {
         }
     }
 
-    /// For a picture of that many pixels.
+    /// Its intrinsics for a picture of that size, pixels.
     pub fn intrinsics(&self, width: u32, height: u32) -> Intrinsics {
         let f = 0.5 * width as f32 / (0.5 * self.fov).tan();
         Intrinsics {
@@ -97,7 +97,7 @@ impl Camera {
         }
     }
 
-    /// Where it stands.
+    /// Its position and orientation.
     pub fn pose(&self) -> Pose {
         Pose {
             position: self.position,

@@ -12,14 +12,14 @@ use super::scene::{Object, Scene};
 use super::setting;
 use super::shapes::{assemble, has_front, usual_size};
 
-/// What a scene is for. The same seed gives another scene in each.
+/// The part of a data set that a scene belongs to. The same seed gives another scene in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// To train on.
+    /// Scenes to train on.
     Train,
-    /// To tune on.
+    /// Scenes to choose settings by.
     Val,
-    /// To measure on.
+    /// Scenes to measure with.
     Test,
 }
 

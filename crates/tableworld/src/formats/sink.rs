@@ -20,10 +20,10 @@ const MORE_EXPRESSIONS: usize = 2;
 /// Items of a scene where they are balanced and no other number is wanted.
 pub const BALANCED: usize = 12;
 
-/// What is not the same for everyone.
+/// Settings of the formats.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// 1 to 100.
+    /// Quality of JPEG files, 1 to 100.
     pub jpeg_quality: u8,
     /// The kinds of question that become ReasonSeg items. [`Absent`](QuestionKind::Absent) ones are items without
     /// shapes whose answer stands in `explanatory/`. Of several turns, the mask is the last one's.
@@ -34,7 +34,7 @@ pub struct Options {
     /// Whether half of a scene's ReasonSeg items ask for what is not there, half of these by a near miss, in the words
     /// of the kinds wanted: see [`language::balanced`]. As many as `questions_per_scene`, or [`BALANCED`].
     pub balanced: bool,
-    /// What a bag holds of a scene.
+    /// What a rosbag holds of each scene.
     pub recording: Recording,
 }
 
@@ -58,9 +58,9 @@ impl Default for Options {
 /// A scene, its frame and what is said about it.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// What stands where.
+    /// The scene.
     pub scene: Scene,
-    /// What the camera sees of it.
+    /// The picture, depth and masks of it.
     pub frame: Frame,
     /// Questions with masks, or whose answer is that there is none.
     pub dialogues: Vec<Dialogue>,
@@ -69,7 +69,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Samples and renders the scene and asks all questions about it. The same for the same arguments.
+    /// Samples and renders the scene and asks all questions about it. The same arguments give the same result.
     pub fn new(split: Split, seed: u64, width: u32, height: u32) -> Self {
         let scene = Scene::sample(split, seed);
         let frame = render(&scene, width, height);
@@ -115,25 +115,25 @@ impl Item<'_> {
     }
 }
 
-/// A format being written.
+/// A format that is being written.
 pub(super) trait Sink: Send + Sync {
-    /// Takes one scene; called on any thread, in any order, once for each.
+    /// Takes one scene. It is called once for each scene, on any thread and in any order.
     fn scene(&self, item: &Item) -> Result<(), WriteError>;
 
-    /// Called with every scene of a batch taken, and none of the next.
+    /// Called after all scenes of a batch and before the next batch.
     fn batch(&mut self) -> Result<(), WriteError> {
         Ok(())
     }
 
-    /// After the last scene.
+    /// Called after the last scene.
     fn finish(&mut self) -> Result<Made, WriteError>;
 }
 
-/// Where and of what a format is written.
+/// What a format writes, and where.
 pub(super) struct Plan<'a> {
     pub folder: &'a Path,
     pub split: Split,
-    /// Numbers of the scenes.
+    /// The seeds of the scenes, which number their files.
     pub numbers: std::ops::Range<u64>,
     pub options: &'a Options,
 }
@@ -150,11 +150,11 @@ pub(super) fn split_name(split: Split) -> &'static str {
 /// What one format made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// Which format.
+    /// The format.
     pub format: Format,
-    /// What a reader is pointed at: a folder.
+    /// The folder it was written to.
     pub path: PathBuf,
-    /// Of this run.
+    /// The number of items that this run wrote.
     pub items: usize,
     /// What an item is, in the plural.
     pub unit: &'static str,

@@ -11,32 +11,32 @@ use super::sink::{Item, Made, Options, Plan, Sink, Told, MAX_SEED};
 use super::{frames, own, reason, refer, rosbag, semantic, vqa, Format, WriteError};
 use crate::{Frame, Split};
 
-/// Frames between two rounds of what must be written in order; bounds what waits in memory.
+/// Frames that are rendered before what must be in order is written. This bounds what waits in memory.
 const BATCH: usize = 32;
 
 /// What to write: scenes `seed0` to `seed0 + count - 1` of a split, with pictures of `width` by `height` pixels.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
-    /// Each once; at least one.
+    /// The formats to write, at least one.
     pub formats: &'a [Format],
-    /// Of which split the scenes are.
+    /// The split of the scenes.
     pub split: Split,
     /// Seed of the first scene; seeds stay below [`MAX_SEED`].
     pub seed0: u64,
-    /// How many scenes.
+    /// The number of scenes.
     pub count: usize,
-    /// Pixels, 1 to 65535.
+    /// Width of the pictures, 1 to 65535 pixels.
     pub width: u32,
-    /// Pixels, 1 to 65535.
+    /// Height of the pictures, 1 to 65535 pixels.
     pub height: u32,
 }
 
 /// What a run made, one line for each format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many scenes were written.
+    /// The number of scenes that were written.
     pub scenes: usize,
-    /// One for each format.
+    /// What each format made.
     pub made: Vec<Made>,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Summary {
 /// Samples, renders and writes scenes. `progress` hears the number of scenes done, from any thread.
 ///
 /// # Errors
-/// [`WriteError`], which names the file; what was written before stays.
+/// [`WriteError`], which names the file. What was written before it stays.
 pub fn write_dataset(
     order: &Order,
     folder: &Path,
@@ -72,10 +72,10 @@ pub fn write_dataset(
     write_scenes(order, folder, options, &told, progress)
 }
 
-/// As [`write_dataset`], with scenes from anywhere: `told` is called once for each seed, from any thread.
+/// Writes scenes that the caller makes: `told` is called once for each seed, from any thread.
 ///
 /// # Errors
-/// [`WriteError`], also for frames whose parts do not fit together.
+/// As for [`write_dataset`], and [`WriteError::Frame`] if the parts of a frame do not fit together.
 pub fn write_scenes(
     order: &Order,
     folder: &Path,

@@ -93,7 +93,7 @@ impl QuestionKind {
     }
 }
 
-/// In what way something is not there: not at all, or nearly.
+/// How something is missing: there is nothing like it, or something nearly like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Absence {
     /// Nothing like it is there.
@@ -109,7 +109,7 @@ pub enum Absence {
 }
 
 impl Absence {
-    /// All that are no plain ones.
+    /// All but [`Absence::Plain`]: the near misses.
     pub const NEAR: [Self; 4] = [Self::Colour, Self::OtherClass, Self::Neighbour, Self::Place];
 
     /// Its name in reports, e.g. `other-class`.
@@ -123,7 +123,7 @@ impl Absence {
         }
     }
 
-    /// Whether something nearly as asked for is there.
+    /// Whether something is there that is nearly what is asked for.
     pub fn is_near(self) -> bool {
         self != Self::Plain
     }
@@ -132,9 +132,9 @@ impl Absence {
 /// A question, its answer, and what the answer's masks are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// As a person would type it.
+    /// The question as a person would type it.
     pub question: String,
-    /// What a person would answer; `[SEG]` stands where an object is named.
+    /// The answer. Each `[SEG]` in it stands for one mask.
     pub answer: String,
     /// For each `[SEG]` of the answer the objects (indices into [`Scene::objects`]) whose union is its mask.
     pub targets: Vec<Vec<usize>>,
@@ -145,7 +145,7 @@ pub struct Turn {
 pub struct Query {
     /// "the red mug", or "I want to cut this paper."
     pub text: String,
-    /// Whether it is a whole sentence (LISA's long questions) and no noun phrase.
+    /// Whether it is a whole sentence (one of LISA's long questions) rather than a noun phrase.
     pub is_sentence: bool,
 }
 
@@ -154,7 +154,7 @@ pub struct Query {
 pub struct Dialogue {
     /// What the last turn asks.
     pub kind: QuestionKind,
-    /// At least one.
+    /// The turns of the conversation, at least one.
     pub turns: Vec<Turn>,
     /// What the last turn asks for.
     pub query: Query,
@@ -165,7 +165,7 @@ pub struct Dialogue {
     /// The kind in whose words it is asked: its own, or of [`QuestionKind::Absent`] any other, so that the words do
     /// not tell that nothing is there.
     pub worded_as: QuestionKind,
-    /// Of [`QuestionKind::Absent`] alone.
+    /// How what is asked for is missing; `None` unless the kind is [`QuestionKind::Absent`].
     pub absence: Option<Absence>,
     /// Where the question singles out one of several objects of the class it names: all of them, the target among
     /// them. Empty otherwise.

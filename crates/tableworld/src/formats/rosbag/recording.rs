@@ -13,9 +13,9 @@ pub(super) const DELAY: u64 = SECOND / 10;
 /// Bytes of a compressed chunk before compression: what several frames have in common is found in one.
 const LARGE_CHUNK: u64 = 4 << 20;
 
-/// Most frames of a scene: they wait in memory for their turn.
+/// The largest number of frames of a scene, because they wait in memory for their turn.
 pub const MAX_FRAMES: u32 = 200;
-/// Fewest and most frames a second.
+/// The frames a second that are accepted.
 pub const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 
 /// How the camera's pictures are recorded.
@@ -63,11 +63,11 @@ impl CameraMotion {
 /// What is recorded of each scene.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recording {
-    /// How pictures are stored.
+    /// How pictures are recorded.
     pub images: Images,
     /// What the camera does.
     pub motion: CameraMotion,
-    /// Of each scene, 1 to [`MAX_FRAMES`].
+    /// Frames of each scene, 1 to [`MAX_FRAMES`].
     pub frames: u32,
     /// Frames a second, within [`RATES`].
     pub rate: f64,
@@ -80,8 +80,8 @@ impl Default for Recording {
 }
 
 impl Recording {
-    /// As is usual for that motion, in raw pictures: one frame a scene and a second where the camera stands still, two
-    /// seconds of ten frames each where it moves.
+    /// The usual settings for that motion, with raw pictures: one frame of each scene, one a second, if the camera stands still; two
+    /// seconds of ten frames each if it moves.
     pub fn new(motion: CameraMotion) -> Self {
         let (frames, rate) = match motion {
             CameraMotion::Still => (1, 1.0),
