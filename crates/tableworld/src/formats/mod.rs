@@ -25,7 +25,6 @@ mod own;
 mod picture;
 mod reason;
 mod refer;
-mod rle;
 mod rosbag;
 mod semantic;
 mod sink;
@@ -36,7 +35,6 @@ mod write;
 
 pub use contour::{polygons, Polygon};
 pub use error::WriteError;
-pub use rle::Rle;
 pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
 pub use sink::{Made, Options, Told, BALANCED, MAX_SEED};
 pub use write::{write_dataset, write_scenes, Order, Summary};
