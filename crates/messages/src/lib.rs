@@ -13,7 +13,8 @@ use definitions::{
     TEXT_DELTA,
 };
 
-/// Key of a recording's custom data (metadata.yaml): the kinds of questions that it asks, separated by spaces. An instruction
+/// A key of a recording's custom data in `metadata.yaml`. Its value names the kinds of questions that the recording asks,
+/// separated by spaces. An instruction
 /// whose id ends in `_KIND` is of that kind, and an evaluation counts it there.
 pub const QUESTION_KINDS: &str = "lisa_ros.question_kinds";
 
@@ -43,23 +44,23 @@ ros_message! {
         pub instruction: String,
         /// What the model said. Each `[SEG]` in it stands for one object.
         pub answer: String,
-        /// A [`ResultStatus`], as its number.
+        /// The number of a [`ResultStatus`].
         pub status: u8,
-        /// What was wrong and what is accepted; empty on success.
+        /// What was wrong, and what is accepted. Empty on success.
         pub error: String,
         /// Remarks for the user, each a line.
         pub notes: Vec<String>,
         /// The objects that the answer names.
         pub objects: Vec<SegmentedObject<'a>>,
-        /// Wall time of the stages.
+        /// The wall time of each stage.
         pub timings: Vec<StageTime>,
-        /// Time of each generated token, seconds.
+        /// The time that each generated token took, seconds.
         pub token_seconds: Vec<f32>,
     }
 
-    /// One object the answer speaks of.
+    /// One object that an answer names.
     pub struct SegmentedObject<'a> = SEGMENTED_OBJECT {
-        /// Which `[SEG]` of the answer it is, from 0.
+        /// The number of its `[SEG]` in the answer, from 0.
         pub id: u32,
         /// The name of the object.
         pub label: String,
@@ -67,7 +68,7 @@ ros_message! {
         pub score: f32,
         /// Tight box around the mask, in pixels of the source image.
         pub roi: RegionOfInterest,
-        /// `mono8`, 0 or 255, cropped to the box.
+        /// The mask as a `mono8` image of 0 and 255, cropped to the box.
         pub mask: Image<'a>,
     }
 
@@ -85,7 +86,7 @@ ros_message! {
 
     /// Wall time of one stage of one answer.
     pub struct StageTime = STAGE_TIME {
-        /// queue, preprocess, clip, prefill, generate, sam, decode, postprocess, total.
+        /// The name of the stage: queue, preprocess, clip, prefill, generate, sam, decode, postprocess or total.
         pub stage: String,
         /// How long the stage took, seconds.
         pub seconds: f32,

@@ -20,7 +20,8 @@ pub(super) const FILE_NAME: &str = "metadata.yaml";
 /// What rosbag2 says about a bag.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Metadata {
-    /// The version of the format, 1 to 9: what each added is in the text of `metadata.rs`.
+    /// The version of the format, 1 to 9. Version 3 added compression, 4 QoS profiles, 5 what is in each file, 6 custom data, 7
+    /// type hashes, 8 the distribution, and 9 QoS profiles as a list with names.
     pub version: u32,
     /// `mcap` or `sqlite3`.
     pub storage_identifier: String,
@@ -45,7 +46,7 @@ pub struct Metadata {
     /// `file`, `message`, or empty; compression inside the storage is not named here.
     #[serde(default)]
     pub compression_mode: Option<String>,
-    /// What is in each file; empty before version 5.
+    /// What each file holds; empty before version 5.
     #[serde(default)]
     pub files: Vec<FileInformation>,
     /// Names and values that the recorder was told to note.
@@ -59,7 +60,7 @@ pub struct Metadata {
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nanoseconds {
-    /// Nanoseconds.
+    /// Its length in nanoseconds.
     pub nanoseconds: i64,
 }
 
@@ -83,9 +84,9 @@ pub struct CountedTopic {
 /// What the metadata says about a topic.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TopicMetadata {
-    /// e.g. `/camera/image_raw`.
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
     #[serde(rename = "type")]
     pub ros_type: String,
     /// How its messages are serialized: `cdr`.
@@ -126,7 +127,7 @@ impl Metadata {
         Self::parse(&String::from_utf8_lossy(&text), path)
     }
 
-    /// The text of `metadata.yaml`, or of what a storage holds of it; `path` is where it stands, for the error.
+    /// Reads the text of `metadata.yaml`, or the copy of it that a file holds. Errors name `path` as its place.
     ///
     /// # Errors
     /// [`BagError::Metadata`], [`BagError::MetadataVersion`].

@@ -18,7 +18,7 @@ impl Bag {
     /// Opens a bag: a folder, or one of its files.
     ///
     /// # Errors
-    /// [`BagError`], where nothing can be read. Where a part can, [`Bag::notes`] says what is missing.
+    /// [`BagError`], if nothing can be read. If a part can, [`Bag::notes`] says what is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
         let path = path.as_ref();
         let mut notes = Vec::new();

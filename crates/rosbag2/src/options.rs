@@ -73,7 +73,7 @@ pub enum Compression {
     File,
 }
 
-/// With what the chunks of an MCAP file are compressed.
+/// The compression of an MCAP file's chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ChunkCompression {
     /// No compression.
@@ -100,7 +100,7 @@ pub struct WriterOptions {
     pub split_duration: Option<Duration>,
     /// The version of the metadata: 8, which every rosbag2 from Humble on reads, or 9, whose QoS policies have names.
     pub metadata_version: u32,
-    /// The distribution that is said to have recorded the bag.
+    /// The ROS distribution that the metadata names as the recorder's.
     pub ros_distro: String,
     /// Names and values to be noted in the metadata.
     pub custom_data: BTreeMap<String, String>,

@@ -16,7 +16,8 @@ use super::{BagError, Note};
 
 /// A bag, opened for reading.
 ///
-/// Opening reads metadata and indexes, no messages, unless a file has no index. What was wrong and could be passed over is
+/// Opening reads the metadata and the indexes of the files. Messages are read only where a file has no usable index. What was
+/// wrong and did not keep the bag from being read is
 /// in [`Bag::notes`].
 pub struct Bag {
     pub(super) path: PathBuf,
@@ -109,10 +110,10 @@ impl Bag {
 
     /// The messages that are wanted, in log-time order over all files. Those of the same moment come as they were recorded.
     ///
-    /// A message or chunk that cannot be read is an error in its place, and what follows comes after it.
+    /// A message or chunk that cannot be read gives an error in its place, and the messages after it follow.
     ///
     /// # Errors
-    /// [`BagError::Topic`], for a topic the bag does not have; [`BagError`], where a file cannot be read any longer.
+    /// [`BagError::Topic`], for a topic the bag does not have. While iterating: [`BagError`], for what cannot be read.
     pub fn messages(&self, selection: &Selection) -> Result<Messages, BagError> {
         for name in selection.topics.iter().flatten() {
             self.topic(name)?;

@@ -16,19 +16,19 @@ impl Selection {
         Self::default()
     }
 
-    /// Only these topics.
+    /// Selects these topics only.
     pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.topics = Some(topics.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Only messages logged at this time or later, nanoseconds.
+    /// Selects only messages logged at this time or later, nanoseconds.
     pub fn from(mut self, time: u64) -> Self {
         self.from = time;
         self
     }
 
-    /// Only messages logged at this very time, nanoseconds.
+    /// Selects only messages logged at exactly this time, nanoseconds.
     pub fn at(mut self, time: u64) -> Self {
         self.from = time;
         // Nothing is later than the end of time.
@@ -36,7 +36,7 @@ impl Selection {
         self
     }
 
-    /// Only messages logged before this time, nanoseconds.
+    /// Selects only messages logged before this time, nanoseconds.
     pub fn until(mut self, time: u64) -> Self {
         self.until = Some(time);
         self

@@ -3,12 +3,12 @@
 use super::messages::{Message, MessageDefinition};
 use super::qos::QosProfile;
 
-/// What a message type is made of, so that it can be read where the type is not installed.
+/// The definition of a message type as a bag carries it, so that messages can be read where the type is not installed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Definition {
-    /// `ros2msg` or `ros2idl` (the MCAP registry of schema encodings).
+    /// The language of the definition: `ros2msg` or `ros2idl` (MCAP's registry of schema encodings).
     pub encoding: String,
-    /// The text, together with that of the types it is made of.
+    /// The text of the definition, together with those of the types it is made of.
     pub text: String,
 }
 
@@ -25,9 +25,9 @@ impl Definition {
 /// A topic of a bag, with everything the bag says about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topic {
-    /// e.g. `/camera/image_raw`.
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
     pub ros_type: String,
     /// How its messages are serialized: `cdr`.
     pub serialization_format: String,
@@ -69,13 +69,14 @@ pub struct StoredTopic {
 /// A topic to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTopic {
-    /// e.g. `/camera/image_raw`.
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
     pub ros_type: String,
     /// The QoS profiles that its publishers offer.
     pub qos: Vec<QosProfile>,
-    /// The definition of its type. `None`: the known one, which is among the standard ones or in [`WriterOptions::definitions`].
+    /// The definition of its type. `None`: the known one, which is among the standard ones or in
+    /// [`WriterOptions::definitions`](super::WriterOptions::definitions).
     pub definition: Option<Definition>,
     /// The hash of its type (REP 2011). `None`: that of the known definition, if there is one.
     pub type_hash: Option<String>,

@@ -46,7 +46,7 @@ struct Tally {
 }
 
 impl BagWriter {
-    /// Begins a bag in a folder that must not exist.
+    /// Begins a bag in a new folder.
     ///
     /// # Errors
     /// [`BagError::Exists`], [`BagError::Options`], [`BagError::Io`].
@@ -79,7 +79,7 @@ impl BagWriter {
         Ok(writer)
     }
 
-    /// Adds a topic, or finds it if it is there with this type.
+    /// Adds a topic. If it was added before with the same type, that one is given.
     ///
     /// # Errors
     /// [`BagError::TopicTwice`], [`BagError::Definition`]; [`BagError`], where the file cannot be written.
@@ -125,7 +125,7 @@ impl BagWriter {
         Ok(TopicId(self.topics.len() - 1))
     }
 
-    /// Writes a serialized message that was recorded when it was published; nanoseconds.
+    /// Writes a serialized message that was published and recorded at `time`, nanoseconds.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written.
@@ -133,7 +133,7 @@ impl BagWriter {
         self.write_at(topic, time, time, data)
     }
 
-    /// Writes a serialized message with the times it was recorded and published at; nanoseconds.
+    /// Writes a serialized message with the times at which it was recorded and published, nanoseconds.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written.
@@ -177,7 +177,7 @@ impl BagWriter {
         written
     }
 
-    /// Writes a message.
+    /// Serializes and writes a message that was published and recorded at `time`, nanoseconds.
     ///
     /// # Errors
     /// [`BagError::Type`] for a topic of another type; [`BagError`], where the file cannot be written.

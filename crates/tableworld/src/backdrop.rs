@@ -19,7 +19,7 @@ pub enum Pattern {
     Gingham,
     /// Squares of two colours.
     Checker,
-    /// Veins.
+    /// Veins of marble.
     Marble,
     /// Stripes of one direction.
     Stripes,
@@ -59,11 +59,11 @@ pub struct Covering {
 pub struct Table {
     /// The table top.
     pub top: Covering,
-    /// Half its width (x) and half its depth (y), metres, round the origin.
+    /// Half the table's width (x) and half its depth (y), metres. The origin is in its middle.
     pub half_size: [f32; 2],
-    /// The wall behind.
+    /// The wall behind the table.
     pub wall: Covering,
-    /// y of the wall behind, metres; beyond the table's far edge.
+    /// The wall's y coordinate, metres, which is beyond the table's far edge.
     pub wall_distance: f32,
     /// The floor.
     pub floor: Covering,

@@ -2,7 +2,7 @@
 
 use super::{ByteOrder, CdrError, ENCAPSULATION_LEN};
 
-/// Takes fields off the front of a serialized message.
+/// Reads the fields of a serialized message, one after another.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     /// The whole message, the encapsulation included.
@@ -29,6 +29,8 @@ macro_rules! numbers {
 }
 
 impl<'a> Decoder<'a> {
+    /// Begins to read a message.
+    ///
     /// # Errors
     /// [`CdrError`], for bytes that do not begin as plain CDR.
     pub fn new(bytes: &'a [u8]) -> Result<Self, CdrError> {
@@ -58,6 +60,8 @@ impl<'a> Decoder<'a> {
 
     numbers!(u8: u8, i8: i8, u16: u16, i16: i16, u32: u32, i32: i32, u64: u64, i64: i64, f32: f32, f64: f64);
 
+    /// Reads a `bool`.
+    ///
     /// # Errors
     /// [`CdrError::Short`]; [`CdrError::Bool`] for anything but 0 and 1.
     pub fn bool(&mut self) -> Result<bool, CdrError> {

@@ -2,7 +2,7 @@
 
 use super::{ByteOrder, ENCAPSULATION_LEN};
 
-/// A message being written. Numbers are aligned to their size from the start of the body.
+/// Writes the fields of a message, one after another. Numbers are aligned to their size from the start of the body.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     bytes: Vec<u8>,
@@ -57,7 +57,7 @@ impl Encoder {
         self.bytes.push(0);
     }
 
-    /// The serialized message.
+    /// Ends the message and gives its serialized form.
     pub fn finish(self) -> Vec<u8> {
         self.bytes
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{CdrError, Decoder, Encoder};
 
-/// A type that stands in a message, and how it is written and read.
+/// A type that can be a field of a message, and how it is written and read.
 pub trait Field<'a>: Sized {
     /// The fewest bytes that a value takes, padding aside. It bounds how many elements a sequence may claim.
     const MIN_SIZE: usize;

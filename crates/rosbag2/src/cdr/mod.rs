@@ -15,7 +15,7 @@ pub use field::Field;
 /// Encapsulation: identifier (big endian) and options.
 pub(crate) const ENCAPSULATION_LEN: usize = 4;
 
-/// In which order the bytes of a number stand.
+/// The order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ByteOrder {
     /// `CDR_BE`, identifier 0x0000.
@@ -25,7 +25,7 @@ pub enum ByteOrder {
     Little,
 }
 
-/// Why bytes are not the message they should be. Offsets count from the first byte of the serialized message.
+/// Why bytes are not a message of the expected type. Offsets count from the first byte of the serialized message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CdrError {
     /// The first two bytes name another encoding.

@@ -14,7 +14,7 @@ pub use types::{
 
 use super::cdr::{ByteOrder, CdrError, Decoder, Encoder, Field};
 
-/// A message that is published on a topic, with its bytes and its ROS name.
+/// A message type: its ROS name and definition, and how it is written and read.
 pub trait Message<'a>: Field<'a> {
     /// Its definition, which bags carry.
     const DEFINITION: &'static MessageDefinition;
@@ -37,7 +37,7 @@ pub trait Message<'a>: Field<'a> {
     /// Reads a serialized message of either byte order.
     ///
     /// # Errors
-    /// [`CdrError`], where the bytes are not one message of this type.
+    /// [`CdrError`], if the bytes are not one message of this type.
     fn from_cdr(bytes: &'a [u8]) -> Result<Self, CdrError> {
         let mut cdr = Decoder::new(bytes)?;
         let message = Self::read(&mut cdr)?;

@@ -17,7 +17,7 @@ ros_message! {
     pub struct Time = TIME {
         /// Whole seconds.
         pub sec: i32,
-        /// Nanoseconds after that, 0 to 999,999,999.
+        /// Nanoseconds after those, 0 to 999,999,999.
         pub nanosec: u32,
     }
 
@@ -46,7 +46,7 @@ ros_message! {
 }
 
 impl Time {
-    /// The moment `nanoseconds` after zero; the seconds stop at what 32 bits hold.
+    /// The moment so many nanoseconds after zero. Seconds that 32 bits cannot hold become the nearest that they can.
     pub fn from_nanoseconds(nanoseconds: i64) -> Self {
         let sec = nanoseconds.div_euclid(SECOND);
         Self {
@@ -65,11 +65,11 @@ impl Time {
 ros_message! {
     /// An uncompressed picture.
     pub struct Image<'a> = IMAGE {
-        /// When it was taken; the frame is the camera's optical one (z forward, x right, y down).
+        /// The time it was taken, and the camera's optical frame (z forward, x right, y down).
         pub header: Header,
         /// Rows.
         pub height: u32,
-        /// Pixels of a row.
+        /// Width in pixels.
         pub width: u32,
         /// What a pixel is, e.g. `rgb8`, `mono8`, `16UC1` (`sensor_msgs/image_encodings.hpp`).
         pub encoding: String,
@@ -91,7 +91,7 @@ ros_message! {
         pub data: Cow<'a, [u8]>,
     }
 
-    /// How a camera projects (the pinhole model of `image_pipeline`).
+    /// The calibration of a camera, by the pinhole model of `image_pipeline`.
     pub struct CameraInfo = CAMERA_INFO {
         /// The header of the picture it belongs to.
         pub header: Header,
@@ -120,9 +120,9 @@ ros_message! {
     /// A box in a picture, in its pixels.
     #[derive(Copy, Eq, Hash)]
     pub struct RegionOfInterest = REGION_OF_INTEREST {
-        /// Leftmost column.
+        /// The leftmost column of the box.
         pub x_offset: u32,
-        /// Uppermost row.
+        /// The uppermost row of the box.
         pub y_offset: u32,
         /// Rows.
         pub height: u32,
@@ -135,7 +135,7 @@ ros_message! {
 
 // Where frames are.
 ros_message! {
-    /// A direction and length, meters for a translation.
+    /// A vector; for a translation, in meters.
     #[derive(Copy)]
     pub struct Vector3 = VECTOR3 {
         /// Forward, in the frame of a body (REP 103).
@@ -159,7 +159,7 @@ ros_message! {
         pub w: f64,
     }
 
-    /// A rotation, then a translation.
+    /// A rigid transform: first the rotation, then the translation.
     #[derive(Copy)]
     pub struct Transform = TRANSFORM {
         /// The translation, meters.

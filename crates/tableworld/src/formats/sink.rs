@@ -55,14 +55,14 @@ impl Default for Options {
     }
 }
 
-/// A scene, its frame and what is said about it.
+/// A scene with its frame, its questions and its conversations.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// The scene.
     pub scene: Scene,
     /// The picture, depth and masks of it.
     pub frame: Frame,
-    /// Questions with masks, or whose answer is that there is none.
+    /// Questions that are answered by masks, or by there being nothing to mask.
     pub dialogues: Vec<Dialogue>,
     /// Conversations without masks.
     pub talk: Vec<Dialogue>,
@@ -96,7 +96,7 @@ impl Told {
 
 /// One scene as the formats see it.
 pub(super) struct Item<'a> {
-    /// `seed`, which numbers its files.
+    /// The seed, which numbers the scene's files.
     pub number: u64,
     pub told: &'a Told,
     pub picture: Picture<'a>,
@@ -107,7 +107,7 @@ impl Item<'_> {
         self.told.frame.image.dimensions()
     }
 
-    /// Visible pixels of any of the objects, row by row.
+    /// Whether each pixel shows one of the objects, row by row.
     pub fn inside(&self, objects: &[usize]) -> Vec<bool> {
         let instances = self.told.frame.instances.iter();
         let among = |id: u8| id > 0 && objects.contains(&(usize::from(id) - 1));
@@ -156,6 +156,6 @@ pub struct Made {
     pub path: PathBuf,
     /// The number of items that this run wrote.
     pub items: usize,
-    /// What an item is, in the plural.
+    /// The name of the items, in the plural.
     pub unit: &'static str,
 }

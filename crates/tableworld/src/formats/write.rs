@@ -58,7 +58,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Samples, renders and writes scenes. `progress` hears the number of scenes done, from any thread.
+/// Samples, renders and writes scenes. `progress` is called with the number of scenes done, from any thread.
 ///
 /// # Errors
 /// [`WriteError`], which names the file. What was written before it stays.

@@ -48,7 +48,7 @@ const TRIES: usize = 4;
 
 /// `count` questions about a scene in the words of a split, fewer where it has not so many to ask. Half of them are
 /// [`Absent`](QuestionKind::Absent), in the words of the given kinds; the others are of these kinds, without
-/// [`Vqa`](QuestionKind::Vqa). Explicit ones where no such kind is given.
+/// [`Vqa`](QuestionKind::Vqa). If no such kind is given, the questions are explicit ones.
 pub fn balanced(
     scene: &Scene,
     frame: &Frame,

@@ -1,4 +1,5 @@
-//! Questions that only looking answers: for an evaluation beside [`evaluation`](super::evaluation), whose draw they leave as it is.
+//! Questions that only looking answers. They are for an evaluation beside [`evaluation`](super::evaluation), whose draw stays as
+//! it is.
 
 use rand::seq::IndexedRandom;
 use rand::Rng;

@@ -39,24 +39,24 @@ use super::scene::{Frame, Scene};
 use super::Split;
 use view::View;
 
-/// What a question asks of the one who answers.
+/// What a question asks for, and what it takes to answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QuestionKind {
-    /// Names the object: "the red mug".
+    /// It names the object: "the red mug".
     Explicit,
-    /// Names a purpose or a need: "I want to cut this paper."
+    /// It names a purpose or a need: "I want to cut this paper."
     Reasoning,
-    /// Needs a fact that no picture shows: "the fruit monkeys love".
+    /// It needs a fact that no picture shows: "the fruit monkeys love".
     WorldKnowledge,
-    /// One of the two before, and why.
+    /// It is one of the two before, and asks why as well.
     Explanatory,
-    /// First a question answered in words, then "Please segment it."
+    /// A question that is answered in words, and then "Please segment it."
     MultiTurn,
-    /// Several objects in one mask: "everything I could eat".
+    /// It asks for several objects in one mask: "everything I could eat".
     Several,
-    /// About something that is not there.
+    /// It asks for something that is not there.
     Absent,
-    /// Talk about the picture and about the world, without a mask.
+    /// It talks about the picture and the world, without a mask.
     Vqa,
 }
 

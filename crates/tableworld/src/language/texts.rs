@@ -41,7 +41,7 @@ pub fn wordings(split: Split) -> Vec<String> {
     all
 }
 
-/// Every wording of training, and every form of answer: what a tokenizer should know. Some texts occur twice.
+/// Every wording of training and every form of answer, for a tokenizer to be trained on. Some texts occur twice.
 pub fn training_texts() -> Vec<String> {
     let known = knowledge();
     let frames = &known.frames;

@@ -21,10 +21,10 @@ pub const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 /// How the camera's pictures are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Images {
-    /// As `sensor_msgs/Image`, and nothing in the file is compressed.
+    /// Recorded as `sensor_msgs/Image`. Nothing in the file is compressed.
     #[default]
     Raw,
-    /// As `sensor_msgs/CompressedImage`, and the file's chunks are compressed by zstd.
+    /// Recorded as `sensor_msgs/CompressedImage`. The chunks of the file are compressed by zstd.
     Jpeg,
 }
 
@@ -42,10 +42,10 @@ impl Images {
 /// What the camera does while it sees a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum CameraMotion {
-    /// It stands where the scene has it.
+    /// It stands where the scene places it.
     #[default]
     Still,
-    /// It travels on an arc about the table, and passes where the scene has it at the middle frame.
+    /// It travels on an arc about the table. At the middle frame it is where the scene places it.
     Moving,
 }
 
@@ -80,8 +80,8 @@ impl Default for Recording {
 }
 
 impl Recording {
-    /// The usual settings for that motion, with raw pictures: one frame of each scene, one a second, if the camera stands still; two
-    /// seconds of ten frames each if it moves.
+    /// The usual settings for that motion, with raw pictures: one frame of each scene, one a second, if the camera stands still;
+    /// two seconds of ten frames each if it moves.
     pub fn new(motion: CameraMotion) -> Self {
         let (frames, rate) = match motion {
             CameraMotion::Still => (1, 1.0),
