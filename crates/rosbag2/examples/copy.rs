@@ -4,10 +4,22 @@
 //! is named, and those after it are copied.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use rosbag2::{Bag, BagWriter, ChunkCompression, Compression, Selection, WriterOptions};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Every error of the library is one line for a person.
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(from), Some(to)) = (arguments.next(), arguments.next()) else {
         return Err("usage: copy BAG NEW [TOPIC...]".into());

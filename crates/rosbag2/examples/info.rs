@@ -3,10 +3,22 @@
 //! `cargo run -p rosbag2 --example info -- BAG`
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use rosbag2::{shown, Bag};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Every error of the library is one line for a person.
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: info BAG")?;
     let bag = Bag::open(path)?;
     println!("{}", bag.path().display());
