@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use coco_rle::spans;
+pub use coco_rle::{Counts, Rle};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,25 +38,6 @@ impl Default for Segmentation {
     }
 }
 
-/// Lengths of runs of equal pixels down the columns, the first of which is background.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Rle {
-    /// Height and width of the picture, in pixels.
-    pub size: [usize; 2],
-    /// The lengths.
-    pub counts: Counts,
-}
-
-/// The lengths of an [`Rle`].
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Counts {
-    /// A list of numbers.
-    Plain(Vec<u32>),
-    /// COCO's compressed form: each number in one or more ASCII letters.
-    Packed(String),
-}
-
 impl Segmentation {
     /// Whether the annotation says that there is no mask, by a list without an outline. The reference's reader takes it for an
     /// empty mask, and pycocotools refuses it.
@@ -71,7 +54,9 @@ impl Segmentation {
         let (w, h) = (width as usize, height as usize);
         let mut columns = vec![0u8; w * h];
         for runs in runs {
-            fill_runs(&mut columns, &runs);
+            for span in spans(&runs) {
+                columns[span].fill(1);
+            }
         }
         if let Self::Polygons(polygons) = self {
             let mut scratch = vec![0u8; w * h];
@@ -108,41 +93,18 @@ impl Segmentation {
                 accepted: sides of 1 to {MAX_SIDE} and {MAX_PIXELS} pixels in all"
             ));
         }
+        let runs = |rle| Rle::runs(rle, width, height).map_err(|error| error.to_string());
         match self {
             Self::Polygons(polygons) => {
                 check_polygons(polygons, width, height)?;
                 Ok(Vec::new())
             }
-            Self::Rle(rle) => Ok(vec![rle.runs(width, height)?]),
-            Self::Rles(rles) => rles.iter().map(|rle| rle.runs(width, height)).collect(),
+            Self::Rle(rle) => Ok(vec![runs(rle)?]),
+            Self::Rles(rles) => rles.iter().map(runs).collect(),
             Self::Unknown(value) => Err(format!(
                 "its segmentation is {}; accepted: outlines [[x, y, x, y, …], …], \
                 or run lengths {{\"size\": [height, width], \"counts\": …}}",
                 unknown(value)
-            )),
-        }
-    }
-}
-
-impl Rle {
-    fn runs(&self, width: u32, height: u32) -> Result<Cow<'_, [u32]>, String> {
-        let (w, h) = (width as usize, height as usize);
-        if self.size != [h, w] {
-            return Err(format!(
-                "run lengths are of {}×{} pixels, the picture has {w}×{h}",
-                self.size[1], self.size[0]
-            ));
-        }
-        let runs = match &self.counts {
-            Counts::Plain(runs) => Cow::Borrowed(runs.as_slice()),
-            Counts::Packed(letters) => Cow::Owned(unpack(letters)?),
-        };
-        let total: u64 = runs.iter().map(|r| u64::from(*r)).sum();
-        match total == (w * h) as u64 {
-            true => Ok(runs),
-            false => Err(format!(
-                "run lengths add up to {total}, the picture has {}",
-                w * h
             )),
         }
     }
@@ -193,53 +155,6 @@ fn unknown(value: &Value) -> String {
         Some((place, value)) => format!("a list that holds {} at {place}", shown(value)),
         None => shown(value),
     }
-}
-
-/// Sets the pixels of every second run.
-fn fill_runs(columns: &mut [u8], runs: &[u32]) {
-    let mut at = 0usize;
-    for (i, run) in runs.iter().enumerate() {
-        let end = (at + *run as usize).min(columns.len());
-        if i % 2 == 1 {
-            columns[at..end].fill(1);
-        }
-        at = end;
-    }
-}
-
-/// Unpacks COCO's compressed run lengths. A letter holds five bits of a number, and a sixth bit that says whether more follow;
-/// from the fourth run on the number is the difference to the run before the last.
-fn unpack(letters: &str) -> Result<Vec<u32>, String> {
-    let mut runs: Vec<u32> = Vec::new();
-    let mut bytes = letters.bytes();
-    while let Some(first) = bytes.next() {
-        let (mut value, mut shift, mut byte) = (0i64, 0u32, first);
-        loop {
-            let bits = match byte.checked_sub(48) {
-                Some(bits) if bits < 64 && shift < 60 => i64::from(bits),
-                _ => {
-                    return Err("run lengths hold a letter that COCO's packing does not".to_owned())
-                }
-            };
-            value |= (bits & 0x1f) << shift;
-            shift += 5;
-            if bits & 0x20 == 0 {
-                if bits & 0x10 != 0 {
-                    value |= -1i64 << shift;
-                }
-                break;
-            }
-            byte = bytes
-                .next()
-                .ok_or("run lengths end in the middle of a number")?;
-        }
-        if runs.len() > 2 {
-            // The two are below 2⁶⁰ and 2³², so their sum cannot overflow.
-            value += i64::from(runs[runs.len() - 2]);
-        }
-        runs.push(u32::try_from(value).map_err(|_| format!("a run is {value} long"))?);
-    }
-    Ok(runs)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A folder in which one process works at a time.
+//! Locks of folders in which only one process may work at a time.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -8,31 +8,31 @@ use std::path::Path;
 use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
 
-/// The lock of a folder, for as long as it lives. The system takes it from a process that has died.
+/// The lock of a folder. It is released when it is dropped, or by the system when the process dies.
 #[derive(Debug)]
 pub struct FolderLock {
     _held: File,
 }
 
-/// What became of a try to lock a folder.
+/// The outcome of trying to lock a folder.
 #[derive(Debug)]
 pub enum Locked {
-    /// The folder is locked for as long as this lives.
+    /// The folder is locked until this is dropped.
     Ours(FolderLock),
-    /// Another process works in it, or has removed it in this moment.
+    /// Another process has the lock, or has just removed the folder.
     Theirs,
 }
 
-/// Tries to lock a folder.
+/// Tries to lock a folder, without waiting for another process.
 ///
 /// # Errors
-/// The system's, where the folder cannot be opened.
+/// The error of the system, if the folder cannot be opened.
 pub fn lock(folder: &Path) -> std::io::Result<Locked> {
     let held = match File::open(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Locked::Theirs),
         held => held?,
     };
-    // Some network file systems have no locks; then nobody takes the folder either.
+    // Some network file systems have no locks. There the folder counts as locked by us, as no process can hold it.
     if let Err(Errno::WOULDBLOCK) = flock(&held, FlockOperation::NonBlockingLockExclusive) {
         return Ok(Locked::Theirs);
     }

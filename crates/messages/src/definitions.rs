@@ -2,7 +2,7 @@
 
 use rosbag2::{Header, Image, Message, MessageDefinition, RegionOfInterest};
 
-/// All of them, for [`rosbag2::WriterOptions::definitions`].
+/// The definitions of all these messages, for [`rosbag2::WriterOptions::definitions`].
 pub const DEFINITIONS: &[&MessageDefinition] = &[
     &INSTRUCTION,
     &REASONING_RESULT,

@@ -1,7 +1,7 @@
-//! The messages of the package `lisa_ros` as types; their definitions stand in its `msg/`.
+//! The messages of the package `lisa_ros` as Rust types. Their definitions are in the package's `msg/`.
 //!
-//! They are what recordings of the node hold, and are read and written here without ROS. The node itself publishes the types that
-//! its build generates from the same files.
+//! Recordings of the node hold them, and here they are read and written without ROS. The node itself publishes the types that its
+//! build generates from the same files.
 
 mod definitions;
 
@@ -13,7 +13,8 @@ use definitions::{
     TEXT_DELTA,
 };
 
-/// Key of a recording's custom data (metadata.yaml): the kinds of questions that it asks, separated by spaces. An instruction
+/// A key of a recording's custom data in `metadata.yaml`. Its value names the kinds of questions that the recording asks,
+/// separated by spaces. An instruction
 /// whose id ends in `_KIND` is of that kind, and an evaluation counts it there.
 pub const QUESTION_KINDS: &str = "lisa_ros.question_kinds";
 
@@ -23,88 +24,88 @@ ros_message! {
     pub struct Instruction = INSTRUCTION {
         /// The moment the instruction is about; a zero stamp means the newest frame.
         pub header: Header,
-        /// Comes back as [`ReasoningResult::instruction_id`].
+        /// The id that the answer carries as [`ReasoningResult::instruction_id`].
         pub id: String,
-        /// Turns that share it share their history; empty: a question on its own.
+        /// Instructions with the same conversation id share their history. Empty for a question on its own.
         pub conversation_id: String,
-        /// What was said.
+        /// The text of the instruction.
         pub text: String,
     }
 
     /// The answer to one instruction.
     pub struct ReasoningResult<'a> = REASONING_RESULT {
-        /// The source image's, untouched; empty where there was none.
+        /// The header of the source image, unchanged; empty if there was no image.
         pub header: Header,
-        /// [`Instruction::id`], or a number of the node's own.
+        /// [`Instruction::id`], or a number that the node chose if that was empty.
         pub instruction_id: String,
-        /// [`Instruction::conversation_id`].
+        /// The [`Instruction::conversation_id`].
         pub conversation_id: String,
-        /// What was asked.
+        /// The text of the instruction.
         pub instruction: String,
-        /// What the model said; `[SEG]` stands where an object is named.
+        /// What the model said. Each `[SEG]` in it stands for one object.
         pub answer: String,
-        /// A [`ResultStatus`], as its number.
+        /// The number of a [`ResultStatus`].
         pub status: u8,
-        /// What was wrong and what is accepted; empty on success.
+        /// What was wrong, and what is accepted. Empty on success.
         pub error: String,
-        /// Things to know.
+        /// Remarks for the user, each a line.
         pub notes: Vec<String>,
-        /// What the answer speaks of.
+        /// The objects that the answer names.
         pub objects: Vec<SegmentedObject<'a>>,
-        /// Wall time of the stages.
+        /// The wall time of each stage.
         pub timings: Vec<StageTime>,
-        /// Time of each generated token, seconds.
+        /// The time that each generated token took, seconds.
         pub token_seconds: Vec<f32>,
     }
 
-    /// One object the answer speaks of.
+    /// One object that an answer names.
     pub struct SegmentedObject<'a> = SEGMENTED_OBJECT {
-        /// Which `[SEG]` of the answer it is, from 0.
+        /// The number of its `[SEG]` in the answer, from 0.
         pub id: u32,
-        /// What to call it.
+        /// The name of the object.
         pub label: String,
         /// The mask decoder's own estimate of the mask's IoU, 0..1.
         pub score: f32,
         /// Tight box around the mask, in pixels of the source image.
         pub roi: RegionOfInterest,
-        /// `mono8`, 0 or 255, cropped to the box.
+        /// The mask as a `mono8` image of 0 and 255, cropped to the box.
         pub mask: Image<'a>,
     }
 
     /// One object of an answer, as soon as its mask is there.
     pub struct SegmentedObjectStamped<'a> = SEGMENTED_OBJECT_STAMPED {
-        /// The source image's.
+        /// The header of the source image.
         pub header: Header,
-        /// As of [`ReasoningResult`].
+        /// As in [`ReasoningResult::instruction_id`].
         pub instruction_id: String,
-        /// As of [`ReasoningResult`].
+        /// As in [`ReasoningResult::conversation_id`].
         pub conversation_id: String,
-        /// The object.
+        /// The object, with its mask.
         pub object: SegmentedObject<'a>,
     }
 
     /// Wall time of one stage of one answer.
     pub struct StageTime = STAGE_TIME {
-        /// queue, preprocess, clip, prefill, generate, sam, decode, postprocess, total.
+        /// The name of the stage: queue, preprocess, clip, prefill, generate, sam, decode, postprocess or total.
         pub stage: String,
-        /// How long it took.
+        /// How long the stage took, seconds.
         pub seconds: f32,
     }
 
     /// A piece of an answer as it is being written.
     #[derive(Eq, Hash)]
     pub struct TextDelta = TEXT_DELTA {
-        /// The source image's.
+        /// The header of the source image.
         pub header: Header,
-        /// As of [`ReasoningResult`].
+        /// As in [`ReasoningResult::instruction_id`].
         pub instruction_id: String,
-        /// As of [`ReasoningResult`].
+        /// As in [`ReasoningResult::conversation_id`].
         pub conversation_id: String,
-        /// Append it to what came before.
+        /// The text that follows what came before.
         pub delta: String,
-        /// Tokens of the answer so far.
+        /// The number of tokens of the answer so far.
         pub tokens: u32,
-        /// The last one of this answer.
+        /// Whether this is the last piece of the answer.
         pub done: bool,
     }
 }
@@ -119,11 +120,11 @@ pub enum ResultStatus {
     TextOnly = 1,
     /// An answer that named objects, and every mask was empty.
     EmptyMask = 2,
-    /// No frame to answer about.
+    /// There was no frame to answer about.
     NoImage = 3,
     /// Too many instructions were waiting.
     Overloaded = 4,
-    /// Taken back before it was finished.
+    /// It was taken back before it was finished.
     Cancelled = 5,
     /// It failed.
     Error = 6,
@@ -140,12 +141,12 @@ impl ResultStatus {
         Self::Error,
     ];
 
-    /// The status of a number, if it is one.
+    /// The status that a number means; `None` if it means none.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|status| *status as u8 == number)
     }
 
-    /// As in the message's definition, lower case.
+    /// Its name in the message's definition, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Segmented => "segmented",

@@ -4,131 +4,131 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
-use super::name::NameError;
-use super::storage::StorageKind;
+use super::name::{listed, shown, NameError};
+use super::options::{StorageKind, NEWEST_METADATA};
 
-/// Why a bag, or a part of it, cannot be read or written. Each is one line.
+/// Why a bag, or a part of it, cannot be read or written. The text of each error is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum BagError {
-    /// The system refused.
+    /// The operating system refused to read or write a file.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The path is nothing we read.
+    /// The path leads to something that is not a bag.
     #[error(
         "{} is not a bag; accepted: a folder with metadata.yaml or with bag files, a .mcap file, a .db3 file, \
          each file also compressed as .zstd",
         path.display()
     )]
     NotABag {
-        /// The path.
+        /// The path that was given.
         path: PathBuf,
     },
-    /// A file without a byte.
+    /// The file has no bytes.
     #[error("{} is empty (0 bytes): nothing was recorded into it, or its recorder was ended before it wrote anything", path.display())]
     EmptyFile {
-        /// Which.
+        /// The empty file.
         path: PathBuf,
     },
-    /// A text that stands for a file which has not been fetched.
+    /// A Git LFS pointer, which stands for a file that has not been fetched.
     #[error(
         "{} is a Git LFS pointer, which stands for the file itself; {}",
         path.display(),
         lisa_files::lfs::WAY_OUT
     )]
     Pointer {
-        /// Which.
+        /// The file that should be fetched.
         path: PathBuf,
     },
-    /// A file in the one storage that is called as one in the other.
+    /// An MCAP file that has the name of a SQLite database, or the other way around.
     #[error(
         "{} is stored as {} by its content, and as {} by its name; accepted: a name that ends in .{}",
         path.display(), found.identifier(), named.identifier(), found.extension()
     )]
     OtherStorage {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// By its content.
+        /// The storage that its content shows.
         found: StorageKind,
-        /// By its name.
+        /// The storage that its name says.
         named: StorageKind,
     },
     /// None of the files that the metadata names is there.
     #[error("{}: metadata.yaml names files that are not there: {}", path.display(), listed(names))]
     NoFiles {
-        /// The bag.
+        /// The folder of the bag.
         path: PathBuf,
-        /// Which.
+        /// The names in the metadata.
         names: Vec<String>,
     },
-    /// The metadata is not as it should be.
+    /// `metadata.yaml` is not the metadata of a bag.
     #[error("{}: not the metadata of a bag: {reason}", path.display())]
     Metadata {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// The metadata is of a version that came later.
-    #[error("{}: metadata version {version}; accepted: 1 to {}", path.display(), super::metadata::NEWEST_VERSION)]
+    /// The metadata is of a version that is not known here.
+    #[error("{}: metadata version {version}; accepted: 1 to {}", path.display(), NEWEST_METADATA)]
     MetadataVersion {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The version it says.
         version: u64,
     },
-    /// Compressed with something else.
+    /// The files are compressed with something else than zstd.
     #[error("{}: compression {:?}; accepted: zstd", path.display(), shown(format))]
     Compression {
-        /// Which file.
+        /// The file that names the compression.
         path: PathBuf,
-        /// What it is compressed with.
+        /// The name of the compression.
         format: String,
     },
     /// A compressed file does not unpack.
     #[error("{}: does not unpack: {reason}", path.display())]
     Unpack {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: String,
     },
     /// An MCAP file is damaged.
     #[error("{}: at byte {at}: {fault}", path.display())]
     Mcap {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Where the record begins.
+        /// Where the damaged record begins, in bytes from the beginning of the file.
         at: u64,
-        /// What is wrong with it.
+        /// What is wrong with the record.
         fault: McapFault,
     },
-    /// SQLite refused.
+    /// SQLite refused to read or write a database.
     #[error("{}: {}", path.display(), one_line(source))]
     Sqlite {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// A database that is not a bag.
+    /// A SQLite database that is not a bag.
     #[error("{}: a database without the table {table:?}, so not a bag", path.display())]
     Table {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which table.
+        /// The table that is missing.
         table: &'static str,
     },
-    /// A message is not what its type says.
+    /// The bytes of a message do not fit its type.
     #[error("{} at {time} ns: not a {}: {source}", shown(topic), shown(ros_type))]
     Message {
-        /// Its topic.
+        /// The topic of the message.
         topic: String,
-        /// Its log time.
+        /// The log time of the message, nanoseconds.
         time: u64,
         /// The type of the topic.
         ros_type: String,
@@ -138,11 +138,11 @@ pub enum BagError {
     /// A message does not unpack.
     #[error("{} at {time} ns: does not unpack: {reason}", shown(topic))]
     UnpackMessage {
-        /// Its topic.
+        /// The topic of the message.
         topic: String,
-        /// Its log time.
+        /// The log time of the message, nanoseconds.
         time: u64,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: String,
     },
     /// A message of another type was asked for.
@@ -150,9 +150,9 @@ pub enum BagError {
     Type {
         /// The topic.
         topic: String,
-        /// Its type.
+        /// The type of the topic.
         ros_type: String,
-        /// What was asked for.
+        /// The type that was asked for.
         asked: &'static str,
     },
     /// The bytes of a topic are not CDR.
@@ -160,18 +160,18 @@ pub enum BagError {
     Serialization {
         /// The topic.
         topic: String,
-        /// How it is serialized.
+        /// The name of the serialization.
         format: String,
     },
-    /// A topic that the bag does not have.
+    /// The bag has no such topic.
     #[error("no topic {} in the bag; it has: {}", shown(topic), listed(known))]
     Topic {
-        /// What was asked for.
+        /// The topic that was asked for.
         topic: String,
-        /// What there is.
+        /// The topics of the bag.
         known: Vec<String>,
     },
-    /// There is something where the bag shall be written.
+    /// The bag cannot be written where something is already.
     #[error("{} exists; a bag is written to a new folder", path.display())]
     Exists {
         /// The path.
@@ -180,7 +180,7 @@ pub enum BagError {
     /// Options that contradict each other.
     #[error("{reason}")]
     Options {
-        /// Which, and what is accepted.
+        /// Which options contradict each other, and what is accepted.
         reason: &'static str,
     },
     /// A topic was added twice, with different types.
@@ -193,37 +193,37 @@ pub enum BagError {
     TopicTwice {
         /// The topic.
         topic: String,
-        /// Its type.
+        /// The type it was added with first.
         ros_type: String,
-        /// What it was added as.
+        /// The type it was added with the second time.
         asked: String,
     },
-    /// A type whose definition nobody gave.
+    /// The definition of a type is neither known nor given.
     #[error(
         "no definition of {} is known; accepted: one of this package's types, or a topic with its definition",
         shown(ros_type)
     )]
     Definition {
-        /// The type.
+        /// The type without a definition.
         ros_type: String,
     },
-    /// A name that ROS would not take.
+    /// A name that ROS 2 does not accept.
     #[error(transparent)]
     Name(#[from] NameError),
     /// A time that a SQLite database cannot hold.
     #[error("{}: a message logged at {time} ns; accepted in a database: 0 to {}", path.display(), i64::MAX)]
     LogTime {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its log time, nanoseconds.
+        /// The log time of the message, nanoseconds.
         time: u64,
     },
     /// An MCAP file could not be written.
     #[error("{}: {source}", path.display())]
     WriteMcap {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the encoder said.
+        /// The error of the encoder.
         source: mcap::McapError,
     },
 }
@@ -231,63 +231,63 @@ pub enum BagError {
 /// What is wrong with a record of an MCAP file (mcap.dev/spec).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum McapFault {
-    /// Another kind of file.
+    /// The file is not an MCAP file.
     #[error("not an MCAP file: it does not begin with the magic bytes")]
     Magic,
     /// A record is longer than what is left.
     #[error("the file ends inside a record: type {opcode:#04x} of {len} bytes, {left} are left")]
     Cut {
-        /// Which type of record.
+        /// The type of the record.
         opcode: u8,
-        /// How long it says it is.
+        /// The length that the record claims, bytes.
         len: u64,
-        /// How much there is.
+        /// The bytes that are left in the file.
         left: u64,
     },
     /// The fields of a record do not fit in it.
     #[error("a record of type {opcode:#04x} does not hold its {field}")]
     Field {
-        /// Which type of record.
+        /// The type of the record.
         opcode: u8,
-        /// Which field.
+        /// The field that is missing or incomplete.
         field: &'static str,
     },
     /// A record stands where another should.
     #[error("a record of type {found:#04x} stands where one of type {expected:#04x} should")]
     Opcode {
-        /// What there is.
+        /// The type of the record that is there.
         found: u8,
-        /// What should be there.
+        /// The type of the record that should be there.
         expected: u8,
     },
     /// The bytes are not those that were written.
     #[error("CRC {calculated:#010x}, {saved:#010x} was written")]
     Crc {
-        /// What was written.
+        /// The CRC that was written.
         saved: u32,
-        /// Of what is there.
+        /// The CRC of the bytes that are there.
         calculated: u32,
     },
-    /// Compressed with something else.
+    /// The chunk is compressed with something else than zstd and LZ4.
     #[error("compression {:?}; accepted: none, zstd, lz4", shown(name))]
     Compression {
-        /// With what.
+        /// The name of the compression.
         name: String,
     },
     /// A chunk does not unpack.
     #[error("a chunk of {declared} bytes unpacks to {found}: {reason}")]
     Unpack {
-        /// What it says.
+        /// The number of bytes that the chunk declares.
         declared: u64,
-        /// What came out.
+        /// The number of bytes that were unpacked.
         found: u64,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: String,
     },
-    /// A message of a topic that the file does not speak of.
+    /// A message belongs to a channel that the file does not describe.
     #[error("a message of channel {channel}, which no record describes")]
     Channel {
-        /// Its number.
+        /// The number of the channel.
         channel: u16,
     },
 }
@@ -308,29 +308,6 @@ impl BagError {
             source,
         }
     }
-}
-
-/// A name from a bag, which may be anything, as a part of one line: no control characters, and of bounded length.
-pub fn shown(name: &str) -> String {
-    const MOST: usize = 100;
-    let mut shown: String = name
-        .chars()
-        .take(MOST)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if name.chars().nth(MOST).is_some() {
-        shown.push('\u{2026}');
-    }
-    shown
-}
-
-/// Such names in a row, as errors show them.
-pub fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
-    names.join(", ")
 }
 
 /// SQLite's messages may quote a statement of several lines.

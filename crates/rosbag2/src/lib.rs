@@ -1,23 +1,26 @@
-//! Recordings of ROS 2 topics, without ROS: reading and writing recorded topics.
+//! Recordings of ROS 2 topics, without ROS: reads and writes what `ros2 bag record` makes.
 //!
-//! A bag is a folder with `metadata.yaml` and one or more files, each an MCAP file (mcap.dev/spec) or a SQLite database. A
-//! message is a topic, a log time, and its serialized form (CDR).
+//! A bag is a folder with `metadata.yaml` and one or more files, each an MCAP file (mcap.dev/spec) or a SQLite database. It
+//! holds messages: each has a topic, a log time, and its serialized form (CDR). [`Bag`] reads a bag, [`BagWriter`] writes one.
 //!
-//! | file | one idea |
+//! A file names only files above it in this table:
+//!
+//! | file | what it is about |
 //! |---|---|
-//! | `cdr/` | numbers, strings, sequences as bytes, in both byte orders |
-//! | `messages/` | the messages as types, with their definitions |
-//! | `qos.rs`, `metadata.rs` | what `metadata.yaml` says |
-//! | `topic.rs`, `payload.rs`, `unpack.rs`, `place.rs` | a topic; bytes without copying; decompression; compressed files |
-//! | `name.rs` | names that ROS takes |
+//! | `cdr/` | numbers, strings and sequences as bytes, in both byte orders |
+//! | `messages/` | messages as Rust types, with their definitions |
+//! | `qos.rs`, `topic.rs`, `options.rs` | quality of service; topics; how a bag is stored |
+//! | `name.rs`, `error.rs`, `note.rs` | names; what keeps a bag from being read; what is wrong and does not |
+//! | `metadata.rs` | what `metadata.yaml` says |
+//! | `unpack.rs`, `place.rs` | decompression; files that are compressed as a whole |
+//! | `payload.rs`, `select.rs` | a message and its bytes, without copying; which messages are wanted |
 //! | `storage/` | one file: MCAP, SQLite |
-//! | `files.rs` | from a path to an opened bag |
-//! | `reader.rs`, `select.rs`, `merge.rs` | an opened bag; which messages; their order over files |
-//! | `writer.rs` | a bag being written |
-//! | `error.rs`, `note.rs` | what keeps a bag from being read, and what does not |
+//! | `merge.rs` | messages of several files in one order |
+//! | `reader.rs`, `open.rs` | an opened bag; how it is opened |
+//! | `writer.rs` | a bag that is being written |
 //!
-//! Nothing here trusts a bag. A damaged one gives a [`BagError`] of one line, or is read as far as it goes, with a [`Note`]
-//! that says how far.
+//! Nothing in a bag is trusted. A damaged bag gives a [`BagError`], whose text is one line, or it is read as far as it goes, with
+//! [`Note`]s that say what is missing.
 //!
 //! ```no_run
 //! use rosbag2::{Bag, Image, Selection};
@@ -37,11 +40,12 @@ pub mod cdr;
 pub mod messages;
 
 mod error;
-mod files;
 mod merge;
 mod metadata;
 mod name;
 mod note;
+mod open;
+mod options;
 mod payload;
 mod place;
 mod qos;
@@ -53,7 +57,7 @@ mod unpack;
 mod writer;
 
 pub use cdr::{ByteOrder, CdrError};
-pub use error::{listed, shown, BagError, McapFault};
+pub use error::{BagError, McapFault};
 pub use merge::Messages;
 pub use messages::{
     standard_definition, CameraInfo, Clock, CompressedImage, Header, Image, Message,
@@ -61,14 +65,19 @@ pub use messages::{
     TransformStamped, Vector3,
 };
 pub use metadata::{
-    CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, NEWEST_VERSION,
+    CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata,
 };
-pub use name::{check_topic, namespace, NameError};
+pub use name::{check_topic, listed, namespace, shown, NameError};
 pub use note::Note;
-pub use payload::Payload;
+pub use options::{ChunkCompression, Compression, StorageKind, WriterOptions, NEWEST_METADATA};
+pub use payload::{Payload, RawMessage};
 pub use qos::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
-pub use reader::{Bag, FileInfo, RawMessage};
+pub use reader::{Bag, FileInfo};
 pub use select::Selection;
-pub use storage::StorageKind;
-pub use topic::{Definition, Topic};
-pub use writer::{BagWriter, ChunkCompression, Compression, NewTopic, TopicId, WriterOptions};
+pub use topic::{Definition, NewTopic, Topic};
+pub use writer::{BagWriter, TopicId};
+
+/// The examples of the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

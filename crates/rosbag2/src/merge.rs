@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::payload::Payload;
-use super::reader::RawMessage;
-use super::storage::{StorageFile, Stored, Wanted};
+use super::payload::{Payload, RawMessage};
+use super::select::Wanted;
+use super::storage::{StorageFile, Stored};
 use super::topic::Topic;
 use super::unpack::{self, ZSTD_MAGIC};
 use super::BagError;

@@ -10,11 +10,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_yaml_ng::Value;
 
+use super::options::NEWEST_METADATA;
 use super::qos::{self, QosProfile};
 use super::BagError;
-
-/// The newest version there is.
-pub const NEWEST_VERSION: u32 = 9;
 
 /// The name of the file.
 pub(super) const FILE_NAME: &str = "metadata.yaml";
@@ -22,20 +20,21 @@ pub(super) const FILE_NAME: &str = "metadata.yaml";
 /// What rosbag2 says about a bag.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Metadata {
-    /// 1 to 9, see the module's text.
+    /// The version of the format, 1 to 9. Version 3 added compression, 4 QoS profiles, 5 what is in each file, 6 custom data, 7
+    /// type hashes, 8 the distribution, and 9 QoS profiles as a list with names.
     pub version: u32,
     /// `mcap` or `sqlite3`.
     pub storage_identifier: String,
     /// The files, in the order they were written, relative to the bag's folder.
     #[serde(default)]
     pub relative_file_paths: Vec<String>,
-    /// From the first message to the last.
+    /// The log time between the first message and the last.
     #[serde(default)]
     pub duration: Nanoseconds,
-    /// Of the first message. rosbag2 writes the largest number there is for a bag without messages.
+    /// The log time of the first message. For a bag without messages, rosbag2 writes the largest number there is.
     #[serde(default)]
     pub starting_time: SinceEpoch,
-    /// Of all topics.
+    /// The number of messages of all topics.
     #[serde(default)]
     pub message_count: u64,
     /// The topics, also those without messages.
@@ -47,10 +46,10 @@ pub struct Metadata {
     /// `file`, `message`, or empty; compression inside the storage is not named here.
     #[serde(default)]
     pub compression_mode: Option<String>,
-    /// What is in each file; empty before version 5.
+    /// What each file holds; empty before version 5.
     #[serde(default)]
     pub files: Vec<FileInformation>,
-    /// Whatever the recorder was told to note.
+    /// Names and values that the recorder was told to note.
     #[serde(default)]
     pub custom_data: Option<BTreeMap<String, String>>,
     /// The ROS distribution that recorded the bag.
@@ -61,7 +60,7 @@ pub struct Metadata {
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nanoseconds {
-    /// Nanoseconds.
+    /// Its length in nanoseconds.
     pub nanoseconds: i64,
 }
 
@@ -77,22 +76,22 @@ pub struct SinceEpoch {
 pub struct CountedTopic {
     /// The topic.
     pub topic_metadata: TopicMetadata,
-    /// How many.
+    /// The number of its messages.
     #[serde(default)]
     pub message_count: u64,
 }
 
-/// A topic.
+/// What the metadata says about a topic.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TopicMetadata {
-    /// e.g. `/camera/image_raw`.
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
     #[serde(rename = "type")]
     pub ros_type: String,
-    /// `cdr`.
+    /// How its messages are serialized: `cdr`.
     pub serialization_format: String,
-    /// What its publishers offered.
+    /// The QoS profiles that its publishers offered.
     #[serde(default, deserialize_with = "qos::deserialize")]
     pub offered_qos_profiles: Vec<QosProfile>,
     /// The hash of its type (REP 2011).
@@ -100,16 +99,16 @@ pub struct TopicMetadata {
     pub type_description_hash: Option<String>,
 }
 
-/// What is in a file.
+/// What the metadata says about one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInformation {
-    /// Relative to the bag's folder.
+    /// Its path, relative to the bag's folder.
     pub path: String,
-    /// Of its first message.
+    /// The log time of its first message.
     pub starting_time: SinceEpoch,
-    /// To its last message.
+    /// The log time between its first message and its last.
     pub duration: Nanoseconds,
-    /// How many messages.
+    /// The number of its messages.
     pub message_count: u64,
 }
 
@@ -128,7 +127,7 @@ impl Metadata {
         Self::parse(&String::from_utf8_lossy(&text), path)
     }
 
-    /// The text of `metadata.yaml`, or of what a storage holds of it; `path` is where it stands, for the error.
+    /// Reads the text of `metadata.yaml`, or the copy of it that a file holds. Errors name `path` as its place.
     ///
     /// # Errors
     /// [`BagError::Metadata`], [`BagError::MetadataVersion`].
@@ -147,7 +146,7 @@ impl Metadata {
             Err(error) => return Err(wrong(error)),
         };
         if let Some(version) = information.get("version").and_then(Value::as_u64) {
-            if version > u64::from(NEWEST_VERSION) {
+            if version > u64::from(NEWEST_METADATA) {
                 return Err(BagError::MetadataVersion {
                     path: path.to_owned(),
                     version,

@@ -1,7 +1,5 @@
-//! Names of topics and namespaces, by ROS 2's rules (design.ros2.org, "Topic and Service name mapping to DDS";
-//! `rmw/validate_full_topic_name.h`, `rmw/validate_namespace.h`).
-
-use super::error::shown;
+//! Names: those that ROS 2 accepts for topics and namespaces (design.ros2.org, "Topic and Service name mapping to DDS";
+//! `rmw/validate_full_topic_name.h`, `rmw/validate_namespace.h`), and how a name from a bag is shown in one line of text.
 
 /// `RMW_TOPIC_MAX_NAME_LENGTH`, bytes.
 const LONGEST_TOPIC: usize = 247;
@@ -16,15 +14,15 @@ const LONGEST_NAMESPACE: usize = 245;
     shown(name)
 )]
 pub struct NameError {
-    /// The name.
+    /// The name that was given.
     pub name: String,
-    /// `topic` or `namespace`.
+    /// What it should name: `topic` or `namespace`.
     pub what: &'static str,
     /// What is wrong with it.
     pub fault: String,
 }
 
-/// Whether a topic may be named so, from the root on, e.g. `/camera/image_raw`.
+/// Whether ROS 2 accepts this name for a topic. It is given from the root on, e.g. `/camera/image_raw`.
 ///
 /// # Errors
 /// [`NameError`].
@@ -32,8 +30,8 @@ pub fn check_topic(name: &str) -> Result<(), NameError> {
     check("topic", name, LONGEST_TOPIC)
 }
 
-/// A namespace from the root on, without a slash at its end: that of the root is empty. As a node's, it may be given without
-/// the first slash.
+/// The namespace of that name, from the root on and without a slash at its end. That of the root is empty. As with a node's
+/// namespace, the first slash may be left out.
 ///
 /// # Errors
 /// [`NameError`].
@@ -76,6 +74,30 @@ fn check(what: &'static str, name: &str, longest: usize) -> Result<(), NameError
         true => wrong(format!("it has {} bytes, more than {longest}", name.len())),
         false => Ok(()),
     }
+}
+
+/// A name from a bag as a part of one line of text. Such a name may hold anything, so control characters are replaced, and what
+/// comes after 100 characters is cut.
+pub fn shown(name: &str) -> String {
+    const MOST: usize = 100;
+    let mut shown: String = name
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if name.chars().nth(MOST).is_some() {
+        shown.push('\u{2026}');
+    }
+    shown
+}
+
+/// Several names, each as [`shown`] gives it, with commas between them; `none` if there are none.
+pub fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

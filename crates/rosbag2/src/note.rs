@@ -1,135 +1,135 @@
-//! What a reader should know about a bag that could be opened.
+//! What is wrong with a bag that could be opened nevertheless.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use super::error::shown;
+use super::name::shown;
 
-/// Something that was not as it should be and did not keep the bag from being read. Each is one line.
+/// Something that is wrong with a bag and did not keep it from being read. Its text is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// No `metadata.yaml`: the files themselves were asked.
+    /// There is no `metadata.yaml`. Topics and times were taken from the files themselves.
     NoMetadata {
-        /// The folder.
+        /// The folder of the bag.
         path: PathBuf,
     },
-    /// A `metadata.yaml` that cannot be read: the files themselves were asked.
+    /// `metadata.yaml` cannot be read. Topics and times were taken from the files themselves.
     BadMetadata {
         /// What is wrong, with the file's path.
         reason: String,
     },
     /// The metadata names a file that is not there; the others were read.
     MissingFile {
-        /// Which.
+        /// The missing file.
         path: PathBuf,
     },
-    /// A file that cannot be read at all; the others were.
+    /// A file cannot be read at all. The others were read.
     BadFile {
         /// What is wrong, with the file's path.
         reason: String,
     },
     /// The metadata names no file at all.
     NoFiles {
-        /// The bag.
+        /// The folder of the bag.
         path: PathBuf,
     },
-    /// A compressed file that ends early or is damaged.
+    /// A compressed file ends early or is damaged. It was unpacked as far as that.
     Unpacked {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// How many bytes came out.
+        /// The number of bytes that were unpacked.
         bytes: u64,
-        /// What the decoder said then.
+        /// The error of the decoder.
         reason: String,
     },
-    /// A file without an index: it was read from the beginning to the end.
+    /// A file has no usable index. It was read from the beginning to the end.
     Unindexed {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why its index could not be used.
         reason: String,
     },
-    /// A file that ends too early, or is damaged where reading had to stop.
+    /// A file ends too early, or is damaged where reading had to stop.
     Truncated {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// How many bytes of it were read.
+        /// The number of its bytes that were read.
         read: u64,
-        /// How many it has, or should have.
+        /// The number of bytes it has or should have.
         bytes: u64,
-        /// How many messages were found.
+        /// The number of messages that were found.
         messages: u64,
-        /// What stands at the end.
+        /// What is wrong where reading ended.
         reason: String,
     },
-    /// A part of a file that cannot be read; what follows was.
+    /// A part of a file cannot be read. What follows it was read.
     Damaged {
         /// What is wrong, with the file's path and place.
         reason: String,
     },
-    /// The metadata promises other messages than the files hold.
+    /// The metadata promises another number of messages than the files hold.
     Count {
-        /// Of which topic.
+        /// The topic.
         topic: String,
-        /// How many the metadata promises.
+        /// The number of messages in the metadata.
         promised: u64,
-        /// How many there are.
+        /// The number of messages in the files.
         found: u64,
     },
-    /// A database that was not closed: what is in its journal was read with it.
+    /// A database was not closed when it was recorded. What is in its journal was read with it.
     Journal {
-        /// Which.
+        /// The database.
         path: PathBuf,
     },
-    /// A database whose journal could not be read with it.
+    /// The journal of a database could not be read with it, and what it holds is missing.
     JournalUnread {
-        /// Which.
+        /// The database.
         path: PathBuf,
-        /// Why.
+        /// Why the journal could not be read.
         reason: String,
     },
-    /// Messages of a database with negative log times.
+    /// A database holds messages with negative log times, which count as logged at 0.
     BeforeZero {
-        /// Which.
+        /// The database.
         path: PathBuf,
-        /// How many.
+        /// The number of such messages.
         messages: u64,
     },
-    /// Messages of a database whose topic it does not describe: they cannot be read.
+    /// A database holds messages of topics that it does not describe. They cannot be read.
     NoTopic {
-        /// Which.
+        /// The database.
         path: PathBuf,
-        /// The topics' numbers.
+        /// The numbers of the topics in the database.
         topics: Vec<i64>,
-        /// How many messages.
+        /// The number of such messages.
         messages: u64,
     },
-    /// A file that is there both compressed and not: only the latter was read.
+    /// A file is there both compressed and not. Only the uncompressed one was read.
     Twice {
-        /// The compressed one.
+        /// The compressed file.
         path: PathBuf,
     },
-    /// Another MCAP file behind the end of one: it was not read.
+    /// Another MCAP file begins behind the end of one. It was not read.
     Appended {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Where it begins.
+        /// Where the second file begins, in bytes from the beginning of the first.
         at: u64,
     },
-    /// A file beside those that the metadata names: it was not read.
+    /// A file that the metadata does not name was not read.
     Unnamed {
-        /// Which.
+        /// The file that was not read.
         path: PathBuf,
     },
-    /// No messages at all.
+    /// The bag holds no messages.
     Empty {
-        /// The bag.
+        /// The path of the bag.
         path: PathBuf,
     },
 }
 
 impl Note {
-    /// Whether messages are missing that were there once, as far as that can be told.
+    /// Whether messages that were recorded are missing, as far as that can be told.
     pub fn is_loss(&self) -> bool {
         match self {
             Self::MissingFile { .. }

@@ -1,4 +1,4 @@
-//! Bytes of a bag, shared with what they stand in: a mapped file or an unpacked chunk.
+//! A message as it stands in a bag. Its bytes are shared with what they stand in: a mapped file or an unpacked chunk.
 
 use std::fmt;
 use std::fs::File;
@@ -10,7 +10,7 @@ use memmap2::Mmap;
 
 use super::BagError;
 
-/// What payloads stand in.
+/// The bytes that payloads are parts of.
 pub(super) enum Backing {
     Mapped(Mmap),
     Unpacked(Vec<u8>),
@@ -45,7 +45,8 @@ impl Deref for Backing {
     }
 }
 
-/// The bytes of one message. Cheap to clone; keeps what it stands in alive.
+/// The bytes of one message. A clone copies no bytes. The mapped file or unpacked chunk that holds them is kept as long as a
+/// payload needs it.
 #[derive(Clone)]
 pub struct Payload {
     backing: Arc<Backing>,
@@ -78,4 +79,19 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.len())
     }
+}
+
+/// A message as it stands in a bag.
+#[derive(Clone, Debug)]
+pub struct RawMessage {
+    /// Its topic, as a place in [`Bag::topics`](super::Bag::topics).
+    pub topic: usize,
+    /// When it was recorded, nanoseconds.
+    pub log_time: u64,
+    /// When it was published, nanoseconds; the log time if the bag does not say it.
+    pub publish_time: u64,
+    /// The number that the publisher or the recorder gave it.
+    pub sequence: u32,
+    /// Its serialized form.
+    pub data: Payload,
 }

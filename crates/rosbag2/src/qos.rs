@@ -13,7 +13,7 @@ macro_rules! policy {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
         pub enum $name {
             $(#[doc = concat!("`", $text, "`.")] $variant,)*
-            /// Not known to whoever wrote it, or to us.
+            /// A policy that the writer of the bag did not know, or that is not known here.
             #[default]
             Unknown,
         }
@@ -21,7 +21,7 @@ macro_rules! policy {
         impl $name {
             const KNOWN: &'static [(Self, u64, &'static str)] = &[$((Self::$variant, $number, $text)),*];
 
-            /// rmw's name of it.
+            /// Its name in rmw.
             pub fn name(self) -> &'static str {
                 let known = Self::KNOWN.iter().find(|(variant, ..)| *variant == self);
                 known.map_or("unknown", |(_, _, name)| name)
@@ -74,7 +74,7 @@ policy! {
 }
 
 policy! {
-    /// How a publisher says that it is there.
+    /// How a publisher shows that it is alive.
     Liveliness {
         SystemDefault = 0, "system_default";
         Automatic = 1, "automatic";
@@ -102,7 +102,7 @@ impl Liveliness {
 pub struct QosTime {
     /// Whole seconds.
     pub sec: u64,
-    /// Nanoseconds after that.
+    /// Nanoseconds after those.
     pub nsec: u64,
 }
 
@@ -119,7 +119,7 @@ impl QosTime {
 pub struct QosProfile {
     /// How many samples are kept.
     pub history: History,
-    /// How many, where the history keeps the last.
+    /// How many samples are kept, if the history is [`History::KeepLast`].
     pub depth: u64,
     /// Whether samples may be lost.
     pub reliability: Reliability,
@@ -129,16 +129,16 @@ pub struct QosProfile {
     pub deadline: QosTime,
     /// How long a sample is of use.
     pub lifespan: QosTime,
-    /// How the publisher says that it is there.
+    /// How the publisher shows that it is alive.
     pub liveliness: Liveliness,
-    /// How often it has to.
+    /// The longest time until the publisher has to show it again.
     pub liveliness_lease_duration: QosTime,
     /// Whether the topic's name is used as it is, without ROS's prefix.
     pub avoid_ros_namespace_conventions: bool,
 }
 
 impl QosProfile {
-    /// Reliable, volatile, the last `depth`: ROS 2's default profile, where it is 10.
+    /// Reliable and volatile, keeping the last `depth` samples. With a depth of 10 it is ROS 2's default profile.
     pub fn reliable(depth: u64) -> Self {
         Self {
             history: History::KeepLast,
@@ -153,7 +153,7 @@ impl QosProfile {
         }
     }
 
-    /// ROS 2's profile for sensor data: best effort, the last 5.
+    /// ROS 2's profile for sensor data: best effort, keeping the last 5 samples.
     pub fn sensor_data() -> Self {
         Self {
             reliability: Reliability::BestEffort,
@@ -161,7 +161,7 @@ impl QosProfile {
         }
     }
 
-    /// As of `/tf_static`: reliable, and late subscribers get the last.
+    /// The profile of `/tf_static`: reliable, and late subscribers get the last `depth` samples.
     pub fn transient_local(depth: u64) -> Self {
         Self {
             durability: Durability::TransientLocal,

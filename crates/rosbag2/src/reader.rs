@@ -1,21 +1,23 @@
 //! A bag, opened: its topics, its messages.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{self, BagFile};
 use super::merge::Messages;
 use super::messages::Message;
 use super::metadata::Metadata;
-use super::payload::Payload;
-use super::select::Selection;
-use super::storage::{StorageKind, Wanted};
+use super::options::StorageKind;
+use super::payload::RawMessage;
+use super::select::{Selection, Wanted};
+use super::storage::StorageFile;
 use super::topic::Topic;
 use super::{BagError, Note};
 
 /// A bag, opened for reading.
 ///
-/// Opening reads metadata and indexes, no messages, unless a file has no index. What was wrong and could be passed over is
+/// Opening reads the metadata and the indexes of the files. Messages are read only where a file has no usable index. What was
+/// wrong and did not keep the bag from being read is
 /// in [`Bag::notes`].
 pub struct Bag {
     pub(super) path: PathBuf,
@@ -25,46 +27,33 @@ pub struct Bag {
     pub(super) notes: Vec<Note>,
 }
 
-/// A message as it stands in a bag.
-#[derive(Clone, Debug)]
-pub struct RawMessage {
-    /// Which of [`Bag::topics`].
-    pub topic: usize,
-    /// When it was recorded, nanoseconds.
-    pub log_time: u64,
-    /// When it was published, nanoseconds; the same where the bag does not say.
-    pub publish_time: u64,
-    /// The publisher's count, or the recorder's.
-    pub sequence: u32,
-    /// Its serialized form.
-    pub data: Payload,
+/// One file of a bag.
+pub(super) struct BagFile {
+    pub path: PathBuf,
+    pub kind: StorageKind,
+    pub bytes: u64,
+    pub storage: StorageFile,
+    /// The bag's topic of each of the file's numbers.
+    pub keys: BTreeMap<i64, usize>,
 }
 
 /// One file of a bag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileInfo {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// How it is stored.
     pub storage: StorageKind,
-    /// Its size, as it stands on the disk.
+    /// Its size on the disk.
     pub bytes: u64,
-    /// Log times of its first and last message.
+    /// Log times of its first and last message, nanoseconds; `None` if that is not known or there is no message.
     pub span: Option<(u64, u64)>,
-    /// With what the chunks of an MCAP file are compressed (`zstd`, `lz4`), by its first one.
+    /// The compression of an MCAP file's first chunk (`zstd`, `lz4`); `None` if it is not compressed.
     pub chunk_compression: Option<String>,
 }
 
 impl Bag {
-    /// Opens a bag: a folder, or one of its files.
-    ///
-    /// # Errors
-    /// [`BagError`], where nothing can be read. Where a part can, [`Bag::notes`] says what is missing.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        files::open(path.as_ref())
-    }
-
-    /// Where it is.
+    /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -77,13 +66,13 @@ impl Bag {
     /// The topic of that name.
     ///
     /// # Errors
-    /// [`BagError::Topic`], with those there are.
+    /// [`BagError::Topic`], which lists the topics of the bag.
     pub fn topic(&self, name: &str) -> Result<&Topic, BagError> {
         let found = self.topics.iter().find(|topic| topic.name == name);
         found.ok_or_else(|| self.no_topic(name))
     }
 
-    /// Of all topics.
+    /// The number of messages of all topics.
     pub fn message_count(&self) -> u64 {
         self.topics
             .iter()
@@ -109,22 +98,22 @@ impl Bag {
         self.files.iter().map(info).collect()
     }
 
-    /// rosbag2's metadata: of `metadata.yaml`, or else of a file that holds it.
+    /// rosbag2's metadata: that of `metadata.yaml`, or else that which one of the files holds.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 
-    /// What was not as it should be.
+    /// What was wrong with the bag and did not keep it from being read.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// The messages that are wanted, in log-time order over all files; of the same moment, as they were recorded.
+    /// The messages that are wanted, in log-time order over all files. Those of the same moment come as they were recorded.
     ///
-    /// A message or chunk that cannot be read is an error in its place, and what follows comes after it.
+    /// A message or chunk that cannot be read gives an error in its place, and the messages after it follow.
     ///
     /// # Errors
-    /// [`BagError::Topic`], for a topic the bag does not have; [`BagError`], where a file cannot be read any longer.
+    /// [`BagError::Topic`], for a topic the bag does not have. While iterating: [`BagError`], for what cannot be read.
     pub fn messages(&self, selection: &Selection) -> Result<Messages, BagError> {
         for name in selection.topics.iter().flatten() {
             self.topic(name)?;
@@ -145,7 +134,7 @@ impl Bag {
         Ok(Messages::new(parts, self.topics.clone()))
     }
 
-    /// A message as its type.
+    /// Reads the bytes of a message as a message type.
     ///
     /// # Errors
     /// [`BagError::Type`] for a topic of another type, [`BagError::Serialization`] for one that is not CDR,

@@ -1,14 +1,14 @@
-//! A topic of a bag.
+//! Topics: of a bag, of one of its files, and one to be written.
 
-use super::messages::MessageDefinition;
+use super::messages::{Message, MessageDefinition};
 use super::qos::QosProfile;
 
-/// What a message type is made of, so that it can be read where the type is not installed.
+/// The definition of a message type as a bag carries it, so that messages can be read where the type is not installed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Definition {
-    /// `ros2msg` or `ros2idl` (the MCAP registry of schema encodings).
+    /// The language of the definition: `ros2msg` or `ros2idl` (MCAP's registry of schema encodings).
     pub encoding: String,
-    /// The text, together with that of the types it is made of.
+    /// The text of the definition, together with those of the types it is made of.
     pub text: String,
 }
 
@@ -25,19 +25,19 @@ impl Definition {
 /// A topic of a bag, with everything the bag says about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topic {
-    /// e.g. `/camera/image_raw`.
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
     pub ros_type: String,
     /// How its messages are serialized: `cdr`.
     pub serialization_format: String,
-    /// What its publishers offered, each once.
+    /// The QoS profiles that its publishers offered, each once.
     pub qos: Vec<QosProfile>,
     /// The definition of its type, if the bag has it.
     pub definition: Option<Definition>,
     /// The hash of its type (REP 2011), if the bag has it.
     pub type_hash: Option<String>,
-    /// How many messages were found.
+    /// The number of its messages that were found.
     pub messages: u64,
 }
 
@@ -57,6 +57,60 @@ impl Topic {
         }
         self.definition = self.definition.take().or(other.definition);
         self.type_hash = self.type_hash.take().or(other.type_hash);
+    }
+}
+
+/// A topic of a file, and the number by which its messages name it.
+pub struct StoredTopic {
+    pub key: i64,
+    pub topic: Topic,
+}
+
+/// A topic to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTopic {
+    /// Its name, e.g. `/camera/image_raw`.
+    pub name: String,
+    /// The type of its messages, e.g. `sensor_msgs/msg/Image`.
+    pub ros_type: String,
+    /// The QoS profiles that its publishers offer.
+    pub qos: Vec<QosProfile>,
+    /// The definition of its type. `None`: the known one, which is among the standard ones or in
+    /// [`WriterOptions::definitions`](super::WriterOptions::definitions).
+    pub definition: Option<Definition>,
+    /// The hash of its type (REP 2011). `None`: that of the known definition, if there is one.
+    pub type_hash: Option<String>,
+}
+
+impl NewTopic {
+    /// A topic of a type that is declared in Rust.
+    pub fn of<'a, T: Message<'a>>(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ros_type: T::ROS_TYPE.to_owned(),
+            qos: Vec::new(),
+            definition: Some(Definition::ros2msg(T::DEFINITION)),
+            type_hash: Some(T::DEFINITION.hash.to_owned()),
+        }
+    }
+
+    /// Adds a QoS profile that its publishers offer.
+    pub fn qos(mut self, profile: QosProfile) -> Self {
+        self.qos.push(profile);
+        self
+    }
+}
+
+impl From<Topic> for NewTopic {
+    /// The same topic as in another bag.
+    fn from(topic: Topic) -> Self {
+        Self {
+            name: topic.name,
+            ros_type: topic.ros_type,
+            qos: topic.qos,
+            definition: topic.definition,
+            type_hash: topic.type_hash,
+        }
     }
 }
 

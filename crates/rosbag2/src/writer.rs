@@ -1,141 +1,26 @@
 //! Writing a bag: a folder of files, and `metadata.yaml` when it is finished.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use lisa_files::make_folder;
 
-use super::messages::{standard_definition, Message, MessageDefinition};
+use super::messages::{standard_definition, Message};
 use super::metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, FILE_NAME,
 };
+use super::options::{Compression, WriterOptions};
 use super::place::PACKED;
-use super::qos::QosProfile;
-use super::storage::{StorageKind, StorageWriter};
-use super::topic::{full_type, Definition, Topic};
+use super::storage::StorageWriter;
+use super::topic::{full_type, Definition, NewTopic, Topic};
 use super::BagError;
 
-/// How a bag is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Compression {
-    /// Not at all: `ros2 bag record`'s default.
-    #[default]
-    None,
-    /// The chunks of MCAP; what is indexed stays so.
-    Chunk(ChunkCompression),
-    /// Each message by itself, with zstd.
-    Message,
-    /// Each file as a whole when it is full, with zstd; it is unpacked before it is read.
-    File,
-}
-
-/// With what the chunks of an MCAP file are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum ChunkCompression {
-    /// Not at all.
-    #[default]
-    None,
-    /// Smaller.
-    Zstd,
-    /// Faster.
-    Lz4,
-}
-
-/// How a bag is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WriterOptions {
-    /// In what.
-    pub storage: StorageKind,
-    /// How compressed.
-    pub compression: Compression,
-    /// How many bytes of messages a chunk of MCAP holds before the next begins; `None`: no chunks, and no index.
-    pub chunk_size: Option<u64>,
-    /// How many bytes a file holds before the next begins; `None`: all.
-    pub split_size: Option<u64>,
-    /// How much log time a file spans before the next begins; `None`: all.
-    pub split_duration: Option<Duration>,
-    /// Of the metadata: 8, which every rosbag2 from Humble on reads, or 9, whose QoS profiles have names.
-    pub metadata_version: u32,
-    /// The distribution that is said to have recorded the bag.
-    pub ros_distro: String,
-    /// Noted in the metadata.
-    pub custom_data: BTreeMap<String, String>,
-    /// Definitions of types that are known beside the standard ones: what a topic has that comes without any.
-    pub definitions: &'static [&'static MessageDefinition],
-}
-
-impl Default for WriterOptions {
-    fn default() -> Self {
-        Self {
-            storage: StorageKind::Mcap,
-            compression: Compression::None,
-            // rosbag2's own.
-            chunk_size: Some(768 << 10),
-            split_size: None,
-            split_duration: None,
-            metadata_version: 8,
-            ros_distro: "unknown".to_owned(),
-            custom_data: BTreeMap::new(),
-            definitions: &[],
-        }
-    }
-}
-
-/// A topic to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewTopic {
-    /// e.g. `/camera/image_raw`.
-    pub name: String,
-    /// e.g. `sensor_msgs/msg/Image`.
-    pub ros_type: String,
-    /// What its publishers offer.
-    pub qos: Vec<QosProfile>,
-    /// Of its type; `None`: the one that is known, among the standard ones or [`WriterOptions::definitions`].
-    pub definition: Option<Definition>,
-    /// Of its type; `None`: the known one's, if there is one.
-    pub type_hash: Option<String>,
-}
-
-impl NewTopic {
-    /// A topic of a type that is declared in Rust.
-    pub fn of<'a, T: Message<'a>>(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ros_type: T::ROS_TYPE.to_owned(),
-            qos: Vec::new(),
-            definition: Some(Definition::ros2msg(T::DEFINITION)),
-            type_hash: Some(T::DEFINITION.hash.to_owned()),
-        }
-    }
-
-    /// With what its publishers offer.
-    pub fn qos(mut self, profile: QosProfile) -> Self {
-        self.qos.push(profile);
-        self
-    }
-}
-
-impl From<Topic> for NewTopic {
-    /// As another bag has it.
-    fn from(topic: Topic) -> Self {
-        Self {
-            name: topic.name,
-            ros_type: topic.ros_type,
-            qos: topic.qos,
-            definition: topic.definition,
-            type_hash: topic.type_hash,
-        }
-    }
-}
-
-/// A topic of a bag that is being written.
+/// Names a topic of a [`BagWriter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(usize);
 
-/// A bag being written. Without [`BagWriter::finish`] it has no metadata and is read with a note.
+/// A bag that is being written. One that is not ended by [`BagWriter::finish`] has no metadata and is read with a note.
 pub struct BagWriter {
     path: PathBuf,
     options: WriterOptions,
@@ -161,14 +46,15 @@ struct Tally {
 }
 
 impl BagWriter {
-    /// Begins a bag in a folder that must not exist.
+    /// Begins a bag in a new folder.
     ///
     /// # Errors
     /// [`BagError::Exists`], [`BagError::Options`], [`BagError::Io`].
     pub fn create(path: impl AsRef<Path>, options: WriterOptions) -> Result<Self, BagError> {
         // `bag/` and `bag/.` are `bag`.
         let path: &Path = &path.as_ref().components().collect::<PathBuf>();
-        check(&options)?;
+        let refused = |reason| BagError::Options { reason };
+        options.check().map_err(refused)?;
         if let Some(parent) = path.parent() {
             make_folder(parent).map_err(BagError::io(parent))?;
         }
@@ -193,7 +79,7 @@ impl BagWriter {
         Ok(writer)
     }
 
-    /// Adds a topic, or finds it if it is there with this type.
+    /// Adds a topic. If it was added before with the same type, that one is given.
     ///
     /// # Errors
     /// [`BagError::TopicTwice`], [`BagError::Definition`]; [`BagError`], where the file cannot be written.
@@ -239,7 +125,7 @@ impl BagWriter {
         Ok(TopicId(self.topics.len() - 1))
     }
 
-    /// Writes a serialized message that was recorded when it was published; nanoseconds.
+    /// Writes a serialized message that was published and recorded at `time`, nanoseconds.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written.
@@ -247,7 +133,7 @@ impl BagWriter {
         self.write_at(topic, time, time, data)
     }
 
-    /// Writes a serialized message with the times it was recorded and published at; nanoseconds.
+    /// Writes a serialized message with the times at which it was recorded and published, nanoseconds.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written.
@@ -291,7 +177,7 @@ impl BagWriter {
         written
     }
 
-    /// Writes a message.
+    /// Serializes and writes a message that was published and recorded at `time`, nanoseconds.
     ///
     /// # Errors
     /// [`BagError::Type`] for a topic of another type; [`BagError`], where the file cannot be written.
@@ -463,20 +349,6 @@ fn times(span: Option<(u64, u64)>) -> (SinceEpoch, Nanoseconds) {
     };
     let nanoseconds = signed(last.saturating_sub(first));
     (starting_time, Nanoseconds { nanoseconds })
-}
-
-fn check(options: &WriterOptions) -> Result<(), BagError> {
-    let chunked = matches!(options.compression, Compression::Chunk(compression) if compression != ChunkCompression::None);
-    let reason = if ![8, 9].contains(&options.metadata_version) {
-        "metadata is written in version 8 or 9"
-    } else if chunked && options.storage != StorageKind::Mcap {
-        "only mcap has chunks to compress; a sqlite3 bag is compressed by message or by file"
-    } else if chunked && options.chunk_size.is_none() {
-        "compressed chunks need a chunk size"
-    } else {
-        return Ok(());
-    };
-    Err(BagError::Options { reason })
 }
 
 /// Compresses a file as a whole and removes it.

@@ -2,14 +2,14 @@
 
 use std::f32::consts::TAU;
 
-use super::paint::{hash, noise};
 use super::primitive::Ray;
+use super::texture::{hash, noise};
 use super::vector::{v, Vec3};
 
 /// How a surface is patterned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// One colour.
+    /// A single colour.
     Plain,
     /// Grain along one direction.
     Wood,
@@ -19,7 +19,7 @@ pub enum Pattern {
     Gingham,
     /// Squares of two colours.
     Checker,
-    /// Veins.
+    /// Veins of marble.
     Marble,
     /// Stripes of one direction.
     Stripes,
@@ -44,13 +44,13 @@ impl Pattern {
 /// A patterned surface.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Covering {
-    /// Which pattern.
+    /// The pattern.
     pub pattern: Pattern,
-    /// Linear.
+    /// The two linear colours of the pattern.
     pub colours: [[f32; 3]; 2],
     /// Size of the pattern, metres.
     pub grain: f32,
-    /// Rotation of the pattern.
+    /// Rotation of the pattern, radians.
     pub turn: f32,
 }
 
@@ -59,11 +59,11 @@ pub struct Covering {
 pub struct Table {
     /// The table top.
     pub top: Covering,
-    /// Half its width (x) and half its depth (y), metres, round the origin.
+    /// Half the table's width (x) and half its depth (y), metres. The origin is in its middle.
     pub half_size: [f32; 2],
-    /// The wall behind.
+    /// The wall behind the table.
     pub wall: Covering,
-    /// y of the wall behind, metres; beyond the table's far edge.
+    /// The wall's y coordinate, metres, which is beyond the table's far edge.
     pub wall_distance: f32,
     /// The floor.
     pub floor: Covering,

@@ -3,7 +3,7 @@
 use super::primitive::Ray;
 use super::vector::{v, Vec3};
 
-/// Where a camera stands, how it is turned and how wide it sees. Independent of the picture's size.
+/// A pinhole camera: its position, its orientation and its field of view, whatever the size of the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Camera {
     /// In the table's frame, metres.
@@ -86,7 +86,7 @@ impl Camera {
         }
     }
 
-    /// For a picture of that many pixels.
+    /// Its intrinsics for a picture of that size, pixels.
     pub fn intrinsics(&self, width: u32, height: u32) -> Intrinsics {
         let f = 0.5 * width as f32 / (0.5 * self.fov).tan();
         Intrinsics {
@@ -97,7 +97,7 @@ impl Camera {
         }
     }
 
-    /// Where it stands.
+    /// Its position and orientation.
     pub fn pose(&self) -> Pose {
         Pose {
             position: self.position,
@@ -105,8 +105,8 @@ impl Camera {
         }
     }
 
-    /// A point of the table's frame in a picture of that size: pixel u, v and depth in metres. `None` behind the
-    /// camera; u and v may lie outside the picture.
+    /// Projects a point of the table's frame into a picture of that size. Gives the pixel u, v, which may lie outside the picture,
+    /// and the depth in metres; `None` for a point behind the camera.
     pub fn project(&self, point: [f32; 3], width: u32, height: u32) -> Option<(f32, f32, f32)> {
         let p = Vec3::from(point) - self.position.into();
         let [x, y, z] = self.rotation.map(|row| Vec3::from(row).dot(p));

@@ -1,6 +1,6 @@
 //! What is drawn on screens, keys, dials and covers. All colours linear, all places in the primitive's own frame.
 
-use super::paint::{fract, grey, hash};
+use super::texture::{fract, grey, hash};
 use super::vector::{v, Vec3};
 
 /// A television's picture, x and z from −1 to 1.

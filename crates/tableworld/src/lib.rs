@@ -1,8 +1,19 @@
-//! TableWorld: a procedural world of a robot's table, which gives pictures with exact answers to any amount.
+//! TableWorld: a procedural world of a robot's table, which makes pictures with exact masks, depth, questions and answers.
 //!
-//! [`Scene::sample`] puts 3 to 8 household things on a table, chooses the light, the room and the camera, all from
-//! a seed; [`render`] makes the picture, metric depth and the exact visible mask of each thing on one core. Scenes
-//! of one [`Split`] never occur in another.
+//! [`Scene::sample`] chooses 3 to 8 household things on a table, the light, the room and the camera, all from a seed.
+//! [`render`] makes the picture, metric depth and the exact visible mask of each thing, on one core. [`language`] asks about the
+//! scene, and [`formats`] writes data sets. Scenes of one [`Split`] never occur in another, and the same split and seed give the
+//! same bytes.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `scene.rs`, `sample.rs`, `setting.rs` | a scene; how its objects are chosen and placed; camera, light and room |
+//! | `catalogue.rs`, `shapes/`, `assembly.rs` | categories and colours; what each is built from |
+//! | `vector.rs`, `camera.rs`, `primitive.rs`, `raster.rs` | geometry: which surface a pixel sees, and how far away |
+//! | `texture.rs`, `drawing.rs`, `paint.rs`, `backdrop.rs` | colours and patterns of surfaces |
+//! | `shade.rs`, `render.rs` | light; from a scene to a picture |
+//! | `language/` | questions and answers |
+//! | `formats/` | data sets on disk |
 
 pub mod camera;
 pub mod catalogue;
@@ -21,6 +32,7 @@ mod sample;
 mod setting;
 mod shade;
 mod shapes;
+mod texture;
 mod vector;
 
 pub use backdrop::{Covering, Pattern};
@@ -29,3 +41,8 @@ pub use catalogue::{Category, Colour};
 pub use render::render;
 pub use sample::Split;
 pub use scene::{Frame, Light, Object, Scene, Table};
+
+/// The example of the README, which has to compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

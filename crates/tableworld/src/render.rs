@@ -5,13 +5,13 @@
 
 use std::sync::OnceLock;
 
-use super::paint::hash;
 use super::raster;
 use super::scene::{Frame, Scene};
 use super::shade::{Seen, View};
+use super::texture::hash;
 use super::vector::{v, Vec3};
 
-/// The picture, depth and masks of a scene at that size. One core, no threads of its own; the same bytes each time.
+/// Renders a scene: its picture, depth and masks at that size, on one core and with the same bytes each time.
 ///
 /// A size of 0 gives an empty frame. Only the first 254 objects are drawn.
 pub fn render(scene: &Scene, width: u32, height: u32) -> Frame {

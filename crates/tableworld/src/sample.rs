@@ -12,14 +12,14 @@ use super::scene::{Object, Scene};
 use super::setting;
 use super::shapes::{assemble, has_front, usual_size};
 
-/// What a scene is for. The same seed gives another scene in each.
+/// The part of a data set that a scene belongs to. The same seed gives another scene in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// To train on.
+    /// Scenes to train on.
     Train,
-    /// To tune on.
+    /// Scenes to choose settings by.
     Val,
-    /// To measure on.
+    /// Scenes to measure with.
     Test,
 }
 
@@ -36,7 +36,7 @@ impl Split {
         }
     }
 
-    /// The split of that [`Split::name`]; `None` for any other text.
+    /// The split that has this [`Split::name`]; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.name() == name)
     }
@@ -64,8 +64,8 @@ const LEAST_PART: f32 = 0.52;
 impl Scene {
     /// The scene of that split and seed.
     ///
-    /// 3 to 8 objects; of each at least half of what could be seen and about 1,200 pixels at 640×480 are visible,
-    /// inside the middle square of the picture but for a sliver.
+    /// It has 3 to 8 objects. Of each, at least half of what could be seen is visible, and about 1,200 pixels at 640×480. All but
+    /// a sliver of each lies in the middle square of the picture.
     pub fn sample(split: Split, seed: u64) -> Scene {
         let mut rng = split.rng(seed);
         loop {

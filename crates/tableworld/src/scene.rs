@@ -7,41 +7,42 @@ use super::catalogue::{Category, Colour};
 /// A robot's table with objects on it, a camera and a light. Everything follows from `seed`.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// What it was made from, within its split.
+    /// The seed it was made from, within its split.
     pub seed: u64,
-    /// 3 to 8.
+    /// The things on the table: 3 to 8 in a sampled scene.
     pub objects: Vec<Object>,
-    /// Where it is seen from.
+    /// The camera that looks at the table.
     pub camera: Camera,
-    /// How it is lit.
+    /// The light it is seen in.
     pub light: Light,
-    /// What the things stand on, and the room around it.
+    /// The table and the room around it.
     pub table: Table,
 }
 
 /// One thing on the table.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// What it is.
+    /// The kind of thing.
     pub category: Category,
     /// The colour a person would name.
     pub colour: Colour,
-    /// Centre of its bounding box in the table's frame: x to the right, y away from the camera, z up, 0 the table top.
+    /// Centre of its bounding box in the table's frame, metres: x to the right, y away from the camera, z up, with z = 0 at the
+    /// table's top.
     pub position: [f32; 3],
-    /// Rotation about z.
+    /// Rotation about z, radians.
     pub yaw: f32,
-    /// Full extents of its bounding box before the rotation.
+    /// Full extents of its bounding box before the rotation, metres.
     pub size: [f32; 3],
 }
 
-/// A far lamp and the light of the room.
+/// The light of a scene: a lamp far away, and the even light of the room.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Light {
-    /// Towards the lamp, of unit length.
+    /// Direction towards the lamp, of unit length, in the table's frame.
     pub direction: [f32; 3],
-    /// Of the lamp, linear; 1 makes a white surface that faces it white.
+    /// Linear colour of the lamp. At 1, a white surface that faces the lamp is white in the picture.
     pub colour: [f32; 3],
-    /// Of the room, linear.
+    /// Linear colour of the room's light.
     pub ambient: [f32; 3],
 }
 
@@ -55,21 +56,21 @@ impl Default for Light {
     }
 }
 
-/// What the renderer gives of a scene.
+/// What the camera sees of a scene.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The picture, sRGB.
     pub image: image::RgbImage,
-    /// Metres along the optical axis, row by row; 0 where nothing is.
+    /// Depth along the optical axis, metres, row by row; 0 where there is nothing.
     pub depth: Vec<f32>,
-    /// Row by row: 0 background, `i + 1` object `i`. Exactly the visible pixels.
+    /// The object of each pixel, row by row: `i + 1` for object `i`, 0 for the background.
     pub instances: Vec<u8>,
-    /// Pixels each object would cover if nothing stood before it, inside the frame.
+    /// The number of pixels inside the frame that each object would cover if nothing stood before it.
     pub unoccluded: Vec<u32>,
 }
 
 impl Frame {
-    /// The visible pixels of object `i`: 255 there, 0 elsewhere; all 0 where there is no such object.
+    /// The mask of object `i`: 255 at its visible pixels, 0 elsewhere. It is all 0 if there is no such object.
     pub fn mask(&self, i: usize) -> image::GrayImage {
         let id = u8::try_from(i + 1).ok();
         let (width, height) = self.image.dimensions();
@@ -80,7 +81,7 @@ impl Frame {
         })
     }
 
-    /// How many pixels of object `i` are visible.
+    /// The number of visible pixels of object `i`.
     pub fn visible(&self, i: usize) -> u32 {
         let id = u8::try_from(i + 1).ok();
         self.instances.iter().filter(|&&v| Some(v) == id).count() as u32

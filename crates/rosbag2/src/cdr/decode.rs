@@ -2,7 +2,7 @@
 
 use super::{ByteOrder, CdrError, ENCAPSULATION_LEN};
 
-/// Takes fields off the front of a serialized message.
+/// Reads the fields of a serialized message, one after another.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     /// The whole message, the encapsulation included.
@@ -14,7 +14,7 @@ pub struct Decoder<'a> {
 
 macro_rules! numbers {
     ($($name:ident: $type:ty),*) => {$(
-        /// Aligned to its size.
+        /// Reads a number that is aligned to its own size.
         ///
         /// # Errors
         /// [`CdrError::Short`].
@@ -29,6 +29,8 @@ macro_rules! numbers {
 }
 
 impl<'a> Decoder<'a> {
+    /// Begins to read a message.
+    ///
     /// # Errors
     /// [`CdrError`], for bytes that do not begin as plain CDR.
     pub fn new(bytes: &'a [u8]) -> Result<Self, CdrError> {
@@ -51,13 +53,15 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// In which order the message's bytes stand.
+    /// The byte order of the message.
     pub fn order(&self) -> ByteOrder {
         self.order
     }
 
     numbers!(u8: u8, i8: i8, u16: u16, i16: i16, u32: u32, i32: i32, u64: u64, i64: i64, f32: f32, f64: f64);
 
+    /// Reads a `bool`.
+    ///
     /// # Errors
     /// [`CdrError::Short`]; [`CdrError::Bool`] for anything but 0 and 1.
     pub fn bool(&mut self) -> Result<bool, CdrError> {
@@ -69,7 +73,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// How many elements a sequence has, if what is left can hold as many of at least `size` bytes each.
+    /// Reads the number of elements of a sequence, and checks that what is left can hold so many of at least `size` bytes each.
     ///
     /// # Errors
     /// [`CdrError::Short`], [`CdrError::Length`].
@@ -87,7 +91,7 @@ impl<'a> Decoder<'a> {
         Ok(count as usize)
     }
 
-    /// `uint8[]`, as it stands in the message.
+    /// Reads a `uint8[]` and borrows its bytes from the message.
     ///
     /// # Errors
     /// [`CdrError::Short`], [`CdrError::Length`].
@@ -96,7 +100,7 @@ impl<'a> Decoder<'a> {
         self.take(len)
     }
 
-    /// `string`, without the NUL that ends it on the wire.
+    /// Reads a `string`, without the NUL that ends it on the wire.
     ///
     /// # Errors
     /// [`CdrError::Short`], [`CdrError::Length`], [`CdrError::Utf8`].
@@ -106,7 +110,7 @@ impl<'a> Decoder<'a> {
         std::str::from_utf8(unterminated(bytes)).map_err(|_| CdrError::Utf8 { at })
     }
 
-    /// `string`, also one that is not UTF-8, without the NUL that ends it on the wire.
+    /// Reads a `string` that may be other than UTF-8, without the NUL that ends it on the wire.
     ///
     /// # Errors
     /// [`CdrError::Short`], [`CdrError::Length`].
@@ -114,10 +118,10 @@ impl<'a> Decoder<'a> {
         self.byte_sequence().map(unterminated)
     }
 
-    /// Says that the last field has been read.
+    /// Ends reading after the last field: more than padding may not be left.
     ///
     /// # Errors
-    /// [`CdrError::Trailing`], where more than padding is left.
+    /// [`CdrError::Trailing`], if more than padding is left.
     pub fn finish(self) -> Result<(), CdrError> {
         match self.bytes.len() - self.at {
             0..=3 => Ok(()),

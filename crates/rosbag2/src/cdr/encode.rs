@@ -2,7 +2,7 @@
 
 use super::{ByteOrder, ENCAPSULATION_LEN};
 
-/// A message being written. Numbers are aligned to their size from the start of the body.
+/// Writes the fields of a message, one after another. Numbers are aligned to their size from the start of the body.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     bytes: Vec<u8>,
@@ -11,7 +11,7 @@ pub struct Encoder {
 
 macro_rules! numbers {
     ($($name:ident: $type:ty),*) => {$(
-        /// Aligned to its size.
+        /// Writes a number, aligned to its own size.
         pub fn $name(&mut self, value: $type) {
             self.align(size_of::<$type>());
             match self.order {
@@ -36,7 +36,7 @@ impl Encoder {
 
     numbers!(u8: u8, i8: i8, u16: u16, i16: i16, u32: u32, i32: i32, u64: u64, i64: i64, f32: f32, f64: f64);
 
-    /// A length, of a sequence or a string.
+    /// Writes the length of a sequence or string.
     ///
     /// CDR has 32 bits for it. What does not fit is written as the largest length, which no decoder takes for the
     /// elements that follow; a message of 4 GiB is refused by DDS before that.
@@ -44,20 +44,20 @@ impl Encoder {
         self.u32(u32::try_from(len).unwrap_or(u32::MAX));
     }
 
-    /// `uint8[]`.
+    /// Writes a `uint8[]`.
     pub fn byte_sequence(&mut self, bytes: &[u8]) {
         self.length(bytes.len());
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// `string`, which a NUL ends on the wire.
+    /// Writes a `string`, which a NUL ends on the wire.
     pub fn string(&mut self, text: &str) {
         self.length(text.len() + 1);
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
     }
 
-    /// The serialized message.
+    /// Ends the message and gives its serialized form.
     pub fn finish(self) -> Vec<u8> {
         self.bytes
     }

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use super::{CdrError, Decoder, Encoder};
 
-/// A type that stands in a message, and how it is written and read.
+/// A type that can be a field of a message, and how it is written and read.
 pub trait Field<'a>: Sized {
-    /// The fewest bytes it takes, padding aside. Bounds what a sequence may claim to hold.
+    /// The fewest bytes that a value takes, padding aside. It bounds how many elements a sequence may claim.
     const MIN_SIZE: usize;
 
-    /// Appends it.
+    /// Writes the value.
     fn write(&self, cdr: &mut Encoder);
 
-    /// Takes it off the front.
+    /// Reads a value.
     ///
     /// # Errors
     /// [`CdrError`].

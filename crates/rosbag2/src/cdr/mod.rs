@@ -15,7 +15,7 @@ pub use field::Field;
 /// Encapsulation: identifier (big endian) and options.
 pub(crate) const ENCAPSULATION_LEN: usize = 4;
 
-/// In which order the bytes of a number stand.
+/// The order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ByteOrder {
     /// `CDR_BE`, identifier 0x0000.
@@ -25,16 +25,16 @@ pub enum ByteOrder {
     Little,
 }
 
-/// Why bytes are not the message they should be. Offsets count from the first byte of the serialized message.
+/// Why bytes are not a message of the expected type. Offsets count from the first byte of the serialized message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CdrError {
     /// The first two bytes name another encoding.
     #[error("encapsulation {id:#06x} is not plain CDR; accepted: 0x0000 (big endian), 0x0001 (little endian)")]
     Encapsulation {
-        /// What stands there.
+        /// The identifier that is there.
         id: u16,
     },
-    /// A field reaches over the end.
+    /// A field goes beyond the end of the message.
     #[error("the message is {len} bytes long, a field at byte {at} needs {needed}")]
     Short {
         /// Where the field begins.
@@ -47,33 +47,33 @@ pub enum CdrError {
     /// A sequence or string says it is longer than what is left could hold.
     #[error("the sequence at byte {at} claims {count} elements of at least {size} bytes, {left} bytes are left")]
     Length {
-        /// Where its elements begin.
+        /// Where the elements begin.
         at: usize,
-        /// How many it claims.
+        /// The number of elements that it claims.
         count: u32,
         /// The fewest bytes one of them takes.
         size: usize,
         /// How many bytes are left.
         left: usize,
     },
-    /// A string is not text.
+    /// A string is not UTF-8.
     #[error("the string at byte {at} is not UTF-8")]
     Utf8 {
-        /// Where its bytes begin.
+        /// Where the bytes of the string begin.
         at: usize,
     },
-    /// A truth value is neither 0 nor 1.
+    /// A bool is neither 0 nor 1.
     #[error("the bool at byte {at} is {value}; accepted: 0, 1")]
     Bool {
-        /// Where it stands.
+        /// Where the byte is.
         at: usize,
-        /// What it is.
+        /// The value of the byte.
         value: u8,
     },
-    /// More than padding is left: these are the bytes of another type.
+    /// More than padding is left after the last field, so that the bytes are of another type.
     #[error("{left} bytes are left after the last field; accepted: up to 3 of padding")]
     Trailing {
-        /// How many.
+        /// The number of bytes.
         left: usize,
     },
 }

@@ -3,13 +3,13 @@
 /// The definition of a message type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageDefinition {
-    /// As ROS 2 names it, e.g. `sensor_msgs/msg/Image`.
+    /// Its name in ROS 2, e.g. `sensor_msgs/msg/Image`.
     pub ros_type: &'static str,
     /// The text of its `.msg` file.
     pub text: &'static str,
     /// Its hash (REP 2011), by which ROS 2 tells definitions apart.
     pub hash: &'static str,
-    /// The definitions of the messages that stand in it, each once, in the order in which they come.
+    /// The definitions of the messages that its fields are made of, each once, in the order of the fields.
     pub parts: &'static [&'static MessageDefinition],
 }
 

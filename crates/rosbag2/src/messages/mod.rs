@@ -4,31 +4,30 @@
 //! borrowed from the message they are read from.
 
 mod definition;
-mod geometry;
-mod sensor;
-mod standard;
+mod types;
 
 pub use definition::{standard_definition, MessageDefinition};
-pub use geometry::{Quaternion, TFMessage, Transform, TransformStamped, Vector3};
-pub use sensor::{CameraInfo, CompressedImage, Image, RegionOfInterest};
-pub use standard::{Clock, Header, StringMessage, Time};
+pub use types::{
+    CameraInfo, Clock, CompressedImage, Header, Image, Quaternion, RegionOfInterest, StringMessage,
+    TFMessage, Time, Transform, TransformStamped, Vector3,
+};
 
 use super::cdr::{ByteOrder, CdrError, Decoder, Encoder, Field};
 
-/// A message that is published on a topic, with its bytes and its ROS name.
+/// A message type: its ROS name and definition, and how it is written and read.
 pub trait Message<'a>: Field<'a> {
-    /// What a bag says about it.
+    /// Its definition, which bags carry.
     const DEFINITION: &'static MessageDefinition;
 
     /// Its ROS name, e.g. `sensor_msgs/msg/Image`.
     const ROS_TYPE: &'static str = Self::DEFINITION.ros_type;
 
-    /// Its serialized form, in the order ROS 2 writes on today's machines.
+    /// Its serialized form in little-endian order, in which ROS 2 writes on today's machines.
     fn to_cdr(&self) -> Vec<u8> {
         self.to_cdr_in(ByteOrder::Little)
     }
 
-    /// Its serialized form.
+    /// Its serialized form in this byte order.
     fn to_cdr_in(&self, order: ByteOrder) -> Vec<u8> {
         let mut cdr = Encoder::new(order, Self::MIN_SIZE);
         self.write(&mut cdr);
@@ -38,7 +37,7 @@ pub trait Message<'a>: Field<'a> {
     /// Reads a serialized message of either byte order.
     ///
     /// # Errors
-    /// [`CdrError`], where the bytes are not one message of this type.
+    /// [`CdrError`], if the bytes are not one message of this type.
     fn from_cdr(bytes: &'a [u8]) -> Result<Self, CdrError> {
         let mut cdr = Decoder::new(bytes)?;
         let message = Self::read(&mut cdr)?;

@@ -3,95 +3,18 @@
 pub mod mcap;
 pub mod sqlite;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use self::mcap::{McapFile, McapWriter};
 use self::sqlite::{SqliteFile, SqliteWriter};
 use super::metadata::Metadata;
+use super::options::{ChunkCompression, Compression, StorageKind, WriterOptions};
+use super::payload::RawMessage;
 use super::place::Place;
-use super::reader::RawMessage;
-use super::topic::Topic;
-use super::writer::{ChunkCompression, Compression, WriterOptions};
+use super::select::Wanted;
+use super::topic::{StoredTopic, Topic};
 use super::{BagError, Note};
-
-/// How a bag's files are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum StorageKind {
-    /// MCAP (mcap.dev), the default since Iron.
-    #[default]
-    Mcap,
-    /// A SQLite database, the default before.
-    Sqlite3,
-}
-
-impl StorageKind {
-    /// As `metadata.yaml` names it.
-    pub fn identifier(self) -> &'static str {
-        match self {
-            Self::Mcap => "mcap",
-            Self::Sqlite3 => "sqlite3",
-        }
-    }
-
-    /// How its files end.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Mcap => "mcap",
-            Self::Sqlite3 => "db3",
-        }
-    }
-
-    /// By how a file begins; `None` where that tells nothing.
-    pub(super) fn by_content(path: &Path) -> Option<Self> {
-        /// Of a SQLite database (sqlite.org/fileformat2, 1.3).
-        const SQLITE: &[u8] = b"SQLite format 3\0";
-        let mut head = Vec::with_capacity(SQLITE.len());
-        let file = File::open(path).ok()?;
-        file.take(SQLITE.len() as u64).read_to_end(&mut head).ok()?;
-        if head.starts_with(::mcap::MAGIC) {
-            return Some(Self::Mcap);
-        }
-        (head == SQLITE).then_some(Self::Sqlite3)
-    }
-
-    pub(super) fn of_file(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        [Self::Mcap, Self::Sqlite3]
-            .into_iter()
-            .find(|kind| kind.extension() == extension)
-    }
-}
-
-/// A topic of a file, and the number by which its messages name it.
-pub struct StoredTopic {
-    pub key: i64,
-    pub topic: Topic,
-}
-
-/// Which messages of a file are wanted.
-#[derive(Clone)]
-pub struct Wanted {
-    /// The bag's topic of each of the file's numbers.
-    pub topics: BTreeMap<i64, usize>,
-    /// Log times: from the first of these, up to and without the second; `None`: to the end of time and with it.
-    pub from: u64,
-    pub until: Option<u64>,
-}
-
-impl Wanted {
-    pub fn time(&self, time: u64) -> bool {
-        self.overlaps(time, time)
-    }
-
-    /// Whether a message logged between these times, both included, may be wanted.
-    pub fn overlaps(&self, first: u64, last: u64) -> bool {
-        last >= self.from && self.until.is_none_or(|until| first < until)
-    }
-}
 
 pub type Stored = Box<dyn Iterator<Item = Result<RawMessage, BagError>> + Send>;
 

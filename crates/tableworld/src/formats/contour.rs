@@ -8,7 +8,7 @@
 /// The corners of a closed polygon, at least three, x and y in pixels. A single pixel repeats its corner.
 pub type Polygon = Vec<[u32; 2]>;
 
-/// Polygons that together cover exactly the pixels inside the mask; none for an empty one.
+/// Polygons that together cover exactly the pixels inside the mask. An empty mask gives none.
 ///
 /// # Shapes
 /// `inside` holds `width` times any number of rows, row by row.

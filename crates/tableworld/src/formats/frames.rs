@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::listing::write_json_pretty;
 use super::picture::{make_folder, write_png};
-use super::write::{split_name, Item, Made, Plan, Sink};
+use super::sink::{split_name, Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::language::Dialogue;
 use crate::{Frame, Split};

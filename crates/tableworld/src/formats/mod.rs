@@ -25,9 +25,9 @@ mod own;
 mod picture;
 mod reason;
 mod refer;
-mod rle;
 mod rosbag;
 mod semantic;
+mod sink;
 #[cfg(test)]
 mod testing;
 mod vqa;
@@ -35,11 +35,9 @@ mod write;
 
 pub use contour::{polygons, Polygon};
 pub use error::WriteError;
-pub use rle::Rle;
 pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
-pub use write::{
-    write_dataset, write_scenes, Made, Options, Order, Summary, Told, BALANCED, MAX_SEED,
-};
+pub use sink::{Made, Options, Told, BALANCED, MAX_SEED};
+pub use write::{write_dataset, write_scenes, Order, Summary};
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,17 +45,17 @@ use std::str::FromStr;
 /// A layout on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
-    /// Questions with polygon masks, one a picture.
+    /// ReasonSeg's layout: a question, a picture and polygon masks in each item.
     ReasonSeg,
-    /// RefCOCO: expressions for single objects.
+    /// RefCOCO's layout: expressions for single objects.
     Refer,
-    /// ADE20K: a class for every pixel.
+    /// ADE20K's layout: a class for every pixel.
     Semantic,
-    /// LLaVA-Instruct: conversations without masks.
+    /// LLaVA-Instruct's layout: conversations without masks.
     Vqa,
-    /// Colour, depth, instances and the truth about each scene, in plain files.
+    /// Plain files of each scene: colour, depth, instances and the truth about it.
     Frames,
-    /// What a robot would record: a rosbag2 with pictures, depth, camera poses, instructions and the masks that answer them.
+    /// A rosbag2 as a robot would record it, with pictures, depth, camera poses, instructions and the masks that answer them.
     Rosbag,
 }
 
@@ -72,7 +70,7 @@ impl Format {
         Format::Rosbag,
     ];
 
-    /// As written on a command line.
+    /// Its name on the command line, e.g. `reason-seg`.
     pub fn name(self) -> &'static str {
         match self {
             Format::ReasonSeg => "reason-seg",
@@ -91,7 +89,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// A name that is none of [`Format::ALL`].
+/// The given name is not that of a [`Format`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no dataset format; accepted: reason-seg, refer, semantic, vqa, frames, rosbag")]
 pub struct UnknownFormat(pub String);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::picture::make_folder;
-use super::write::{split_name, Plan};
+use super::sink::{split_name, Plan};
 use super::{Format, WriteError};
 use crate::Split;
 

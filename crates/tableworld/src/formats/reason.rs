@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::contour::{polygons, Polygon};
 use super::listing::{read_json, write_json, write_json_pretty, Gathered};
 use super::picture::{make_folder, remove};
-use super::write::{split_name, Item, Made, Plan, Sink, BALANCED};
+use super::sink::{split_name, Item, Made, Plan, Sink, BALANCED};
 use super::{Format, WriteError};
 use crate::language::{balanced, Dialogue, Query, QuestionKind, Turn};
 use crate::Split;

@@ -6,16 +6,20 @@
 
 use std::path::PathBuf;
 
+use coco_rle::Rle;
 use serde::{Deserialize, Serialize};
 
 use super::frames::bounds;
 use super::listing::{read_json, read_pickle, write_json, write_pickle, Gathered};
 use super::picture::make_folder;
 use super::reason::without_article;
-use super::write::{Item, Made, Plan, Sink, MAX_SEED};
-use super::{Format, Rle, WriteError};
+use super::sink::{Item, Made, Plan, Sink, MAX_SEED};
+use super::{Format, WriteError};
 use crate::language::{Query, QuestionKind};
 use crate::{Category, Split};
+
+/// The file of pictures, masks and categories.
+const INSTANCES: &str = "instances.json";
 
 /// One object and its expressions.
 #[derive(Serialize, Deserialize)]
@@ -119,7 +123,7 @@ impl Refer {
         })
     }
 
-    fn add(&self, item: &Item) -> Added {
+    fn add(&self, item: &Item) -> Result<Added, WriteError> {
         let image = image_id(self.split, item.number);
         let file_name = format!("COCO_train2014_{image:012}.jpg");
         let (width, height) = item.size();
@@ -132,12 +136,14 @@ impl Refer {
             let Some(bbox) = bounds(width, &inside) else {
                 continue;
             };
+            let rle = Rle::encode(width, height, &inside);
+            let rle = rle.map_err(WriteError::encode(&self.root.join(INSTANCES)))?;
             let category_id = object.category.index() + 1;
             annotations.push(Annotation {
                 id: ann_id(i),
                 image_id: image,
                 category_id,
-                segmentation: vec![Rle::encode(width, height, &inside)],
+                segmentation: vec![rle],
                 area: inside.iter().filter(|&&inside| inside).count() as u32,
                 bbox,
                 iscrowd: 0,
@@ -168,11 +174,11 @@ impl Refer {
             width,
             height,
         };
-        Added {
+        Ok(Added {
             picture,
             annotations,
             refs,
-        }
+        })
     }
 }
 
@@ -196,7 +202,7 @@ impl Sentence {
 
 impl Sink for Refer {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
-        let added = self.add(item);
+        let added = self.add(item)?;
         item.picture
             .place(&self.images.join(&added.picture.file_name))?;
         self.added.put(item.number, vec![added]);
@@ -204,7 +210,7 @@ impl Sink for Refer {
     }
 
     fn finish(&mut self) -> Result<Made, WriteError> {
-        let [list, instances_path] = ["refs(unc).p", "instances.json"].map(|f| self.root.join(f));
+        let [list, instances_path] = ["refs(unc).p", INSTANCES].map(|f| self.root.join(f));
         let mut refs: Vec<Ref> = read_pickle(&list)?;
         let mut instances: Instances = read_json(&instances_path)?;
         refs.retain(|r| !self.ids.contains(&r.image_id));

@@ -9,7 +9,7 @@ use image::ExtendedColorType;
 
 use super::listing::write_json;
 use super::picture::{make_folder, write_png};
-use super::write::{Item, Made, Plan, Sink};
+use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::{Category, Colour, Object, Split};
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coco_rle::Rle;
 use serde_json::Value;
 
 use super::contour::draw;
@@ -137,7 +138,7 @@ fn expressions_lead_through_refs_and_annotations_to_masks() {
         };
         let annotation = find("annotations", "ann_id");
         let rle: Rle = serde_json::from_value(annotation["segmentation"][0].clone()).unwrap();
-        assert_eq!(rle.decode().unwrap(), mask(seed, &[0]));
+        assert_eq!(rle.decode(WIDTH, HEIGHT).unwrap(), mask(seed, &[0]));
         assert_eq!(annotation["area"], 280);
         let left = 4 + seed % 5;
         assert_eq!(annotation["bbox"], serde_json::json!([left, 10, 14, 20]));

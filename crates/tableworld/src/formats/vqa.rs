@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::{read_json, write_json, Gathered};
 use super::picture::make_folder;
-use super::write::{Item, Made, Plan, Sink};
+use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::language::Turn;
 use crate::Split;

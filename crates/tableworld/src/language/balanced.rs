@@ -7,6 +7,7 @@ use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::absent::{self, unmet, Nothing};
+use super::frames::Wording;
 use super::knowledge::{knowledge, Group, Intent};
 use super::missing::{class, counterpart};
 use super::multi_turn::first_question;
@@ -14,8 +15,8 @@ use super::reasoning::{answerable, Answerable};
 use super::reference::{references, Form};
 use super::several::{askable, asked, Several};
 use super::view::View;
-use super::wording::{noun_query, query, question, question_and_why, Wording};
-use super::{explanatory, explicit, multi_turn, reasoning, several};
+use super::wording::{noun_query, query, question, question_and_why};
+use super::{explicit, multi_turn, reasoning, several};
 use super::{Absence, Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::scene::{Frame, Scene};
@@ -47,7 +48,7 @@ const TRIES: usize = 4;
 
 /// `count` questions about a scene in the words of a split, fewer where it has not so many to ask. Half of them are
 /// [`Absent`](QuestionKind::Absent), in the words of the given kinds; the others are of these kinds, without
-/// [`Vqa`](QuestionKind::Vqa). Explicit ones where no such kind is given.
+/// [`Vqa`](QuestionKind::Vqa). If no such kind is given, the questions are explicit ones.
 pub fn balanced(
     scene: &Scene,
     frame: &Frame,
@@ -145,7 +146,7 @@ fn of_purpose(
         .collect();
     let fitting = of_any_class(&met, rng)?;
     let there = match kind {
-        Q::Explanatory => explanatory::dialogue(fitting, split, rng),
+        Q::Explanatory => reasoning::explained(fitting, split, rng),
         Q::MultiTurn => multi_turn::dialogue(fitting, split, rng),
         _ => reasoning::dialogue(fitting, split, rng),
     }?;

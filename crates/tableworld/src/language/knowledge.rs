@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::wording::{Frames, Wording};
+use super::frames::{Frames, Wording};
 use crate::catalogue::Category;
 use crate::Split;
 
@@ -152,7 +152,7 @@ impl Knowledge {
 pub fn knowledge() -> &'static Knowledge {
     static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| match Knowledge::parse() {
         Ok(knowledge) => knowledge,
-        Err(error) => panic!("the tables in src/world/language/words: {error}"),
+        Err(error) => panic!("the tables in crates/tableworld/src/language/words: {error}"),
     });
     &KNOWLEDGE
 }

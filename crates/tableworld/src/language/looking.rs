@@ -1,4 +1,5 @@
-//! Questions that only looking answers: for an evaluation beside [`evaluation`](super::evaluation), whose draw they leave as it is.
+//! Questions that only looking answers. They are for an evaluation beside [`evaluation`](super::evaluation), whose draw stays as
+//! it is.
 
 use rand::seq::IndexedRandom;
 use rand::Rng;
@@ -13,14 +14,14 @@ use super::{Absence, Dialogue, QuestionKind};
 use crate::scene::{Frame, Scene};
 use crate::Split;
 
-/// What a question takes beside knowing its words.
+/// What has to be seen to answer a question, beyond the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Look {
-    /// To see where one thing is, as seen from another.
+    /// Where one thing is, as seen from another.
     Relation,
-    /// To tell one of several things of a class from the others.
+    /// Which of several things of a class is meant.
     WhichOfSeveral,
-    /// To see that nothing is quite as asked for.
+    /// That nothing is quite as asked for.
     NearMiss,
 }
 
@@ -38,8 +39,8 @@ impl Look {
     }
 }
 
-/// As far as the scene has them: a reference by place, one to one of several things of a class, and a near miss of each
-/// sort.
+/// Questions that need looking, as far as the scene allows them: a reference by place, a reference to one of several things of a
+/// class, and a near miss of each sort.
 pub fn looking(
     scene: &Scene,
     frame: &Frame,

@@ -11,8 +11,8 @@
 
 mod absent;
 mod balanced;
-mod explanatory;
 mod explicit;
+mod frames;
 mod knowledge;
 mod looking;
 mod missing;
@@ -39,24 +39,24 @@ use super::scene::{Frame, Scene};
 use super::Split;
 use view::View;
 
-/// What a question asks of the one who answers.
+/// What a question asks for, and what it takes to answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum QuestionKind {
-    /// Names the object: "the red mug".
+    /// It names the object: "the red mug".
     Explicit,
-    /// Names a purpose or a need: "I want to cut this paper."
+    /// It names a purpose or a need: "I want to cut this paper."
     Reasoning,
-    /// Needs a fact that no picture shows: "the fruit monkeys love".
+    /// It needs a fact that no picture shows: "the fruit monkeys love".
     WorldKnowledge,
-    /// One of the two before, and why.
+    /// It is one of the two before, and asks why as well.
     Explanatory,
-    /// First a question answered in words, then "Please segment it."
+    /// A question that is answered in words, and then "Please segment it."
     MultiTurn,
-    /// Several objects in one mask: "everything I could eat".
+    /// It asks for several objects in one mask: "everything I could eat".
     Several,
-    /// About something that is not there.
+    /// It asks for something that is not there.
     Absent,
-    /// Talk about the picture and about the world, without a mask.
+    /// It talks about the picture and the world, without a mask.
     Vqa,
 }
 
@@ -93,7 +93,7 @@ impl QuestionKind {
     }
 }
 
-/// In what way something is not there: not at all, or nearly.
+/// How something is missing: there is nothing like it, or something nearly like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Absence {
     /// Nothing like it is there.
@@ -109,7 +109,7 @@ pub enum Absence {
 }
 
 impl Absence {
-    /// All that are no plain ones.
+    /// All but [`Absence::Plain`]: the near misses.
     pub const NEAR: [Self; 4] = [Self::Colour, Self::OtherClass, Self::Neighbour, Self::Place];
 
     /// Its name in reports, e.g. `other-class`.
@@ -123,7 +123,7 @@ impl Absence {
         }
     }
 
-    /// Whether something nearly as asked for is there.
+    /// Whether something is there that is nearly what is asked for.
     pub fn is_near(self) -> bool {
         self != Self::Plain
     }
@@ -132,9 +132,9 @@ impl Absence {
 /// A question, its answer, and what the answer's masks are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// As a person would type it.
+    /// The question as a person would type it.
     pub question: String,
-    /// What a person would answer; `[SEG]` stands where an object is named.
+    /// The answer. Each `[SEG]` in it stands for one mask.
     pub answer: String,
     /// For each `[SEG]` of the answer the objects (indices into [`Scene::objects`]) whose union is its mask.
     pub targets: Vec<Vec<usize>>,
@@ -145,7 +145,7 @@ pub struct Turn {
 pub struct Query {
     /// "the red mug", or "I want to cut this paper."
     pub text: String,
-    /// Whether it is a whole sentence (LISA's long questions) and no noun phrase.
+    /// Whether it is a whole sentence (one of LISA's long questions) rather than a noun phrase.
     pub is_sentence: bool,
 }
 
@@ -154,7 +154,7 @@ pub struct Query {
 pub struct Dialogue {
     /// What the last turn asks.
     pub kind: QuestionKind,
-    /// At least one.
+    /// The turns of the conversation, at least one.
     pub turns: Vec<Turn>,
     /// What the last turn asks for.
     pub query: Query,
@@ -165,7 +165,7 @@ pub struct Dialogue {
     /// The kind in whose words it is asked: its own, or of [`QuestionKind::Absent`] any other, so that the words do
     /// not tell that nothing is there.
     pub worded_as: QuestionKind,
-    /// Of [`QuestionKind::Absent`] alone.
+    /// How what is asked for is missing; `None` unless the kind is [`QuestionKind::Absent`].
     pub absence: Option<Absence>,
     /// Where the question singles out one of several objects of the class it names: all of them, the target among
     /// them. Empty otherwise.
@@ -195,7 +195,7 @@ pub fn dialogues(scene: &Scene, frame: &Frame, split: Split, rng: &mut impl Rng)
     let view = View::new(scene, frame);
     let mut all = explicit::dialogues(&view, split, rng);
     all.extend(reasoning::dialogues(&view, split, rng));
-    all.extend(explanatory::dialogues(&view, split, rng));
+    all.extend(reasoning::explained_dialogues(&view, split, rng));
     all.extend(multi_turn::dialogues(&view, split, rng));
     all.extend(several::dialogues(&view, split, rng));
     all.extend(absent::dialogues(&view, split, rng));

@@ -3,10 +3,11 @@
 use rand::seq::IndexedRandom;
 use rand::Rng;
 
+use super::frames::Wording;
 use super::knowledge::{knowledge, the};
 use super::reasoning::{answerable, Answerable};
 use super::view::View;
-use super::wording::{answer, fill_to, Wording};
+use super::wording::{answer, fill_to};
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::Split;
 

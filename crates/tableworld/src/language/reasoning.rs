@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::knowledge::{knowledge, Intent};
 use super::view::View;
-use super::wording::{answer, query, question};
+use super::wording::{answer, query, question, question_and_why};
 use super::{Dialogue, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::Split;
@@ -78,6 +78,32 @@ pub fn dialogue(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Optio
         explanation: Some(fitting.because()),
         names: vec![fitting.category],
         worded_as: fitting.kind(),
+        absence: None,
+        candidates: Vec::new(),
+    })
+}
+
+/// The same questions, asking why as well: the answer is `It is [SEG].` and the reason.
+pub fn explained_dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+    let ask = |fitting: &Answerable| explained(fitting, split, rng);
+    answerable(view).iter().filter_map(ask).collect()
+}
+
+/// A question for an intent that the scene answers, which asks why as well.
+pub fn explained(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Option<Dialogue> {
+    let query = query(fitting.intent.wordings(split).choose(rng)?, split, rng);
+    let because = fitting.because();
+    Some(Dialogue {
+        kind: QuestionKind::Explanatory,
+        turns: vec![Turn {
+            question: question_and_why(&query, rng),
+            answer: format!("It is [SEG]. {because}"),
+            targets: vec![fitting.objects.clone()],
+        }],
+        query,
+        explanation: Some(because),
+        names: vec![fitting.category],
+        worded_as: QuestionKind::Explanatory,
         absence: None,
         candidates: Vec::new(),
     })

@@ -4,10 +4,10 @@ use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::explicit::{comparisons, phrases, DEPTH};
+use super::frames::pick;
 use super::knowledge::knowledge;
 use super::relation::{places, Relation};
 use super::view::View;
-use super::wording::pick;
 use crate::catalogue::Category;
 use crate::Split;
 

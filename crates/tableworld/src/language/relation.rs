@@ -3,9 +3,9 @@
 use rand::Rng;
 
 use super::explicit::{ACROSS, DEPTH};
+use super::frames::Framing;
 use super::knowledge::{knowledge, the};
 use super::view::View;
-use super::wording::Framing;
 use crate::catalogue::Category;
 use crate::Split;
 

@@ -2,9 +2,10 @@
 
 use rand::Rng;
 
+use super::frames::pick;
 use super::knowledge::{knowledge, Group};
 use super::view::View;
-use super::wording::{answer, noun_query, pick, question};
+use super::wording::{answer, noun_query, question};
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::Split;

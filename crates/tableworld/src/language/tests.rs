@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::frames::Wording;
 use super::knowledge::knowledge;
-use super::wording::Wording;
 use super::*;
 use crate::catalogue::Colour;
 use crate::scene::{Camera, Light, Object, Table};

@@ -4,10 +4,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::explicit::compared;
+use super::frames::{Framing, Wording};
 use super::knowledge::{either, knowledge, the, there_is_no, there_is_none_such};
 use super::several;
 use super::vqa::{fact, fill, how_many, list, none};
-use super::wording::{fill_to, frames_of, Framing, Wording};
+use super::wording::{fill_to, frames_of};
 use crate::catalogue::Category;
 use crate::Split;
 
@@ -40,7 +41,7 @@ pub fn wordings(split: Split) -> Vec<String> {
     all
 }
 
-/// Every wording of training, and every form of answer: what a tokenizer should know. Some texts occur twice.
+/// Every wording of training and every form of answer, for a tokenizer to be trained on. Some texts occur twice.
 pub fn training_texts() -> Vec<String> {
     let known = knowledge();
     let frames = &known.frames;

@@ -3,9 +3,9 @@
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::Rng;
 
+use super::frames::Wording;
 use super::knowledge::{either, knowledge, there_is_no, Noun};
 use super::view::View;
-use super::wording::Wording;
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::scene::{Frame, Scene};
@@ -16,8 +16,8 @@ const ACROSS: f32 = 0.10;
 /// How far one must stand before the other, in metres.
 const DEPTH: f32 = 0.06;
 
-/// Conversations of one to three turns about a scene, one or more. All splits talk in the same words, and none of them
-/// in the held-out ones of the other kinds: this is text to learn from.
+/// One or more conversations about a scene, of one to three turns. They are text to learn from: all splits use the same words,
+/// and none of them are the words of the other kinds that are held out for `val` and `test`.
 pub fn vqa(scene: &Scene, frame: &Frame, _split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let view = View::new(scene, frame);
     let mut turns = about_scene(&view, rng);

@@ -2,7 +2,8 @@
 
 use super::{black, Style};
 use crate::assembly::Assembly;
-use crate::paint::{grey, Material, Paint};
+use crate::paint::{Material, Paint};
+use crate::texture::grey;
 use crate::vector::{v, Affine};
 
 pub fn television(thing: &mut Assembly, style: &mut Style) {

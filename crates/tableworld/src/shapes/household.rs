@@ -2,7 +2,8 @@
 
 use super::{black, steel, Style};
 use crate::assembly::{full_ball, Assembly};
-use crate::paint::{grey, Material, Paint};
+use crate::paint::{Material, Paint};
+use crate::texture::grey;
 use crate::vector::{v, Affine, Vec3};
 
 pub fn lamp(thing: &mut Assembly, style: &mut Style) {

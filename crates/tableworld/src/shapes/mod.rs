@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::assembly::Assembly;
 use super::catalogue::{Category, Colour};
-use super::paint::{grey, linear, Material};
+use super::paint::Material;
 use super::scene::Object;
+use super::texture::{grey, linear};
 use super::vector::{v, Vec3};
 
 /// The choices that make one thing differ from the next of its category and colour.

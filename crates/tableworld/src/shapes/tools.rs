@@ -2,7 +2,8 @@
 
 use super::{steel, Style};
 use crate::assembly::Assembly;
-use crate::paint::{grey, Material, Paint};
+use crate::paint::{Material, Paint};
+use crate::texture::grey;
 use crate::vector::{v, Affine};
 
 pub fn scissors(thing: &mut Assembly, style: &mut Style) {

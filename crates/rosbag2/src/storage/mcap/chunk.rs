@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::Chunk;
-use super::records::{op, ChunkHeader, MessageHeader, Record, Walk, MESSAGE_HEADER, PREFIX};
+use super::records::{message_header, op, ChunkHeader, Record, Walk, MESSAGE_HEADER, PREFIX};
 use crate::payload::Backing;
 use crate::unpack::{self, Unpacked};
 use crate::McapFault;
@@ -13,7 +13,7 @@ use crate::McapFault;
 pub struct Records {
     pub backing: Arc<Backing>,
     pub range: Range<usize>,
-    /// Why they are not all.
+    /// Why some of the records are missing.
     pub fault: Option<McapFault>,
 }
 
@@ -30,20 +30,20 @@ pub struct Entry {
     pub publish_time: u64,
     pub sequence: u32,
     pub channel: u16,
-    /// Its bytes.
+    /// Where the bytes of the message are.
     pub data: Range<usize>,
 }
 
 impl Entry {
     /// The message of a record; `base` is where the walk that met it began.
     pub fn of(record: &Record, base: usize) -> Result<Self, McapFault> {
-        let header = MessageHeader::read(record.body)?;
+        let header = message_header(record.body)?;
         let body = base + record.at + PREFIX;
         Ok(Self {
             log_time: header.log_time,
             publish_time: header.publish_time,
             sequence: header.sequence,
-            channel: header.channel,
+            channel: header.channel_id,
             data: body + MESSAGE_HEADER..body + record.body.len(),
         })
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mcap::records::Channel;
+
 use super::records::{op, ChunkHeader, Fields, Record, PREFIX};
 use crate::McapFault;
 
@@ -13,28 +15,20 @@ pub struct Schema {
     pub text: String,
 }
 
-/// A channel: one publisher's topic.
-#[derive(Clone, Debug)]
-pub struct Channel {
-    pub topic: String,
-    pub schema: u16,
-    pub encoding: String,
-    pub metadata: BTreeMap<String, String>,
-}
-
 /// Where a chunk is.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// Of its record.
+    /// Where its record begins in the file.
     pub at: usize,
-    /// Of its record's body; less than the record says where the file ends before.
+    /// The length of its record's body: less than the record says if the file ends before.
     pub len: usize,
-    /// Log times of its first and last message.
+    /// Log time of its first message, nanoseconds.
     pub start: u64,
+    /// Log time of its last message, nanoseconds.
     pub end: u64,
-    /// The channels it holds messages of. `None`: not known before it is unpacked.
+    /// The channels it holds messages of; `None` if that is not known before it is unpacked.
     pub channels: Option<Vec<u16>>,
-    /// Of its message indexes, which follow it.
+    /// The length of the message indexes that follow it.
     pub indexes: usize,
 }
 
@@ -52,7 +46,7 @@ impl Chunk {
         })
     }
 
-    /// Behind its record and its message indexes.
+    /// Where its record and its message indexes end.
     pub fn after(&self) -> usize {
         self.at
             .saturating_add(PREFIX + self.len)
@@ -90,14 +84,12 @@ impl Index {
             }
             op::CHANNEL => {
                 let id = fields.u16("id")?;
-                let schema = fields.u16("schema id")?;
                 let channel = Channel {
+                    id,
+                    schema_id: fields.u16("schema id")?,
                     topic: fields.string("topic")?,
-                    schema,
-                    encoding: fields.string("message encoding")?,
-                    metadata: fields.map("metadata", |entry| {
-                        Ok((entry.string("metadata")?, entry.string("metadata")?))
-                    })?,
+                    message_encoding: fields.string("message encoding")?,
+                    metadata: fields.texts("metadata")?,
                 };
                 self.channels.insert(id, channel);
             }
@@ -125,8 +117,6 @@ pub fn rosbag2(body: &[u8]) -> Result<Option<String>, McapFault> {
     if fields.string("name")? != "rosbag2" {
         return Ok(None);
     }
-    let mut map = fields.map("metadata", |entry| {
-        Ok((entry.string("metadata")?, entry.string("metadata")?))
-    })?;
+    let mut map = fields.texts("metadata")?;
     Ok(map.remove("serialized_metadata"))
 }

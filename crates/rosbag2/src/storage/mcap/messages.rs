@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 use super::chunk::{self, Entry};
-use super::McapFile;
-use crate::payload::{Backing, Payload};
-use crate::reader::RawMessage;
-use crate::storage::Wanted;
+use super::open::McapFile;
+use crate::payload::{Backing, Payload, RawMessage};
+use crate::select::Wanted;
 use crate::{BagError, McapFault};
 
 /// A run of messages in order.
@@ -28,7 +27,7 @@ enum Source {
     Run(Run),
 }
 
-/// See the module's text.
+/// The messages of one file that are wanted, in log-time order.
 pub struct Messages {
     file: Arc<McapFile>,
     wanted: Wanted,

@@ -1,13 +1,25 @@
 //! The records of an MCAP file (mcap.dev/spec): a type, a length, a body.
 //!
-//! These few are read here and not by the crate that writes them, because that one reserves whatever length a record
-//! claims, and copies what can be used where it is mapped.
+//! The crate `mcap` (0.26) writes our files and reads what consists of numbers only, the footer and the statistics. The
+//! other records are read here, because its `parse_record` and `LinearReader` cannot do what a damaged file asks for:
+//!
+//! - A chunk that the file ends in is an error without its header. Here the header and the bytes that are left are given,
+//!   and the messages before the cut are read.
+//! - A name that is not UTF-8, or a key that stands twice in a map, makes a record unreadable, and with it every message of
+//!   a channel. Here the name is shown with replacement characters, and the last of two keys counts.
+//! - A string's memory is reserved by the 32-bit length it claims, up to 4 GiB, before the bytes are looked for. A map may
+//!   take bytes from behind its own end.
+//! - An error does not name the field that is missing, and a reader does not say at which byte a record begins. Both are part
+//!   of our errors and notes.
+//! - `LinearReader` copies every record into a buffer of its own. Here a message stays where it is mapped.
+//!
+//! `tests.rs` compares both readings on whole records and shows these differences.
 
 use std::collections::BTreeMap;
 
 use crate::McapFault;
 
-pub use mcap::records::op;
+pub use mcap::records::{op, MessageHeader};
 
 /// A file begins and ends with these.
 pub use mcap::MAGIC;
@@ -23,7 +35,7 @@ pub const MESSAGE_HEADER: usize = 22;
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     pub opcode: u8,
-    /// Of its first byte, from where the walk began.
+    /// Where it begins in the bytes that are walked.
     pub at: usize,
     pub body: &'a [u8],
 }
@@ -142,6 +154,13 @@ impl<'a> Fields<'a> {
         Ok(map)
     }
 
+    /// A map of strings.
+    pub fn texts(&mut self, field: &'static str) -> Result<BTreeMap<String, String>, McapFault> {
+        self.map(field, |entry| {
+            Ok((entry.string(field)?, entry.string(field)?))
+        })
+    }
+
     pub fn rest(self) -> &'a [u8] {
         self.left
     }
@@ -162,23 +181,14 @@ impl<'a> Fields<'a> {
 }
 
 /// A message's fields before its bytes.
-pub struct MessageHeader {
-    pub channel: u16,
-    pub sequence: u32,
-    pub log_time: u64,
-    pub publish_time: u64,
-}
-
-impl MessageHeader {
-    pub fn read(body: &[u8]) -> Result<Self, McapFault> {
-        let mut fields = Fields::new(op::MESSAGE, body);
-        Ok(Self {
-            channel: fields.u16("channel")?,
-            sequence: fields.u32("sequence")?,
-            log_time: fields.u64("log time")?,
-            publish_time: fields.u64("publish time")?,
-        })
-    }
+pub fn message_header(body: &[u8]) -> Result<MessageHeader, McapFault> {
+    let mut fields = Fields::new(op::MESSAGE, body);
+    Ok(MessageHeader {
+        channel_id: fields.u16("channel")?,
+        sequence: fields.u32("sequence")?,
+        log_time: fields.u64("log time")?,
+        publish_time: fields.u64("publish time")?,
+    })
 }
 
 /// A chunk's fields before its records.
@@ -186,12 +196,12 @@ pub struct ChunkHeader<'a> {
     pub start: u64,
     pub end: u64,
     pub size: u64,
-    /// 0: there is none.
+    /// The CRC of the unpacked records; 0 means that there is none.
     pub crc: u32,
     pub compression: String,
-    /// Its records, packed.
+    /// The chunk's records as they stand in the file.
     pub records: &'a [u8],
-    /// Whether the file ends before they do.
+    /// Whether the file ends inside the records.
     pub cut: bool,
 }
 

@@ -1,5 +1,7 @@
 //! The index at the end of an MCAP file. Opening by it touches neither chunk nor message.
 
+use mcap::records::Statistics;
+
 use super::index::{rosbag2, Chunk, Index};
 use super::records::{op, Fields, Record, Walk, FOOTER, MAGIC, PREFIX};
 use crate::McapFault;
@@ -8,12 +10,12 @@ use crate::McapFault;
 pub fn read(file: &[u8]) -> Result<Index, String> {
     let (start, records) = section(file)?;
     let mut index = Index::default();
-    let mut statistics = None;
+    let mut found = None;
     for record in Walk::new(records, 0) {
         let record = record.map_err(said)?;
         match record.opcode {
             op::CHUNK_INDEX => index.chunks.push(chunk(&record, start).map_err(said)?),
-            op::STATISTICS => statistics = Some(Statistics::read(&record).map_err(said)?),
+            op::STATISTICS => found = Some(statistics(&record).map_err(said)?),
             op::METADATA_INDEX => {
                 if let Ok(Some(metadata)) = metadata(&record, file) {
                     index.metadata = Some(metadata);
@@ -22,25 +24,25 @@ pub fn read(file: &[u8]) -> Result<Index, String> {
             _ => index.describe(&record).map_err(said)?,
         }
     }
-    let statistics = statistics.ok_or("it has no statistics")?;
-    if statistics.channels > index.channels.len() as u64 {
+    let statistics = found.ok_or("it has no statistics")?;
+    if u64::from(statistics.channel_count) > index.channels.len() as u64 {
         return Err(format!(
             "it describes {} of {} channels",
             index.channels.len(),
-            statistics.channels
+            statistics.channel_count
         ));
     }
-    if statistics.chunks > index.chunks.len() as u64 {
+    if u64::from(statistics.chunk_count) > index.chunks.len() as u64 {
         return Err(format!(
             "it lists {} of {} chunks",
             index.chunks.len(),
-            statistics.chunks
+            statistics.chunk_count
         ));
     }
-    if statistics.messages > 0 {
-        index.span = Some((statistics.start, statistics.end));
+    if statistics.message_count > 0 {
+        index.span = Some((statistics.message_start_time, statistics.message_end_time));
     }
-    index.counts = statistics.counts;
+    index.counts = statistics.channel_message_counts;
     Ok(index)
 }
 
@@ -54,11 +56,11 @@ fn section(file: &[u8]) -> Result<(usize, &[u8]), String> {
     let footer = Walk::new(file, footer_at).next();
     let footer = footer.and_then(Result::ok);
     let footer = footer.filter(|record| record.opcode == op::FOOTER && record.body.len() == 20);
-    let footer = footer.ok_or("the file has no footer")?;
-    let mut fields = Fields::new(op::FOOTER, footer.body);
-    let start = fields.u64("summary start").map_err(said)?;
-    let _offsets = fields.u64("summary offset start").map_err(said)?;
-    let saved = fields.u32("summary CRC").map_err(said)?;
+    let footer = footer.map(|record| mcap::parse_record(op::FOOTER, record.body));
+    let Some(Ok(mcap::records::Record::Footer(footer))) = footer else {
+        return Err("the file has no footer".into());
+    };
+    let (start, saved) = (footer.summary_start, footer.summary_crc);
     if start == 0 {
         return Err("it was written without one".into());
     }
@@ -120,35 +122,15 @@ fn metadata(record: &Record, file: &[u8]) -> Result<Option<String>, McapFault> {
     }
 }
 
-struct Statistics {
-    messages: u64,
-    channels: u64,
-    chunks: u64,
-    start: u64,
-    end: u64,
-    counts: std::collections::BTreeMap<u16, u64>,
-}
-
-impl Statistics {
-    fn read(record: &Record) -> Result<Self, McapFault> {
-        let mut fields = Fields::new(op::STATISTICS, record.body);
-        let messages = fields.u64("message count")?;
-        let _schemas = fields.u16("schema count")?;
-        let channels = fields.u32("channel count")?;
-        let _attachments = fields.u32("attachment count")?;
-        let _metadata = fields.u32("metadata count")?;
-        let chunks = fields.u32("chunk count")?;
-        Ok(Self {
-            messages,
-            channels: channels.into(),
-            chunks: chunks.into(),
-            start: fields.u64("start time")?,
-            end: fields.u64("end time")?,
-            counts: fields.map("channel message counts", |entry| {
-                let channel = entry.u16("channel message counts")?;
-                Ok((channel, entry.u64("channel message counts")?))
-            })?,
-        })
+/// The statistics, which consist of numbers only.
+fn statistics(record: &Record) -> Result<Statistics, McapFault> {
+    match mcap::parse_record(record.opcode, record.body) {
+        Ok(mcap::records::Record::Statistics(statistics)) => Ok(statistics),
+        // The counts are the last field, so that they are missing from every record that is too short.
+        _ => Err(McapFault::Field {
+            opcode: op::STATISTICS,
+            field: "channel message counts",
+        }),
     }
 }
 

@@ -8,12 +8,10 @@ use std::vec::IntoIter;
 
 use rusqlite::{Connection, Row};
 
-use super::open::time;
+use super::open::{time, SqliteFile};
 use super::salvage::{Salvage, Salvaged};
-use super::SqliteFile;
-use crate::payload::Payload;
-use crate::reader::RawMessage;
-use crate::storage::Wanted;
+use crate::payload::{Payload, RawMessage};
+use crate::select::Wanted;
 use crate::BagError;
 
 /// How many messages are listed at a time.
@@ -38,7 +36,7 @@ pub struct Messages {
     /// Behind which message the next batch begins.
     after: (i64, i64),
     salvaged: Option<(Arc<Salvage>, IntoIter<Salvaged>)>,
-    /// No further batch.
+    /// Whether the last batch has been listed.
     ended: bool,
 }
 

@@ -13,8 +13,7 @@ use super::access::{Access, Sizes};
 use super::salvage::Salvage;
 use crate::place::Place;
 use crate::qos;
-use crate::storage::StoredTopic;
-use crate::topic::{full_type, Definition, Topic};
+use crate::topic::{full_type, Definition, StoredTopic, Topic};
 use crate::{BagError, Note};
 
 /// A database, opened.
@@ -167,7 +166,7 @@ impl SqliteFile {
             .and_then(|connection| count(&connection).map_err(BagError::sqlite(&self.place.shown)))
     }
 
-    /// As errors name it.
+    /// The path that errors and notes name.
     pub fn path(&self) -> &Path {
         &self.place.shown
     }
@@ -178,7 +177,7 @@ impl SqliteFile {
         connection.map_err(BagError::sqlite(&self.place.shown))
     }
 
-    /// What can be had without SQLite's help.
+    /// The messages that can be found in the database's pages without SQLite.
     pub(super) fn salvage(&self) -> Result<Salvage, BagError> {
         Salvage::of(&self.place.real)
     }
@@ -208,11 +207,11 @@ fn metadata(connection: &Connection) -> rusqlite::Result<Option<String>> {
 
 /// What the messages span.
 struct Extent {
-    /// How many there are at most.
+    /// The number of messages, or more.
     rows: u64,
     /// Timestamps of the first and the last, nanoseconds.
     span: Option<(i64, i64)>,
-    /// How many have a negative one.
+    /// The number of messages with a negative timestamp.
     before_zero: u64,
 }
 

@@ -13,9 +13,9 @@ use crate::BagError;
 
 /// What stands at the beginning of a leaf of a table.
 const TABLE_LEAF: u8 = 13;
-/// Of a leaf, before the places of its cells.
+/// Bytes of a leaf's header, which the places of its cells follow.
 const LEAF_HEADER: usize = 8;
-/// Before the first page's content.
+/// Bytes of the database's header, before the content of the first page.
 const FILE_HEADER: usize = 100;
 
 /// The messages that were found.
@@ -61,10 +61,10 @@ impl Salvage {
 /// A record where it stands: its beginning in the leaf, the rest in a chain of pages.
 #[derive(Clone)]
 struct Cell {
-    /// Of the beginning, in the file.
+    /// Where the content begins in the file.
     at: usize,
     local: usize,
-    /// Of the whole.
+    /// The length of the whole content, bytes.
     len: usize,
     /// The first page of the rest.
     overflow: Option<u32>,

@@ -1,17 +1,16 @@
-//! What is said about a frame and about a question, as ROS messages.
+//! The topics of a recording, and what is said on them about a frame and about a question.
 
 use std::borrow::Cow;
 
 use lisa_messages::Instruction;
 use rosbag2::{
-    CameraInfo, CompressedImage, Header, Image, Message, Quaternion, TFMessage, Time, Transform,
-    TransformStamped, Vector3,
+    CameraInfo, CompressedImage, Header, Image, Message, NewTopic, QosProfile, Quaternion,
+    TFMessage, Time, Transform, TransformStamped, Vector3,
 };
 
-use super::topics::Topic;
-use super::DELAY;
+use super::recording::{Images, DELAY};
 use crate::formats::frames::millimetres;
-use crate::formats::write::Item;
+use crate::formats::sink::Item;
 use crate::language::Dialogue;
 use crate::{Camera, Frame};
 
@@ -19,6 +18,36 @@ const CAMERA: &str = "camera_optical_frame";
 const TABLE: &str = "table";
 /// As image_transport names a colour picture that was `rgb8` and is a JPEG file.
 const JPEG: &str = "rgb8; jpeg compressed bgr8";
+
+/// A topic, by its place in [`topics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    Tf,
+    Image,
+    CameraInfo,
+    Depth,
+    Instruction,
+    Mask,
+}
+
+/// All of them, also those on which nothing is published, with what their publishers would offer.
+pub fn topics(images: Images) -> [NewTopic; 6] {
+    let camera = QosProfile::sensor_data;
+    let heard = || QosProfile::reliable(10);
+    let image = match images {
+        Images::Raw => NewTopic::of::<Image>("/camera/image_raw"),
+        Images::Jpeg => NewTopic::of::<CompressedImage>("/camera/image_raw/compressed"),
+    };
+    [
+        // tf2_ros's own.
+        NewTopic::of::<TFMessage>("/tf").qos(QosProfile::reliable(100)),
+        image.qos(camera()),
+        NewTopic::of::<CameraInfo>("/camera/camera_info").qos(camera()),
+        NewTopic::of::<Image>("/camera/depth/image").qos(camera()),
+        NewTopic::of::<Instruction>("/instruction_stamped").qos(heard()),
+        NewTopic::of::<Image>("/ground_truth/mask").qos(heard()),
+    ]
+}
 
 /// A message that waits for its turn.
 #[derive(Debug)]

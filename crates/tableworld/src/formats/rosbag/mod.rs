@@ -27,150 +27,28 @@
 mod messages;
 mod motion;
 mod place;
-mod question;
-mod topics;
+mod recording;
+
+pub use recording::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use lisa_messages::QUESTION_KINDS;
 use rayon::prelude::*;
-use rosbag2::{BagError, BagWriter, ChunkCompression, Compression, TopicId, WriterOptions};
+use rosbag2::{BagError, BagWriter, TopicId};
 
-use self::messages::{View, Waiting};
+use self::messages::{topics, Topic, View, Waiting};
 use self::motion::Orbit;
 use self::place::BagPlace;
-use self::topics::{topics, Topic};
+use self::recording::SECOND;
 use super::listing::Gathered;
 use super::picture::Picture;
-use super::write::{Item, Made, Plan, Sink};
+use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
-use crate::language::QuestionKind;
 use crate::{render, Scene, Split};
 
-const SECOND: u64 = 1_000_000_000;
 /// When the first frame is: any fixed moment, as bags of the same scenes shall be the same.
 const START: u64 = 1_700_000_000 * SECOND;
-/// How long after its frame an instruction is heard.
-const DELAY: u64 = SECOND / 10;
-/// Bytes of a compressed chunk before compression: what several frames have in common is found in one.
-const LARGE_CHUNK: u64 = 4 << 20;
-
-/// Most frames of a scene: they wait in memory for their turn.
-pub const MAX_FRAMES: u32 = 200;
-/// Fewest and most frames a second.
-pub const RATES: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
-
-/// How the camera's pictures are recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Images {
-    /// As `sensor_msgs/Image`, and nothing in the file is compressed.
-    #[default]
-    Raw,
-    /// As `sensor_msgs/CompressedImage`, and the file's chunks are compressed by zstd.
-    Jpeg,
-}
-
-impl Images {
-    /// The choice of that name, `raw` or `jpeg`; `None` for any other text.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "raw" => Some(Self::Raw),
-            "jpeg" => Some(Self::Jpeg),
-            _ => None,
-        }
-    }
-}
-
-/// What the camera does while it sees a scene.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum CameraMotion {
-    /// It stands where the scene has it.
-    #[default]
-    Still,
-    /// It travels on an arc about the table, and passes where the scene has it at the middle frame.
-    Moving,
-}
-
-impl CameraMotion {
-    /// The choice of that name, `still` or `moving`; `None` for any other text.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "still" => Some(Self::Still),
-            "moving" => Some(Self::Moving),
-            _ => None,
-        }
-    }
-}
-
-/// What is recorded of each scene.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recording {
-    /// How pictures are stored.
-    pub images: Images,
-    /// What the camera does.
-    pub motion: CameraMotion,
-    /// Of each scene, 1 to [`MAX_FRAMES`].
-    pub frames: u32,
-    /// Frames a second, within [`RATES`].
-    pub rate: f64,
-}
-
-impl Default for Recording {
-    fn default() -> Self {
-        Self::new(CameraMotion::Still)
-    }
-}
-
-impl Recording {
-    /// As is usual for that motion, in raw pictures: one frame a scene and a second where the camera stands still, two
-    /// seconds of ten frames each where it moves.
-    pub fn new(motion: CameraMotion) -> Self {
-        let (frames, rate) = match motion {
-            CameraMotion::Still => (1, 1.0),
-            CameraMotion::Moving => (20, 10.0),
-        };
-        Self {
-            images: Images::Raw,
-            motion,
-            frames,
-            rate,
-        }
-    }
-
-    /// Nanoseconds from frame to frame.
-    fn period(&self) -> u64 {
-        (SECOND as f64 / self.rate).round() as u64
-    }
-
-    fn check(&self) -> Result<(), WriteError> {
-        let Self { frames, rate, .. } = *self;
-        if (1..=MAX_FRAMES).contains(&frames) && RATES.contains(&rate) {
-            return Ok(());
-        }
-        Err(WriteError::Recording {
-            frames,
-            rate,
-            max: MAX_FRAMES,
-        })
-    }
-
-    fn writer_options(&self) -> WriterOptions {
-        let kinds = QuestionKind::ALL.map(QuestionKind::name).join(" ");
-        let plain = WriterOptions {
-            custom_data: [(QUESTION_KINDS.to_owned(), kinds)].into(),
-            ..WriterOptions::default()
-        };
-        match self.images {
-            Images::Raw => plain,
-            Images::Jpeg => WriterOptions {
-                compression: Compression::Chunk(ChunkCompression::Zstd),
-                chunk_size: Some(LARGE_CHUNK),
-                ..plain
-            },
-        }
-    }
-}
 
 pub(super) struct Rosbag {
     folder: PathBuf,
@@ -262,8 +140,8 @@ impl Rosbag {
             .map(seen)
             .collect::<Result<_, WriteError>>()?;
         let mut messages: Vec<Waiting> = seen.into_iter().flatten().collect();
-        if let Some(dialogue) = question::asked(item.number, &told.dialogues) {
-            let id = question::id(self.split, item.number, dialogue);
+        if let Some(dialogue) = recording::question(item.number, &told.dialogues) {
+            let id = recording::id(self.split, item.number, dialogue);
             messages.extend(messages::asked(item, dialogue, id, stamp(middle)));
         }
         Ok(messages)

@@ -9,6 +9,7 @@ use lisa_messages::Instruction;
 use rosbag2::{Bag, CompressedImage, Image, Message};
 
 use self::seen::{asked, inside, raw, seen, SIZE};
+use super::recording::DELAY;
 use super::*;
 use crate::formats::testing::{told, HEIGHT, WIDTH};
 use crate::formats::{write_dataset, write_scenes, Options, Order, Told};
@@ -145,8 +146,8 @@ fn a_moving_camera_sees_things_that_stand_still() {
     for (i, (instruction, mask)) in asked.iter().enumerate() {
         let number = 30 + i as u64;
         let told = Told::new(Split::Test, number, SIZE.0, SIZE.1);
-        let dialogue = question::asked(number, &told.dialogues).unwrap();
-        assert_eq!(instruction.id, question::id(Split::Test, number, dialogue));
+        let dialogue = recording::question(number, &told.dialogues).unwrap();
+        assert_eq!(instruction.id, recording::id(Split::Test, number, dialogue));
         let views = &seen[i * frames..][..frames];
         // The frame it is about is the scene's own view.
         let middle = &views[frames / 2];

@@ -7,52 +7,49 @@ use std::path::{Path, PathBuf};
 use lisa_files::lfs;
 
 use super::metadata::{CountedTopic, Metadata, TopicMetadata, FILE_NAME};
+use super::options::StorageKind;
 use super::place::{Place, PACKED};
-use super::reader::Bag;
-use super::storage::{StorageFile, StorageKind};
+use super::reader::{Bag, BagFile};
+use super::storage::StorageFile;
 use super::topic::{full_type, Topic};
 use super::{BagError, Note};
 
-/// One file of a bag.
-pub(super) struct BagFile {
-    pub path: PathBuf,
-    pub kind: StorageKind,
-    pub bytes: u64,
-    pub storage: StorageFile,
-    /// The bag's topic of each of the file's numbers.
-    pub keys: BTreeMap<i64, usize>,
-}
-
-/// See [`Bag::open`].
-pub(super) fn open(path: &Path) -> Result<Bag, BagError> {
-    let mut notes = Vec::new();
-    let folder = fs::metadata(path).map_err(BagError::io(path))?.is_dir();
-    let (metadata, paths) = match folder {
-        true => folder_files(path, &mut notes)?,
-        false => (None, vec![path.to_owned()]),
-    };
-    let mut files = open_files(path, &paths, &mut notes)?;
-    let mut topics = topics(&mut files, metadata.as_ref());
-    count(&files, metadata.as_ref(), &mut topics, &mut notes);
-    if let Some(metadata) = &metadata {
-        compare(metadata, &topics, &mut notes);
-    }
-    if topics.iter().all(|topic| topic.messages == 0) {
-        notes.push(Note::Empty {
+impl Bag {
+    /// Opens a bag: a folder, or one of its files.
+    ///
+    /// # Errors
+    /// [`BagError`], if nothing can be read. If a part can, [`Bag::notes`] says what is missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
+        let path = path.as_ref();
+        let mut notes = Vec::new();
+        let folder = fs::metadata(path).map_err(BagError::io(path))?.is_dir();
+        let (metadata, paths) = match folder {
+            true => folder_files(path, &mut notes)?,
+            false => (None, vec![path.to_owned()]),
+        };
+        let mut files = open_files(path, &paths, &mut notes)?;
+        let mut topics = topics(&mut files, metadata.as_ref());
+        count(&files, metadata.as_ref(), &mut topics, &mut notes);
+        if let Some(metadata) = &metadata {
+            compare(metadata, &topics, &mut notes);
+        }
+        if topics.iter().all(|topic| topic.messages == 0) {
+            notes.push(Note::Empty {
+                path: path.to_owned(),
+            });
+        }
+        let held = || {
+            let mut texts = files.iter().filter_map(|file| file.storage.metadata());
+            texts.find_map(|text| Metadata::parse(text, path).ok())
+        };
+        Ok(Self {
             path: path.to_owned(),
-        });
+            metadata: metadata.or_else(held),
+            topics: topics.into(),
+            files,
+            notes,
+        })
     }
-    let held = || {
-        let mut texts = files.iter().filter_map(|file| file.storage.metadata());
-        texts.find_map(|text| Metadata::parse(text, path).ok())
-    };
-    Ok(Bag {
-        path: path.to_owned(),
-        metadata: metadata.or_else(held),
-        topics: topics.into(),
-        files,
-        notes,
-    })
 }
 
 /// What `metadata.yaml` says, if it can be read, and the files it names, or else those that are there.
