@@ -443,14 +443,21 @@ fn half_of_balanced_questions_ask_for_what_is_not_there_and_half_of_these_nearly
 /// Whether something answers to a phrase like "the red mug" or "the mug left of the orange", by what the scene holds.
 fn answers(view: &View, phrase: &str) -> bool {
     let places = ["left of", "right of", "in front of", "behind"];
-    let (thing, place) = places
-        .iter()
-        .find_map(|place| {
-            let (thing, anchor) = phrase.split_once(&format!(" {place} "))?;
-            let thing = thing.trim_end_matches(" to the");
-            Some((thing, Some((*place, anchor.trim_start_matches("the ")))))
-        })
-        .unwrap_or((phrase, None));
+    let frames = knowledge().frames.relation.all();
+    // The longest one: " to the left of " holds " left of ", too.
+    let place = frames.iter().zip(places).flat_map(|(framing, place)| {
+        let between = framing
+            .of(Split::Train)
+            .into_iter()
+            .filter_map(|frame| frame.strip_prefix("{x}")?.strip_suffix("{y}"));
+        between.filter_map(move |between| Some((between.len(), place, phrase.split_once(between)?)))
+    });
+    let (thing, place) = match place.max_by_key(|(length, ..)| *length) {
+        Some((_, place, (thing, anchor))) => {
+            (thing, Some((place, anchor.trim_start_matches("the "))))
+        }
+        None => (phrase, None),
+    };
     let bare = thing.trim_start_matches("the ");
     view.all().any(|i| {
         let object = view.object(i);
