@@ -106,7 +106,7 @@ impl ModelArgs {
         if let Ok(engine) = &engine {
             tracing::info!(
                 "{} from {}, loaded in {:.1} s",
-                engine.status().model,
+                engine.model(),
                 model.display(),
                 started.elapsed().as_secs_f64()
             );

@@ -5,16 +5,16 @@ use candle_core::Tensor;
 use super::FrameId;
 use crate::image::ClipFit;
 
-/// What is known of one frame. Filled as it is needed.
+/// What the encoders have made of one frame so far. SAM runs only if the answer names an object, so each may be missing.
 #[derive(Clone, Default)]
 pub(super) struct FrameFeatures {
-    /// By fit: vision features `(features, vision hidden)` and the image's tokens `(features, hidden)`.
+    /// The fit, vision features `(features, vision hidden)` and the image's tokens `(features, hidden)`.
     pub clip: Option<(ClipFit, Tensor, Tensor)>,
     /// SAM's image embedding and the size the frame had inside the padded input, `(height, width)`.
     pub sam: Option<(Tensor, (usize, usize))>,
 }
 
-/// Least recently used frame leaves first.
+/// The features of a bounded number of frames; the one longest unused leaves first.
 pub(super) struct FrameCache {
     frames: Vec<(FrameId, FrameFeatures)>,
     max: usize,
@@ -28,7 +28,7 @@ impl FrameCache {
         }
     }
 
-    /// The frame's features, empty when it is new.
+    /// The frame's features, which are empty if it is new. Makes the frame the most recently used one.
     pub fn entry(&mut self, id: FrameId) -> &mut FrameFeatures {
         let features = match self.frames.iter().position(|(known, _)| *known == id) {
             Some(at) => self.frames.remove(at).1,
@@ -40,6 +40,11 @@ impl FrameCache {
         self.frames.push((id, features));
         let last = self.frames.len() - 1;
         &mut self.frames[last].1
+    }
+
+    /// Frames that are kept.
+    pub fn len(&self) -> usize {
+        self.frames.len()
     }
 
     pub fn clear(&mut self) {

@@ -1,4 +1,4 @@
-//! An answer as a picture.
+//! Drawing an answer over its frame.
 
 use image::RgbImage;
 

@@ -17,6 +17,16 @@ pub struct Frame {
     pixels: Arc<RgbImage>,
 }
 
+/// Names a request in spans and log lines: an engine numbers its requests from 1, and 0 is the one that warms it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Identity of a [`Frame`], unique within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameId(u64);
@@ -31,20 +41,22 @@ impl Frame {
         }
     }
 
+    /// The identity that all clones share.
     pub fn id(&self) -> FrameId {
         self.id
     }
 
+    /// 8-bit RGB.
     pub fn pixels(&self) -> &RgbImage {
         &self.pixels
     }
 
-    /// In pixels.
+    /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.pixels.width()
     }
 
-    /// In pixels.
+    /// Height in pixels.
     pub fn height(&self) -> u32 {
         self.pixels.height()
     }
@@ -67,9 +79,11 @@ impl std::fmt::Debug for Frame {
 pub struct Request {
     /// What the person said. Data, never markup: `[SEG]`, `</s>` or `USER:` in it mean nothing.
     pub instruction: String,
+    /// The image that the question is about.
     pub frame: Frame,
-    /// Turns that share an id share their history; `None` asks out of any conversation.
+    /// Requests with the same id share their history; `None` asks outside of any conversation.
     pub conversation_id: Option<String>,
+    /// How to answer it.
     pub options: AnswerOptions,
 }
 
@@ -89,8 +103,8 @@ pub struct AnswerOptions {
     /// How a frame that is not square is fitted to the vision tower's square input; `None` (the default) as the model
     /// was trained.
     pub clip_fit: Option<ClipFit>,
-    /// Say in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, where it has a
-    /// guided head. Costs next to nothing; default false.
+    /// Return in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, if it has a
+    /// guided head. Costs one row of scores; default false.
     pub attention: bool,
     /// Keep the intermediate tensors in [`Answer::trace`](super::Answer::trace), for comparison with a reference.
     pub trace: bool,
@@ -111,7 +125,7 @@ impl Default for AnswerOptions {
     }
 }
 
-/// Takes a request back. Clones ask for the same thing; asking twice is harmless.
+/// Cancels a request. Clones cancel the same request, and cancelling twice is harmless.
 ///
 /// A request that still waits leaves the engine's queue, and fails, before [`cancel`](Self::cancel) returns. One that is
 /// being answered stops at its next token, or between two layers of an encoder.
@@ -125,10 +139,12 @@ struct CancelState {
 }
 
 impl CancelToken {
+    /// A token that nobody has cancelled.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Cancels the request; returns at once.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Relaxed);
         if let Some(withdraw) = self.0.withdraw.get() {
@@ -136,12 +152,13 @@ impl CancelToken {
         }
     }
 
-    /// What else a cancellation does, every time it is asked for; set once, before the token is handed out.
+    /// Sets what else [`cancel`](Self::cancel) does, every time it is called; to be set once, before the token is handed out.
     pub(super) fn on_cancel(&self, withdraw: impl Fn() + Send + Sync + 'static) {
-        // A second one would be a second engine's, and a token is made for one request.
+        // It is never set twice: a token is made for one request of one engine.
         let _ = self.0.withdraw.set(Box::new(withdraw));
     }
 
+    /// Whether somebody has cancelled the request.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
     }

@@ -4,20 +4,29 @@ use candle_core::{DType, Device, Tensor};
 use ndarray::Array3;
 
 use super::frame_cache::FrameCache;
-use super::service::Reply;
-use super::work::Work;
+use super::gauges::HitCount;
+use super::request_state::RequestState;
+use super::service::RequestContext;
 use super::{Event, RequestError, Stage};
 use crate::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::model::{Lisa, ModelError};
 use crate::weights::LisaConfig;
 
+/// How often the frames' features were found in the cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lookups {
+    pub clip: HitCount,
+    pub sam: HitCount,
+}
+
 /// Preprocessing for both encoders, and the frames' features.
 pub(super) struct Vision {
     clip_preprocessor: ClipPreprocessor,
-    /// Where a request leaves it to the model.
+    /// The model's own fit, for requests that name none.
     clip_fit: ClipFit,
     sam_preprocessor: SamPreprocessor,
     frames: FrameCache,
+    pub lookups: Lookups,
     dtype: DType,
     device: Device,
 }
@@ -34,9 +43,15 @@ impl Vision {
                 std: sam.std,
             },
             frames: FrameCache::new(max_frames),
+            lookups: Lookups::default(),
             dtype,
             device: device.clone(),
         }
+    }
+
+    /// Frames whose features are kept.
+    pub fn frames(&self) -> usize {
+        self.frames.len()
     }
 
     /// Forgets every frame.
@@ -48,30 +63,32 @@ impl Vision {
     pub fn image_tokens(
         &mut self,
         lisa: &Lisa,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
+        state: &mut RequestState<'_>,
+        context: &mut RequestContext<'_>,
     ) -> Result<Tensor, RequestError> {
-        let frame = &work.request.frame;
-        let fit = work.request.options.clip_fit.unwrap_or(self.clip_fit);
+        let frame = &state.request.frame;
+        let fit = state.request.options.clip_fit.unwrap_or(self.clip_fit);
         let known = self.frames.entry(frame.id()).clip.clone();
+        let known = known.filter(|(known_fit, ..)| *known_fit == fit);
+        self.lookups.clip.count(known.is_some());
         let (features, tokens) = match known {
-            Some((known_fit, features, tokens)) if known_fit == fit => (features, tokens),
-            _ => {
-                reply.send(Event::Stage(Stage::Preprocess));
-                let pixels = work.time(Stage::Preprocess, || {
+            Some((_, features, tokens)) => (features, tokens),
+            None => {
+                context.send(Event::Stage(Stage::Preprocess));
+                let pixels = state.time(Stage::Preprocess, || {
                     self.to_tensor(self.clip_preprocessor.preprocess(frame.pixels(), fit))
                 })?;
-                reply.send(Event::Stage(Stage::Clip));
-                let stop = || reply.cancel.is_cancelled();
+                context.send(Event::Stage(Stage::Clip));
+                let stop = || context.cancel.is_cancelled();
                 let (features, tokens) =
-                    work.time(Stage::Clip, || lisa.image_tokens(&pixels, &stop))?;
-                work.trace("clip_pixels", || pixels.squeeze(0))?;
+                    state.time(Stage::Clip, || lisa.image_tokens(&pixels, &stop))?;
+                state.trace("clip_pixels", || pixels.squeeze(0))?;
                 self.frames.entry(frame.id()).clip = Some((fit, features.clone(), tokens.clone()));
                 (features, tokens)
             }
         };
-        work.trace("clip_features", || Ok(features.clone()))?;
-        work.trace("projected", || Ok(tokens.clone()))?;
+        state.trace("clip_features", || Ok(features.clone()))?;
+        state.trace("projected", || Ok(tokens.clone()))?;
         Ok(tokens)
     }
 
@@ -79,21 +96,23 @@ impl Vision {
     pub fn image_embedding(
         &mut self,
         lisa: &Lisa,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
+        state: &mut RequestState<'_>,
+        context: &mut RequestContext<'_>,
     ) -> Result<(Tensor, (usize, usize)), RequestError> {
-        let frame = &work.request.frame;
-        if let Some(known) = self.frames.entry(frame.id()).sam.clone() {
+        let frame = &state.request.frame;
+        let known = self.frames.entry(frame.id()).sam.clone();
+        self.lookups.sam.count(known.is_some());
+        if let Some(known) = known {
             return Ok(known);
         }
-        let (pixels, resized) = work.time(Stage::Preprocess, || {
+        let (pixels, resized) = state.time(Stage::Preprocess, || {
             let input = self.sam_preprocessor.preprocess(frame.pixels());
             Ok::<_, ModelError>((self.to_tensor(input.pixels)?, input.resized))
         })?;
-        reply.send(Event::Stage(Stage::Sam));
-        let stop = || reply.cancel.is_cancelled();
-        let embedding = work.time(Stage::Sam, || lisa.image_encoder.forward(&pixels, &stop))?;
-        work.trace("sam_pixels", || pixels.squeeze(0))?;
+        context.send(Event::Stage(Stage::Sam));
+        let stop = || context.cancel.is_cancelled();
+        let embedding = state.time(Stage::Sam, || lisa.image_encoder.forward(&pixels, &stop))?;
+        state.trace("sam_pixels", || pixels.squeeze(0))?;
         self.frames.entry(frame.id()).sam = Some((embedding.clone(), resized));
         Ok((embedding, resized))
     }

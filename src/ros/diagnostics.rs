@@ -9,7 +9,7 @@ use r2r::std_msgs::msg::Header;
 use super::clock::RosClock;
 use super::convert::ros_text;
 use super::shared::{Ros, Shared};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineLoad};
 use crate::node::{NodeCore, ResultStatus, CAMERA_SILENCE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,8 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
 
 /// While the node answers.
 pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> DiagnosticArray {
-    let (now, params, engine) = (Instant::now(), shared.params(), engine.status());
+    let (now, params) = (Instant::now(), shared.params());
+    let (model, load) = (engine.model(), engine.load());
     let core = shared.core();
     let (level, message) = headline(&core, shared, now);
     let mut report = Report {
@@ -78,15 +79,15 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         message,
         values: Vec::new(),
     };
-    report.value("model", &engine.model.model);
+    report.value("model", &model.model);
     report.value("model directory", params.model.display());
-    report.value("parameters of the model", engine.model.parameters);
-    report.value("device", &engine.model.device);
-    report.value("dtype", &engine.model.dtype);
+    report.value("parameters of the model", model.parameters);
+    report.value("device", &model.device);
+    report.value("dtype", &model.dtype);
     report.value("memory", memory());
     report.value(
         "guided head",
-        match engine.model.guided_head {
+        match model.guided_head {
             Some(head) => format!("layer {}, head {}", head.layer, head.head),
             None => format!("none: nothing is published on {}", shared.names.attention),
         },
@@ -121,8 +122,8 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         "queue",
         format!("{} of {}", core.pending(), params.settings.max_pending),
     );
-    report.value("busy", engine.busy);
-    report.value("conversations", engine.conversations);
+    report.value("busy", load.running);
+    report.value("conversations", load.caches.conversations);
     report.value("action goals", core.goals());
     for (status, count) in &health.results {
         report.value(format!("results {}", status.name()), count);
@@ -143,12 +144,37 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
             format!("{:.4} s", timings.total.as_secs_f64()),
         );
     }
+    engine_gauges(&mut report, &load);
     let last_error = match &health.last_error {
         Some((refusal, at)) => format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
         None => "none".to_owned(),
     };
     report.value("last error", last_error);
     report.into_message(&shared.names.node, clock)
+}
+
+/// The engine's own counts: of its requests, and of what its caches spared it.
+fn engine_gauges(report: &mut Report, load: &EngineLoad) {
+    report.value(
+        "engine waiting",
+        format!("{} of {}", load.waiting, load.max_waiting),
+    );
+    report.value("engine answered", load.answered);
+    report.value("engine cancelled", load.cancelled);
+    report.value("engine failed", load.failed);
+    report.value("engine tokens", load.tokens);
+    let caches = &load.caches;
+    report.value("cache frames", caches.frames);
+    for (cache, count) in [
+        ("clip", caches.clip),
+        ("sam", caches.sam),
+        ("prompt positions", caches.prompt),
+    ] {
+        report.value(
+            format!("cache {cache}"),
+            format!("{} hits, {} misses", count.hits, count.misses),
+        );
+    }
 }
 
 /// The node's state in a line.

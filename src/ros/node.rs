@@ -90,7 +90,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
             return Err(error);
         }
     };
-    let model = engine.status().model;
+    let model = engine.model();
     tracing::info!(
         "ready: {} on {} in {}; image {}, instruction {}",
         model.model,
@@ -288,7 +288,7 @@ struct Unguided {
 impl Unguided {
     fn look(&mut self, shared: &Shared, driver: &Driver) {
         let watched = driver.outputs().watched().attention;
-        let model = driver.engine().status().model;
+        let model = driver.engine().model();
         let in_vain = watched && model.guided_head.is_none();
         if in_vain && !self.said {
             tracing::warn!(
