@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lisa::engine::AnswerOptions;
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::replay::{
-    ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, RecordedResults,
-    Row, Timeline, Truths,
+    ask, camera_topic, compare, instruction_topic, BagReport, GroundTruth, InstructionRow, Judge,
+    Questions, RecordedResults, Timeline,
 };
 use rosbag2::{shown, Bag};
 
@@ -60,19 +60,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     check_places(&args)?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
-    let pictures = camera_topic(&bag, args.topic.as_deref())?;
+    let images = camera_topic(&bag, args.topic.as_deref())?;
     let topic = instruction_topic(&bag, args.instruction_topic.as_deref())?;
     let count = bag.topic(&topic)?.messages;
-    let truths = match &args.truth_topic {
-        Some(topic) => Some(Truths::open(&bag, topic)?),
+    let ground_truth = match &args.truth_topic {
+        Some(topic) => Some(GroundTruth::open(&bag, topic)?),
         None => None,
     };
-    let judge = Judge::new(&bag, truths, args.report.pictures());
+    let judge = Judge::new(&bag, ground_truth, args.report.pictures());
     let questions = Questions::Recorded(topic);
-    let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
+    let mut timeline = Timeline::new(&bag, images, questions, args.sync_slop_s)?;
     // A comparison is told by the exit code, too.
     let goes_on = args.report.writes() || args.against.is_some();
-    let list = |row: &Row| {
+    let list = |row: &InstructionRow| {
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
         let said = if row.error.is_empty() {
             &row.answer
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
         bar.set_style(style);
     }
-    let heard = |row: &Row| {
+    let heard = |row: &InstructionRow| {
         bar.inc(1);
         bar.suspend(|| list(row))
     };
@@ -151,17 +151,17 @@ fn computed<'b>(
     bag: &Bag,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    heard: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
     let options = AnswerOptions {
         attention: true,
         ..args.model.options(0)
     };
-    for moment in timeline {
-        let shot = moment.frame.as_ref().ok().cloned();
-        let outcome = ask(bag, &engine, &options, moment);
-        heard(judge.computed(shot.as_deref(), &outcome)?);
+    for resolved in timeline {
+        let frame = resolved.frame.as_ref().ok().cloned();
+        let outcome = ask(bag, &engine, &options, resolved);
+        heard(judge.computed(frame.as_deref(), &outcome)?);
     }
     Ok(judge)
 }
@@ -171,21 +171,21 @@ fn recorded<'b>(
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    heard: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
     let recorded = RecordedResults::open(&bag, args.result_topic.as_deref())?;
     let (mut own, mut other_frame, mut foreign) = (0, 0, None);
-    for moment in timeline {
-        let said = match recorded.result(&moment.question.instruction_id)? {
-            Some(said) if said.answers(&moment.question.text.words) => Some(said),
+    for resolved in timeline {
+        let said = match recorded.result(&resolved.question.instruction_id)? {
+            Some(said) if said.answers(&resolved.question.text.words) => Some(said),
             Some(said) => {
                 foreign.get_or_insert_with(|| {
                     let words =
-                        [&said.instruction, &moment.question.text.words].map(|text| shown(text));
+                        [&said.instruction, &resolved.question.text.words].map(|text| shown(text));
                     let [theirs, ours] = words;
-                    let id = shown(&moment.question.instruction_id);
+                    let id = shown(&resolved.question.instruction_id);
                     format!("; {id:?} is {theirs:?} there and {ours:?} here")
                 });
                 None
@@ -193,7 +193,7 @@ fn recorded<'b>(
             None => None,
         };
         own += usize::from(said.is_some());
-        let row = judge.recorded(&moment, said.as_ref())?;
+        let row = judge.recorded(&resolved, said.as_ref())?;
         other_frame += usize::from(row.status == "other_frame");
         heard(row);
     }

@@ -10,7 +10,7 @@ use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::image::{encode_jpeg, encode_png, EncodeError, PictureFormat, Pixels};
 use lisa::replay::{
-    picture, picture_file, picture_topic, raw_image, PictureTopic, RawPicture, ReplayError,
+    decode_image, image_file, image_topic, raw_image, ImageTopic, RawImage, ReplayError,
 };
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use rosbag2::{Bag, BagError, CompressedImage, Header, Image, Note, RawMessage};
@@ -105,7 +105,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             warn(note);
         }
     }
-    let topic = picture_topic(&bag, args.topic.as_deref())?;
+    let topic = image_topic(&bag, args.topic.as_deref())?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let path = args.out.join("frames.csv");
@@ -116,7 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Every message on its own: the bag is read by whichever thread needs the next one, so that as many are in memory as there
 /// are threads.
-fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow::Result<Outcome> {
+fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::Result<Outcome> {
     let cannot = |path: &Path| format!("cannot write {}", path.display());
     let bar = ProgressBar::new(expected(args, bag, topic));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {eta:>4}") {
@@ -190,14 +190,14 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// How many messages there will be, as far as that is known before they are read.
-fn expected(args: &Args, bag: &Bag, topic: &PictureTopic) -> u64 {
+fn expected(args: &Args, bag: &Bag, topic: &ImageTopic) -> u64 {
     let all = bag.topic(&topic.name).map_or(0, |topic| topic.messages);
     let some = all.div_ceil(args.every);
     args.limit.map_or(some, |limit| limit.min(some))
 }
 
 /// What a frame is named by. Nothing is decoded: the pixels stay where they are.
-fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i128, BagError> {
+fn stamp(bag: &Bag, topic: &ImageTopic, message: &RawMessage) -> Result<i128, BagError> {
     let header = match topic.compressed {
         true => bag.decode::<CompressedImage>(message)?.header,
         false => bag.decode::<Image>(message)?.header,
@@ -212,18 +212,18 @@ fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i128, 
 fn frame<'m>(
     args: &Args,
     bag: &Bag,
-    topic: &PictureTopic,
+    topic: &ImageTopic,
     message: &'m RawMessage,
 ) -> Result<Frame<'m>, Fault> {
     if !topic.compressed {
-        let RawPicture {
+        let RawImage {
             header,
             encoding,
             pixels,
         } = raw_image(bag, message)?;
         return encoded(args, message, header, encoding, &pixels);
     }
-    let file = picture_file(bag, message)?;
+    let file = image_file(bag, message)?;
     let wanted = args.format.map(|format| match format {
         Format::Png => PictureFormat::Png,
         Format::Jpeg => PictureFormat::Jpeg,
@@ -241,7 +241,7 @@ fn frame<'m>(
         let time = message.log_time;
         return Err(Fault::Encode { time, source });
     }
-    let pixels = Pixels::Rgb(picture(bag, message)?.pixels);
+    let pixels = Pixels::Rgb(decode_image(bag, message)?.pixels);
     encoded(args, message, file.header, file.encoding, &pixels)
 }
 
@@ -269,7 +269,7 @@ fn encoded(
 fn report(
     args: &Args,
     bag: &Bag,
-    topic: &PictureTopic,
+    topic: &ImageTopic,
     table: &Path,
     outcome: &Outcome,
 ) -> anyhow::Result<()> {
