@@ -55,26 +55,26 @@ impl Default for Bounds {
 
 /// A frame in the memory.
 #[derive(Debug)]
-pub struct Held<T> {
+pub struct StoredFrame<T> {
     epoch: u64,
     pub stamp: Stamp,
     /// Counts arrivals, from 1.
     pub number: u64,
     pub arrived: Instant,
     bytes: usize,
-    pub image: Arc<T>,
+    pub frame: Arc<T>,
 }
 
-impl<T> Clone for Held<T> {
+impl<T> Clone for StoredFrame<T> {
     fn clone(&self) -> Self {
         Self {
-            image: Arc::clone(&self.image),
+            frame: Arc::clone(&self.frame),
             ..*self
         }
     }
 }
 
-impl<T> Held<T> {
+impl<T> StoredFrame<T> {
     fn order(&self) -> (u64, Stamp, u64) {
         (self.epoch, self.stamp, self.number)
     }
@@ -93,7 +93,7 @@ pub enum Arrival {
 /// The frame for a stamp.
 #[derive(Debug)]
 pub enum Nearest<T> {
-    Found(Held<T>),
+    Found(StoredFrame<T>),
     TooFar { nearest: Stamp, gap_s: f64 },
     Empty,
 }
@@ -102,8 +102,8 @@ pub enum Nearest<T> {
 #[derive(Debug)]
 pub struct FrameStore<T> {
     bounds: Bounds,
-    /// Sorted by [`Held::order`].
-    ring: VecDeque<Held<T>>,
+    /// Sorted by [`StoredFrame::order`].
+    ring: VecDeque<StoredFrame<T>>,
     bytes: usize,
     arrivals: VecDeque<Instant>,
     received: u64,
@@ -121,7 +121,7 @@ impl<T> FrameStore<T> {
     }
 
     /// Takes a frame of `bytes` bytes.
-    pub fn push(&mut self, stamp: Stamp, bytes: usize, image: T, now: Instant) -> Arrival {
+    pub fn push(&mut self, stamp: Stamp, bytes: usize, frame: T, now: Instant) -> Arrival {
         self.received += 1;
         self.arrivals.push_back(now);
         self.forget_arrivals(now);
@@ -136,16 +136,16 @@ impl<T> FrameStore<T> {
         if arrival != Arrival::TimeJump {
             self.confirm_epoch(epoch, stamp);
         }
-        let held = Held {
+        let stored = StoredFrame {
             epoch,
             stamp,
             number: self.received,
             arrived: now,
             bytes,
-            image: Arc::new(image),
+            frame: Arc::new(frame),
         };
-        let at = self.ring.partition_point(|h| h.order() < held.order());
-        self.ring.insert(at, held);
+        let at = self.ring.partition_point(|h| h.order() < stored.order());
+        self.ring.insert(at, stored);
         self.bytes += bytes;
         while self.ring.len() > self.bounds.frames.max(1)
             || (self.bytes > self.bounds.bytes && self.ring.len() > 1)
@@ -177,7 +177,7 @@ impl<T> FrameStore<T> {
     }
 
     /// The frame a question about now is about.
-    pub fn newest(&self) -> Option<Held<T>> {
+    pub fn newest(&self) -> Option<StoredFrame<T>> {
         self.ring.back().cloned()
     }
 

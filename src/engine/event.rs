@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candle_core::Tensor;
-use image::GrayImage;
+use image::{GrayImage, RgbImage};
 
 use super::Attention;
-use crate::image::Roi;
+use crate::image::{draw_overlay, Caption, OverlayObject, Roi};
 
 /// Progress of one request, in the order it happens.
 #[derive(Debug)]
@@ -135,6 +135,25 @@ impl Answer {
     /// Whether the model named objects, even if every mask came out empty.
     pub fn names_objects(&self) -> bool {
         self.status != AnswerStatus::TextOnly
+    }
+
+    /// The frame with the answer's masks, boxes, labels and words on it; `alpha` is the masks' opacity, 0 to 1.
+    pub fn overlay(&self, frame: &RgbImage, instruction: &str, alpha: f32) -> RgbImage {
+        let objects: Vec<OverlayObject<'_>> = self
+            .objects
+            .iter()
+            .map(|object| OverlayObject {
+                roi: object.roi,
+                mask: &object.mask,
+                label: &object.label,
+                score: object.score,
+            })
+            .collect();
+        let caption = Caption {
+            instruction: instruction.to_owned(),
+            answer: self.text.clone(),
+        };
+        draw_overlay(frame, &objects, Some(&caption), alpha)
     }
 }
 

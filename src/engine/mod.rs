@@ -29,15 +29,13 @@
 mod attention;
 mod config;
 mod event;
-mod frame_cache;
 mod gauges;
-mod overlay;
+mod generate;
 mod prefix_cache;
 mod queue;
 mod reasoner;
 mod request;
 mod request_state;
-mod sampler;
 mod service;
 mod session;
 mod vision;

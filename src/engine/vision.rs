@@ -1,13 +1,12 @@
-//! What the encoders make of a frame: computed once, kept for the next question about it.
+//! What the two encoders make of a frame. It is computed once and kept for the next question about the same frame.
 
 use candle_core::{DType, Device, Tensor};
 use ndarray::Array3;
 
-use super::frame_cache::FrameCache;
 use super::gauges::HitCount;
 use super::request_state::RequestState;
 use super::service::RequestContext;
-use super::{Event, RequestError, Stage};
+use super::{Event, FrameId, RequestError, Stage};
 use crate::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::model::{Lisa, ModelError};
 use crate::weights::LisaConfig;
@@ -122,5 +121,52 @@ impl Vision {
         let (values, _) = pixels.into_raw_vec_and_offset();
         let tensor = Tensor::from_vec(values, (1, shape.0, shape.1, shape.2), &self.device)?;
         Ok(tensor.to_dtype(self.dtype)?)
+    }
+}
+
+/// What the encoders have made of one frame so far. SAM runs only if the answer names an object, so each may be missing.
+#[derive(Clone, Default)]
+struct FrameFeatures {
+    /// The fit, vision features `(features, vision hidden)` and the image's tokens `(features, hidden)`.
+    clip: Option<(ClipFit, Tensor, Tensor)>,
+    /// SAM's image embedding and the size the frame had inside the padded input, `(height, width)`.
+    sam: Option<(Tensor, (usize, usize))>,
+}
+
+/// The features of a bounded number of frames; the one longest unused leaves first.
+struct FrameCache {
+    frames: Vec<(FrameId, FrameFeatures)>,
+    max: usize,
+}
+
+impl FrameCache {
+    fn new(max: usize) -> Self {
+        Self {
+            frames: Vec::new(),
+            max: max.max(1),
+        }
+    }
+
+    /// The frame's features, which are empty if it is new. Makes the frame the most recently used one.
+    fn entry(&mut self, id: FrameId) -> &mut FrameFeatures {
+        let features = match self.frames.iter().position(|(known, _)| *known == id) {
+            Some(at) => self.frames.remove(at).1,
+            None => FrameFeatures::default(),
+        };
+        if self.frames.len() >= self.max {
+            self.frames.remove(0);
+        }
+        self.frames.push((id, features));
+        let last = self.frames.len() - 1;
+        &mut self.frames[last].1
+    }
+
+    /// Frames that are kept.
+    fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn clear(&mut self) {
+        self.frames.clear();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Silence of the camera that is worth a word.
+/// CameraSilence of the camera that is worth a word.
 pub const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
 /// What is known about where frames come from.
@@ -29,7 +29,7 @@ pub struct ImagePublisher {
 
 impl Camera {
     /// Why there is no frame, as far as is known.
-    pub fn trouble(&self, silent: Duration) -> String {
+    pub fn explain_no_image(&self, silent: Duration) -> String {
         let topic = &self.topic;
         let Some(publishers) = &self.publishers else {
             return format!("no frame on {topic} so far");
@@ -77,38 +77,38 @@ impl Camera {
 
 /// Since when frames are taken, and whether it was said that none come.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub(super) struct CameraSilence {
     since: Instant,
-    pub said: bool,
+    pub reported: bool,
 }
 
-impl Silence {
+impl CameraSilence {
     pub fn new(now: Instant) -> Self {
         Self {
             since: now,
-            said: false,
+            reported: false,
         }
     }
 
     /// Frames are taken from now on.
-    pub fn listen(&mut self, now: Instant) {
+    pub fn restart(&mut self, now: Instant) {
         self.since = now;
     }
 
     /// A frame came; true where it was said before that none come.
-    pub fn broken(&mut self, now: Instant) -> bool {
+    pub fn frame_arrived(&mut self, now: Instant) -> bool {
         self.since = now;
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.reported)
     }
 
     /// For how long there has been none, since frames are taken.
-    pub fn lasts(&self, now: Instant) -> Duration {
+    pub fn duration(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
 
     /// When it is to be said.
     pub fn due(&self) -> Option<Instant> {
-        (!self.said).then(|| self.since + CAMERA_SILENCE)
+        (!self.reported).then(|| self.since + CAMERA_SILENCE)
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
             reliable,
             publishers: Some(publishers.collect()),
         };
-        camera.trouble(Duration::from_secs(5))
+        camera.explain_no_image(Duration::from_secs(5))
     }
 
     #[test]

@@ -6,45 +6,27 @@ use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::camera::{Camera, ImagePublisher, Silence};
+use super::camera::{Camera, CameraSilence, ImagePublisher};
 use super::frame_choice::ChosenFrame;
-use super::goals::{GoalId, GoalOffer, Goals, ResultReply};
+use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
 use super::instruction::StampedInstruction;
-use super::output::{LogLevel, Output, Timer};
-use super::question::{Origin, Question, QuestionId};
+use super::output::{CameraFrame, Host, LogLevel, Output, Timer};
+use super::question::{GoalId, Origin, Question, QuestionId};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
-use super::settings::{Settings, Watched};
+use super::settings::{Settings, Subscribers};
 use crate::engine::Event;
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 
-/// What a driver brings along.
-pub trait Host {
-    /// A camera's message.
-    type Frame: CameraFrame;
-    /// Somebody who waits to hear whether a goal was accepted.
-    type GoalRequest;
-    /// Somebody who waits to hear which goals are being cancelled.
-    type CancelRequest;
-    /// Somebody who waits for a goal's result.
-    type ResultRequest;
-}
-
-/// A camera's message, as the machine sees it.
-pub trait CameraFrame {
-    /// As the camera wrote it.
-    fn header(&self) -> Header;
-}
-
 /// A question that waits for its frame.
-pub(super) struct Awaiting {
+pub(super) struct AwaitingFrame {
     pub question: Arc<Question>,
     pub until: Instant,
 }
 
 /// A question that the engine has.
-pub(super) struct Asked<F> {
+pub(super) struct Submitted<F> {
     pub question: Arc<Question>,
     pub chosen: ChosenFrame<F>,
     /// The model has begun with it.
@@ -58,19 +40,19 @@ pub struct NodeCore<H: Host> {
     pub(super) camera: Camera,
     /// The service that enables the node, for people to read.
     pub(super) enable_service: String,
-    pub(super) watched: Watched,
+    pub(super) subscribers: Subscribers,
     pub(super) enabled: bool,
     pub(super) frames: FrameStore<H::Frame>,
-    pub(super) silence: Silence,
-    pub(super) awaiting: Vec<Awaiting>,
-    pub(super) asked: BTreeMap<QuestionId, Asked<H::Frame>>,
+    pub(super) silence: CameraSilence,
+    pub(super) awaiting: Vec<AwaitingFrame>,
+    pub(super) submitted: BTreeMap<QuestionId, Submitted<H::Frame>>,
     pub(super) repeat: Repeat,
     pub(super) goals: Goals<Arc<QuestionResult>, H::ResultRequest>,
     pub(super) health: Health,
     pub(super) questions: u64,
     pub(super) outputs: VecDeque<Output<H>>,
     /// Why nothing is begun any more, once the node ends.
-    pub(super) closed: Option<Refusal>,
+    pub(super) shutdown_refusal: Option<Refusal>,
 }
 
 /// Inputs.
@@ -86,24 +68,24 @@ impl<H: Host> NodeCore<H> {
             settings,
             camera,
             enable_service: enable_service.into(),
-            watched: Watched::default(),
+            subscribers: Subscribers::default(),
             enabled: true,
             frames: FrameStore::new(Bounds::default()),
-            silence: Silence::new(now),
+            silence: CameraSilence::new(now),
             awaiting: Vec::new(),
-            asked: BTreeMap::new(),
+            submitted: BTreeMap::new(),
             repeat: Repeat::default(),
             goals: Goals::default(),
             health: Health::default(),
             questions: 0,
             outputs: VecDeque::new(),
-            closed: None,
+            shutdown_refusal: None,
         }
     }
 
     /// Frames are taken from `now` on; silence of the camera is counted from here.
     pub fn mark_listening(&mut self, now: Instant) {
-        self.silence.listen(now);
+        self.silence.restart(now);
     }
 
     /// A frame of `bytes` bytes came.
@@ -117,7 +99,7 @@ impl<H: Host> NodeCore<H> {
                 format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
             );
         }
-        if self.silence.broken(now) {
+        if self.silence.frame_arrived(now) {
             let topic = &self.camera.topic;
             let text = format!("images come on {topic} again");
             self.log(LogLevel::Info, text);
@@ -127,17 +109,17 @@ impl<H: Host> NodeCore<H> {
     }
 
     /// Somebody said something on a topic.
-    pub fn handle_instruction(&mut self, heard: StampedInstruction, now: Instant) {
+    pub fn handle_instruction(&mut self, instruction: StampedInstruction, now: Instant) {
         let id = self.next_id();
         let question = Question {
             id,
-            origin: heard.stamp.map_or(Origin::Newest, Origin::Stamped),
-            instruction_id: match heard.id.is_empty() {
+            origin: instruction.stamp.map_or(Origin::Newest, Origin::Stamped),
+            instruction_id: match instruction.id.is_empty() {
                 true => id.0.to_string(),
-                false => heard.id,
+                false => instruction.id,
             },
-            conversation_id: heard.conversation_id,
-            text: heard.text,
+            conversation_id: instruction.conversation_id,
+            text: instruction.text,
             max_new_tokens: None,
             received: now,
         };
@@ -154,7 +136,7 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let id = self.next_id();
-        let accepted = self.closed.is_none() && self.goals.accept(offer.id, id, stamp);
+        let accepted = self.shutdown_refusal.is_none() && self.goals.accept(offer.id, id, stamp);
         self.outputs.push_back(Output::AnswerGoal {
             request,
             accepted,
@@ -162,7 +144,7 @@ impl<H: Host> NodeCore<H> {
         });
         if !accepted {
             // Whoever waited for the result of a goal that a closing node accepts would wait for ever.
-            if self.closed.is_none() {
+            if self.shutdown_refusal.is_none() {
                 let text = format!(
                     "goal {} rejected: a goal of that id was sent before",
                     offer.id
@@ -228,7 +210,7 @@ impl<H: Host> NodeCore<H> {
     pub fn handle_enable(&mut self, enabled: bool, now: Instant) {
         self.enabled = enabled;
         match enabled {
-            true => self.silence.listen(now),
+            true => self.silence.restart(now),
             false => self.frames.clear(),
         }
         self.resolve_waiting(now);
@@ -236,8 +218,8 @@ impl<H: Host> NodeCore<H> {
     }
 
     /// Who subscribes to pictures.
-    pub fn handle_watched(&mut self, watched: Watched) {
-        self.watched = watched;
+    pub fn handle_subscribers(&mut self, subscribers: Subscribers) {
+        self.subscribers = subscribers;
     }
 
     /// Who publishes on the camera's topic.
@@ -259,7 +241,7 @@ impl<H: Host> NodeCore<H> {
 
     /// The frame of a question that was to be put to the engine is none; `why` says what is wrong and what is accepted.
     pub fn handle_bad_frame(&mut self, id: QuestionId, why: &str, now: Instant) {
-        if let Some(asked) = self.asked.remove(&id) {
+        if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
             self.refused(asked.question, header, Refusal::bad_frame(why), now);
         }
@@ -272,8 +254,8 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
         self.goals.expire(now);
         if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
-            self.silence.said = true;
-            let text = self.camera.trouble(self.silence.lasts(now));
+            self.silence.reported = true;
+            let text = self.camera.explain_no_image(self.silence.duration(now));
             self.log(LogLevel::Warn, text);
         }
     }
@@ -281,11 +263,11 @@ impl<H: Host> NodeCore<H> {
     /// The node ends: whoever is still open is told, and nothing is begun any more.
     pub fn close(&mut self, now: Instant) {
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
-        self.closed = Some(goodbye.clone());
-        for Awaiting { question, .. } in std::mem::take(&mut self.awaiting) {
+        self.shutdown_refusal = Some(goodbye.clone());
+        for AwaitingFrame { question, .. } in std::mem::take(&mut self.awaiting) {
             self.refused(question, Header::default(), goodbye.clone(), now);
         }
-        let asked: Vec<QuestionId> = self.asked.keys().copied().collect();
+        let asked: Vec<QuestionId> = self.submitted.keys().copied().collect();
         for id in asked {
             self.outputs.push_back(Output::CancelEngine(id));
             self.failed(id, goodbye.clone(), now);
@@ -341,11 +323,11 @@ impl<H: Host> NodeCore<H> {
 
     /// For how long no frame has come, since frames are taken.
     pub fn silent_for(&self, now: Instant) -> std::time::Duration {
-        self.silence.lasts(now)
+        self.silence.duration(now)
     }
 
     /// The number that the next question will have.
-    pub fn next_question(&self) -> QuestionId {
+    pub fn next_question_id(&self) -> QuestionId {
         QuestionId(self.questions + 1)
     }
 
@@ -356,12 +338,12 @@ impl<H: Host> NodeCore<H> {
 
     /// Questions that wait: for their frames, or for the model.
     pub fn pending(&self) -> usize {
-        self.awaiting.len() + self.asked.len().saturating_sub(1)
+        self.awaiting.len() + self.submitted.len().saturating_sub(1)
     }
 
     /// Whether somebody waits for a result.
-    pub fn owes(&self) -> bool {
-        !self.awaiting.is_empty() || !self.asked.is_empty()
+    pub fn has_open_questions(&self) -> bool {
+        !self.awaiting.is_empty() || !self.submitted.is_empty()
     }
 
     /// Goals that live or are remembered.

@@ -5,16 +5,21 @@ use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::core::{Asked, CameraFrame, Host, NodeCore};
+use super::core::{NodeCore, Submitted};
 use super::goals::GoalState;
-use super::output::{LogLevel, Output};
+use super::output::{CameraFrame, Host, LogLevel, Output};
 use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use crate::engine::Answer;
 
 impl<H: Host> NodeCore<H> {
-    pub(super) fn answered(&mut self, asked: Asked<H::Frame>, answer: Arc<Answer>, now: Instant) {
-        let Asked {
+    pub(super) fn answered(
+        &mut self,
+        asked: Submitted<H::Frame>,
+        answer: Arc<Answer>,
+        now: Instant,
+    ) {
+        let Submitted {
             question, chosen, ..
         } = asked;
         let (header, frame) = (chosen.frame.header(), chosen.frame);
@@ -34,7 +39,7 @@ impl<H: Host> NodeCore<H> {
                 answer: Arc::clone(&answer),
             });
         }
-        if settings.publish_overlay && self.watched.overlay {
+        if settings.publish_overlay && self.subscribers.overlay {
             self.outputs.push_back(Output::DrawOverlay {
                 question: Arc::clone(&question),
                 header: header.clone(),
@@ -44,7 +49,7 @@ impl<H: Host> NodeCore<H> {
             });
         }
         // It is known where somebody watched when the question was asked, and that somebody may have gone since.
-        if settings.publish_attention && self.watched.attention && answer.attention.is_some() {
+        if settings.publish_attention && self.subscribers.attention && answer.attention.is_some() {
             self.outputs.push_back(Output::DrawAttention {
                 header: header.clone(),
                 frame,

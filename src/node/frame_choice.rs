@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::question::Origin;
 use super::result::{Refusal, ResultStatus};
 use super::settings::Settings;
-use crate::frames::{FrameStore, Held, Nearest};
+use crate::frames::{FrameStore, Nearest, StoredFrame};
 
 /// A stamped instruction may come before its frame; it waits for the camera this long, or `sync_slop_s` where that is more.
 const CAMERA_LAG: Duration = Duration::from_millis(500);
@@ -16,16 +16,16 @@ const FIRST_FRAME: Duration = Duration::from_secs(1);
 
 /// The frame a question is about.
 pub(super) struct ChosenFrame<F> {
-    /// Its [`Held::number`]; 0 for a goal's own picture.
+    /// Its [`StoredFrame::number`]; 0 for a goal's own picture.
     pub number: u64,
     pub frame: Arc<F>,
 }
 
-impl<F> From<Held<F>> for ChosenFrame<F> {
-    fn from(held: Held<F>) -> Self {
+impl<F> From<StoredFrame<F>> for ChosenFrame<F> {
+    fn from(stored: StoredFrame<F>) -> Self {
         Self {
-            number: held.number,
-            frame: held.image,
+            number: stored.number,
+            frame: stored.frame,
         }
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn choose<F>(
     };
     let slop = settings.sync_slop_s;
     match frames.nearest(stamp, slop) {
-        Nearest::Found(held) => Ok(held.into()),
+        Nearest::Found(stored) => Ok(stored.into()),
         Nearest::Empty => Err(no_image(trouble())),
         Nearest::TooFar { nearest, gap_s } => Err(no_image(format!(
             "no frame within {slop} s of stamp {stamp}: the nearest is {gap_s:.3} s away, at {nearest}; \

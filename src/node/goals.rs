@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::instruction::InstructionText;
-use super::question::QuestionId;
+use super::question::{GoalId, QuestionId};
 use crate::frames::Stamp;
 
 /// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.
@@ -15,27 +15,6 @@ pub const RESULT_KEPT: Duration = Duration::from_secs(10);
 
 /// Finished goals kept at most; beyond it the oldest leaves before its time.
 const MAX_FINISHED: usize = 1024;
-
-/// A goal's UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GoalId(pub [u8; 16]);
-
-impl GoalId {
-    const ALL: GoalId = GoalId([0; 16]);
-
-    /// Other lengths than 16 cannot occur on the wire; they are cut or filled with zeros.
-    pub fn from_slice(bytes: &[u8]) -> Self {
-        let mut id = [0; 16];
-        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        Self(id)
-    }
-}
-
-impl std::fmt::Display for GoalId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
 
 /// A goal as a client sends it.
 #[derive(Clone, Debug)]

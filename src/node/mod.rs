@@ -58,11 +58,11 @@ mod settings;
 mod tests;
 
 pub use camera::{Camera, ImagePublisher, CAMERA_SILENCE};
-pub use core::{CameraFrame, Host, NodeCore};
-pub use goals::{CancelReply, GoalId, GoalOffer, GoalState};
+pub use core::NodeCore;
+pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
-pub use output::{EngineRequest, LogLevel, Output, Timer};
-pub use question::{Origin, Question, QuestionId};
+pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
+pub use question::{GoalId, Origin, Question, QuestionId};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{Settings, Watched, MAX_NEW_TOKENS};
+pub use settings::{Settings, Subscribers, MAX_NEW_TOKENS};

@@ -4,12 +4,29 @@ use std::sync::Arc;
 
 use rosbag2::Header;
 
-use super::core::Host;
-use super::goals::{CancelReply, GoalId, GoalState};
-use super::question::{Question, QuestionId};
+use super::goals::{CancelReply, GoalState};
+use super::question::{GoalId, Question, QuestionId};
 use super::result::QuestionResult;
 use crate::engine::{Answer, AnswerOptions, ObjectMask, Stage};
 use crate::frames::Stamp;
+
+/// What a driver brings along.
+pub trait Host {
+    /// A camera's message.
+    type Frame: CameraFrame;
+    /// Somebody who waits to hear whether a goal was accepted.
+    type GoalRequest;
+    /// Somebody who waits to hear which goals are being cancelled.
+    type CancelRequest;
+    /// Somebody who waits for a goal's result.
+    type ResultRequest;
+}
+
+/// A camera's message, as the machine sees it.
+pub trait CameraFrame {
+    /// As the camera wrote it.
+    fn header(&self) -> Header;
+}
 
 /// One thing to do. A driver does them in the order in which they come.
 pub enum Output<H: Host> {

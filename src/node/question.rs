@@ -2,15 +2,34 @@
 
 use std::time::Instant;
 
-use super::goals::GoalId;
 use super::instruction::InstructionText;
-use super::result::{Refusal, ResultStatus};
-use super::settings::MAX_NEW_TOKENS;
 use crate::frames::Stamp;
 
 /// Numbers the questions of a node, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub u64);
+
+/// A goal's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GoalId(pub [u8; 16]);
+
+impl GoalId {
+    /// In a cancel request: all goals.
+    pub(super) const ALL: GoalId = GoalId([0; 16]);
+
+    /// Other lengths than 16 cannot occur on the wire; they are cut or filled with zeros.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+}
+
+impl std::fmt::Display for GoalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
 
 /// Where a question came from, and with it which frame it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +60,6 @@ pub struct Question {
 }
 
 impl Question {
-    /// Why it cannot be asked, whatever the frame.
-    pub(super) fn fault(&self) -> Option<Refusal> {
-        if let Some(fault) = &self.text.fault {
-            return Some(Refusal::new(ResultStatus::Error, fault.to_string()));
-        }
-        let too_many = self.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS)?;
-        let why = format!(
-            "max_new_tokens is {too_many}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"
-        );
-        Some(Refusal::new(ResultStatus::Error, why))
-    }
-
     /// The seed of its sampling.
     pub fn seed(&self) -> u64 {
         self.id.0

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 /// What is asked again and again, and when it was asked last.
 #[derive(Debug, Default)]
 pub struct Repeat {
-    last: Option<Repeated>,
+    last: Option<RepeatedInstruction>,
     frame: u64,
     at: Option<Instant>,
 }
 
 /// The instruction that is repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repeated {
+pub struct RepeatedInstruction {
     pub id: String,
     pub words: String,
 }
@@ -28,7 +28,7 @@ pub enum Due {
 
 impl Repeat {
     /// This is the instruction from now on; `frame` (its number) is being asked about already.
-    pub fn remember(&mut self, last: Repeated, frame: u64, now: Instant) {
+    pub fn remember(&mut self, last: RepeatedInstruction, frame: u64, now: Instant) {
         self.last = Some(last);
         self.started(frame, now);
     }
@@ -40,7 +40,7 @@ impl Repeat {
     }
 
     /// The instruction to repeat.
-    pub fn last(&self) -> Option<&Repeated> {
+    pub fn last(&self) -> Option<&RepeatedInstruction> {
         self.last.as_ref()
     }
 
@@ -71,7 +71,7 @@ mod tests {
             Due::Never,
             "nothing to repeat yet"
         );
-        let last = Repeated {
+        let last = RepeatedInstruction {
             id: "7".to_owned(),
             words: "find the cup".to_owned(),
         };

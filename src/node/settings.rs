@@ -55,12 +55,12 @@ impl Settings {
         &self,
         max_new_tokens: Option<usize>,
         seed: u64,
-        watched: Watched,
+        subscribers: Subscribers,
     ) -> AnswerOptions {
         AnswerOptions {
             max_new_tokens: max_new_tokens.unwrap_or(self.answer.max_new_tokens),
             seed,
-            attention: self.publish_attention && watched.attention,
+            attention: self.publish_attention && subscribers.attention,
             ..self.answer.clone()
         }
     }
@@ -68,7 +68,7 @@ impl Settings {
 
 /// Which of the pictures somebody subscribes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Watched {
+pub struct Subscribers {
     pub overlay: bool,
     pub attention: bool,
 }

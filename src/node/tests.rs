@@ -617,7 +617,7 @@ fn play(steps: &[Step]) -> Vec<String> {
                 bench.core.handle_enable(*on, bench.now);
                 bench.drain();
             }
-            Step::Watch(on) => bench.core.handle_watched(Watched {
+            Step::Watch(on) => bench.core.handle_subscribers(Subscribers {
                 overlay: *on,
                 attention: *on,
             }),
@@ -660,7 +660,7 @@ fn promises(bench: &Bench, asked: &Asked, widest_slop_ms: u64) {
         assert_eq!(told.get(id), Some(&1), "question {id} of {:#?}", bench.log);
     }
     assert!(told.values().all(|n| *n == 1), "{:#?}", bench.log);
-    assert!(!bench.core.owes());
+    assert!(!bench.core.has_open_questions());
     // Nothing about a question comes behind its result.
     let mut ended = BTreeSet::new();
     for line in &bench.log {

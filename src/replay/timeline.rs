@@ -244,7 +244,7 @@ impl<'b> Timeline<'b> {
     }
 
     fn ask(&mut self, instruction: StampedInstruction, log_time: u64) {
-        let id = self.core.next_question();
+        let id = self.core.next_question_id();
         self.log_times.insert(id, log_time);
         self.core.handle_instruction(instruction, self.clock.now);
         self.drain();

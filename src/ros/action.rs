@@ -13,8 +13,8 @@ use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::time;
 use super::convert::{result, ros_text, SourceImage};
-use super::publish::send;
-use super::spin::reply;
+use super::r2r_ext::reply;
+use super::r2r_ext::send;
 use crate::frames::Stamp;
 use crate::node::{CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult};
 

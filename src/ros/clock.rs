@@ -11,7 +11,7 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
-use super::spin::{drain, r2r_stream, R2rStream};
+use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use crate::frames::Stamp;
 
 /// Tells the time on any thread.

@@ -103,7 +103,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
     report.value("image topic", &shared.names.image);
     let publishers = core.camera().publishers.as_ref();
     report.value("image publishers", publishers.map_or(0, Vec::len));
-    let age = core.frames().newest().map(|held| held.arrived);
+    let age = core.frames().newest().map(|stored| stored.arrived);
     let age = age.map(|arrived| now.saturating_duration_since(arrived).as_secs_f64());
     let none = || "none received".to_owned();
     report.value("image age", age.map_or_else(none, |s| format!("{s:.3} s")));
@@ -186,7 +186,7 @@ fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, Stri
     }
     let silent = core.silent_for(now);
     if silent >= CAMERA_SILENCE {
-        return (Level::Warn, core.camera().trouble(silent));
+        return (Level::Warn, core.camera().explain_no_image(silent));
     }
     let health = core.health();
     let last = health.last_error.as_ref().map(|(refusal, _)| &refusal.why);

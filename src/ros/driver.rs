@@ -10,13 +10,14 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::action::{
     answer_cancel, answer_goal, answer_result, cancelled_goals, goal_offer, ActionTopics,
 };
-use super::asker::{Asker, Reported};
 use super::clock::RosClock;
 use super::convert::object;
-use super::painter::{Drawing, Painter, Picture};
-use super::publish::Outputs;
+use super::publishers::Publishers;
+use super::r2r_ext::reply;
+use super::renderer::{RenderJob, RenderKind, Renderer};
 use super::shared::{Ros, Shared};
-use super::spin::{reply, Input};
+use super::spin::Input;
+use super::submitter::{EngineReport, Submitter};
 use crate::engine::{Engine, Event};
 use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings};
 
@@ -24,33 +25,33 @@ use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings
 pub struct Driver {
     shared: Arc<Shared>,
     engine: Arc<Engine>,
-    outputs: Outputs,
+    publishers: Publishers,
     action: ActionTopics,
     clock: RosClock,
-    asker: Asker,
-    painter: Painter,
+    submitter: Submitter,
+    renderer: Renderer,
 }
 
 impl Driver {
-    /// `reports` carries what becomes of questions back to [`reported`](Self::reported).
+    /// `reports` carries what becomes of questions back to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system's, where it refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
         engine: Engine,
-        outputs: Outputs,
+        publishers: Publishers,
         action: ActionTopics,
         clock: RosClock,
-        reports: UnboundedSender<(QuestionId, Reported)>,
+        reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
         let engine = Arc::new(engine);
         Ok(Self {
-            asker: Asker::start(Arc::clone(&engine), reports)?,
-            painter: Painter::start()?,
+            submitter: Submitter::start(Arc::clone(&engine), reports)?,
+            renderer: Renderer::start()?,
             shared,
             engine,
-            outputs,
+            publishers,
             action,
             clock,
         })
@@ -60,8 +61,8 @@ impl Driver {
         &self.engine
     }
 
-    pub fn outputs(&self) -> &Outputs {
-        &self.outputs
+    pub fn publishers(&self) -> &Publishers {
+        &self.publishers
     }
 
     /// What the spinning thread reports; [`Input::Broken`] is not for the driver.
@@ -69,12 +70,12 @@ impl Driver {
         let now = Instant::now();
         let mut core = self.shared.core();
         match input {
-            Input::Heard(heard) => {
-                core.handle_watched(self.outputs.watched());
-                core.handle_instruction(heard, now);
+            Input::Instruction(instruction) => {
+                core.handle_subscribers(self.publishers.subscribers());
+                core.handle_instruction(instruction, now);
             }
             Input::Goal(mut request) => {
-                core.handle_watched(self.outputs.watched());
+                core.handle_subscribers(self.publishers.subscribers());
                 let offer = goal_offer(&mut request);
                 core.handle_goal(offer, request, self.clock.stamp(), now);
             }
@@ -98,20 +99,20 @@ impl Driver {
     }
 
     /// What became of a question.
-    pub fn reported(&self, id: QuestionId, reported: Reported) {
+    pub fn handle_report(&self, id: QuestionId, report: EngineReport) {
         let now = Instant::now();
         let mut core = self.shared.core();
-        match reported {
-            Reported::Engine(event) => {
+        match report {
+            EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
-                    self.asker.forget(id);
+                    self.submitter.forget(id);
                     // Whoever came since the question was asked sees its answer, and the next repeat's.
-                    core.handle_watched(self.outputs.watched());
+                    core.handle_subscribers(self.publishers.subscribers());
                 }
                 core.handle_engine_event(id, event, now);
             }
-            Reported::BadFrame(why) => {
-                self.asker.forget(id);
+            EngineReport::BadFrame(why) => {
+                self.submitter.forget(id);
                 core.handle_bad_frame(id, &why, now);
             }
         }
@@ -120,15 +121,15 @@ impl Driver {
     }
 
     /// Once a second: who subscribes to pictures is not told, so it is looked at.
-    pub fn look_who_watches(&self) {
-        let watched = self.outputs.watched();
-        self.shared.core().handle_watched(watched);
+    pub fn update_subscribers(&self) {
+        let subscribers = self.publishers.subscribers();
+        self.shared.core().handle_subscribers(subscribers);
     }
 
     /// Parameters have other values than before.
     pub fn params_changed(&self) {
         let settings = Arc::clone(&self.shared.params().settings);
-        self.engine.set_max_pending(engine_places(&settings));
+        self.engine.set_max_pending(engine_max_pending(&settings));
         self.shared.core().handle_settings(settings, Instant::now());
         self.act();
     }
@@ -158,56 +159,58 @@ impl Driver {
 
     fn perform(&self, output: Output<Ros>) {
         match output {
-            Output::AskEngine(request) => self.asker.ask(request),
-            Output::CancelEngine(id) => self.asker.cancel(id),
+            Output::AskEngine(request) => self.submitter.submit(request),
+            Output::CancelEngine(id) => self.submitter.cancel(id),
             Output::PublishDelta {
                 question,
                 header,
                 text,
                 tokens,
                 done,
-            } => self.outputs.delta(&question, &header, &text, tokens, done),
+            } => self
+                .publishers
+                .delta(&question, &header, &text, tokens, done),
             Output::PublishObject {
                 question,
                 header,
                 object,
-            } => self.outputs.object(&question, &header, &object),
+            } => self.publishers.object(&question, &header, &object),
             Output::PublishMask {
                 header,
                 frame,
                 answer,
-            } => self.outputs.mask(&header, &frame, &answer),
+            } => self.publishers.mask(&header, &frame, &answer),
             Output::DrawOverlay {
                 question,
                 header,
                 frame,
                 answer,
                 alpha,
-            } => self.painter.paint(Picture {
-                drawing: Drawing::Overlay {
+            } => self.renderer.render(RenderJob {
+                kind: RenderKind::Overlay {
                     instruction: question.text.words.clone(),
                 },
                 header,
                 frame,
                 answer,
                 alpha,
-                publisher: self.outputs.overlay.clone(),
+                publisher: self.publishers.overlay.clone(),
             }),
             Output::DrawAttention {
                 header,
                 frame,
                 answer,
                 alpha,
-            } => self.painter.paint(Picture {
-                drawing: Drawing::Attention,
+            } => self.renderer.render(RenderJob {
+                kind: RenderKind::Attention,
                 header,
                 frame,
                 answer,
                 alpha,
-                publisher: self.outputs.attention.clone(),
+                publisher: self.publishers.attention.clone(),
             }),
-            Output::PublishAnswer { text } => self.outputs.answer(&text),
-            Output::PublishResult(result) => self.outputs.result(&result),
+            Output::PublishAnswer { text } => self.publishers.answer(&text),
+            Output::PublishResult(result) => self.publishers.result(&result),
             Output::AnswerGoal {
                 request,
                 accepted,
@@ -245,21 +248,21 @@ impl Driver {
     /// The node ends: whoever is still open is told, and so is whoever stands behind `rest`, which was taken and not yet
     /// done. Returns the engine, and whether somebody was owed a result.
     pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
-        let owed = !rest.is_empty() || self.shared.core().owes();
+        let owed = !rest.is_empty() || self.shared.core().has_open_questions();
         self.shared.core().close(Instant::now());
         self.act();
         for input in rest {
             self.input(input);
         }
-        self.painter.stop();
-        self.asker.stop();
+        self.renderer.stop();
+        self.submitter.stop();
         (self.engine, owed)
     }
 }
 
 /// How many requests may wait in the engine. Which question is one too many is the machine's to say; the engine has a place more,
 /// because it reports an answer before it takes the next request out of its queue.
-pub fn engine_places(settings: &Settings) -> usize {
+pub fn engine_max_pending(settings: &Settings) -> usize {
     settings.max_pending + 1
 }
 

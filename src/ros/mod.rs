@@ -6,12 +6,12 @@
 //! Five threads, and each owns what only it may touch:
 //!
 //! ```text
-//!   spinning thread           main thread (tokio)           asker            model thread (engine)
+//!   spinning thread           main thread (tokio)           submitter            model thread (engine)
 //!   owns the r2r node         owns the driver               decodes          owns the model
 //!   ─────────────────         ───────────────────           ───────          ─────────────────────
 //!   images ───────────────► ┌──────────────┐ ── AskEngine ► frames ─ submit ─► answers
 //!   instructions, goals, ──►│   NodeCore   │ ◄────────────── events ────────────┘
-//!   cancels, ~/enable …     └──────┬───────┘ ── Draw… ► painter: overlays
+//!   cancels, ~/enable …     └──────┬───────┘ ── Draw… ► renderer: overlays
 //!   parameter services             ▼
 //!                    results, objects, masks, deltas, feedback, diagnostics
 //! ```
@@ -33,22 +33,23 @@
 //! expire), [`node`](crate::node) (text that is not UTF-8), [`remap`] (names after remapping).
 
 mod action;
-mod asker;
 mod clock;
 mod convert;
 mod diagnostics;
 mod driver;
 mod logging;
 mod node;
-mod painter;
 mod param_services;
 mod param_table;
 mod params;
-mod publish;
+mod publishers;
+mod r2r_ext;
 pub mod recordings;
 mod remap;
+mod renderer;
 mod shared;
 mod shutdown;
 mod spin;
+mod submitter;
 
 pub use node::{run, NodeError};

@@ -10,15 +10,15 @@ use tokio::time::{interval, sleep_until, MissedTickBehavior};
 use super::action::ActionTopics;
 use super::clock::RosClock;
 use super::diagnostics;
-use super::driver::{engine_places, Driver};
+use super::driver::{engine_max_pending, Driver};
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publish::Outputs;
+use super::publishers::Publishers;
 use super::remap::Remaps;
-use super::shared::{Names, Shared};
+use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
-use super::spin::{Input, Spinner};
+use super::spin::{Input, SpinThread};
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::weights::shipped_model;
 
@@ -66,9 +66,9 @@ pub fn run() -> Result<(), NodeError> {
 struct Parts {
     shared: Arc<Shared>,
     clock: RosClock,
-    outputs: Outputs,
+    publishers: Publishers,
     action: ActionTopics,
-    spinner: Spinner,
+    spin_thread: SpinThread,
 }
 
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
@@ -78,7 +78,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let engine = tokio::select! {
         signal = stop.recv() => {
             tracing::info!("{signal}: ending before the model was ready");
-            parts.spinner.stop();
+            parts.spin_thread.stop();
             return Ok(());
         }
         engine = load(&params, &parts) => engine,
@@ -86,7 +86,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let engine = match engine {
         Ok(engine) => engine,
         Err(error) => {
-            parts.spinner.stop();
+            parts.spin_thread.stop();
             return Err(error);
         }
     };
@@ -124,17 +124,17 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     }
     let params = store.params();
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
-    let (clock, clock_inlet) = RosClock::create(&mut node, params.use_sim_time)?;
-    let outputs = Outputs::create(&mut node)?;
+    let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time)?;
+    let publishers = Publishers::create(&mut node)?;
     let action = ActionTopics::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
-    let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared))?;
+    let spin_thread = SpinThread::start(node, services, clock_stream, Arc::clone(&shared))?;
     Ok(Parts {
         shared,
         clock,
-        outputs,
+        publishers,
         action,
-        spinner,
+        spin_thread,
     })
 }
 
@@ -159,9 +159,9 @@ pub(super) fn context() -> Result<Context, NodeError> {
         .map_err(NodeError::from)
 }
 
-fn names(node: &Node, params: &NodeParams) -> Result<Names, NodeError> {
+fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
     let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
-    Ok(Names {
+    Ok(ResolvedNames {
         node: node.fully_qualified_name()?,
         image: remaps.resolve(if params.compressed {
             "image/compressed"
@@ -179,7 +179,7 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
     config.dtype = params.dtype;
-    config.max_pending = engine_places(&params.settings);
+    config.max_pending = engine_max_pending(&params.settings);
     tracing::info!(
         "loading {} on device {}, dtype {}",
         params.model.display(),
@@ -198,7 +198,7 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     loop {
         tokio::select! {
             engine = &mut loaded => return Ok(engine.map_err(|_| NodeError::Loader)??),
-            _ = second.tick() => parts.outputs.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
+            _ = second.tick() => parts.publishers.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
         }
     }
 }
@@ -208,15 +208,15 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     let Parts {
         shared,
         clock,
-        outputs,
+        publishers,
         action,
-        mut spinner,
+        mut spin_thread,
     } = parts;
     let (sender, mut reports) = mpsc::unbounded_channel();
     let driver = Driver::start(
         Arc::clone(&shared),
         engine,
-        outputs,
+        publishers,
         action,
         clock.clone(),
         sender,
@@ -224,9 +224,9 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     // They may have been changed while the model was loading.
     driver.params_changed();
     shared.core().mark_listening(Instant::now());
-    spinner.open();
+    spin_thread.open();
     let mut second = every_second();
-    let mut unguided = Unguided::default();
+    let mut unguided = UnguidedWarning::default();
     let end = loop {
         let timeout = driver.next_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -234,8 +234,8 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
                 tracing::info!("{signal}: ending");
                 break Ok(());
             }
-            Some((id, reported)) = reports.recv() => driver.reported(id, reported),
-            input = spinner.recv() => match input {
+            Some((id, report)) = reports.recv() => driver.handle_report(id, report),
+            input = spin_thread.recv() => match input {
                 Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
                 Some(input) => driver.input(input),
                 None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
@@ -244,13 +244,13 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             () = shared.params_changed.notified() => driver.params_changed(),
             () = until(timeout) => driver.timeout(),
             _ = second.tick() => {
-                driver.look_who_watches();
-                driver.outputs().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
-                unguided.look(&shared, &driver);
+                driver.update_subscribers();
+                driver.publishers().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
+                unguided.check(&shared, &driver);
             }
         }
     };
-    let (engine, owed) = driver.close(spinner.close());
+    let (engine, owed) = driver.close(spin_thread.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         drop(engine);
@@ -259,7 +259,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     if owed {
         std::thread::sleep(DELIVERY);
     }
-    spinner.stop();
+    spin_thread.stop();
     if ended.recv_timeout(ENGINE_GRACE).is_err() {
         tracing::debug!("the model thread is still inside a step; it ends with the process");
     }
@@ -281,22 +281,22 @@ async fn until(moment: Option<tokio::time::Instant>) {
 
 /// Says in the log, once for whoever comes, that nothing will be published on `~/attention`.
 #[derive(Default)]
-struct Unguided {
-    said: bool,
+struct UnguidedWarning {
+    warned: bool,
 }
 
-impl Unguided {
-    fn look(&mut self, shared: &Shared, driver: &Driver) {
-        let watched = driver.outputs().watched().attention;
+impl UnguidedWarning {
+    fn check(&mut self, shared: &Shared, driver: &Driver) {
+        let watched = driver.publishers().subscribers().attention;
         let model = driver.engine().model();
         let in_vain = watched && model.guided_head.is_none();
-        if in_vain && !self.said {
+        if in_vain && !self.warned {
             tracing::warn!(
                 "somebody subscribes to {}, where nothing is published: the model {} has no guided head to say where it looks; train it with objective.attend",
                 shared.names.attention,
                 model.model
             );
         }
-        self.said = in_vain;
+        self.warned = in_vain;
     }
 }

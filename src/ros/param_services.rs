@@ -19,9 +19,9 @@ use super::clock::RosClock;
 use super::convert::ros_text;
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use super::params::ParamStore;
-use super::publish::send;
+use super::r2r_ext::send;
+use super::r2r_ext::{drain, r2r_stream, reply, R2rStream};
 use super::shared::Shared;
-use super::spin::{drain, r2r_stream, reply, R2rStream};
 
 /// The services' ends on the node's side.
 pub struct ParamServices {
@@ -148,7 +148,7 @@ impl ParamServices {
     }
 }
 
-/// Sets all of them or none. Names of those that changed are added to `changed`.
+/// Sets all of them or none. ResolvedNames of those that changed are added to `changed`.
 fn set_all(
     shared: &Shared,
     parameters: Vec<Parameter>,
@@ -186,7 +186,7 @@ fn set_all(
     }
 }
 
-/// Names that a list request asks for. The node's have no prefixes, so only a name itself can match one.
+/// ResolvedNames that a list request asks for. The node's have no prefixes, so only a name itself can match one.
 fn list(request: &ListParameters::Request) -> Vec<String> {
     let wanted =
         |name: &str| request.prefixes.is_empty() || request.prefixes.iter().any(|p| p == name);

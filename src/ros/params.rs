@@ -58,7 +58,7 @@ impl ParamStore {
     /// Defaults, then the overrides of the command line and parameter files.
     ///
     /// # Errors
-    /// The first override that its row refuses. Names the node does not have are not an error, because a parameter file
+    /// The first override that its row refuses. ResolvedNames the node does not have are not an error, because a parameter file
     /// may serve several nodes: they come back second, to be warned about.
     pub fn with_overrides(
         overrides: impl IntoIterator<Item = (String, Value)>,

@@ -12,9 +12,9 @@ use super::convert::SourceImage;
 use super::params::{NodeParams, ParamStore};
 use crate::node::{Camera, Host, ImagePublisher, NodeCore};
 
-/// Names as they are after namespace and remappings, for words that people read.
+/// ResolvedNames as they are after namespace and remappings, for words that people read.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct ResolvedNames {
     /// Fully qualified.
     pub node: String,
     pub image: String,
@@ -39,7 +39,7 @@ impl Host for Ros {
 /// the newest is there at once and none queues, and the main thread everything else. Nobody holds the lock for longer than
 /// the machine needs, and it never waits.
 pub struct Shared {
-    pub names: Names,
+    pub names: ResolvedNames,
     pub params: RwLock<ParamStore>,
     core: Mutex<NodeCore<Ros>>,
     /// Wakes the driver when the machine has seen a frame; several frames may be one wake-up.
@@ -49,7 +49,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(names: Names, params: ParamStore) -> Self {
+    pub fn new(names: ResolvedNames, params: ParamStore) -> Self {
         let snapshot = params.params();
         let camera = Camera {
             topic: names.image.clone(),

@@ -5,19 +5,18 @@
 //! once, parameter services are answered on the spot, all else goes to the driver.
 //!
 //! **Invariant.** This thread waits for the main thread only to hand over an [`Input`], and the main thread waits for this
-//! one only in [`Spinner::stop`], which closes that channel first. So neither ever waits for the other in a circle.
+//! one only in [`SpinThread::stop`], which closes that channel first. So neither ever waits for the other in a circle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, Stream, StreamExt};
 use r2r::action_msgs::srv::CancelGoal;
 use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
-use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use r2r::{Node, QosProfile, ServiceRequest};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 
@@ -25,37 +24,13 @@ use super::action::{GetResult, SendGoal};
 use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::param_services::ParamServices;
+use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use crate::node::{ImagePublisher, StampedInstruction};
 
-/// A stream of r2r's, as the spinning thread holds it.
-pub type R2rStream<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
-
-/// Boxes a stream of r2r's.
-pub fn r2r_stream<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> R2rStream<T> {
-    Box::new(stream)
-}
-
-/// Takes everything that is there, without waiting.
-pub fn drain<T>(stream: &mut R2rStream<T>, mut take: impl FnMut(T)) {
-    while let Some(Some(item)) = stream.next().now_or_never() {
-        take(item);
-    }
-}
-
-/// Answers a service request; a client that has gone is no trouble of ours.
-pub fn reply<T: WrappedServiceTypeSupport + 'static>(
-    request: ServiceRequest<T>,
-    response: T::Response,
-) {
-    if let Err(error) = request.respond(response) {
-        tracing::warn!("a service reply could not be sent: {error}");
-    }
-}
-
 /// What the spinning thread tells the driver.
 pub enum Input {
-    Heard(StampedInstruction),
+    Instruction(StampedInstruction),
     Goal(ServiceRequest<SendGoal>),
     CancelGoal(ServiceRequest<CancelGoal::Service>),
     GoalResult(ServiceRequest<GetResult>),
@@ -69,7 +44,7 @@ pub enum Input {
 const INPUTS: usize = 256;
 
 /// The running thread, and what it hands over.
-pub struct Spinner {
+pub struct SpinThread {
     thread: JoinHandle<()>,
     flags: Arc<Flags>,
     inputs: Receiver<Input>,
@@ -80,14 +55,14 @@ pub struct Spinner {
 }
 
 /// The spinning thread's end of what it hands over.
-struct Handover {
+struct InputSender {
     inputs: Sender<Input>,
     refused: mpsc::Sender<Input>,
 }
 
-impl Handover {
+impl InputSender {
     /// Waits for a place. Only a closed channel fails, and then the node is ending.
-    fn tell(&self, input: Input) {
+    fn send(&self, input: Input) {
         if let Err(SendError(input)) = self.inputs.blocking_send(input) {
             let _ = self.refused.send(input);
         }
@@ -107,7 +82,7 @@ const SPIN: Duration = Duration::from_millis(50);
 /// nobody reads.
 const REST: Duration = Duration::from_millis(250);
 
-impl Spinner {
+impl SpinThread {
     /// Starts to spin: parameters are served, instructions and frames are not yet taken.
     ///
     /// # Errors
@@ -118,13 +93,13 @@ impl Spinner {
         clock: Option<ClockStream>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        Self::run(node, move |node, handover, flags| {
+        Self::run(node, move |node, input_sender, flags| {
             let spin_loop = SpinLoop {
                 node,
                 services,
                 clock,
                 shared,
-                handover,
+                input_sender,
                 flags,
             };
             spin_loop.spin();
@@ -134,13 +109,13 @@ impl Spinner {
     /// Starts a thread that owns `kept` until the end, beyond the end of `spin`.
     fn run<K: Send + 'static>(
         mut kept: K,
-        spin: impl FnOnce(&mut K, Handover, Arc<Flags>) + Send + 'static,
+        spin: impl FnOnce(&mut K, InputSender, Arc<Flags>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let flags = Arc::<Flags>::default();
         let (sender, inputs) = channel(INPUTS);
         let (refuse, refused) = mpsc::channel();
         let (keep, kept_until) = mpsc::channel();
-        let handover = Handover {
+        let input_sender = InputSender {
             inputs: sender,
             refused: refuse,
         };
@@ -148,7 +123,7 @@ impl Spinner {
         let thread = std::thread::Builder::new()
             .name("ros-spin".to_owned())
             .spawn(move || {
-                spin(&mut kept, handover, of_the_thread);
+                spin(&mut kept, input_sender, of_the_thread);
                 // Answers that are still owed go out through it.
                 let _: Result<(), _> = kept_until.recv();
             })?;
@@ -212,7 +187,7 @@ struct SpinLoop<'a> {
     services: ParamServices,
     clock: Option<ClockStream>,
     shared: Arc<Shared>,
-    handover: Handover,
+    input_sender: InputSender,
     flags: Arc<Flags>,
 }
 
@@ -229,13 +204,13 @@ impl SpinLoop<'_> {
                 self.shared.params_changed.notify_one();
             }
             match &mut endpoints {
-                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.handover),
+                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.input_sender),
                 None if self.flags.open.load(Ordering::Relaxed) => {
                     match Endpoints::create(self.node, &self.shared) {
                         Ok(created) => endpoints = Some(created),
                         Err(error) => {
                             let why = format!("the node's topics could not be opened: {error}");
-                            return self.handover.tell(Input::Broken(why));
+                            return self.input_sender.send(Input::Broken(why));
                         }
                     }
                 }
@@ -317,31 +292,31 @@ impl Endpoints {
         })
     }
 
-    fn take(&mut self, shared: &Shared, handover: &Handover) {
+    fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
         match &mut self.images {
             Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
         }
-        let tell = |input| handover.tell(input);
+        let send = |input| input_sender.send(input);
         drain(&mut self.strings, |bytes| {
-            tell(Input::Heard(StampedInstruction::from_string(
+            send(Input::Instruction(StampedInstruction::from_string(
                 "instruction",
                 &bytes,
             )))
         });
         drain(&mut self.stamped, |bytes| {
-            let heard = StampedInstruction::from_instruction("instruction_stamped", &bytes);
-            tell(Input::Heard(heard))
+            let instruction = StampedInstruction::from_instruction("instruction_stamped", &bytes);
+            send(Input::Instruction(instruction))
         });
-        drain(&mut self.goals, |request| tell(Input::Goal(request)));
+        drain(&mut self.goals, |request| send(Input::Goal(request)));
         drain(&mut self.cancels, |request| {
-            tell(Input::CancelGoal(request))
+            send(Input::CancelGoal(request))
         });
         drain(&mut self.results, |request| {
-            tell(Input::GoalResult(request))
+            send(Input::GoalResult(request))
         });
-        drain(&mut self.enable, |request| tell(Input::Enable(request)));
-        drain(&mut self.reset, |request| tell(Input::Reset(request)));
+        drain(&mut self.enable, |request| send(Input::Enable(request)));
+        drain(&mut self.reset, |request| send(Input::Reset(request)));
     }
 }
 
@@ -372,34 +347,34 @@ mod tests {
     }
 
     /// A thread that has filled every place and waits for one more, as while nobody takes anything.
-    fn stuck() -> Spinner {
+    fn stuck() -> SpinThread {
         let (full, filled) = sync_channel(1);
-        let spinner = Spinner::run((), move |(), handover, flags| {
+        let spin_thread = SpinThread::run((), move |(), input_sender, flags| {
             while !flags.stop.load(Ordering::Relaxed) {
-                if handover.inputs.capacity() == 0 {
+                if input_sender.inputs.capacity() == 0 {
                     let _ = full.try_send(());
                 }
-                handover.tell(Input::Broken(String::new()));
+                input_sender.send(Input::Broken(String::new()));
             }
         });
         filled.recv_timeout(HANGS).unwrap();
-        spinner.unwrap()
+        spin_thread.unwrap()
     }
 
     #[test]
     fn a_thread_that_waits_for_a_place_ends() {
-        let spinner = stuck();
-        assert!(returns(move || spinner.stop()));
+        let spin_thread = stuck();
+        assert!(returns(move || spin_thread.stop()));
     }
 
     #[test]
     fn what_was_taken_before_the_end_is_handed_out() {
-        let mut spinner = stuck();
+        let mut spin_thread = stuck();
         assert!(returns(move || {
             // And what it waited with.
-            assert_eq!(spinner.close().len(), INPUTS + 1);
-            assert!(spinner.close().is_empty());
-            spinner.stop();
+            assert_eq!(spin_thread.close().len(), INPUTS + 1);
+            assert!(spin_thread.close().is_empty());
+            spin_thread.stop();
         }));
     }
 
@@ -412,13 +387,13 @@ mod tests {
             }
         }
         let (gone, dropped) = mpsc::channel();
-        let spun = Spinner::run(Kept(gone), |_, handover, _| {
-            handover.tell(Input::Broken(String::new()));
+        let spun = SpinThread::run(Kept(gone), |_, input_sender, _| {
+            input_sender.send(Input::Broken(String::new()));
         });
-        let mut spinner = spun.unwrap();
-        assert_eq!(spinner.close().len(), 1);
+        let mut spin_thread = spun.unwrap();
+        assert_eq!(spin_thread.close().len(), 1);
         assert!(dropped.try_recv().is_err(), "answers go out through it");
-        assert!(returns(move || spinner.stop()));
+        assert!(returns(move || spin_thread.stop()));
         dropped.recv_timeout(HANGS).unwrap();
     }
 }

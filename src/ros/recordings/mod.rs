@@ -15,8 +15,8 @@ use rosbag2::BagError;
 use super::node::context;
 use crate::signals::on_each_and_interrupts;
 
-pub use player::{play, PlayOptions, Played};
-pub use recorder::{record, RecordOptions, Wanted};
+pub use player::{play, PlayOptions, PlaySummary};
+pub use recorder::{record, RecordOptions, TopicSpec};
 
 /// Why a bag was not played, or none recorded.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,9 @@ pub enum RecordingError {
     #[error("the operating system refused: {0}")]
     Os(#[from] std::io::Error),
     #[error("{bag} has no message to play{topics}")]
-    Nothing { bag: String, topics: String },
+    NothingToPlay { bag: String, topics: String },
     #[error("nobody listens to {topic} after {seconds} s ({found} of {wanted}); is the node running, and in the same ROS_DOMAIN_ID?")]
-    Alone {
+    NoSubscriber {
         topic: String,
         seconds: f64,
         found: usize,

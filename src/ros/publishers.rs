@@ -1,4 +1,4 @@
-//! The node's publishers, and what the machine's outputs look like on them.
+//! The node's publishers, and what the machine's publishers look like on them.
 
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObjectStamped, TextDelta};
@@ -8,12 +8,13 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use rosbag2::Header;
 
 use super::convert::{header, mono8, object, result, ros_text, SourceImage};
+use super::r2r_ext::send;
 use crate::engine::{Answer, ObjectMask};
 use crate::image::union_masks;
-use crate::node::{object_message, Question, QuestionResult, Watched};
+use crate::node::{object_message, Question, QuestionResult, Subscribers};
 
 /// The node's publishers. All reliable, depth 10.
-pub struct Outputs {
+pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
     mask: Publisher<Image>,
@@ -24,7 +25,7 @@ pub struct Outputs {
     diagnostics: Publisher<DiagnosticArray>,
 }
 
-impl Outputs {
+impl Publishers {
     /// # Errors
     /// r2r's, where the middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
@@ -84,10 +85,10 @@ impl Outputs {
     }
 
     /// Which of the pictures somebody subscribes to.
-    pub fn watched(&self) -> Watched {
-        Watched {
-            overlay: watched(&self.overlay),
-            attention: watched(&self.attention),
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers {
+            overlay: has_subscriber(&self.overlay),
+            attention: has_subscriber(&self.attention),
         }
     }
 
@@ -96,18 +97,8 @@ impl Outputs {
     }
 }
 
-fn watched<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
+fn has_subscriber<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
     publisher
         .get_inter_process_subscription_count()
         .is_ok_and(|n| n > 0)
-}
-
-/// Publishes; a message the middleware refuses is logged and lost, the node goes on.
-pub fn send<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>, message: &T) {
-    if let Err(error) = publisher.publish(message) {
-        tracing::error!(
-            "a {} could not be published: {error}",
-            std::any::type_name::<T>()
-        );
-    }
 }

@@ -13,43 +13,44 @@ use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
 use crate::node::{EngineRequest, QuestionId};
 
 /// What comes back.
-pub enum Reported {
+pub enum EngineReport {
     Engine(Event),
     /// The frame is none, and why.
     BadFrame(String),
 }
 
 /// Gives questions to the engine, and takes them back.
-pub struct Asker {
+pub struct Submitter {
     requests: mpsc::Sender<EngineRequest<SourceImage>>,
-    open: Arc<Mutex<HashMap<QuestionId, Open>>>,
+    open: Arc<Mutex<HashMap<QuestionId, OpenRequest>>>,
     thread: JoinHandle<()>,
 }
 
 /// A question that is not done.
-enum Open {
+enum OpenRequest {
     /// The engine does not have it yet.
     Decoding,
-    Asked(CancelToken),
+    /// The engine has it.
+    Submitted(CancelToken),
 }
 
-impl Asker {
+impl Submitter {
     /// `reports` carries what becomes of each question.
     ///
     /// # Errors
     /// The operating system's, where it refuses a thread.
     pub fn start(
         engine: Arc<Engine>,
-        reports: UnboundedSender<(QuestionId, Reported)>,
+        reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel::<EngineRequest<SourceImage>>();
-        let open = Arc::<Mutex<HashMap<QuestionId, Open>>>::default();
-        let of_the_thread = Arc::clone(&open);
+        let open = Arc::<Mutex<HashMap<QuestionId, OpenRequest>>>::default();
+        let thread_open = Arc::clone(&open);
         let thread = std::thread::Builder::new()
-            .name("asker".to_owned())
+            .name("submitter".to_owned())
             .spawn(move || {
                 for request in incoming {
-                    ask(&engine, request, &of_the_thread, &reports);
+                    decode_and_submit(&engine, request, &thread_open, &reports);
                 }
             })?;
         Ok(Self {
@@ -60,15 +61,15 @@ impl Asker {
     }
 
     /// Puts a question to the engine, once its frame is decoded.
-    pub fn ask(&self, request: EngineRequest<SourceImage>) {
-        lock(&self.open).insert(request.id, Open::Decoding);
+    pub fn submit(&self, request: EngineRequest<SourceImage>) {
+        lock(&self.open).insert(request.id, OpenRequest::Decoding);
         // The thread ends with this channel, so it is there.
         let _ = self.requests.send(request);
     }
 
     /// Takes a question back.
     pub fn cancel(&self, id: QuestionId) {
-        if let Some(Open::Asked(token)) = lock(&self.open).remove(&id) {
+        if let Some(OpenRequest::Submitted(token)) = lock(&self.open).remove(&id) {
             token.cancel();
         }
     }
@@ -88,34 +89,34 @@ impl Asker {
     }
 }
 
-fn ask(
+fn decode_and_submit(
     engine: &Engine,
     request: EngineRequest<SourceImage>,
-    open: &Mutex<HashMap<QuestionId, Open>>,
-    reports: &UnboundedSender<(QuestionId, Reported)>,
+    open: &Mutex<HashMap<QuestionId, OpenRequest>>,
+    reports: &UnboundedSender<(QuestionId, EngineReport)>,
 ) {
     let id = request.id;
-    // Taken back before its turn: no need to decode.
+    // Acceptance back before its turn: no need to decode.
     if !lock(open).contains_key(&id) {
         return;
     }
-    // A closed channel means that the node is ending, and has told the asker itself.
-    let report = |reported| drop(reports.send((id, reported)));
+    // A closed channel means that the node is ending, and has told the submitter itself.
+    let report = |report| drop(reports.send((id, report)));
     let frame = match request.frame.frame() {
         Ok(frame) => frame,
-        Err(why) => return report(Reported::BadFrame(why)),
+        Err(why) => return report(EngineReport::BadFrame(why)),
     };
     // Under the lock, so that whoever takes it back finds either what waits or what the engine has.
     let mut open = lock(open);
     let Some(slot) = open.get_mut(&id) else {
         return;
     };
-    let taken = Arc::<Mutex<Taken>>::default();
-    let mut sink = Sink {
+    let acceptance = Arc::<Mutex<Acceptance>>::default();
+    let mut sink = EventSink {
         id,
         reports: reports.clone(),
         ended: false,
-        taken: Arc::clone(&taken),
+        acceptance: Arc::clone(&acceptance),
     };
     let submitted = engine.submit_to(
         Request {
@@ -124,27 +125,28 @@ fn ask(
             conversation_id: request.conversation_id,
             options: request.options,
         },
-        move |event| sink.take(event),
+        move |event| sink.report(event),
     );
     match submitted {
         Ok(token) => {
-            *slot = Open::Asked(token);
-            let dropped = std::mem::replace(&mut *lock(&taken), Taken::Yes) == Taken::Dropped;
+            *slot = OpenRequest::Submitted(token);
+            let dropped = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted)
+                == Acceptance::Dropped;
             if dropped {
-                report(Reported::Engine(Event::Failed(without_answer())));
+                report(EngineReport::Engine(Event::Failed(without_answer())));
             }
         }
-        Err(error) => report(Reported::Engine(Event::Failed(error))),
+        Err(error) => report(EngineReport::Engine(Event::Failed(error))),
     }
 }
 
-/// Whether the engine has taken a question. One that it refuses is dropped, too, and then the refusal is what is told.
+/// Whether the engine has acceptance a question. One that it refuses is dropped, too, and then the refusal is what is told.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Taken {
+enum Acceptance {
     #[default]
-    NotYet,
-    Yes,
-    /// Dropped before it was known that it is taken.
+    Unknown,
+    Accepted,
+    /// Dropped before it was known that it is acceptance.
     Dropped,
 }
 
@@ -157,34 +159,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Carries one question's events, and an end where the engine gives none.
-struct Sink {
+struct EventSink {
     id: QuestionId,
-    reports: UnboundedSender<(QuestionId, Reported)>,
+    reports: UnboundedSender<(QuestionId, EngineReport)>,
     ended: bool,
-    taken: Arc<Mutex<Taken>>,
+    acceptance: Arc<Mutex<Acceptance>>,
 }
 
-impl Sink {
-    fn take(&mut self, event: Event) {
+impl EventSink {
+    fn report(&mut self, event: Event) {
         self.ended |= matches!(event, Event::Done(_) | Event::Failed(_));
-        let _ = self.reports.send((self.id, Reported::Engine(event)));
+        let _ = self.reports.send((self.id, EngineReport::Engine(event)));
     }
 }
 
-impl Drop for Sink {
+impl Drop for EventSink {
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        let taken = {
-            let mut taken = lock(&self.taken);
-            if *taken == Taken::NotYet {
-                *taken = Taken::Dropped;
+        let acceptance = {
+            let mut acceptance = lock(&self.acceptance);
+            if *acceptance == Acceptance::Unknown {
+                *acceptance = Acceptance::Dropped;
             }
-            *taken == Taken::Yes
+            *acceptance == Acceptance::Accepted
         };
-        if taken {
-            self.take(Event::Failed(without_answer()));
+        if acceptance {
+            self.report(Event::Failed(without_answer()));
         }
     }
 }
