@@ -1,4 +1,4 @@
-//! A question's way from the door to the engine, and what the engine says about it.
+//! A question's way to the engine, and what is done with the engine's events.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::result::{Refusal, ResultStatus};
 use super::settings::MAX_NEW_TOKENS;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
-/// From the door to the engine.
+/// From the input to the engine.
 impl<H: Host> NodeCore<H> {
     pub(super) fn next_id(&mut self) -> QuestionId {
         self.questions += 1;
@@ -27,7 +27,7 @@ impl<H: Host> NodeCore<H> {
         self.outputs.push_back(Output::Log { level, text });
     }
 
-    /// Every question enters here. `own` is the picture that it brought along.
+    /// Takes up a question. `own` is the image that it brought along, if it did.
     pub(super) fn ask(&mut self, question: Question, own: Option<H::Frame>, now: Instant) {
         let question = Arc::new(question);
         let refusal = self
@@ -66,7 +66,7 @@ impl<H: Host> NodeCore<H> {
         self.refused(question, Header::default(), (&overloaded).into(), now);
     }
 
-    /// Takes the frame that the question is about from those that are there.
+    /// Chooses the frame that the question is about from those that have arrived, and submits the question.
     pub(super) fn choose(&mut self, question: Arc<Question>, now: Instant) {
         let trouble = || self.camera.explain_no_image(self.silence.duration(now));
         match choose(&self.frames, question.origin, &self.settings, trouble) {
@@ -75,7 +75,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    /// Turns to the questions whose frame has come, or whose time is over.
+    /// Takes up the questions whose frame has arrived, and those that have waited long enough.
     pub(super) fn resolve_waiting(&mut self, now: Instant) {
         let awaiting = std::mem::take(&mut self.awaiting);
         let (ready, awaiting) = awaiting
@@ -94,7 +94,7 @@ impl<H: Host> NodeCore<H> {
         chosen: ChosenFrame<H::Frame>,
         now: Instant,
     ) {
-        // One is being answered, and so many more may wait.
+        // One question is being answered, and `max_pending` more may wait.
         let (pending, max) = (
             self.submitted.len().saturating_sub(1),
             self.settings.max_pending,
@@ -144,7 +144,8 @@ impl<H: Host> NodeCore<H> {
             return;
         };
         self.outputs.push_back(Output::CancelEngine(id));
-        // The engine will say so itself, at the next token; one still in its queue need not wait for its turn.
+        // A request that is being answered ends at its next token, and the engine says so. One that still waits in the engine's
+        // queue ends here.
         if !started {
             self.failed(id, taken_back, now);
         }
@@ -163,7 +164,7 @@ fn fault(question: &Question) -> Option<Refusal> {
     Some(Refusal::new(ResultStatus::Error, why))
 }
 
-/// What the engine says.
+/// The engine's events.
 impl<H: Host> NodeCore<H> {
     pub(super) fn stage(&mut self, id: QuestionId, stage: Stage) {
         let Some(asked) = self.submitted.get_mut(&id) else {
@@ -231,7 +232,7 @@ impl<H: Host> NodeCore<H> {
     }
 
     pub(super) fn done(&mut self, id: QuestionId, answer: Answer, now: Instant) {
-        // A client that was told "canceling" is owed CANCELLED, even where the last token was already on its way.
+        // A client that was told "canceling" has to get CANCELLED, even if the answer was complete by then.
         let goal = self
             .submitted
             .get(&id)
@@ -245,7 +246,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    /// An end without an answer, of a question that was in the engine's hands.
+    /// Ends a question that the engine had, without an answer.
     pub(super) fn failed(&mut self, id: QuestionId, refusal: Refusal, now: Instant) {
         if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
@@ -287,7 +288,7 @@ impl<H: Host> NodeCore<H> {
             id: self.next_id(),
             origin: Origin::Repeat,
             instruction_id: id,
-            // A question on its own: repeats would push the person's own turns out of the conversation.
+            // Outside of any conversation, because repeats would push the person's own turns out of it.
             conversation_id: String::new(),
             text: InstructionText::checked(words),
             max_new_tokens: None,

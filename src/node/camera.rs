@@ -1,34 +1,36 @@
-//! Since when the camera is silent, and why, in words.
+//! For how long the camera has been silent, and in words why.
 
 use std::time::{Duration, Instant};
 
-/// CameraSilence of the camera that is worth a word.
+/// After this long without a frame the node warns.
 pub const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
-/// What is known about where frames come from.
+/// What is known about the topic that frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Camera {
-    /// Its topic, for people to read.
+    /// The topic's name after remapping, for messages.
     pub topic: String,
-    /// Compressed images are taken, instead of raw ones.
+    /// Whether compressed images are taken rather than raw ones.
     pub compressed: bool,
-    /// The publisher is asked for reliable delivery.
+    /// Whether the subscription asks for reliable delivery.
     pub reliable: bool,
-    /// Who publishes on the topic, where there is a graph that tells.
+    /// Who publishes on the topic; `None` if there is no ROS graph that could tell, as in a replay.
     pub publishers: Option<Vec<ImagePublisher>>,
 }
 
 /// A publisher on the camera's topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImagePublisher {
+    /// The fully qualified name of its node.
     pub node: String,
+    /// Whether it offers reliable delivery.
     pub reliable: bool,
-    /// Its message type, as `sensor_msgs/msg/Image`.
+    /// Its message type, e.g. `sensor_msgs/msg/Image`.
     pub kind: String,
 }
 
 impl Camera {
-    /// Why there is no frame, as far as is known.
+    /// Why no frame has come for `silent`, as far as that is known.
     pub fn explain_no_image(&self, silent: Duration) -> String {
         let topic = &self.topic;
         let Some(publishers) = &self.publishers else {
@@ -75,7 +77,7 @@ impl Camera {
     }
 }
 
-/// Since when frames are taken, and whether it was said that none come.
+/// Since when there has been no frame, and whether that was reported.
 #[derive(Debug)]
 pub(super) struct CameraSilence {
     since: Instant,
@@ -90,23 +92,23 @@ impl CameraSilence {
         }
     }
 
-    /// Frames are taken from now on.
+    /// Frames are taken from now on, so silence counts from here.
     pub fn restart(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// A frame came; true where it was said before that none come.
+    /// A frame arrived. Returns whether the silence before it was reported.
     pub fn frame_arrived(&mut self, now: Instant) -> bool {
         self.since = now;
         std::mem::take(&mut self.reported)
     }
 
-    /// For how long there has been none, since frames are taken.
+    /// For how long there has been no frame.
     pub fn duration(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
 
-    /// When it is to be said.
+    /// When the silence is to be reported, unless it was.
     pub fn due(&self) -> Option<Instant> {
         (!self.reported).then(|| self.since + CAMERA_SILENCE)
     }

@@ -1,4 +1,4 @@
-//! The machine: inputs, outputs, and the open questions between them.
+//! The state machine: its inputs and outputs, and the open questions between them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -25,12 +25,13 @@ pub(super) struct AwaitingFrame {
     pub until: Instant,
 }
 
-/// A question that the engine has.
+/// A question that was given to the engine.
 pub(super) struct Submitted<F> {
     pub question: Arc<Question>,
     pub chosen: ChosenFrame<F>,
-    /// The model has begun with it.
+    /// Whether the model has begun to answer it.
     pub started: bool,
+    /// Tokens of its answer so far.
     pub tokens: usize,
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Submitted<F> {
 pub struct NodeCore<H: Host> {
     pub(super) settings: Arc<Settings>,
     pub(super) camera: Camera,
-    /// The service that enables the node, for people to read.
+    /// The name of the service that enables the node, for messages.
     pub(super) enable_service: String,
     pub(super) subscribers: Subscribers,
     pub(super) enabled: bool,
@@ -51,13 +52,13 @@ pub struct NodeCore<H: Host> {
     pub(super) health: Health,
     pub(super) questions: u64,
     pub(super) outputs: VecDeque<Output<H>>,
-    /// Why nothing is begun any more, once the node ends.
+    /// Once the node ends: why new questions are refused.
     pub(super) shutdown_refusal: Option<Refusal>,
 }
 
 /// Inputs.
 impl<H: Host> NodeCore<H> {
-    /// A machine that takes frames from `now` on. `enable_service` is the name by which people enable it.
+    /// A node that takes frames from `now` on. `enable_service` is the name of the service that enables it, for messages.
     pub fn new(
         settings: Arc<Settings>,
         camera: Camera,
@@ -83,12 +84,12 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    /// Frames are taken from `now` on; silence of the camera is counted from here.
+    /// Says that the driver takes frames from `now` on, so that the camera's silence counts from here.
     pub fn mark_listening(&mut self, now: Instant) {
         self.silence.restart(now);
     }
 
-    /// A frame of `bytes` bytes came.
+    /// Takes a frame whose message has `bytes` bytes of pixels.
     pub fn handle_frame(&mut self, stamp: Stamp, bytes: usize, frame: H::Frame, now: Instant) {
         if !self.enabled {
             return;
@@ -108,7 +109,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// Somebody said something on a topic.
+    /// Takes an instruction from a topic.
     pub fn handle_instruction(&mut self, instruction: StampedInstruction, now: Instant) {
         let id = self.next_id();
         let question = Question {
@@ -127,7 +128,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client sent a goal; `stamp` is the moment on the robot's clock.
+    /// Takes a goal that a client sends; `stamp` is the present time on the robot's clock.
     pub fn handle_goal(
         &mut self,
         offer: GoalOffer<H::Frame>,
@@ -143,7 +144,7 @@ impl<H: Host> NodeCore<H> {
             stamp,
         });
         if !accepted {
-            // Whoever waited for the result of a goal that a closing node accepts would wait for ever.
+            // A node that is ending rejects goals silently: it could not give a client their results any more.
             if self.shutdown_refusal.is_none() {
                 let text = format!(
                     "goal {} rejected: a goal of that id was sent before",
@@ -167,7 +168,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client asks to cancel goals, in the form of `action_msgs/CancelGoal`.
+    /// Takes a client's request to cancel goals; `goal` and `until` are those of `action_msgs/CancelGoal`.
     pub fn handle_cancel(
         &mut self,
         goal: GoalId,
@@ -187,7 +188,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client asks for the result of a goal; it is answered now, or when there is one.
+    /// Takes a client's request for a goal's result. It is answered now or when the goal ends.
     pub fn handle_result_request(&mut self, goal: GoalId, request: H::ResultRequest) {
         let (request, result) = match self.goals.result_or_wait(goal, request) {
             ResultReply::Waiting => return,
@@ -198,15 +199,15 @@ impl<H: Host> NodeCore<H> {
             .push_back(Output::AnswerResult { request, result });
     }
 
-    /// Parameters have other values than before.
+    /// Takes new values of the parameters.
     pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
         self.settings = settings;
         self.resolve_waiting(now);
         self.repeat_if_due(now);
     }
 
-    /// Frames and instructions are taken, or not. What is being answered is answered. A disabled node holds no frames, so
-    /// that none is stale when it is enabled again.
+    /// Enables or disables the node. A disabled node ignores frames and refuses instructions, but still answers the questions that the
+    /// engine has. It forgets its frames, so that none is stale when it is enabled again.
     pub fn handle_enable(&mut self, enabled: bool, now: Instant) {
         self.enabled = enabled;
         match enabled {
@@ -217,17 +218,17 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// Who subscribes to pictures.
+    /// Says which of the drawn images somebody subscribes to.
     pub fn handle_subscribers(&mut self, subscribers: Subscribers) {
         self.subscribers = subscribers;
     }
 
-    /// Who publishes on the camera's topic.
+    /// Says who publishes on the camera's topic.
     pub fn handle_image_publishers(&mut self, publishers: Vec<ImagePublisher>) {
         self.camera.publishers = Some(publishers);
     }
 
-    /// The engine reports about a question that it was given.
+    /// Takes an event of the engine about a question that it was given.
     pub fn handle_engine_event(&mut self, id: QuestionId, event: Event, now: Instant) {
         match event {
             Event::Stage(stage) => self.stage(id, stage),
@@ -239,7 +240,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// The frame of a question that was to be put to the engine is none; `why` says what is wrong and what is accepted.
+    /// Says that the frame of a question for the engine cannot be decoded; `why` says what is wrong and what is accepted.
     pub fn handle_bad_frame(&mut self, id: QuestionId, why: &str, now: Instant) {
         if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
@@ -248,7 +249,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A moment that [`poll_timeout`](Self::poll_timeout) named has come.
+    /// Says that an instant that [`poll_timeout`](Self::poll_timeout) returned has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resolve_waiting(now);
         self.repeat_if_due(now);
@@ -260,7 +261,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    /// The node ends: whoever is still open is told, and nothing is begun any more.
+    /// Ends the node: all open questions end as cancelled, and new ones are refused.
     pub fn close(&mut self, now: Instant) {
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
         self.shutdown_refusal = Some(goodbye.clone());
@@ -277,13 +278,13 @@ impl<H: Host> NodeCore<H> {
 
 /// Outputs.
 impl<H: Host> NodeCore<H> {
-    /// The next thing to do; `None` where nothing is left.
+    /// The next thing to do; `None` if there is nothing left to do.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<H>> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) although nothing arrives, and why.
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing arrives before, and why.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, Timer)> {
         let awaiting = self.awaiting.iter();
@@ -302,26 +303,29 @@ impl<H: Host> NodeCore<H> {
     }
 }
 
-/// What can be looked at.
+/// Getters.
 impl<H: Host> NodeCore<H> {
+    /// What is known about the camera's topic.
     pub fn camera(&self) -> &Camera {
         &self.camera
     }
 
+    /// Counts for the diagnostics.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
+    /// Whether frames and instructions are taken.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// The frames at hand.
+    /// The frames that questions can be about.
     pub fn frames(&self) -> &FrameStore<H::Frame> {
         &self.frames
     }
 
-    /// For how long no frame has come, since frames are taken.
+    /// For how long no frame has come.
     pub fn silent_for(&self, now: Instant) -> std::time::Duration {
         self.silence.duration(now)
     }
@@ -331,22 +335,22 @@ impl<H: Host> NodeCore<H> {
         QuestionId(self.questions + 1)
     }
 
-    /// Questions that wait for their frames.
+    /// How many questions wait for their frames.
     pub fn awaiting(&self) -> usize {
         self.awaiting.len()
     }
 
-    /// Questions that wait: for their frames, or for the model.
+    /// How many questions wait, for their frames or for the model.
     pub fn pending(&self) -> usize {
         self.awaiting.len() + self.submitted.len().saturating_sub(1)
     }
 
-    /// Whether somebody waits for a result.
+    /// Whether a question has no result yet.
     pub fn has_open_questions(&self) -> bool {
         !self.awaiting.is_empty() || !self.submitted.is_empty()
     }
 
-    /// Goals that live or are remembered.
+    /// How many goals are not forgotten.
     pub fn goals(&self) -> usize {
         self.goals.len()
     }

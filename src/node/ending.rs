@@ -1,4 +1,4 @@
-//! How questions end: what is published, in which order, and what becomes of the goal.
+//! How questions end: what is published and in which order, and which state the goal gets.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use super::result::{QuestionResult, Refusal, ResultStatus};
 use crate::engine::Answer;
 
 impl<H: Host> NodeCore<H> {
+    /// Ends a question with its answer.
     pub(super) fn answered(
         &mut self,
         asked: Submitted<H::Frame>,
@@ -31,7 +32,7 @@ impl<H: Host> NodeCore<H> {
             tokens: answer.tokens,
             done: true,
         });
-        // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest.
+        // An answer whose objects all have empty masks has a mask, too: otherwise an earlier answer's would stay the latest.
         if answer.names_objects() {
             self.outputs.push_back(Output::PublishMask {
                 header: header.clone(),
@@ -48,7 +49,7 @@ impl<H: Host> NodeCore<H> {
                 alpha: settings.overlay_alpha,
             });
         }
-        // It is known where somebody watched when the question was asked, and that somebody may have gone since.
+        // The answer has an attention if somebody subscribed when the question was asked; they may have gone since.
         if settings.publish_attention && self.subscribers.attention && answer.attention.is_some() {
             self.outputs.push_back(Output::DrawAttention {
                 header: header.clone(),
@@ -86,6 +87,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
+    /// Ends a question without an answer.
     pub(super) fn refused(
         &mut self,
         question: Arc<Question>,
@@ -100,7 +102,7 @@ impl<H: Host> NodeCore<H> {
             refusal.why
         );
         let level = match refusal.status {
-            // A camera that is broken for good would say so with every frame.
+            // In mode `continuous` a broken camera would log the same warning for every frame.
             _ if question.origin == Origin::Repeat && self.health.is_last(&refusal) => {
                 LogLevel::Debug
             }
@@ -119,7 +121,7 @@ impl<H: Host> NodeCore<H> {
         self.log(level, text);
     }
 
-    /// The result, which is the last of a question, and what becomes of the goal that it came from.
+    /// Publishes the result, which is the last output about a question, and ends the goal that it came from.
     pub(super) fn end(&mut self, result: QuestionResult, now: Instant) {
         let (status, result) = (result.status(), Arc::new(result));
         self.outputs

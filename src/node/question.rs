@@ -1,11 +1,11 @@
-//! An instruction on its way to its result.
+//! A question: an instruction on its way to its result.
 
 use std::time::Instant;
 
 use super::instruction::InstructionText;
 use crate::frames::Stamp;
 
-/// Numbers the questions of a node, from 1.
+/// The number of a question; a node numbers its questions from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub u64);
 
@@ -17,7 +17,7 @@ impl GoalId {
     /// In a cancel request: all goals.
     pub(super) const ALL: GoalId = GoalId([0; 16]);
 
-    /// Other lengths than 16 cannot occur on the wire; they are cut or filled with zeros.
+    /// An id of 16 bytes, as messages always have it; another length is cut off or filled up with zeros.
     pub fn from_slice(bytes: &[u8]) -> Self {
         let mut id = [0; 16];
         id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
@@ -31,46 +31,50 @@ impl std::fmt::Display for GoalId {
     }
 }
 
-/// Where a question came from, and with it which frame it is about.
+/// Where a question came from, which decides which frame it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An instruction without a stamp: about the newest frame.
     Newest,
     /// An instruction about the frame nearest this stamp.
     Stamped(Stamp),
-    /// Mode `continuous` asks the last instruction again.
+    /// The last instruction again, in mode `continuous`: about the newest frame.
     Repeat,
-    /// A goal of the action: about its own picture, where it brought one, or else the newest frame.
+    /// A goal of the action: about the image that it brought along, or else the newest frame.
     Goal(GoalId),
 }
 
-/// One question.
+/// A question to the model.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Its number.
     pub id: QuestionId,
+    /// Where it came from.
     pub origin: Origin,
-    /// The asker's own, or the question's number where the asker gave none.
+    /// The id that its sender gave it, or its number if the sender gave none.
     pub instruction_id: String,
-    /// Empty: a question on its own.
+    /// The conversation that it belongs to; empty if it belongs to none.
     pub conversation_id: String,
+    /// What is asked.
     pub text: InstructionText,
-    /// A goal's own bound on the answer's length; `None`: the parameter's.
+    /// A goal's own bound on the answer's length in tokens; `None` leaves that to the node's parameter.
     pub max_new_tokens: Option<usize>,
+    /// When the node received it.
     pub received: Instant,
 }
 
 impl Question {
-    /// The seed of its sampling.
+    /// The seed for sampling its answer, so that a replay samples as the node does.
     pub fn seed(&self) -> u64 {
         self.id.0
     }
 
-    /// The conversation that it belongs to; `None`: a question on its own.
+    /// The conversation that it belongs to, if any.
     pub fn conversation(&self) -> Option<String> {
         Some(self.conversation_id.clone()).filter(|id| !id.is_empty())
     }
 
-    /// The goal that it came from, where it came from one.
+    /// The action goal that it came from, if any.
     pub fn goal(&self) -> Option<GoalId> {
         match self.origin {
             Origin::Goal(id) => Some(id),

@@ -1,4 +1,4 @@
-//! Once a second, the node says how it is, and in words why nothing comes out.
+//! The node's diagnostics, once a second: its state, its counts, and in words why there are no answers.
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,7 +19,7 @@ enum Level {
     Error = 2,
 }
 
-/// The node's state in a line and a table.
+/// The node's state: a line, and a table of values.
 struct Report {
     level: Level,
     message: String,
@@ -53,7 +53,7 @@ impl Report {
     }
 }
 
-/// While the model is being opened.
+/// The diagnostics while the model is being loaded.
 pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) -> DiagnosticArray {
     let mut report = Report {
         level: Level::Warn,
@@ -68,7 +68,7 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
     report.into_message(&shared.names.node, clock)
 }
 
-/// While the node answers.
+/// The diagnostics once the model is ready.
 pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> DiagnosticArray {
     let (now, params) = (Instant::now(), shared.params());
     let (model, load) = (engine.model(), engine.load());
@@ -153,7 +153,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
     report.into_message(&shared.names.node, clock)
 }
 
-/// The engine's own counts: of its requests, and of what its caches spared it.
+/// The engine's gauges: counts of its requests, and of lookups in its caches.
 fn engine_gauges(report: &mut Report, load: &EngineLoad) {
     report.value(
         "engine waiting",
@@ -206,7 +206,7 @@ fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, Stri
     }
 }
 
-/// Resident memory of the process, where the system tells it.
+/// Resident memory of the process, if the system tells it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     resident(&status).map_or("unknown".to_owned(), |kib| format!("{} MiB", kib / 1024))

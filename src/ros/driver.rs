@@ -1,4 +1,4 @@
-//! Drives the machine ([`crate::node`]) with what comes from ROS and from the engine, and does what it says.
+//! Drives the state machine of [`crate::node`] with what comes from ROS and from the engine, and carries out its outputs.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use super::submitter::{EngineReport, Submitter};
 use crate::engine::{Engine, Event};
 use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings};
 
-/// The machine's hands and ears.
+/// Connects the state machine to ROS and to the engine.
 pub struct Driver {
     shared: Arc<Shared>,
     engine: Arc<Engine>,
@@ -33,10 +33,10 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// `reports` carries what becomes of questions back to [`handle_report`](Self::handle_report).
+    /// Starts the driver's two threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
         engine: Engine,
@@ -57,15 +57,17 @@ impl Driver {
         })
     }
 
+    /// The engine that answers.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
+    /// The node's publishers.
     pub fn publishers(&self) -> &Publishers {
         &self.publishers
     }
 
-    /// What the spinning thread reports; [`Input::Broken`] is not for the driver.
+    /// Takes an input of the spinning thread. [`Input::Broken`] is the caller's to handle.
     pub fn input(&self, input: Input) {
         let now = Instant::now();
         let mut core = self.shared.core();
@@ -98,7 +100,7 @@ impl Driver {
         self.act();
     }
 
-    /// What became of a question.
+    /// Takes a report about a question.
     pub fn handle_report(&self, id: QuestionId, report: EngineReport) {
         let now = Instant::now();
         let mut core = self.shared.core();
@@ -106,7 +108,7 @@ impl Driver {
             EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
                     self.submitter.forget(id);
-                    // Whoever came since the question was asked sees its answer, and the next repeat's.
+                    // So that those who subscribed since the question was asked see this answer, and the next repeat's attention.
                     core.handle_subscribers(self.publishers.subscribers());
                 }
                 core.handle_engine_event(id, event, now);
@@ -120,13 +122,13 @@ impl Driver {
         self.act();
     }
 
-    /// Once a second: who subscribes to pictures is not told, so it is looked at.
+    /// Looks who subscribes to the drawn images, because r2r does not report changes. To be called once a second.
     pub fn update_subscribers(&self) {
         let subscribers = self.publishers.subscribers();
         self.shared.core().handle_subscribers(subscribers);
     }
 
-    /// Parameters have other values than before.
+    /// Takes new values of the parameters.
     pub fn params_changed(&self) {
         let settings = Arc::clone(&self.shared.params().settings);
         self.engine.set_max_pending(engine_max_pending(&settings));
@@ -134,21 +136,21 @@ impl Driver {
         self.act();
     }
 
-    /// When to call [`timeout`](Self::timeout) although nothing comes.
+    /// When to call [`timeout`](Self::timeout) if nothing comes before.
     pub fn next_timeout(&self) -> Option<Instant> {
         let timeout = self.shared.core().poll_timeout(Instant::now());
         timeout.map(|(at, _)| at)
     }
 
-    /// A moment that [`next_timeout`](Self::next_timeout) named has come.
+    /// Says that the instant of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&self) {
         self.shared.core().handle_timeout(Instant::now());
         self.act();
     }
 
-    /// Does what the machine says.
+    /// Carries out all outputs of the state machine.
     pub fn act(&self) {
-        // Not under the lock: the spinning thread may want it, and publishing takes its time.
+        // Not under the lock, because publishing takes a while and the spinning thread may wait for the lock.
         loop {
             let Some(output) = self.shared.core().poll_output() else {
                 return;
@@ -245,8 +247,8 @@ impl Driver {
         }
     }
 
-    /// The node ends: whoever is still open is told, and so is whoever stands behind `rest`, which was taken and not yet
-    /// done. Returns the engine, and whether somebody was owed a result.
+    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet handled.
+    /// Returns the engine, and whether any result was owed.
     pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
         let owed = !rest.is_empty() || self.shared.core().has_open_questions();
         self.shared.core().close(Instant::now());
@@ -260,13 +262,13 @@ impl Driver {
     }
 }
 
-/// How many requests may wait in the engine. Which question is one too many is the machine's to say; the engine has a place more,
-/// because it reports an answer before it takes the next request out of its queue.
+/// How many requests may wait in the engine. The state machine decides which question is one too many. The engine has one place
+/// more, because it reports an answer before it takes the next request out of its queue.
 pub fn engine_max_pending(settings: &Settings) -> usize {
     settings.max_pending + 1
 }
 
-/// `~/enable`: whether frames and instructions are taken. What is being answered is answered.
+/// Answers a call of `~/enable`.
 fn answer_enable(request: ServiceRequest<SetBool::Service>) {
     let message = match request.message.data {
         true => "enabled",
@@ -280,7 +282,7 @@ fn answer_enable(request: ServiceRequest<SetBool::Service>) {
     reply(request, response);
 }
 
-/// `~/reset_conversation`: all of them are forgotten before the next question.
+/// Serves a call of `~/reset_conversation`: all conversations are forgotten before the next question.
 fn reset(engine: &Engine, request: ServiceRequest<Trigger::Service>) {
     engine.reset_conversation(None);
     let message = "all conversations were forgotten".to_owned();

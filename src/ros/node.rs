@@ -1,4 +1,4 @@
-//! The node from its first line to its last: parameters, model, topics, work, end.
+//! The node's life: it reads parameters, loads the model, opens its topics, answers, and ends.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,30 +22,38 @@ use super::spin::{Input, SpinThread};
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::weights::shipped_model;
 
-/// The model thread gets this long to notice that the node ends.
+/// How long the end of the node waits for the model thread.
 const ENGINE_GRACE: Duration = Duration::from_millis(1200);
 
-/// The last results get this long to reach who waits for them, before the node leaves the graph. A subscriber on a busy machine
-/// that learns first that the publisher is gone drops what it has not taken yet, and r2r has no way to wait until it has.
+/// How long the node stays after its last results. A subscriber that learns that the publisher is gone drops what it has not taken
+/// yet, and r2r cannot wait until everything was taken.
 const DELIVERY: Duration = Duration::from_millis(200);
 
-/// Why the node did not start, or did not go on.
+/// Why the node did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// The operating system refuses a thread or a signal handler.
     #[error("the operating system refused: {0}")]
     Os(#[from] std::io::Error),
+    /// rcl cannot be started, for instance with these arguments after `--ros-args`.
     #[error("ROS refused to start: {0}")]
     Start(String),
+    /// The middleware refuses a node, a topic or a service.
     #[error("ROS refused: {0}")]
     Ros(#[from] r2r::Error),
+    /// A parameter has a value that is not accepted.
     #[error("parameter {0}")]
     Param(ParamError),
+    /// No model was named, and the project's own is not installed.
     #[error(transparent)]
     NoModel(ParamError),
+    /// The model cannot be loaded.
     #[error("the model cannot be used: {0}")]
     Model(#[from] EngineError),
+    /// The thread that loads the model ended without a result.
     #[error("the model thread ended while it was opening the model")]
     Loader,
+    /// The node cannot go on, for this reason.
     #[error("{0}")]
     Broken(String),
 }
@@ -62,7 +70,7 @@ pub fn run() -> Result<(), NodeError> {
     runtime.block_on(serve(&logger))
 }
 
-/// The node's parts that the main thread keeps.
+/// The node's parts that the main thread owns.
 struct Parts {
     shared: Arc<Shared>,
     clock: RosClock,
@@ -138,7 +146,7 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     })
 }
 
-/// r2r panics where rcl cannot read the command line; that is a line for a person, not a backtrace.
+/// Creates r2r's context. r2r panics if rcl cannot read the command line; here that becomes an error, without a backtrace.
 pub(super) fn context() -> Result<Context, NodeError> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -174,7 +182,7 @@ fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
     })
 }
 
-/// Opens the model on a thread of its own, and reports meanwhile.
+/// Loads the model on a thread of its own, and publishes diagnostics meanwhile.
 async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
@@ -191,7 +199,7 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
-            // Nobody listens where the node has ended meanwhile; then the engine is dropped here.
+            // If the node has ended meanwhile, nobody receives the engine, and it is dropped here.
             let _ = done.send(Engine::start(config));
         })?;
     let mut second = every_second();
@@ -203,7 +211,8 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     }
 }
 
-/// Answers until a signal comes, then ends in order: whoever waits is told, the model stops, the node leaves the graph.
+/// Answers until a signal comes. Then it ends in order: open questions end as cancelled, the model stops, and the node leaves the
+/// graph.
 async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<(), NodeError> {
     let Parts {
         shared,
@@ -221,7 +230,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
         clock.clone(),
         sender,
     )?;
-    // They may have been changed while the model was loading.
+    // Parameters may have been changed while the model was loading.
     driver.params_changed();
     shared.core().mark_listening(Instant::now());
     spin_thread.open();
@@ -279,7 +288,7 @@ async fn until(moment: Option<tokio::time::Instant>) {
     }
 }
 
-/// Says in the log, once for whoever comes, that nothing will be published on `~/attention`.
+/// Warns those who subscribe to `~/attention` that nothing will be published there, once until all of them have gone.
 #[derive(Default)]
 struct UnguidedWarning {
     warned: bool,

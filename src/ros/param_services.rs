@@ -1,7 +1,7 @@
 //! The six parameter services of a ROS 2 node, and `/parameter_events`.
 //!
-//! By hand and not by r2r's handler, whose descriptors carry no ranges, which knows no read-only parameters and which does
-//! not announce changes. Everything here answers within microseconds, on the thread that spins the node.
+//! r2r's own handler is not used: its descriptors carry no ranges, it has no read-only parameters, and it does not announce
+//! changes. Everything here is answered within microseconds, on the thread that spins the node.
 
 use std::sync::{Arc, PoisonError};
 
@@ -23,7 +23,7 @@ use super::r2r_ext::send;
 use super::r2r_ext::{drain, r2r_stream, reply, R2rStream};
 use super::shared::Shared;
 
-/// The services' ends on the node's side.
+/// The node's side of the services.
 pub struct ParamServices {
     shared: Arc<Shared>,
     clock: RosClock,
@@ -41,7 +41,7 @@ impl ParamServices {
     /// Opens the services and announces every parameter as new.
     ///
     /// # Errors
-    /// r2r's, where the middleware refuses a service.
+    /// The middleware refuses a service.
     pub fn create(node: &mut Node, shared: Arc<Shared>, clock: RosClock) -> r2r::Result<Self> {
         let qos = QosProfile::parameters();
         let services = Self {
@@ -61,7 +61,7 @@ impl ParamServices {
         Ok(services)
     }
 
-    /// Answers whatever has been asked. Returns whether a parameter changed.
+    /// Answers all requests that have arrived. Returns whether a parameter changed.
     pub fn serve(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let read = || shared.params.read().unwrap_or_else(PoisonError::into_inner);
@@ -241,7 +241,7 @@ fn describe(spec: &ParamSpec, blank: ParameterDescriptor) -> ParameterDescriptor
     d
 }
 
-/// `None` is a parameter the node does not have: type "not set".
+/// A value as a message. `None` stands for a parameter that the node does not have, whose type is "not set".
 fn message_value(value: Option<&Value>) -> ParameterValue {
     let mut m = ParameterValue::default();
     match value {

@@ -1,4 +1,4 @@
-//! The node's publishers, and what the machine's publishers look like on them.
+//! The node's publishers, and the messages that outputs of the state machine become on them.
 
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObjectStamped, TextDelta};
@@ -26,8 +26,10 @@ pub struct Publishers {
 }
 
 impl Publishers {
+    /// Creates all publishers.
+    ///
     /// # Errors
-    /// r2r's, where the middleware refuses a publisher.
+    /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
         let qos = QosProfile::default();
         Ok(Self {
@@ -42,7 +44,7 @@ impl Publishers {
         })
     }
 
-    /// More of an answer; `done` with the last of it.
+    /// Publishes more of an answer's text; `done` says that it is the last.
     pub fn delta(&self, of: &Question, at: &Header, text: &str, tokens: usize, done: bool) {
         let delta = TextDelta {
             header: header(at),
@@ -55,6 +57,7 @@ impl Publishers {
         send(&self.delta, &delta);
     }
 
+    /// Publishes an object's mask.
     pub fn object(&self, of: &Question, at: &Header, mask: &ObjectMask) {
         let stamped = SegmentedObjectStamped {
             header: header(at),
@@ -65,9 +68,9 @@ impl Publishers {
         send(&self.object, &stamped);
     }
 
-    /// The union of the answer's masks, at the frame's size.
+    /// Publishes the union of the answer's masks, at the frame's size.
     pub fn mask(&self, at: &Header, frame: &SourceImage, answer: &Answer) {
-        // The engine has seen it, so it can be decoded, and is.
+        // The engine has answered about this frame, so it was decoded then.
         if let Ok(frame) = frame.frame() {
             let masks = answer.objects.iter().map(|o| (o.roi, &*o.mask));
             let union = union_masks(frame.width(), frame.height(), masks);
@@ -75,16 +78,18 @@ impl Publishers {
         }
     }
 
+    /// Publishes the text of an answer.
     pub fn answer(&self, text: &str) {
         let data = ros_text(text);
         send(&self.answer, &RosString { data });
     }
 
+    /// Publishes the result of a question.
     pub fn result(&self, ended: &QuestionResult) {
         send(&self.result, &result(ended.message()));
     }
 
-    /// Which of the pictures somebody subscribes to.
+    /// Which of the drawn images somebody subscribes to.
     pub fn subscribers(&self) -> Subscribers {
         Subscribers {
             overlay: has_subscriber(&self.overlay),
@@ -92,6 +97,7 @@ impl Publishers {
         }
     }
 
+    /// Publishes the node's diagnostics.
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }

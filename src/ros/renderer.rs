@@ -1,6 +1,6 @@
-//! A thread that draws what people watch: overlays and attention.
+//! A thread that draws the images that people watch: overlays and attention.
 //!
-//! Newest first: who watches wants to see now, and what is drawn too late may as well not be drawn.
+//! The newest is drawn first, because people want to see the present. Those that fall too far behind are left out.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,20 +14,21 @@ use super::convert::{rgb8, SourceImage};
 use super::r2r_ext::send;
 use crate::engine::Answer;
 
-/// Pictures that may wait; of more, the oldest are left out.
+/// How many jobs may wait; of more, the oldest are left out.
 const MAX_WAITING: usize = 8;
 
 /// What is to be drawn over a frame.
 pub enum RenderKind {
-    /// The answer's masks, with what was asked.
+    /// The answer's masks, with the instruction and the answer as text.
     Overlay { instruction: String },
     /// Where the model looked.
     Attention,
 }
 
-/// One job that is to be drawn and published.
+/// An image that is to be drawn and published.
 pub struct RenderJob {
     pub kind: RenderKind,
+    /// The header of the frame, which the drawn image gets, too.
     pub header: Header,
     pub frame: Arc<SourceImage>,
     pub answer: Arc<Answer>,
@@ -42,15 +43,17 @@ struct RenderQueue {
     closed: bool,
 }
 
-/// The thread.
+/// The running thread.
 pub struct Renderer {
     queue: Arc<(Mutex<RenderQueue>, Condvar)>,
     thread: JoinHandle<()>,
 }
 
 impl Renderer {
+    /// Starts the thread.
+    ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start() -> std::io::Result<Self> {
         let queue = Arc::<(Mutex<RenderQueue>, Condvar)>::default();
         let thread_queue = Arc::clone(&queue);
@@ -64,7 +67,7 @@ impl Renderer {
         Ok(Self { queue, thread })
     }
 
-    /// Draws and publishes it, when its turn comes.
+    /// Queues an image.
     pub fn render(&self, job: RenderJob) {
         let mut queue = lock(&self.queue.0);
         queue.waiting.push_back(job);
@@ -75,7 +78,7 @@ impl Renderer {
         self.queue.1.notify_one();
     }
 
-    /// Leaves out what waits, and returns when the thread has ended.
+    /// Drops the images that wait, and returns when the thread has ended.
     pub fn stop(self) {
         {
             let mut queue = lock(&self.queue.0);
@@ -89,7 +92,7 @@ impl Renderer {
     }
 }
 
-/// The newest that waits; `None` at the end.
+/// Waits for the newest job; `None` once the queue is closed.
 fn next((queue, more): &(Mutex<RenderQueue>, Condvar)) -> Option<RenderJob> {
     let mut queue = lock(queue);
     loop {
@@ -104,7 +107,7 @@ fn next((queue, more): &(Mutex<RenderQueue>, Condvar)) -> Option<RenderJob> {
 }
 
 fn draw_and_publish(job: &RenderJob) {
-    // The engine has seen it, so it can be decoded, and is.
+    // The engine has answered about this frame, so it was decoded then.
     let Ok(frame) = job.frame.frame() else {
         return;
     };

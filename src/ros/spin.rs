@@ -1,8 +1,8 @@
 //! The thread that owns the r2r node.
 //!
 //! After every `spin_once` it empties every stream itself. r2r's streams hold about eleven messages and then lose the
-//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the machine at
-//! once, parameter services are answered on the spot, all else goes to the driver.
+//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the state machine
+//! directly, requests for parameters are answered at once, and everything else is handed to the driver.
 //!
 //! **Invariant.** This thread waits for the main thread only to hand over an [`Input`], and the main thread waits for this
 //! one only in [`SpinThread::stop`], which closes that channel first. So neither ever waits for the other in a circle.
@@ -30,38 +30,46 @@ use crate::node::{ImagePublisher, StampedInstruction};
 
 /// What the spinning thread tells the driver.
 pub enum Input {
+    /// An instruction from one of the two topics.
     Instruction(StampedInstruction),
+    /// A goal of the action.
     Goal(ServiceRequest<SendGoal>),
+    /// A request to cancel goals.
     CancelGoal(ServiceRequest<CancelGoal::Service>),
+    /// A request for a goal's result.
     GoalResult(ServiceRequest<GetResult>),
+    /// A call of `~/enable`.
     Enable(ServiceRequest<SetBool::Service>),
+    /// A call of `~/reset_conversation`.
     Reset(ServiceRequest<Trigger::Service>),
-    /// The node cannot go on, and why.
+    /// The node cannot go on, for this reason.
     Broken(String),
 }
 
-/// Inputs on their way to the driver; when it is full the spinning thread waits, and the middleware's own queues hold.
+/// How many inputs may be on their way to the driver. Of more, the spinning thread waits, and messages stay in the queues of the
+/// middleware.
 const INPUTS: usize = 256;
 
-/// The running thread, and what it hands over.
+/// The running thread, and the main thread's end of the channel of inputs.
 pub struct SpinThread {
     thread: JoinHandle<()>,
     flags: Arc<Flags>,
     inputs: Receiver<Input>,
-    /// What the thread had in its hand when the channel was closed; ends when the thread takes nothing more.
+    /// Inputs that the thread could not hand over any more because the channel was closed. Closes when the thread takes no more.
     refused: mpsc::Receiver<Input>,
-    /// The thread keeps the node for as long as this lives.
+    /// The thread keeps the node until this is dropped.
     keep: mpsc::Sender<()>,
 }
 
-/// The spinning thread's end of what it hands over.
+/// The spinning thread's end of the channel of inputs.
 struct InputSender {
     inputs: Sender<Input>,
     refused: mpsc::Sender<Input>,
 }
 
 impl InputSender {
-    /// Waits for a place. Only a closed channel fails, and then the node is ending.
+    /// Hands an input over, and waits for a place in the channel if it is full. If the channel is closed, the node is ending, and the
+    /// input goes to `refused`.
     fn send(&self, input: Input) {
         if let Err(SendError(input)) = self.inputs.blocking_send(input) {
             let _ = self.refused.send(input);
@@ -69,7 +77,7 @@ impl InputSender {
     }
 }
 
-/// What the main thread asks of the spinning one.
+/// What the main thread asks the spinning thread to do.
 #[derive(Default)]
 struct Flags {
     stop: AtomicBool,
@@ -78,15 +86,15 @@ struct Flags {
 
 /// How long a spin waits when nothing happens; also how long the end of the node waits for it.
 const SPIN: Duration = Duration::from_millis(50);
-/// How long the end of the node waits for the thread to take nothing more. It does after a spin, unless it stands in a line that
-/// nobody reads.
+/// How long the end of the node waits until the thread takes no more. That is after one spin, unless the thread is blocked writing a
+/// log line that nobody reads.
 const REST: Duration = Duration::from_millis(250);
 
 impl SpinThread {
-    /// Starts to spin: parameters are served, instructions and frames are not yet taken.
+    /// Starts the thread. It serves parameters, but takes no instructions and frames before [`open`](Self::open).
     ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start(
         node: Node,
         services: ParamServices,
@@ -106,7 +114,7 @@ impl SpinThread {
         })
     }
 
-    /// Starts a thread that owns `kept` until the end, beyond the end of `spin`.
+    /// Starts a thread that runs `spin` and keeps `kept` until [`stop`](Self::stop).
     fn run<K: Send + 'static>(
         mut kept: K,
         spin: impl FnOnce(&mut K, InputSender, Arc<Flags>) + Send + 'static,
@@ -119,12 +127,12 @@ impl SpinThread {
             inputs: sender,
             refused: refuse,
         };
-        let of_the_thread = Arc::clone(&flags);
+        let thread_flags = Arc::clone(&flags);
         let thread = std::thread::Builder::new()
             .name("ros-spin".to_owned())
             .spawn(move || {
-                spin(&mut kept, input_sender, of_the_thread);
-                // Answers that are still owed go out through it.
+                spin(&mut kept, input_sender, thread_flags);
+                // The node has to stay until the results that are still owed are published.
                 let _: Result<(), _> = kept_until.recv();
             })?;
         Ok(Self {
@@ -136,7 +144,7 @@ impl SpinThread {
         })
     }
 
-    /// The model is ready: subscribe, and offer the action and the services.
+    /// Makes the thread subscribe, and offer the action and the services, because the model is ready.
     pub fn open(&self) {
         self.flags.open.store(true, Ordering::Relaxed);
     }
@@ -146,11 +154,11 @@ impl SpinThread {
         self.inputs.recv().await
     }
 
-    /// Takes nothing more. What had been taken before is returned, as whoever sent it may be owed an answer; the node stays, so
-    /// that it can be given.
+    /// Makes the thread take no more. Returns the inputs that it had taken, because their senders are owed an answer. The node
+    /// stays, so that they can get it.
     pub fn close(&mut self) -> Vec<Input> {
         self.flags.stop.store(true, Ordering::Relaxed);
-        // A thread that waits for a place wakes here, and finds the flag.
+        // A thread that waits for a place in the channel wakes up here and sees the flag.
         self.inputs.close();
         let deadline = Instant::now() + REST;
         let mut taken = Vec::new();
@@ -169,7 +177,7 @@ impl SpinThread {
         taken
     }
 
-    /// Destroys the node and all its endpoints, and returns when that is done.
+    /// Destroys the node and all its topics and services, and returns when that is done.
     pub fn stop(mut self) {
         self.flags.stop.store(true, Ordering::Relaxed);
         self.inputs.close();
@@ -180,8 +188,8 @@ impl SpinThread {
     }
 }
 
-/// What the spinning thread works with. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread
-/// knows.
+/// The spinning thread's loop and everything it works with. When it ends, be it by a panic in r2r, the channel of inputs closes, and
+/// the main thread learns of it.
 struct SpinLoop<'a> {
     node: &'a mut Node,
     services: ParamServices,
@@ -194,7 +202,7 @@ struct SpinLoop<'a> {
 impl SpinLoop<'_> {
     fn spin(mut self) {
         let mut endpoints = None;
-        let mut looked = Instant::now();
+        let mut last_lookup = Instant::now();
         while !self.flags.stop.load(Ordering::Relaxed) {
             self.node.spin_once(SPIN);
             if let Some(clock) = &mut self.clock {
@@ -216,8 +224,8 @@ impl SpinLoop<'_> {
                 }
                 None => {}
             }
-            if looked.elapsed() >= Duration::from_secs(1) {
-                looked = Instant::now();
+            if last_lookup.elapsed() >= Duration::from_secs(1) {
+                last_lookup = Instant::now();
                 let publishers = image_publishers(self.node, &self.shared);
                 self.shared.set_image_publishers(publishers);
             }
@@ -242,7 +250,7 @@ enum Images {
     Compressed(R2rStream<CompressedImage>),
 }
 
-/// Everything the node listens to once it can answer.
+/// The topics and services that the node listens to once the model is ready.
 struct Endpoints {
     images: Images,
     strings: R2rStream<Vec<u8>>,
@@ -265,7 +273,7 @@ impl Endpoints {
             true => Images::Compressed(r2r_stream(node.subscribe("image/compressed", sensor)?)),
             false => Images::Raw(r2r_stream(node.subscribe("image", sensor)?)),
         };
-        // Deeper than the ten that publishers are asked for: a burst waits here while a large image is being taken.
+        // Deeper than the ten of the publishers, so that a burst of instructions waits here while a large image is taken.
         let spoken = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
@@ -336,7 +344,7 @@ mod tests {
     /// Long enough for any machine; only a thread that hangs takes it.
     const HANGS: Duration = Duration::from_secs(60);
 
-    /// Reports when it is done with it.
+    /// Whether the work returns.
     fn returns(work: impl FnOnce() + Send + 'static) -> bool {
         let (done, ended) = sync_channel(1);
         std::thread::spawn(move || {
@@ -346,7 +354,7 @@ mod tests {
         ended.recv_timeout(HANGS).is_ok()
     }
 
-    /// A thread that has filled every place and waits for one more, as while nobody takes anything.
+    /// A thread that has filled the channel and waits for a place in it, because nobody takes anything out.
     fn stuck() -> SpinThread {
         let (full, filled) = sync_channel(1);
         let spin_thread = SpinThread::run((), move |(), input_sender, flags| {
@@ -371,7 +379,7 @@ mod tests {
     fn what_was_taken_before_the_end_is_handed_out() {
         let mut spin_thread = stuck();
         assert!(returns(move || {
-            // And what it waited with.
+            // One more: the input that the thread waited with.
             assert_eq!(spin_thread.close().len(), INPUTS + 1);
             assert!(spin_thread.close().is_empty());
             spin_thread.stop();

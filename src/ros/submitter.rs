@@ -1,6 +1,6 @@
-//! Between the machine and the engine: a thread that decodes frames and submits, so that the largest JPEG delays no cancel.
+//! A thread that decodes frames and submits requests to the engine, so that decoding a large JPEG delays no cancel request.
 //!
-//! One thread, first come first served: the engine's queue has to have the order of the questions.
+//! It is a single thread and works first in, first out, because the engine has to get the questions in their order.
 
 use std::collections::HashMap;
 use std::sync::{mpsc, Arc, Mutex, MutexGuard, PoisonError};
@@ -12,21 +12,23 @@ use super::convert::SourceImage;
 use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
 use crate::node::{EngineRequest, QuestionId};
 
-/// What comes back.
+/// What is reported about a question that was to be submitted.
 pub enum EngineReport {
+    /// An event of the engine.
     Engine(Event),
-    /// The frame is none, and why.
+    /// The frame cannot be decoded, for this reason; the engine has not got the question.
     BadFrame(String),
 }
 
-/// Gives questions to the engine, and takes them back.
+/// Submits questions to the engine, and cancels them.
 pub struct Submitter {
     requests: mpsc::Sender<EngineRequest<SourceImage>>,
+    /// The questions that have neither ended nor been cancelled.
     open: Arc<Mutex<HashMap<QuestionId, OpenRequest>>>,
     thread: JoinHandle<()>,
 }
 
-/// A question that is not done.
+/// How far an open question is.
 enum OpenRequest {
     /// The engine does not have it yet.
     Decoding,
@@ -35,10 +37,10 @@ enum OpenRequest {
 }
 
 impl Submitter {
-    /// `reports` carries what becomes of each question.
+    /// Starts the thread. Everything about its questions is sent to `reports`.
     ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start(
         engine: Arc<Engine>,
         reports: UnboundedSender<(QuestionId, EngineReport)>,
@@ -60,26 +62,26 @@ impl Submitter {
         })
     }
 
-    /// Puts a question to the engine, once its frame is decoded.
+    /// Submits a question as soon as its frame is decoded.
     pub fn submit(&self, request: EngineRequest<SourceImage>) {
         lock(&self.open).insert(request.id, OpenRequest::Decoding);
-        // The thread ends with this channel, so it is there.
+        // The thread lives as long as this channel, so sending cannot fail.
         let _ = self.requests.send(request);
     }
 
-    /// Takes a question back.
+    /// Cancels a question.
     pub fn cancel(&self, id: QuestionId) {
         if let Some(OpenRequest::Submitted(token)) = lock(&self.open).remove(&id) {
             token.cancel();
         }
     }
 
-    /// The question is done.
+    /// Drops what is kept of a question that has ended.
     pub fn forget(&self, id: QuestionId) {
         lock(&self.open).remove(&id);
     }
 
-    /// Ends the thread, and returns when it is at the end of what it does.
+    /// Ends the thread, and returns when it has finished the frame that it is decoding.
     pub fn stop(self) {
         lock(&self.open).clear();
         drop(self.requests);
@@ -96,17 +98,17 @@ fn decode_and_submit(
     reports: &UnboundedSender<(QuestionId, EngineReport)>,
 ) {
     let id = request.id;
-    // Acceptance back before its turn: no need to decode.
+    // It was cancelled before its turn, so its frame need not be decoded.
     if !lock(open).contains_key(&id) {
         return;
     }
-    // A closed channel means that the node is ending, and has told the submitter itself.
+    // The channel is closed only when the node is ending, and then the node has ended the question itself.
     let report = |report| drop(reports.send((id, report)));
     let frame = match request.frame.frame() {
         Ok(frame) => frame,
         Err(why) => return report(EngineReport::BadFrame(why)),
     };
-    // Under the lock, so that whoever takes it back finds either what waits or what the engine has.
+    // Submitted under the lock, so that a cancel finds the question either still decoding or with the engine's token.
     let mut open = lock(open);
     let Some(slot) = open.get_mut(&id) else {
         return;
@@ -140,13 +142,15 @@ fn decode_and_submit(
     }
 }
 
-/// Whether the engine has acceptance a question. One that it refuses is dropped, too, and then the refusal is what is told.
+/// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what is
+/// reported.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Acceptance {
+    /// `submit_to` has not returned yet.
     #[default]
     Unknown,
     Accepted,
-    /// Dropped before it was known that it is acceptance.
+    /// The sink was dropped before `submit_to` returned.
     Dropped,
 }
 
@@ -158,7 +162,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Carries one question's events, and an end where the engine gives none.
+/// Reports one question's events, and an error if the engine drops it without a last event.
 struct EventSink {
     id: QuestionId,
     reports: UnboundedSender<(QuestionId, EngineReport)>,
@@ -178,14 +182,14 @@ impl Drop for EventSink {
         if self.ended {
             return;
         }
-        let acceptance = {
+        let accepted = {
             let mut acceptance = lock(&self.acceptance);
             if *acceptance == Acceptance::Unknown {
                 *acceptance = Acceptance::Dropped;
             }
             *acceptance == Acceptance::Accepted
         };
-        if acceptance {
+        if accepted {
             self.report(Event::Failed(without_answer()));
         }
     }

@@ -1,4 +1,4 @@
-//! A bag, published as it was recorded: the same bytes, the same distances in time, the same quality of service.
+//! Publishes a bag as it was recorded: the same bytes, the same intervals, the same quality of service.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,51 +17,54 @@ use crate::ros::clock::time;
 /// How a bag is played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlayOptions {
+    /// The bag: its folder, or one of its files.
     pub bag: PathBuf,
-    /// Recorded seconds a second, above 0.
+    /// How many recorded seconds are played in a second, above 0.
     pub rate: f64,
-    /// From the beginning again, until it is stopped.
+    /// Whether to play again from the beginning until a signal comes.
     pub repeat: bool,
-    /// Publish the recording's time on `/clock`, so many times a second.
+    /// How many times a second the recording's time is published on `/clock`; `None` publishes none.
     pub clock_hz: Option<f64>,
-    /// Skip so many seconds of the recording.
+    /// How many seconds of the recording are skipped.
     pub start_s: f64,
-    /// Play so many seconds of it; `None`: all.
+    /// How many seconds of it are played; `None` plays all.
     pub duration_s: Option<f64>,
-    /// Only these topics; all where it is empty.
+    /// The topics that are played; all if this is empty.
     pub topics: Vec<String>,
-    /// Begin once each of these topics has so many subscribers.
+    /// Topics, and how many subscribers each of them must have before playing begins.
     pub wait_for: Vec<(String, usize)>,
-    /// And give up after so many seconds.
+    /// After how many seconds of waiting for them to give up.
     pub wait_s: f64,
 }
 
 /// What was played.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlaySummary {
+    /// How many messages were published.
     pub messages: u64,
+    /// On how many topics.
     pub topics: usize,
-    /// Messages that could not be read.
+    /// How many messages could not be read.
     pub unread: u64,
-    /// How late the latest message was.
+    /// By how much the most delayed message was late.
     pub latest: Duration,
-    /// Whether a signal ended it.
+    /// Whether a signal ended the playing.
     pub stopped: bool,
 }
 
-/// Messages that are read ahead: their bytes are mapped, or unpacked by then.
+/// How many messages are read ahead, so that unpacking a chunk delays none.
 const READ_AHEAD: usize = 32;
-/// The middleware gets this long to hand out the last messages.
+/// How long the middleware gets to deliver the last messages.
 const DELIVERY: Duration = Duration::from_millis(500);
-/// After the last subscriber was found.
+/// How long to wait after the last subscriber was discovered, because it may not have discovered us yet.
 const DISCOVERY: Duration = Duration::from_millis(500);
-/// The longest sleep between two looks at signals.
+/// The longest sleep before signals are checked again.
 const MAX_SLEEP: Duration = Duration::from_millis(50);
 
 /// Plays a bag to its end, or until a signal.
 ///
 /// # Errors
-/// [`RecordingError`]: a bag that cannot be read, nothing to play, nobody who listens.
+/// The bag cannot be read, no message is selected, or subscribers do not come.
 pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<PlaySummary, RecordingError> {
     let bag = Bag::open(&options.bag)?;
     for note in bag.notes() {
@@ -88,11 +91,11 @@ pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<PlaySummary, Reco
 
 struct Player {
     node: Node,
-    /// By the bag's numbers of topics.
+    /// By the topics' indices in the bag.
     publishers: HashMap<usize, PublisherUntyped>,
     names: HashMap<String, usize>,
     clock: Option<(Publisher<Clock>, Duration)>,
-    /// Of the recording, nanoseconds: its first moment that is played.
+    /// The log time at which playing begins, nanoseconds.
     start: u64,
     played: PlaySummary,
 }
@@ -167,7 +170,7 @@ impl Player {
         }
     }
 
-    /// Until those that shall hear the recording are there.
+    /// Waits until every topic of `wait_for` has its subscribers.
     fn wait(&mut self, options: &PlayOptions, stop: &StopCount) -> Result<(), RecordingError> {
         let until = Instant::now() + Duration::from_secs_f64(options.wait_s);
         for (topic, wanted) in &options.wait_for {
@@ -194,14 +197,14 @@ impl Player {
                 self.node.spin_once(MAX_SLEEP);
             }
         }
-        // Those that we see may not see us yet, and what is best effort is sent once.
+        // The subscribers may not have discovered us yet, and best-effort messages are sent only once.
         if !options.wait_for.is_empty() && stop.get() == 0 {
             std::thread::sleep(DISCOVERY);
         }
         Ok(())
     }
 
-    /// Plays what is read ahead, once.
+    /// Plays the messages once.
     fn run(
         &mut self,
         messages: &Receiver<Result<RawMessage, BagError>>,
@@ -237,7 +240,7 @@ impl Player {
                 }
             }
         }
-        // A repetition begins when the recording has ended, and not with its last message.
+        // A repetition begins at the end of the duration, and not right after the last message.
         if let Some(seconds) = options.duration_s {
             let end = self.start.saturating_add(nanoseconds(seconds));
             self.sleep_until(pacer.due(end), &mut pacer, stop);
@@ -251,7 +254,7 @@ impl Player {
             if let Some((publisher, period)) = &self.clock {
                 let next = pacer.started + *period * pacer.tick;
                 if now >= next {
-                    // Ticks that were missed are not made up for.
+                    // Ticks that were missed are skipped.
                     let ticks =
                         now.duration_since(pacer.started).as_secs_f64() / period.as_secs_f64();
                     pacer.tick = ticks as u32 + 1;
@@ -276,7 +279,7 @@ impl Player {
     }
 }
 
-/// The recording's time against the machine's.
+/// Relates the recording's time to the computer's.
 struct Pacer {
     started: Instant,
     start: u64,
@@ -302,7 +305,7 @@ fn nanoseconds(seconds: f64) -> u64 {
     (seconds.max(0.0) * 1e9) as u64
 }
 
-/// Reads the bag on a thread of its own, so that a chunk that has to be unpacked delays nobody.
+/// Reads the bag on a thread of its own, so that unpacking a chunk delays no message.
 fn read_ahead(
     path: &std::path::Path,
     selection: Selection,

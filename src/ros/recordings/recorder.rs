@@ -1,4 +1,4 @@
-//! Topics of a ROS 2 graph into a bag.
+//! Records topics of a ROS 2 graph into a bag.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,28 +15,29 @@ use super::qos::asked;
 use super::{node, RecordingError, StopCount};
 use crate::ros::r2r_ext::{drain, r2r_stream, R2rStream};
 
-/// What is recorded, and how long.
+/// What is recorded, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordOptions {
+    /// The topics to record.
     pub topics: Vec<TopicSpec>,
     /// The bag to write; must not exist.
     pub out: PathBuf,
-    /// After the first signal: until nothing has come for so long.
+    /// After the first signal recording goes on until no message has come for this long.
     pub drain: Duration,
 }
 
 /// A topic to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
-    /// With its namespace, e.g. `/lisa/result`.
+    /// Its name with namespace, e.g. `/lisa/result`.
     pub name: String,
-    /// e.g. `lisa_ros/msg/ReasoningResult`: subscribed to at once, and reliably. `None`: when somebody publishes it, and as
-    /// reliably as they do.
+    /// Its type, e.g. `lisa_ros/msg/ReasoningResult`, with which it is subscribed to at once and reliably. With `None` it is subscribed
+    /// to when somebody publishes it, and as reliably as they do.
     pub ros_type: Option<String>,
 }
 
 const SPIN_TIMEOUT: Duration = Duration::from_millis(20);
-/// Between two looks for publishers.
+/// How often publishers are looked for.
 const DISCOVERY_PERIOD: Duration = Duration::from_millis(200);
 
 struct Subscription {
@@ -52,12 +53,12 @@ struct Recorder {
     last: Instant,
 }
 
-/// Records until a signal comes and nothing more does; a second signal ends it at once. Returns the number of messages.
+/// Records until a signal comes and then no more messages do; a second signal ends it at once. Returns the number of messages.
 ///
 /// # Errors
-/// [`RecordingError`]: a bag that exists or cannot be written, a name that ROS does not take, a type that is not built in.
+/// The bag exists or cannot be written, a name is no ROS name, or a type is not built in.
 pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, RecordingError> {
-    // Before there is a bag, which would stand in the way of the next try.
+    // Checked before the bag is created, because an empty bag would be in the way of the next attempt.
     for topic in &options.topics {
         check_topic(&topic.name).map_err(BagError::from)?;
     }
@@ -138,7 +139,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Takes what has come, with the time it came.
+    /// Writes the messages that have arrived, with the present time.
     fn write_received(&mut self) -> Result<(), RecordingError> {
         let mut failed = None;
         for subscription in &mut self.subscriptions {
@@ -160,7 +161,7 @@ impl Recorder {
         }
     }
 
-    /// Subscribes to what is published by now.
+    /// Subscribes to those of the topics that are published by now, and removes them from `unpublished`.
     fn subscribe_to_published(
         &mut self,
         unpublished: &mut Vec<String>,
@@ -181,7 +182,7 @@ impl Recorder {
             };
             match self.subscribe(&name, &first.topic_type, qos) {
                 Ok(()) => tracing::info!("recording {name}"),
-                // One topic that cannot be recorded is no reason to lose the others.
+                // The others are recorded all the same.
                 Err(RecordingError::Bag(error @ BagError::Definition { .. })) => {
                     tracing::error!("{name} is not recorded: {error}");
                 }
