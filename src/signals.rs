@@ -19,8 +19,8 @@ pub fn on_each(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
     listen(&heard(), hear)
 }
 
-/// As [`on_each`], but SIGINT is never ignored. It is for programs that a script starts with `&` and ends with `kill -INT`: a shell
-/// makes such programs ignore SIGINT.
+/// As [`on_each`], but SIGINT is never ignored. It is for programs that a script starts with `&` and ends with `kill -INT`: a
+/// shell makes such programs ignore SIGINT.
 ///
 /// # Errors
 /// As [`on_each`].

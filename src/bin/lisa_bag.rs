@@ -118,7 +118,7 @@ fn topic_spec(text: &str) -> Result<TopicSpec, String> {
 }
 
 fn main() -> ExitCode {
-    // What follows --ros-args is rcl's.
+    // The arguments after --ros-args are for rcl.
     let own = std::env::args_os().take_while(|arg| arg != "--ros-args");
     let cli = Cli::parse_from(own);
     tracing_subscriber::fmt()
@@ -126,7 +126,8 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
-        // It would say on standard error that standard error cannot be written, and end in a panic, with the recording.
+        // Otherwise it would panic when it reports on standard error that standard error cannot be written, and lose the
+        // recording.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
@@ -142,7 +143,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the last line. A reader that has gone misses it; one whose disk is full is told.
+/// Prints the last line. A reader that has gone is no error; a full disk is one.
 fn say(line: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -154,7 +155,7 @@ fn say(line: &str) -> ExitCode {
 }
 
 fn failed(why: &str) -> ExitCode {
-    // There is nobody else to tell.
+    // If standard error cannot be written either, there is nowhere left to report that.
     let _ = writeln!(std::io::stderr(), "lisa: {why}");
     ExitCode::FAILURE
 }

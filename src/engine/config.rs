@@ -14,7 +14,8 @@ pub struct EngineConfig {
     pub device: DeviceSpec,
     /// In which numbers it computes. Default: f32 on a CPU, as stored on a GPU.
     pub dtype: DTypeSpec,
-    /// How many requests may wait; one more is refused with [`RequestError::Overloaded`](super::RequestError::Overloaded). Default 8.
+    /// How many requests may wait; one more is refused with [`RequestError::Overloaded`](super::RequestError::Overloaded).
+    /// Default 8.
     pub max_pending: usize,
     /// How many conversations are kept; the one longest unused leaves first. Default 16.
     pub max_conversations: usize,

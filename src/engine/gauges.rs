@@ -1,8 +1,8 @@
 //! The engine's gauges: plain numbers that say what waits, what runs, what has ended and what was found in a cache.
 //!
-//! [`Engine::load`](super::Engine::load) reads them without waiting for the model. Counters only grow, so that whoever asks twice
-//! can compute a rate; everything else is the value of the moment. The numbers are read one after the other while the model thread
-//! goes on, so that two of them may differ by the request that is just ending.
+//! [`Engine::load`](super::Engine::load) reads them without waiting for the model. Counters only grow, so that whoever asks
+//! twice can compute a rate; everything else is the value of the moment. The numbers are read one after the other while the
+//! model thread goes on, so that two of them may differ by the request that is just ending.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};

@@ -180,7 +180,8 @@ impl LisaReasoner {
             .collect()
     }
 
-    /// Adds the turn to its conversation; returns the notes for the person, about turns and conversations that were dropped for it.
+    /// Adds the turn to its conversation; returns the notes for the person, about turns and conversations that were dropped for
+    /// it.
     fn remember(
         &mut self,
         instruction: Instruction,

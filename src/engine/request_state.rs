@@ -1,4 +1,5 @@
-//! What is gathered while a request is answered: how long each stage took, and intermediate tensors for those who asked for a trace.
+//! What is gathered while a request is answered: how long each stage took, and intermediate tensors for those who asked for a
+//! trace.
 //!
 //! Every stage runs inside a `tracing` span `stage` with its `name`, below the request's own span, and reports its seconds in a
 //! debug event when it ends.
@@ -17,7 +18,8 @@ pub(super) struct RequestState<'a> {
     id: RequestId,
     pub request: &'a Request,
     pub timings: Timings,
-    /// Intermediate tensors by their golden names; `None` unless [`AnswerOptions::trace`](super::AnswerOptions::trace) asks for them.
+    /// Intermediate tensors by their golden names; `None` unless [`AnswerOptions::trace`](super::AnswerOptions::trace) asks for
+    /// them.
     pub trace: Option<BTreeMap<String, Tensor>>,
     /// The logits of each object's mask, for the trace.
     pub mask_logits: Vec<Tensor>,

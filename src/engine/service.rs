@@ -203,8 +203,8 @@ impl Drop for Ticket {
 }
 
 impl Engine {
-    /// Loads the model on a thread of its own. Returns once that is done and, with [`EngineConfig::warm_up`], a throw-away request
-    /// has been answered.
+    /// Loads the model on a thread of its own. Returns once that is done and, with [`EngineConfig::warm_up`], a throw-away
+    /// request has been answered.
     ///
     /// # Errors
     /// Which file, tensor or device cannot be used.

@@ -206,8 +206,8 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// Enables or disables the node. A disabled node ignores frames and refuses instructions, but still answers the questions that the
-    /// engine has. It forgets its frames, so that none is stale when it is enabled again.
+    /// Enables or disables the node. A disabled node ignores frames and refuses instructions, but still answers the questions
+    /// that the engine has. It forgets its frames, so that none is stale when it is enabled again.
     pub fn handle_enable(&mut self, enabled: bool, now: Instant) {
         self.enabled = enabled;
         match enabled {

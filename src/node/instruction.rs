@@ -63,8 +63,8 @@ pub struct StampedInstruction {
 }
 
 impl StampedInstruction {
-    /// Reads a serialized `std_msgs/String` of `topic`, which is about the newest frame. Never fails: a message that cannot be read is
-    /// returned with its fault, because it has to get a result, too.
+    /// Reads a serialized `std_msgs/String` of `topic`, which is about the newest frame. Never fails: a message that cannot be
+    /// read is returned with its fault, because it has to get a result, too.
     pub fn from_string(topic: &str, bytes: &[u8]) -> Self {
         let read = || -> Result<Self, CdrError> {
             let text = InstructionText::new(Decoder::new(bytes)?.string_bytes()?);

@@ -19,10 +19,11 @@
 //!
 //! # Invariants
 //! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], and nothing about it comes
-//!    after that. (`tests.rs`, `every_instruction_has_one_result_whatever_happens`)
+//!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
-//!    instruction was allowed to be about. (the same)
-//! 3. The same inputs at the same times give the same outputs. (`tests.rs`, `the_same_inputs_give_the_same_outputs`)
+//!    instruction was allowed to be about. (the same test)
+//! 3. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
+//!    `the_same_inputs_give_the_same_outputs`)
 //!
 //! | file | one idea |
 //! |---|---|

@@ -80,7 +80,8 @@ pub enum Output<H: Host> {
         /// Opacity of what is drawn, 0 to 1.
         alpha: f32,
     },
-    /// Draw where the model looked over the frame and publish that, with the same liberties as [`DrawOverlay`](Self::DrawOverlay).
+    /// Draw where the model looked over the frame and publish that, with the same liberties as
+    /// [`DrawOverlay`](Self::DrawOverlay).
     DrawAttention {
         /// The header of the frame that it is about, untouched.
         header: Header,

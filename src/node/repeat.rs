@@ -1,4 +1,5 @@
-//! Mode `continuous`: the last instruction is repeated on every new frame, within a rate, and never while another question is open.
+//! Mode `continuous`: the last instruction is repeated on every new frame, within a rate, and never while another question is
+//! open.
 
 use std::time::{Duration, Instant};
 

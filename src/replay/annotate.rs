@@ -1,7 +1,7 @@
 //! Writing answers into a bag, at the log times of the frames they are about. Interrupted runs resume.
 //!
-//! Until it is complete, the bag is in the folder `OUT.part`. An instruction's result is written after everything else that belongs
-//! to it. So however the writing ended, an instruction whose result is there has all its messages there.
+//! Until it is complete, the bag is in the folder `OUT.part`. An instruction's result is written after everything else that
+//! belongs to it. So however the writing ended, an instruction whose result is there has all its messages there.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -59,8 +59,8 @@ impl<'b> Annotator<'b> {
     ///
     /// # Errors
     /// [`BagError::Exists`] where the bag is complete already, [`BagError::Name`], [`ReplayError::OtherSettings`],
-    /// [`ReplayError::Foreign`] and [`ReplayError::Busy`] where something else, or another process, has its folder, [`BagError`] where a file cannot
-    /// be read or written.
+    /// [`ReplayError::Foreign`] and [`ReplayError::Busy`] where something else, or another process, has its folder,
+    /// [`BagError`] where a file cannot be read or written.
     pub fn begin(bag: &'b Bag, out: &Path, options: AnnotateOptions) -> Result<Self, ReplayError> {
         let names = Names::of(&options.namespace)?;
         let folder = WorkFolder::open(out, &options.settings)?;

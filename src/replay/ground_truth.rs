@@ -25,8 +25,8 @@ impl<'b> GroundTruth<'b> {
     /// Finds the masks on a topic.
     ///
     /// # Errors
-    /// [`ReplayError::WrongType`] and [`ReplayError::DepthTruth`] for a topic of something else, [`ReplayError::Bag`] for one that is
-    /// not there or cannot be read.
+    /// [`ReplayError::WrongType`] and [`ReplayError::DepthTruth`] for a topic of something else, [`ReplayError::Bag`] for one
+    /// that is not there or cannot be read.
     pub fn open(bag: &'b Bag, topic: &str) -> Result<Self, ReplayError> {
         let known = bag.topic(topic)?;
         if known.ros_type != <Image<'_> as Message>::ROS_TYPE {
@@ -56,8 +56,8 @@ impl<'b> GroundTruth<'b> {
         })
     }
 
-    /// The truth about the `nth` instruction, counted from 0, of those about the frame of that stamp; `None` if the bag has no mask for
-    /// it.
+    /// The truth about the `nth` instruction, counted from 0, of those about the frame of that stamp; `None` if the bag has no
+    /// mask for it.
     ///
     /// # Errors
     /// A mask that cannot be read.

@@ -187,11 +187,11 @@ pub fn raw_image(bag: &Bag, message: &RawMessage) -> Result<RawImage, ReplayErro
     })
 }
 
-/// The file in a message of `sensor_msgs/msg/CompressedImage`, byte for byte. Nothing is decoded; it is only checked that the file
-/// ends as its format requires, because a recording may be cut off.
+/// The file in a message of `sensor_msgs/msg/CompressedImage`, byte for byte. Nothing is decoded; it is only checked that the
+/// file ends as its format requires, because a recording may be cut off.
 ///
-/// Of a depth map in whole millimetres (`16UC1; compressedDepth png`) the file is the PNG that follows its parameters, or the whole
-/// message if it has none. Depth in metres, or in another format than PNG, is refused.
+/// Of a depth map in whole millimetres (`16UC1; compressedDepth png`) the file is the PNG that follows its parameters, or the
+/// whole message if it has none. Depth in metres, or in another format than PNG, is refused.
 ///
 /// # Errors
 /// [`ReplayError::Bag`] for a message of another type, [`ReplayError::Pixels`].

@@ -49,8 +49,8 @@ pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, Repl
     }
 }
 
-/// Reads an instruction of either type. One that cannot be read is returned with its fault, as in the node, where it gets a result
-/// too.
+/// Reads an instruction of either type. One that cannot be read is returned with its fault, as in the node, where it gets a
+/// result too.
 pub(super) fn read_instruction(bag: &Bag, message: &RawMessage) -> StampedInstruction {
     let topic = bag.topics().get(message.topic);
     let name = topic.map_or("instruction", |topic| topic.name.as_str());

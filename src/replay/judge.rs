@@ -41,16 +41,16 @@ pub struct InstructionRow {
     pub instruction: String,
     /// The stamp of the frame it is about, nanoseconds; 0 if there was no frame.
     pub stamp: i64,
-    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` if there is no result, and `other_frame` if it is about another
-    /// frame than the one that the recording gives.
+    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` if there is no result, and `other_frame` if it is about
+    /// another frame than the one that the recording gives.
     pub status: &'static str,
     /// The answer's text; empty if there is none.
     pub answer: String,
     /// Why there is no answer.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// IoU of the answer's mask with the true one, 0 to 1; `null` if there is no answer or no truth. For an object that is not there: 1
-    /// if the answer has no `[SEG]`, or else 0.
+    /// IoU of the answer's mask with the true one, 0 to 1; `null` if there is no answer or no truth. For an object that is not
+    /// there: 1 if the answer has no `[SEG]`, or else 0.
     pub iou: Option<f64>,
     /// From the instruction to the end of the answer, milliseconds; `null` without an answer.
     pub latency_ms: Option<f64>,

@@ -4,10 +4,10 @@
 //! | file | one idea |
 //! |---|---|
 //! | `images.rs` | which topics carry images; decoding their messages as the node does |
-//! | `instructions.rs`, `timeline.rs` | reading instructions; finding the frame of each, by the node's own machine in the bag's time |
+//! | `instructions.rs`, `timeline.rs` | reading instructions; finding the frame of each as the node does |
 //! | `answering.rs` | asking the engine |
-//! | `annotate.rs`, `work_folder.rs` | writing answers into a bag; the folder in which that bag is made, from which interrupted runs resume |
-//! | `ground_truth.rs`, `recorded.rs`, `judge.rs` | true masks; recorded results of the node; scoring answers, computed or recorded, against the truth |
+//! | `annotate.rs`, `work_folder.rs` | writing answers into a bag; the folder from which an interrupted run resumes |
+//! | `ground_truth.rs`, `recorded.rs`, `judge.rs` | true masks; recorded results of the node; scoring either kind of answers |
 //! | `compare.rs` | whether two sets of answers are equal |
 //! | `messages.rs` | messages that are read again by their position in the bag, and the masks in them |
 //! | `error.rs` | what can be wrong with a recording |

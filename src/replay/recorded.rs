@@ -163,8 +163,8 @@ impl<'b> RecordedResults<'b> {
 }
 
 impl RecordedResult {
-    /// Whether it is the result of an instruction with these words. Ids alone do not tell, because instructions without an id of their
-    /// own are numbered, and every recording has a number 1.
+    /// Whether it is the result of an instruction with these words. Ids alone do not tell, because instructions without an id
+    /// of their own are numbered, and every recording has a number 1.
     pub fn answers(&self, words: &str) -> bool {
         // A ROS string ends at a NUL, so the node writes U+FFFD in its place.
         let plain = |words: &str| words.trim().replace('\0', "\u{fffd}");

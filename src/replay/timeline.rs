@@ -1,4 +1,5 @@
-//! Which frame each question of a recording is about, decided by the node's own state machine ([`crate::node`]) in the bag's time.
+//! Which frame each question of a recording is about, decided by the node's own state machine ([`crate::node`]) in the bag's
+//! time.
 //!
 //! The state machine begins to listen at the recording's first moment, and to it every answer takes no time at all. So the frames
 //! depend on the recording alone and not on the speed of the computer that replays it, and they are the frames that a running
@@ -149,7 +150,8 @@ impl ReplayClock {
 }
 
 impl<'b> Timeline<'b> {
-    /// `slop_s` is the node's parameter `sync_slop_s`: how far the frame of a stamped instruction may be from its stamp, in seconds.
+    /// `slop_s` is the node's parameter `sync_slop_s`: how far the frame of a stamped instruction may be from its stamp, in
+    /// seconds.
     ///
     /// # Errors
     /// [`BagError`](rosbag2::BagError), for a topic that is not there or a bag that cannot be read.
@@ -250,8 +252,8 @@ impl<'b> Timeline<'b> {
         self.drain();
     }
 
-    /// Lets time pass until `until`, or without it until no question waits for a frame any more. Timeouts are handled at the instants
-    /// at which they are due.
+    /// Lets time pass until `until`, or without it until no question waits for a frame any more. Timeouts are handled at the
+    /// instants at which they are due.
     fn pass(&mut self, until: Option<Instant>) {
         loop {
             let timeout = self.core.poll_timeout(self.clock.now);

@@ -8,8 +8,8 @@
 //! | `gone/` | what is being removed |
 //! | `whole/NAME` | the answers together with the recording |
 //!
-//! Nothing outside of the folder is touched, and nothing in it that is not listed here. A bag has its final name from the beginning,
-//! because its files are named after it. A run holds the folder's lock, and a second run is refused.
+//! Nothing outside of the folder is touched, and nothing in it that is not listed here. A bag has its final name from the
+//! beginning, because its files are named after it. A run holds the folder's lock, and a second run is refused.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,8 @@
 //! The action `~/segment`, served through the three services and two topics that an action consists of.
 //!
-//! r2r's own action server never forgets a goal, so the state machine of [`crate::node`] keeps the goals, and this file only converts
-//! messages. Names, types and QoS are those of `rcl_action`, so that clients of rclcpp, rclpy and `ros2 action` see no difference.
+//! r2r's own action server never forgets a goal, so the state machine of [`crate::node`] keeps the goals, and this file only
+//! converts messages. Names, types and QoS are those of `rcl_action`, so that clients of rclcpp, rclpy and `ros2 action` see no
+//! difference.
 
 use r2r::action_msgs::msg::{GoalInfo, GoalStatus, GoalStatusArray};
 use r2r::action_msgs::srv::CancelGoal;

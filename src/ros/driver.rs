@@ -247,8 +247,8 @@ impl Driver {
         }
     }
 
-    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet handled.
-    /// Returns the engine, and whether any result was owed.
+    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
+    /// handled. Returns the engine, and whether any result was owed.
     pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
         let owed = !rest.is_empty() || self.shared.core().has_open_questions();
         self.shared.core().close(Instant::now());

@@ -1,5 +1,5 @@
-//! Turns `tracing` events into ROS log lines, which appear on the console, in the log file and on `/rosout` under the node's name.
-//! `--ros-args --log-level` decides which of them do.
+//! Turns `tracing` events into ROS log lines, which appear on the console, in the log file and on `/rosout` under the node's
+//! name. `--ros-args --log-level` decides which of them do.
 
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};

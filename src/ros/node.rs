@@ -25,8 +25,8 @@ use crate::weights::shipped_model;
 /// How long the end of the node waits for the model thread.
 const ENGINE_GRACE: Duration = Duration::from_millis(1200);
 
-/// How long the node stays after its last results. A subscriber that learns that the publisher is gone drops what it has not taken
-/// yet, and r2r cannot wait until everything was taken.
+/// How long the node stays after its last results. A subscriber that learns that the publisher is gone drops what it has not
+/// taken yet, and r2r cannot wait until everything was taken.
 const DELIVERY: Duration = Duration::from_millis(200);
 
 /// Why the node did not start, or had to end.

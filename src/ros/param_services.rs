@@ -148,7 +148,7 @@ impl ParamServices {
     }
 }
 
-/// Sets all of them or none. ResolvedNames of those that changed are added to `changed`.
+/// Sets all of the parameters or none. The names of those that changed are added to `changed`.
 fn set_all(
     shared: &Shared,
     parameters: Vec<Parameter>,
@@ -186,7 +186,7 @@ fn set_all(
     }
 }
 
-/// ResolvedNames that a list request asks for. The node's have no prefixes, so only a name itself can match one.
+/// The names that a list request asks for. Names of this node have no prefixes, so a prefix matches only the name itself.
 fn list(request: &ListParameters::Request) -> Vec<String> {
     let wanted =
         |name: &str| request.prefixes.is_empty() || request.prefixes.iter().any(|p| p == name);

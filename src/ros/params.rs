@@ -220,8 +220,8 @@ fn index_of(name: &str) -> Option<usize> {
     PARAMS.iter().position(|p| p.name == name)
 }
 
-/// Returns the value in the parameter's own type if its row accepts it. An integer is accepted as a double, because `ros2 param set`
-/// and YAML write 1 for 1.0.
+/// Returns the value in the parameter's own type if its row accepts it. An integer is accepted as a double, because `ros2 param
+/// set` and YAML write 1 for 1.0.
 fn check_value(spec: &ParamSpec, value: Value) -> Result<Value, ParamError> {
     let type_error = |value: Value| ParamError::Type {
         name: spec.name,

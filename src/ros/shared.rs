@@ -12,7 +12,7 @@ use super::convert::SourceImage;
 use super::params::{NodeParams, ParamStore};
 use crate::node::{Camera, Host, ImagePublisher, NodeCore};
 
-/// ResolvedNames as they are after namespace and remappings, for words that people read.
+/// The node's names after namespace and remappings, for messages that people read.
 #[derive(Clone, Debug)]
 pub struct ResolvedNames {
     /// The node itself, fully qualified.
@@ -39,9 +39,9 @@ impl Host for Ros {
 
 /// The state that the node's threads share.
 ///
-/// The state machine is behind a lock because two threads have inputs for it: the spinning thread gives it frames directly, so that
-/// none waits in a queue, and the main thread gives it everything else. The state machine never waits, so nobody holds the lock for
-/// long.
+/// The state machine is behind a lock because two threads have inputs for it: the spinning thread gives it frames directly, so
+/// that none waits in a queue, and the main thread gives it everything else. The state machine never waits, so nobody holds the
+/// lock for long.
 pub struct Shared {
     /// The node's names.
     pub names: ResolvedNames,

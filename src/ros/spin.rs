@@ -68,8 +68,8 @@ struct InputSender {
 }
 
 impl InputSender {
-    /// Hands an input over, and waits for a place in the channel if it is full. If the channel is closed, the node is ending, and the
-    /// input goes to `refused`.
+    /// Hands an input over, and waits for a place in the channel if it is full. If the channel is closed, the node is ending,
+    /// and the input goes to `refused`.
     fn send(&self, input: Input) {
         if let Err(SendError(input)) = self.inputs.blocking_send(input) {
             let _ = self.refused.send(input);
@@ -86,8 +86,8 @@ struct Flags {
 
 /// How long a spin waits when nothing happens; also how long the end of the node waits for it.
 const SPIN: Duration = Duration::from_millis(50);
-/// How long the end of the node waits until the thread takes no more. That is after one spin, unless the thread is blocked writing a
-/// log line that nobody reads.
+/// How long the end of the node waits until the thread takes no more. That is after one spin, unless the thread is blocked
+/// writing a log line that nobody reads.
 const REST: Duration = Duration::from_millis(250);
 
 impl SpinThread {
@@ -188,8 +188,8 @@ impl SpinThread {
     }
 }
 
-/// The spinning thread's loop and everything it works with. When it ends, be it by a panic in r2r, the channel of inputs closes, and
-/// the main thread learns of it.
+/// The spinning thread's loop and everything it works with. When it ends, be it by a panic in r2r, the channel of inputs
+/// closes, and the main thread learns of it.
 struct SpinLoop<'a> {
     node: &'a mut Node,
     services: ParamServices,

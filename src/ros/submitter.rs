@@ -142,8 +142,8 @@ fn decode_and_submit(
     }
 }
 
-/// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what is
-/// reported.
+/// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what
+/// is reported.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Acceptance {
     /// `submit_to` has not returned yet.

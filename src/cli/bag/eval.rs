@@ -57,7 +57,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_places(&args)?;
+    check_output_paths(&args)?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
     let images = camera_topic(&bag, args.topic.as_deref())?;
@@ -219,7 +219,7 @@ fn recorded<'b>(
 }
 
 /// Whether the reports can be written, and over none of the bags.
-fn check_places(args: &Args) -> anyhow::Result<()> {
+fn check_output_paths(args: &Args) -> anyhow::Result<()> {
     let bags = [&args.bag]
         .into_iter()
         .chain(&args.results)

@@ -17,19 +17,19 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether nothing is left out.
+    /// Whether that is the whole bag.
     pub fn is_everything(self) -> bool {
         self.from.is_none() && self.until.is_none()
     }
 
-    /// The messages of these topics in it.
+    /// Selects the messages of these topics in it.
     pub fn selection(self, bag: &Bag, topics: &[&str]) -> Selection {
         let start = bag.span().map_or(0, |(first, _)| first);
         let mut selection = Selection::all().topics(topics.iter().copied());
         if let Some(from) = self.from {
             selection = selection.from(start.saturating_add(from));
         }
-        // What lies beyond the end of time ends nothing.
+        // An end that does not fit in a log time lies behind every message.
         if let Some(until) = self.until.and_then(|until| start.checked_add(until)) {
             selection = selection.until(until);
         }
@@ -53,7 +53,7 @@ pub fn utc(nanoseconds: u64) -> String {
     format!("{} UTC", time.strftime("%Y-%m-%d %H:%M:%S.%9f"))
 }
 
-/// Nanoseconds as seconds, every digit of them.
+/// Nanoseconds as seconds, with all nine decimals.
 pub fn in_seconds(nanoseconds: u64) -> String {
     format!("{}.{:09}", nanoseconds / SECOND, nanoseconds % SECOND)
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_the_calendars() {
+    fn dates_are_those_of_the_calendar() {
         for (seconds, date) in [
             (0, "1970-01-01 00:00:00"),
             (951_782_399, "2000-02-28 23:59:59"),

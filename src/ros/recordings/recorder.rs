@@ -31,8 +31,8 @@ pub struct RecordOptions {
 pub struct TopicSpec {
     /// Its name with namespace, e.g. `/lisa/result`.
     pub name: String,
-    /// Its type, e.g. `lisa_ros/msg/ReasoningResult`, with which it is subscribed to at once and reliably. With `None` it is subscribed
-    /// to when somebody publishes it, and as reliably as they do.
+    /// Its type, e.g. `lisa_ros/msg/ReasoningResult`, with which it is subscribed to at once and reliably. With `None` it is
+    /// subscribed to when somebody publishes it, and as reliably as they do.
     pub ros_type: Option<String>,
 }
 
