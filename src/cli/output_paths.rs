@@ -159,7 +159,7 @@ mod tests {
         let words = check_folder(&taken).unwrap_err().to_string();
         assert!(words.contains("taken is no folder"), "{words}");
         assert!(check_folder(&taken.join("below")).is_err());
-        // Nobody can make files there, whoever runs the test.
+        // Not even root can make files there.
         assert!(check_folder(Path::new("/proc")).is_err());
     }
 

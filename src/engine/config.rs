@@ -1,9 +1,10 @@
 //! Which model the engine loads, on which device, and how much it keeps between requests.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::compute::{ComputeError, DTypeSpec, DeviceSpec};
-use crate::weights::WeightsError;
+use crate::weights::{GuidedHead, WeightsError};
 
 /// Which model the engine loads, on which device, and how much it keeps between requests.
 #[derive(Clone, Debug)]
@@ -39,6 +40,39 @@ impl EngineConfig {
             max_turns: 8,
             max_frames: 4,
             warm_up: true,
+        }
+    }
+}
+
+/// Which model was loaded, on which device and in which numbers.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// Name from the model's `lisa.json`.
+    pub model: String,
+    /// "cpu" or "cuda:0".
+    pub device: String,
+    /// "f32", "f16" or "bf16".
+    pub dtype: String,
+    /// Numbers in all tensors of the model.
+    pub parameters: u64,
+    /// The attention head that says where the model looks; `None` if training guided none.
+    pub guided_head: Option<GuidedHead>,
+}
+
+/// "lisa-mini on cpu in f32, 5700676 parameters, guided head 0 of layer 2".
+impl fmt::Display for ModelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            model,
+            device,
+            dtype,
+            parameters,
+            guided_head,
+        } = self;
+        write!(f, "{model} on {device} in {dtype}, {parameters} parameters")?;
+        match guided_head {
+            Some(GuidedHead { layer, head }) => write!(f, ", guided head {head} of layer {layer}"),
+            None => Ok(()),
         }
     }
 }

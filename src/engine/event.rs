@@ -112,7 +112,7 @@ pub enum AnswerStatus {
 pub struct Answer {
     /// What kind of answer it is.
     pub status: AnswerStatus,
-    /// What the model said, `[SEG]` included, without the end-of-turn token.
+    /// The text that the model generated, `[SEG]` included, without the end-of-turn token.
     pub text: String,
     /// Objects with a mask, in the order of the answer.
     pub objects: Vec<ObjectMask>,

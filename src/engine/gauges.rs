@@ -1,6 +1,6 @@
 //! The engine's gauges: plain numbers that say what waits, what runs, what has ended and what was found in a cache.
 //!
-//! [`Engine::load`](super::Engine::load) reads them without waiting for the model. Counters only grow, so that whoever asks
+//! [`Engine::load`](super::Engine::load) reads them without waiting for the model. Counters only grow, so that a caller who asks
 //! twice can compute a rate; everything else is the value of the moment. The numbers are read one after the other while the
 //! model thread goes on, so that two of them may differ by the request that is just ending.
 
@@ -64,7 +64,7 @@ impl HitCount {
     }
 }
 
-/// The counters behind [`EngineLoad`], written by the model thread and by whoever submits and cancels.
+/// The counters behind [`EngineLoad`], written by the model thread and by the threads that submit and cancel.
 #[derive(Default)]
 pub(super) struct Gauges {
     running: AtomicBool,

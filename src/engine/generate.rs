@@ -8,27 +8,12 @@ use candle_transformers::generation::{LogitsProcessor, Sampling};
 
 use super::prefix_cache::PositionKey;
 use super::reasoner::LisaReasoner;
-use super::request_state::{failed, label, stage_span, RequestState};
+use super::request_state::{failed, label, stage_span, Generated, RequestState};
 use super::service::RequestContext;
 use super::{AnswerOptions, Attention, Event, ObjectMask, RequestError, Stage};
 use crate::image::{threshold_logit, Mask};
 use crate::model::{sam, ModelError};
 use crate::text::TokenStream;
-
-/// The outcome of generation.
-#[derive(Default)]
-pub(super) struct Generated {
-    /// The answer's tokens, the end-of-turn token included if the model wrote it.
-    pub ids: Vec<u32>,
-    /// How many `[SEG]` tokens they contain.
-    pub seg_count: usize,
-    /// The objects whose masks are not empty.
-    pub objects: Vec<ObjectMask>,
-    /// Whether the answer was ended by its bound rather than by the model.
-    pub truncated: bool,
-    /// Where the model looked, if that was asked for.
-    pub attention: Option<Attention>,
-}
 
 impl LisaReasoner {
     /// Reads the prompt and writes the answer, with a mask for every `[SEG]` as soon as it is written.

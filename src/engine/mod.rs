@@ -42,9 +42,9 @@ mod vision;
 
 pub use crate::compute::{DTypeSpec, DeviceSpec};
 pub use attention::Attention;
-pub use config::{EngineConfig, EngineError};
+pub use config::{EngineConfig, EngineError, ModelInfo};
 pub use event::{Answer, AnswerStatus, Event, ObjectMask, RequestError, Stage, Timings};
 pub use gauges::{CacheLoad, EngineLoad, HitCount};
 pub use reasoner::LisaReasoner;
 pub use request::{AnswerOptions, CancelToken, Frame, FrameId, Request, RequestId};
-pub use service::{Engine, ModelInfo, Reasoner, RequestContext, Ticket};
+pub use service::{Engine, Reasoner, RequestContext, Ticket};

@@ -12,7 +12,7 @@ use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
 use crate::weights::GuidedHead;
 
-/// Identity of what stands at one position of the sequence: equal keys behind equal predecessors have equal keys and values in
+/// Identity of what is at one position of the sequence: equal keys behind equal predecessors have equal keys and values in
 /// the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PositionKey {

@@ -109,7 +109,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Refuses further entries, wakes whoever waits in [`pop`](Self::pop), and returns the entries that were waiting.
+    /// Refuses further entries, wakes the thread that waits in [`pop`](Self::pop), and returns the entries that were waiting.
     pub fn close(&self) -> Vec<T> {
         let mut state = self.lock();
         state.closed = true;

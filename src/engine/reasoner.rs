@@ -6,15 +6,14 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::generate::Generated;
 use super::prefix_cache::{PositionKey, PrefixCache};
-use super::request_state::{failed, RequestState};
-use super::service::{ModelInfo, Reasoner, RequestContext};
+use super::request_state::{failed, Generated, RequestState};
+use super::service::{Reasoner, RequestContext};
 use super::session::{Exchange, Sessions};
 use super::vision::Vision;
 use super::{
-    Answer, AnswerOptions, AnswerStatus, CacheLoad, EngineConfig, EngineError, Frame, Request,
-    RequestError, RequestId,
+    Answer, AnswerOptions, AnswerStatus, CacheLoad, EngineConfig, EngineError, Frame, ModelInfo,
+    Request, RequestError, RequestId,
 };
 use crate::image::{ClipFit, ClipView};
 use crate::model::Lisa;

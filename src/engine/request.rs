@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use image::RgbImage;
 
+use super::RequestError;
 use crate::image::ClipFit;
+use crate::text::Instruction;
 
-/// One camera frame, shared by everybody who asks about it.
+/// An image that questions are asked about; several questions may share it.
 ///
 /// Cloning is cheap. The [`FrameId`] is what the engine's caches go by: two questions about clones of the
 /// same frame encode the picture once.
@@ -77,7 +79,7 @@ impl std::fmt::Debug for Frame {
 /// A question about a frame.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What the person said. Data, never markup: `[SEG]`, `</s>` or `USER:` in it mean nothing.
+    /// The person's words. They are text and never markup: `[SEG]`, `</s>` or `USER:` in them have no special meaning.
     pub instruction: String,
     /// The image that the question is about.
     pub frame: Frame,
@@ -85,6 +87,42 @@ pub struct Request {
     pub conversation_id: Option<String>,
     /// How to answer it.
     pub options: AnswerOptions,
+}
+
+impl Request {
+    /// Refuses a request that no model could answer.
+    ///
+    /// # Errors
+    /// What is wrong with the instruction, the frame or an option.
+    pub(super) fn check(&self) -> Result<(), RequestError> {
+        Instruction::parse(&self.instruction)?;
+        let (width, height) = (self.frame.width(), self.frame.height());
+        if width == 0 || height == 0 {
+            return Err(RequestError::EmptyFrame { width, height });
+        }
+        let options = &self.options;
+        let refused = |name, value: String, accepted| {
+            Err(RequestError::Option {
+                name,
+                value,
+                accepted,
+            })
+        };
+        if options.max_new_tokens == 0 {
+            return refused("max_new_tokens", "0".into(), "1 or more");
+        }
+        if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
+            return refused("temperature", options.temperature.to_string(), "0 or more");
+        }
+        if !(options.mask_threshold > 0.0 && options.mask_threshold < 1.0) {
+            return refused(
+                "mask_threshold",
+                options.mask_threshold.to_string(),
+                "between 0 and 1",
+            );
+        }
+        Ok(())
+    }
 }
 
 /// How to answer one request.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use candle_core::{Device, Tensor};
 use tracing::{debug, debug_span, Span};
 
-use super::{Request, RequestContext, RequestError, RequestId, Stage, Timings};
+use super::{
+    Attention, ObjectMask, Request, RequestContext, RequestError, RequestId, Stage, Timings,
+};
 use crate::model::ModelError;
 
 /// What is gathered while a request is answered.
@@ -109,7 +111,22 @@ impl<'a> RequestState<'a> {
     }
 }
 
-/// The span of a stage. It costs nothing while nobody listens at debug level.
+/// The outcome of generation.
+#[derive(Default)]
+pub(super) struct Generated {
+    /// The answer's tokens, the end-of-turn token included if the model wrote it.
+    pub ids: Vec<u32>,
+    /// How many `[SEG]` tokens they contain.
+    pub seg_count: usize,
+    /// The objects whose masks are not empty.
+    pub objects: Vec<ObjectMask>,
+    /// Whether the answer was ended by its bound rather than by the model.
+    pub truncated: bool,
+    /// Where the model looked, if that was asked for.
+    pub attention: Option<Attention>,
+}
+
+/// The span of a stage. It costs almost nothing unless a subscriber takes debug level.
 pub(super) fn stage_span(stage: Stage) -> Span {
     debug_span!("stage", name = stage.name())
 }
@@ -125,7 +142,7 @@ pub(super) fn failed(error: candle_core::Error) -> RequestError {
     RequestError::Model(error.to_string())
 }
 
-/// The instruction's words, short enough to stand beside a mask.
+/// The instruction's words, shortened to 48 characters for a label beside a mask.
 pub(super) fn label(instruction: &str) -> String {
     const LONGEST: usize = 48;
     let words = instruction.split_whitespace().collect::<Vec<_>>().join(" ");

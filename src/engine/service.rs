@@ -1,7 +1,6 @@
 //! The model thread, the queue in front of it, and the handle through which everybody else reaches them.
 
 use std::any::Any;
-use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +15,8 @@ use super::queue::{PushError, Queue};
 use super::request_state::log_stage;
 use super::{
     Answer, CacheLoad, CancelToken, EngineConfig, EngineError, EngineLoad, Event, LisaReasoner,
-    Request, RequestError, RequestId, Stage,
+    ModelInfo, Request, RequestError, RequestId, Stage,
 };
-use crate::text::Instruction;
-use crate::weights::GuidedHead;
 
 /// What the engine's thread drives. [`LisaReasoner`] is the one that ships.
 pub trait Reasoner {
@@ -44,7 +41,7 @@ pub trait Reasoner {
     fn clear_caches(&mut self);
 }
 
-/// What a [`Reasoner`] is told about a request beside the request itself, and where it reports progress.
+/// What a [`Reasoner`] knows about a request beside the request itself, and where it reports progress.
 pub struct RequestContext<'a> {
     /// Names the request in spans and log lines.
     pub id: RequestId,
@@ -77,39 +74,6 @@ impl<'a> RequestContext<'a> {
     /// Reports progress to whoever submitted the request.
     pub fn send(&mut self, event: Event) {
         (self.sink)(event);
-    }
-}
-
-/// Which model was loaded, on which device and in which numbers.
-#[derive(Clone, Debug)]
-pub struct ModelInfo {
-    /// Name from the model's `lisa.json`.
-    pub model: String,
-    /// "cpu" or "cuda:0".
-    pub device: String,
-    /// "f32", "f16" or "bf16".
-    pub dtype: String,
-    /// Numbers in all tensors of the model.
-    pub parameters: u64,
-    /// The attention head that says where the model looks; `None` if training guided none.
-    pub guided_head: Option<GuidedHead>,
-}
-
-/// "lisa-mini on cpu in f32, 5700676 parameters, guided head 0 of layer 2".
-impl fmt::Display for ModelInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            model,
-            device,
-            dtype,
-            parameters,
-            guided_head,
-        } = self;
-        write!(f, "{model} on {device} in {dtype}, {parameters} parameters")?;
-        match guided_head {
-            Some(GuidedHead { layer, head }) => write!(f, ", guided head {head} of layer {layer}"),
-            None => Ok(()),
-        }
     }
 }
 
@@ -242,7 +206,7 @@ impl Engine {
                 .name("lisa-model".into())
                 .spawn(move || match catch_unwind(AssertUnwindSafe(load)) {
                     Ok(Ok((mut reasoner, model))) => {
-                        // If nobody waits for the model to be ready, nobody will ask it anything either.
+                        // Sending fails if `start_with` has returned early, and then there is no engine to serve.
                         if loaded.send(Ok(model)).is_ok() {
                             serve(&mut reasoner, &queue, &gauges, &current);
                         }
@@ -288,7 +252,7 @@ impl Engine {
         request: Request,
         sink: impl FnMut(Event) + Send + 'static,
     ) -> Result<CancelToken, RequestError> {
-        check(&request)?;
+        request.check()?;
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
         let span = debug_span!(
             "request",
@@ -382,37 +346,6 @@ impl Drop for Engine {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Refuses a request that cannot be answered, whatever the model.
-fn check(request: &Request) -> Result<(), RequestError> {
-    Instruction::parse(&request.instruction)?;
-    let (width, height) = (request.frame.width(), request.frame.height());
-    if width == 0 || height == 0 {
-        return Err(RequestError::EmptyFrame { width, height });
-    }
-    let options = &request.options;
-    let refused = |name, value: String, accepted| {
-        Err(RequestError::Option {
-            name,
-            value,
-            accepted,
-        })
-    };
-    if options.max_new_tokens == 0 {
-        return refused("max_new_tokens", "0".into(), "1 or more");
-    }
-    if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
-        return refused("temperature", options.temperature.to_string(), "0 or more");
-    }
-    if !(options.mask_threshold > 0.0 && options.mask_threshold < 1.0) {
-        return refused(
-            "mask_threshold",
-            options.mask_threshold.to_string(),
-            "between 0 and 1",
-        );
-    }
-    Ok(())
 }
 
 /// The model thread's loop: takes commands until the queue is closed.

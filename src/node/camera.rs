@@ -1,4 +1,4 @@
-//! For how long the camera has been silent, and in words why.
+//! For how long the camera has been silent, and an explanation of why.
 
 use std::time::{Duration, Instant};
 

@@ -165,7 +165,7 @@ pub struct EngineRequest<F> {
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// For whoever looks for a fault.
+    /// Details for debugging.
     Debug,
     /// What the node does.
     Info,

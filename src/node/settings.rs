@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// Which of the drawn images somebody subscribes to. Nothing is drawn for nobody.
+/// Which of the drawn images somebody subscribes to. The others are not drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subscribers {
     /// `~/overlay`: the answer over its frame.

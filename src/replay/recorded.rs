@@ -25,7 +25,7 @@ pub struct RecordedResults<'b> {
 
 /// A recorded result of the node.
 pub struct RecordedResult {
-    /// How the instruction ended; `None` for a number that no version of the message defines.
+    /// How the instruction ended; `None` for a number that the message does not define.
     pub status: Option<ResultStatus>,
     /// Why there is no answer; empty if there is one.
     pub error: String,

@@ -289,7 +289,7 @@ impl<'b> Timeline<'b> {
                     let frame = match (self.asked.remove(&id), refusal) {
                         (Some(frame), _) => Ok(frame),
                         (None, Some(refusal)) => Err(refusal),
-                        // An answer that the engine was not asked for: there is none.
+                        // This does not happen: without the engine the state machine has no answers.
                         (None, None) => continue,
                     };
                     self.ready.push_back(ResolvedQuestion {

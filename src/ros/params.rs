@@ -95,14 +95,14 @@ impl ParamStore {
     /// What the store would hold if this were set while the node runs.
     ///
     /// # Errors
-    /// [`ParamError`], in words fit for `ros2 param set`.
+    /// [`ParamError`], whose text `ros2 param set` shows.
     pub fn check(&self, name: &str, value: Value) -> Result<Value, ParamError> {
         let i = index_of(name).ok_or_else(|| ParamError::Unknown {
             name: name.to_owned(),
         })?;
         let value = check_value(&PARAMS[i], value)?;
-        // Setting a start-only parameter to what it is already changes nothing and harms nobody: parameter files are
-        // loaded into running nodes that way.
+        // Setting a start-only parameter to the value that it has is accepted, because parameter files are loaded into running nodes
+        // that way.
         if PARAMS[i].start_only && value != self.values[i] {
             return Err(ParamError::StartOnly {
                 name: PARAMS[i].name,
@@ -269,7 +269,7 @@ mod tests {
         }
         let params = ParamStore::default().params();
         assert!(!params.compressed && !params.reliable);
-        // What the machine goes by where nobody says otherwise, in a replay for example, is the node's own default.
+        // A replay uses `Settings::default()`, which therefore has to agree with the node's parameters.
         let mut expected = Settings::default();
         expected.answer.max_new_tokens = 128;
         assert_eq!(*params.settings, expected);

@@ -54,7 +54,7 @@ impl StopRequest {
                 return signal;
             }
             if self.asked.changed().await.is_err() {
-                // The thread is gone, and with it whoever could ask.
+                // The thread has ended, so no signal will be reported any more.
                 std::future::pending::<()>().await;
             }
         }

@@ -70,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let judge = Judge::new(&bag, ground_truth, args.report.pictures());
     let questions = Questions::Recorded(topic);
     let mut timeline = Timeline::new(&bag, images, questions, args.sync_slop_s)?;
-    // A comparison is told by the exit code, too.
+    // The outcome of a comparison is also in the exit code.
     let goes_on = args.report.writes() || args.against.is_some();
     let list = |row: &InstructionRow| {
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
