@@ -8,15 +8,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// Calls `hear` with the number of every signal that asks to end: SIGINT, SIGTERM and SIGHUP, on a thread of its own.
+/// Calls `handle` with the number of every signal that asks to end: SIGINT, SIGTERM and SIGHUP, on a thread of its own.
 /// None of them ends the process any more.
 ///
 /// A signal that was ignored when the process started, as `nohup` ignores SIGHUP, stays ignored.
 ///
 /// # Errors
 /// The operating system refuses a handler or a thread.
-pub fn on_each(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
-    listen(&heard(), hear)
+pub fn on_each(handle: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    listen(&ending_signals(), handle)
 }
 
 /// As [`on_each`], but SIGINT is never ignored. It is for programs that a script starts with `&` and ends with `kill -INT`: a
@@ -24,12 +24,12 @@ pub fn on_each(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`on_each`].
-pub fn on_each_and_interrupts(hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
-    let mut signals = heard();
+pub fn on_each_and_interrupts(handle: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    let mut signals = ending_signals();
     if !signals.contains(&SIGINT) {
         signals.push(SIGINT);
     }
-    listen(&signals, hear)
+    listen(&signals, handle)
 }
 
 /// The exit code that a shell gives a command which the signal ended: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
@@ -56,7 +56,7 @@ impl Interrupt {
         let interrupt = Self {
             asked: Arc::default(),
             by: Arc::default(),
-            signals: heard(),
+            signals: ending_signals(),
         };
         for &signal in &interrupt.signals {
             let status = exit_code(signal);
@@ -88,16 +88,16 @@ impl Interrupt {
     }
 }
 
-fn listen(signals: &[i32], mut hear: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+fn listen(signals: &[i32], mut handle: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new(signals)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || signals.forever().for_each(&mut hear))?;
+        .spawn(move || signals.forever().for_each(&mut handle))?;
     Ok(())
 }
 
 /// The signals that ask to end and were not ignored when the process started.
-fn heard() -> Vec<i32> {
+fn ending_signals() -> Vec<i32> {
     let ignored = ignored();
     [SIGINT, SIGTERM, SIGHUP]
         .into_iter()

@@ -1,4 +1,4 @@
-//! `lisa chat`.
+//! The command `lisa chat`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `lisa eval`.
+//! The command `lisa eval`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! `lisa segment`.
+//! The command `lisa segment`.
 
 use std::collections::HashSet;
 use std::io::IsTerminal;

@@ -1,4 +1,4 @@
-//! `lisa train`.
+//! The command `lisa train`.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -68,8 +68,13 @@ impl<H: Host> NodeCore<H> {
 
     /// Chooses the frame that the question is about from those that have arrived, and submits the question.
     pub(super) fn choose(&mut self, question: Arc<Question>, now: Instant) {
-        let trouble = || self.camera.explain_no_image(self.silence.duration(now));
-        match choose(&self.frames, question.origin, &self.settings, trouble) {
+        let explain_no_image = || self.camera.explain_no_image(self.silence.duration(now));
+        match choose(
+            &self.frames,
+            question.origin,
+            &self.settings,
+            explain_no_image,
+        ) {
             Ok(chosen) => self.submit(question, chosen, now),
             Err(refusal) => self.refused(question, Header::default(), refusal, now),
         }

@@ -118,7 +118,7 @@ impl CameraSilence {
 mod tests {
     use super::*;
 
-    fn trouble(reliable: bool, publishers: &[(bool, &str)]) -> String {
+    fn explanation(reliable: bool, publishers: &[(bool, &str)]) -> String {
         let publishers = publishers.iter().map(|(reliable, kind)| ImagePublisher {
             node: "/camera".to_owned(),
             reliable: *reliable,
@@ -136,26 +136,26 @@ mod tests {
     #[test]
     fn silence_is_explained_by_what_the_graph_shows() {
         let image = "sensor_msgs/msg/Image";
-        let said = trouble(false, &[(true, image)]);
+        let text = explanation(false, &[(true, image)]);
         let expected =
             "no image on /camera/image_raw for 5 s: 1 publisher, reliable, we ask best effort";
-        assert!(said.starts_with(expected), "{said}");
-        let said = trouble(true, &[(false, image), (false, image)]);
+        assert!(text.starts_with(expected), "{text}");
+        let text = explanation(true, &[(false, image), (false, image)]);
         let expected = "2 publishers, best effort, we ask reliable";
         assert!(
-            said.contains(expected) && said.contains("image_reliability"),
-            "{said}"
+            text.contains(expected) && text.contains("image_reliability"),
+            "{text}"
         );
-        let said = trouble(false, &[]);
+        let text = explanation(false, &[]);
         assert!(
-            said.contains("0 publishers") && said.contains("-r image:="),
-            "{said}"
+            text.contains("0 publishers") && text.contains("-r image:="),
+            "{text}"
         );
-        let said = trouble(false, &[(true, "sensor_msgs/msg/CompressedImage")]);
+        let text = explanation(false, &[(true, "sensor_msgs/msg/CompressedImage")]);
         let expected = "/camera publishes sensor_msgs/msg/CompressedImage";
         assert!(
-            said.contains(expected) && said.contains("image_transport"),
-            "{said}"
+            text.contains(expected) && text.contains("image_transport"),
+            "{text}"
         );
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn frame_deadline<F>(
     Some(until).filter(|until| *until > now)
 }
 
-/// Chooses the frame for a question from those in the store. `trouble` says why the store is empty.
+/// Chooses the frame for a question from those in the store. `explain_no_image` says why the store is empty.
 ///
 /// # Errors
 /// A refusal with status NO_IMAGE that says in words why no frame fits.
@@ -64,17 +64,17 @@ pub(super) fn choose<F>(
     frames: &FrameStore<F>,
     origin: Origin,
     settings: &Settings,
-    trouble: impl Fn() -> String,
+    explain_no_image: impl Fn() -> String,
 ) -> Result<ChosenFrame<F>, Refusal> {
     let no_image = |why| Refusal::new(ResultStatus::NoImage, why);
     let Origin::Stamped(stamp) = origin else {
         let newest = frames.newest().map(ChosenFrame::from);
-        return newest.ok_or_else(|| no_image(trouble()));
+        return newest.ok_or_else(|| no_image(explain_no_image()));
     };
     let slop = settings.sync_slop_s;
     match frames.nearest(stamp, slop) {
         Nearest::Found(stored) => Ok(stored.into()),
-        Nearest::Empty => Err(no_image(trouble())),
+        Nearest::Empty => Err(no_image(explain_no_image())),
         Nearest::TooFar { nearest, gap_s } => Err(no_image(format!(
             "no frame within {slop} s of stamp {stamp}: the nearest is {gap_s:.3} s away, at {nearest}; \
              raise sync_slop_s, or stamp the instruction with a frame's own stamp"

@@ -131,7 +131,7 @@ mod tests {
         StampedInstruction::from_instruction("instruction_stamped", &out)
     }
 
-    fn spoken(words: &[u8]) -> StampedInstruction {
+    fn unstamped(words: &[u8]) -> StampedInstruction {
         let mut bytes = vec![0, 1, 0, 0];
         string(&mut bytes, words);
         StampedInstruction::from_string("instruction", &bytes)
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_named() {
-        let s = spoken(b"find \xff it");
+        let s = unstamped(b"find \xff it");
         assert_eq!(s.text.words, "find \u{fffd} it");
         assert_eq!(
             s.text.fault,
@@ -161,7 +161,7 @@ mod tests {
         #[test]
         fn any_words_survive(words in any::<String>(), id in any::<String>()) {
             let text = InstructionText::new(words.as_bytes());
-            prop_assert_eq!(&spoken(words.as_bytes()).text, &text);
+            prop_assert_eq!(&unstamped(words.as_bytes()).text, &text);
             let s = stamped(1, 2, [b"f", id.as_bytes(), b"", words.as_bytes()]);
             prop_assert_eq!((s.id, s.text), (id, text));
         }

@@ -148,9 +148,9 @@ fn silence_is_said_once_and_so_is_its_end() {
     node.frame(Stamp(MS), true);
     node.pass(4_000);
     node.frame(Stamp(2 * MS), true);
-    let said: Vec<&String> = node.log.iter().collect();
+    let log: Vec<&String> = node.log.iter().collect();
     assert_eq!(
-        said,
+        log,
         [
             "log Warn no frame on /image so far",
             "log Info images come on /image again"

@@ -254,11 +254,11 @@ fn what_cannot_be_decoded_is_named_with_its_message() {
         let text = add::<StringMessage>(writer, "/text");
         writer.write(text, 7, &[0, 1, 0, 0]).unwrap();
     });
-    let said: Vec<String> = messages(&bag)
+    let errors: Vec<String> = messages(&bag)
         .iter()
         .map(|message| decode_image(&bag, message).unwrap_err().to_string())
         .collect();
-    assert!(said[0].starts_with("/short at 7 ns: data holds 3 bytes"));
-    assert!(said[1].starts_with("/cut at 7 ns: the compressed image cannot be decoded"));
-    assert!(said[2].starts_with("/text is of type std_msgs/msg/String"));
+    assert!(errors[0].starts_with("/short at 7 ns: data holds 3 bytes"));
+    assert!(errors[1].starts_with("/cut at 7 ns: the compressed image cannot be decoded"));
+    assert!(errors[2].starts_with("/text is of type std_msgs/msg/String"));
 }

@@ -37,8 +37,12 @@ pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, Repl
             .collect()
     };
     let stamped = of(INSTRUCTION_TYPES[0], "");
-    let spoken = of(INSTRUCTION_TYPES[1], "instruction");
-    let found = if stamped.is_empty() { spoken } else { stamped };
+    let unstamped = of(INSTRUCTION_TYPES[1], "instruction");
+    let found = if stamped.is_empty() {
+        unstamped
+    } else {
+        stamped
+    };
     match found[..] {
         [only] => Ok(only.to_owned()),
         _ => Err(ReplayError::Choose {

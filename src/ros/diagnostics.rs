@@ -238,10 +238,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn memory_of_this_process_grows_by_what_it_takes() {
         let mebibytes = || -> u64 {
-            let said = memory();
-            let number = said
+            let text = memory();
+            let number = text
                 .strip_suffix(" MiB")
-                .unwrap_or_else(|| panic!("{said}"));
+                .unwrap_or_else(|| panic!("{text}"));
             number.parse().unwrap()
         };
         let taken = std::hint::black_box(vec![1u8; 64 << 20]);

@@ -274,19 +274,19 @@ impl Endpoints {
             false => Images::Raw(r2r_stream(node.subscribe("image", sensor)?)),
         };
         // Deeper than the ten of the publishers, so that a burst of instructions waits here while a large image is taken.
-        let spoken = QosProfile::default().keep_last(100);
+        let instruction_qos = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
             images,
             strings: r2r_stream(node.subscribe_raw(
                 "instruction",
                 "std_msgs/msg/String",
-                spoken.clone(),
+                instruction_qos.clone(),
             )?),
             stamped: r2r_stream(node.subscribe_raw(
                 "instruction_stamped",
                 "lisa_ros/msg/Instruction",
-                spoken,
+                instruction_qos,
             )?),
             goals: r2r_stream(node.create_service("~/segment/_action/send_goal", service.clone())?),
             cancels: r2r_stream(

@@ -1,4 +1,4 @@
-//! `lisa bag annotate`.
+//! The command `lisa bag annotate`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

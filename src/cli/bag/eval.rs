@@ -1,4 +1,4 @@
-//! `lisa bag eval`.
+//! The command `lisa bag eval`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,13 +74,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let goes_on = args.report.writes() || args.against.is_some();
     let list = |row: &InstructionRow| {
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
-        let said = if row.error.is_empty() {
+        let text = if row.error.is_empty() {
             &row.answer
         } else {
             &row.error
         };
         let line = format_args!(
-            "{iou} {} {} | {} | {said}",
+            "{iou} {} {} | {} | {text}",
             row.id, row.status, row.instruction
         );
         args.report.list(line, goes_on);
@@ -89,17 +89,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
         bar.set_style(style);
     }
-    let heard = |row: &InstructionRow| {
+    let on_row = |row: &InstructionRow| {
         bar.inc(1);
         bar.suspend(|| list(row))
     };
     let (judge, model, protocol) = match &args.results {
         Some(results) => {
-            let judge = recorded(&args, results, judge, &mut timeline, &heard)?;
+            let judge = recorded(&args, results, judge, &mut timeline, &on_row)?;
             (judge, results.display().to_string(), Protocol::Recorded)
         }
         None => {
-            let judge = computed(&args, &bag, judge, &mut timeline, &heard)?;
+            let judge = computed(&args, &bag, judge, &mut timeline, &on_row)?;
             let model = args.model.path()?.display().to_string();
             (judge, model, Protocol::Generated)
         }
@@ -151,7 +151,7 @@ fn computed<'b>(
     bag: &Bag,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&InstructionRow),
+    on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
     let options = AnswerOptions {
@@ -161,7 +161,7 @@ fn computed<'b>(
     for resolved in timeline {
         let frame = resolved.frame.as_ref().ok().cloned();
         let outcome = ask(bag, &engine, &options, resolved);
-        heard(judge.computed(frame.as_deref(), &outcome)?);
+        on_row(judge.computed(frame.as_deref(), &outcome)?);
     }
     Ok(judge)
 }
@@ -171,19 +171,19 @@ fn recorded<'b>(
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&InstructionRow),
+    on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
     let recorded = RecordedResults::open(&bag, args.result_topic.as_deref())?;
     let (mut own, mut other_frame, mut foreign) = (0, 0, None);
     for resolved in timeline {
-        let said = match recorded.result(&resolved.question.instruction_id)? {
-            Some(said) if said.answers(&resolved.question.text.words) => Some(said),
-            Some(said) => {
+        let result = match recorded.result(&resolved.question.instruction_id)? {
+            Some(result) if result.answers(&resolved.question.text.words) => Some(result),
+            Some(result) => {
                 foreign.get_or_insert_with(|| {
-                    let words =
-                        [&said.instruction, &resolved.question.text.words].map(|text| shown(text));
+                    let words = [&result.instruction, &resolved.question.text.words]
+                        .map(|text| shown(text));
                     let [theirs, ours] = words;
                     let id = shown(&resolved.question.instruction_id);
                     format!("; {id:?} is {theirs:?} there and {ours:?} here")
@@ -192,10 +192,10 @@ fn recorded<'b>(
             }
             None => None,
         };
-        own += usize::from(said.is_some());
-        let row = judge.recorded(&resolved, said.as_ref())?;
+        own += usize::from(result.is_some());
+        let row = judge.recorded(&resolved, result.as_ref())?;
         other_frame += usize::from(row.status == "other_frame");
-        heard(row);
+        on_row(row);
     }
     let all = recorded.ids().count();
     let others = all.saturating_sub(own);

@@ -1,4 +1,4 @@
-//! `lisa bag extract`.
+//! The command `lisa bag extract`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! `lisa bag info`.
+//! The command `lisa bag info`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};

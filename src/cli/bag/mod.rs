@@ -1,4 +1,4 @@
-//! `lisa bag`.
+//! The command `lisa bag`.
 
 mod annotate;
 mod eval;

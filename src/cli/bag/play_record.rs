@@ -40,9 +40,9 @@ pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
 fn program() -> anyhow::Result<Option<PathBuf>> {
     let own = std::env::current_exe()?.canonicalize()?;
     let folder = own.parent().map(PathBuf::from).unwrap_or_default();
-    let places = [
+    let candidates = [
         folder.join("lisa_bag"),
         folder.join("../lib/lisa_ros/lisa_bag"),
     ];
-    Ok(places.into_iter().find(|place| place.is_file()))
+    Ok(candidates.into_iter().find(|path| path.is_file()))
 }

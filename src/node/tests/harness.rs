@@ -50,7 +50,7 @@ pub(super) fn header(stamp: Stamp) -> Header {
     }
 }
 
-pub(super) fn heard(words: &str, stamp: Option<Stamp>) -> StampedInstruction {
+pub(super) fn instruction(words: &str, stamp: Option<Stamp>) -> StampedInstruction {
     StampedInstruction {
         stamp,
         id: String::new(),
@@ -107,7 +107,8 @@ impl Harness {
     }
 
     pub(super) fn say(&mut self, words: &str, stamp: Option<Stamp>) {
-        self.core.handle_instruction(heard(words, stamp), self.now);
+        self.core
+            .handle_instruction(instruction(words, stamp), self.now);
         self.drain();
     }
 

@@ -37,7 +37,7 @@ pub struct TopicSpec {
 }
 
 const SPIN_TIMEOUT: Duration = Duration::from_millis(20);
-/// How often publishers are looked for.
+/// How often publishers are last_discovery for.
 const DISCOVERY_PERIOD: Duration = Duration::from_millis(200);
 
 struct Subscription {
@@ -94,13 +94,13 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
         }
     }
     tracing::info!("recording into {}; Ctrl-C ends", options.out.display());
-    let (mut looked, mut asked_to_stop) = (None::<Instant>, None);
+    let (mut last_discovery, mut asked_to_stop) = (None::<Instant>, None);
     loop {
         recorder.node.spin_once(SPIN_TIMEOUT);
         recorder.write_received()?;
-        if looked.is_none_or(|at| at.elapsed() >= DISCOVERY_PERIOD) {
+        if last_discovery.is_none_or(|at| at.elapsed() >= DISCOVERY_PERIOD) {
             recorder.subscribe_to_published(&mut unpublished)?;
-            looked = Some(Instant::now());
+            last_discovery = Some(Instant::now());
         }
         match (stop.get(), asked_to_stop) {
             (0, _) => {}
