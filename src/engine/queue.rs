@@ -47,7 +47,7 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing panics while it holds the lock; the state is sound even if something did.
+        // Nothing panics while it holds the lock, and the state would be consistent even then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -93,7 +93,29 @@ struct Job {
 }
 
 impl Job {
-    /// The last event. `tokens` of a failure are those of a cancelled answer.
+    /// A request that is being submitted now. Its spans begin here.
+    fn new(id: RequestId, request: Request, sink: Sink) -> Self {
+        let span = debug_span!(
+            "request",
+            %id,
+            width = request.frame.width(),
+            height = request.frame.height(),
+            conversation = request.conversation_id.is_some(),
+            tokens = field::Empty,
+        );
+        let queue_span = debug_span!(parent: &span, "stage", name = Stage::Queue.name());
+        Self {
+            id,
+            request,
+            cancel: CancelToken::new(),
+            submitted: Instant::now(),
+            sink,
+            span,
+            queue_span: Some(queue_span),
+        }
+    }
+
+    /// Ends the request: logs how, and sends the last event.
     fn end(mut self: Box<Self>, result: Result<Answer, RequestError>) {
         let seconds = self.submitted.elapsed().as_secs_f64();
         let request = self.id;
@@ -254,25 +276,8 @@ impl Engine {
     ) -> Result<CancelToken, RequestError> {
         request.check()?;
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
-        let span = debug_span!(
-            "request",
-            %id,
-            width = request.frame.width(),
-            height = request.frame.height(),
-            conversation = request.conversation_id.is_some(),
-            tokens = field::Empty,
-        );
-        let queue_span = debug_span!(parent: &span, "stage", name = Stage::Queue.name());
-        let cancel = CancelToken::new();
-        let job = Job {
-            id,
-            request,
-            cancel: cancel.clone(),
-            submitted: Instant::now(),
-            sink: Box::new(sink),
-            span,
-            queue_span: Some(queue_span),
-        };
+        let job = Job::new(id, request, Box::new(sink));
+        let cancel = job.cancel.clone();
         match self.queue.push(Command::Answer(Box::new(job))) {
             Ok(entry) => {
                 let (queue, gauges) = (Arc::downgrade(&self.queue), Arc::clone(&self.gauges));

@@ -167,7 +167,7 @@ fn a_cancelled_request_ends_and_frees_its_place_before_its_turn() {
     let engine = engine(2);
     let running = engine.submit(request("wait")).unwrap();
     started(&running);
-    // Never its turn: what runs is not cancelled before the end of the test.
+    // Those that wait never get their turn, because the running request is not cancelled before the end of the test.
     for round in 0..3 {
         let waiting = ["panic", "panic"].map(|text| engine.submit(request(text)).unwrap());
         assert_eq!(engine.load().waiting, 2);
@@ -187,7 +187,7 @@ fn a_cancelled_request_ends_and_frees_its_place_before_its_turn() {
             "{load:?}"
         );
     }
-    // A ticket that is dropped takes its request back too.
+    // Dropping a ticket cancels its request, too.
     drop(["panic", "panic"].map(|text| engine.submit(request(text)).unwrap()));
     let last = engine.submit(request("say")).unwrap();
     running.cancel.cancel();
@@ -295,4 +295,55 @@ fn a_load_that_fails_or_panics_says_so() {
     assert!(matches!(failed, Err(EngineError::Panicked(text)) if text == "as told"));
     let panicked = Engine::start_with::<ScriptedReasoner>(1, || panic!("no model"));
     assert!(matches!(panicked, Err(EngineError::Panicked(text)) if text == "no model"));
+}
+
+/// Collects what a subscriber writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_request_is_traced_from_its_submission_to_its_end() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut reasoner = ScriptedReasoner {
+            conversations: vec![],
+            cleared: 0,
+        };
+        for (id, instruction) in [(7, "say"), (8, "fail")] {
+            let job = Job::new(RequestId(id), request(instruction), Box::new(|_| {}));
+            let mut job = Box::new(job);
+            let result = answer(&mut reasoner, &mut job);
+            job.end(result);
+        }
+    });
+    let log = String::from_utf8(lock(&log.0).clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let expected = [
+        (7, "stage ended request=7 stage=\"queue\" seconds="),
+        (7, "request answered request=7 seconds="),
+        (8, "stage ended request=8 stage=\"queue\" seconds="),
+        (8, "request ended without an answer request=8 seconds="),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for (line, (id, words)) in lines.iter().zip(expected) {
+        let span = format!("request{{id={id} width=2 height=2 conversation=false");
+        assert!(line.contains(&span) && line.contains(words), "{log}");
+    }
 }

@@ -26,7 +26,8 @@ impl Health {
     /// Counts an answer. `frame` is the number of the camera's frame, 0 for an image that a goal brought along.
     pub fn answered(&mut self, status: ResultStatus, frame: u64, timings: &Timings) {
         self.count(status);
-        // Two questions about the same frame count it once. A stamped instruction may go back to a frame that was counted before.
+        // Two questions about the same frame count it once. A stamped instruction may go back to an older frame,
+        // which is then counted again.
         self.frames_used += u64::from(frame != 0 && frame != self.last_frame);
         self.last_frame = frame;
         self.timings = Some(timings.clone());

@@ -19,11 +19,11 @@ fn an_instruction_waits_for_the_first_frame_a_second_after_the_node_began_to_lis
     assert!(node.results.is_empty());
     node.pass(1);
     assert_eq!(node.statuses(), [ResultStatus::NoImage]);
-    // By then the camera has had its time.
+    // An instruction that comes after the first second is refused at once.
     node.pass(500);
     node.say("the cup", None);
     assert_eq!(node.statuses(), [ResultStatus::NoImage; 2]);
-    // Within it, the frame that comes is the one.
+    // A frame that comes within that second is taken.
     let mut node = Harness::new(Settings::default());
     node.say("the cup", None);
     node.pass(500);
@@ -41,7 +41,7 @@ fn a_stamped_instruction_waits_for_a_frame_at_or_behind_its_stamp() {
     node.frame(Stamp(1066 * MS), true);
     node.answer_one();
     assert_eq!(node.results[0].header, header(Stamp(1066 * MS)));
-    // None comes: after half a second the nearest is taken, where it is near enough.
+    // If none comes, the nearest is taken after half a second, provided that it is near enough.
     for (stamp, status) in [
         (1100, ResultStatus::Segmented),
         (1200, ResultStatus::NoImage),
@@ -64,7 +64,7 @@ fn so_many_wait_and_one_more_is_overloaded() {
     let mut node = Harness::new(settings);
     node.frame(Stamp(MS), true);
     (0..4).for_each(|_| node.say("the cup", None));
-    // One is answered, two wait.
+    // One is being answered, two wait, and the fourth is refused.
     assert_eq!(node.statuses(), [ResultStatus::Overloaded]);
     assert!(node.results[0].message().error.contains("2 requests"));
     assert_eq!(node.results[0].header, header(Stamp(MS)));
@@ -176,7 +176,7 @@ fn mode_continuous_asks_again_about_new_frames_within_the_rate() {
         node.pass(10);
         node.answer_one();
     }
-    // 280 ms at 10 Hz, and one at once.
+    // In 280 ms there are two repeats at 10 Hz after the first, which comes at once.
     assert_eq!(node.results.len(), 1 + 3);
     let repeats = node.results[1..].iter();
     assert!(repeats.clone().all(|r| r.question.origin == Origin::Repeat));

@@ -229,7 +229,7 @@ fn create(
     names: Names,
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
-    // As the node offers them.
+    // The quality of service with which the node publishes.
     let qos = || QosProfile::reliable(10);
     let overlay = |writer: &mut BagWriter| {
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))

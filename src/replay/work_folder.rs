@@ -257,7 +257,7 @@ mod tests {
             fs::write(at(beside).join("thesis"), "kept").unwrap();
         }
         let folder = WorkFolder::open(&at("out"), &settings("a")).unwrap();
-        // Somebody puts a file where it does not belong.
+        // A foreign file in the folder stays there.
         fs::write(at("out.part/thesis"), "kept").unwrap();
         fs::create_dir_all(folder.new_bag()).unwrap();
         let bag = folder.new_bag();
@@ -288,12 +288,12 @@ mod tests {
         assert!(matches!(why(&out), ReplayError::Busy { .. }));
         fs::create_dir_all(first.new_bag()).unwrap();
         fs::write(first.new_bag().join("answers"), "1").unwrap();
-        // Killed.
+        // The run is killed.
         drop(first);
         let other = WorkFolder::open(&out, &settings("b")).err().unwrap();
         assert!(other.to_string().contains("(model)"), "{other}");
         for _ in 0..2 {
-            // Killed while it copies: the old one is the whole.
+            // A run is killed while it copies, so the old bag is still the complete one.
             let second = WorkFolder::open(&out, &settings("a")).unwrap();
             assert_eq!(
                 fs::read_to_string(second.old().join("answers")).unwrap(),

@@ -6,7 +6,7 @@
 //! There are five threads, and each owns what only it may use:
 //!
 //! ```text
-//!   spinning thread           main thread (tokio)         submitter        model thread (engine)
+//!   spinning thread           main thread (tokio)           submitter        model thread (engine)
 //!   owns the r2r node         owns the driver               decodes          owns the model
 //!   ─────────────────         ───────────────────           ───────          ─────────────────────
 //!   images ───────────────► ┌──────────────┐ ── AskEngine ► frames ─ submit ─► answers

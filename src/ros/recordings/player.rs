@@ -319,7 +319,7 @@ fn read_ahead(
             match messages {
                 Ok(messages) => {
                     for message in messages {
-                        // The player has gone.
+                        // Sending fails once the player has ended.
                         if sender.send(message).is_err() {
                             return;
                         }
