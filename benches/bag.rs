@@ -23,8 +23,8 @@ const TOPIC: &str = "/camera/image_raw";
 /// What is timed, as `interop.py` names it.
 const STAGES: [&str; 4] = ["open", "read", "png", "jpeg"];
 
-/// Seconds of each of [`STAGES`]; `None` where it could not be done.
-type Turn = [Option<f64>; 4];
+/// The seconds that each of [`STAGES`] took; `None` if it could not be done.
+type Timings = [Option<f64>; 4];
 
 fn number(variable: &str, default: u64) -> u64 {
     let given = std::env::var(variable).ok();
@@ -62,7 +62,7 @@ fn write(path: &Path, options: WriterOptions) -> u64 {
     count
 }
 
-fn ours(path: &Path, count: u64) -> Turn {
+fn ours(path: &Path, count: u64) -> Timings {
     let start = Instant::now();
     let bag = Bag::open(path).unwrap();
     assert_eq!(bag.message_count(), count);
@@ -72,7 +72,7 @@ fn ours(path: &Path, count: u64) -> Turn {
     for message in bag.messages(&Selection::all()).unwrap() {
         let message = message.unwrap();
         let image: Image = bag.decode(&message).unwrap();
-        // Decoding borrows; a byte a page makes sure that there is something to borrow.
+        // Decoding only borrows the pixels; reading a byte of each page makes sure that they are in memory.
         sum += image
             .data
             .iter()
@@ -105,7 +105,7 @@ fn ours(path: &Path, count: u64) -> Turn {
     ]
 }
 
-fn theirs(python: &str, path: &Path) -> Turn {
+fn theirs(python: &str, path: &Path) -> Timings {
     let out = tempfile::tempdir().unwrap();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ran = Command::new(python)
@@ -124,7 +124,7 @@ fn theirs(python: &str, path: &Path) -> Turn {
     STAGES.map(|stage| said[stage].as_f64())
 }
 
-/// How large the files became, as speed can be bought with size.
+/// Prints how large the files became, because speed can be bought with size.
 fn written(format: &str, whose: &str, out: &Path) {
     let sizes = std::fs::read_dir(out).unwrap();
     let bytes: u64 = sizes
@@ -138,7 +138,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A Python that has the package, if there is one.
+/// A Python that has the package `rosbags`, if there is one.
 fn python() -> Option<String> {
     let python = std::env::var("LISA_BAG_PYTHON").ok()?;
     let has = Command::new(&python)
@@ -163,18 +163,18 @@ fn main() {
             ..WriterOptions::default()
         };
         let count = write(&path, options);
-        let turn = || {
+        let round = || {
             (
                 ours(&path, count),
                 python.as_deref().map(|python| theirs(python, &path)),
             )
         };
-        turn();
-        let turns: Vec<_> = (0..number("LISA_BAG_ROUNDS", 5)).map(|_| turn()).collect();
-        println!("{name}: {count} images, medians of {} turns", turns.len());
+        round();
+        let rounds: Vec<_> = (0..number("LISA_BAG_ROUNDS", 5)).map(|_| round()).collect();
+        println!("{name}: {count} images, medians of {} turns", rounds.len());
         for (number, stage) in STAGES.into_iter().enumerate() {
-            let ours: Option<Vec<f64>> = turns.iter().map(|turn| turn.0[number]).collect();
-            let theirs: Option<Vec<f64>> = turns.iter().map(|turn| turn.1?[number]).collect();
+            let ours: Option<Vec<f64>> = rounds.iter().map(|round| round.0[number]).collect();
+            let theirs: Option<Vec<f64>> = rounds.iter().map(|round| round.1?[number]).collect();
             match (ours.map(median), theirs.map(median)) {
                 (Some(ours), Some(theirs)) => println!(
                     "    {stage}: lisa {ours:.5} s, rosbags {theirs:.5} s, {:.1} times",

@@ -1,24 +1,26 @@
-//! Camera frames as they arrive: the newest one, and a short memory for instructions that name a moment.
+//! Camera frames as they arrive: the newest one, and a short memory for instructions that name a stamp.
 //!
-//! Nothing here looks at pixels. The order is that of the stamps, because networks deliver late; arrival decides between
-//! equal stamps, because some drivers never set one. A stamp more than [`TIME_JUMP`] behind the newest is no late frame but
-//! a clock that went back (a bag that loops, a simulation that was reset): it opens a new epoch, and its frame is the
-//! newest. The frames of the old epoch leave once a second frame confirms it, so that one odd stamp costs nothing.
+//! Nothing here looks at pixels. Frames are ordered by their stamps, because networks deliver late, and by arrival among equal
+//! stamps, because some drivers never set one. A stamp more than [`TIME_JUMP`] behind the newest does not belong to a late frame
+//! but to a clock that went back (a bag that loops, a simulation that was reset). It opens a new epoch, in which its frame is the
+//! newest. The frames of the old epoch are dropped once a second frame confirms the new one, so that a single odd stamp loses
+//! nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A moment on the robot's clock, in nanoseconds.
+/// A time on the robot's clock, in nanoseconds since its epoch; zero in a message means that it is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Stamp(pub i64);
 
 impl Stamp {
+    /// A stamp as messages carry it.
     pub fn new(sec: i32, nanosec: u32) -> Self {
         Self(i64::from(sec) * 1_000_000_000 + i64::from(nanosec))
     }
 
-    /// The distance to another moment, whichever comes first, in seconds.
+    /// The distance to another stamp, in seconds; never negative.
     pub fn gap_s(self, other: Stamp) -> f64 {
         self.0.abs_diff(other.0) as f64 * 1e-9
     }
@@ -33,18 +35,20 @@ impl std::fmt::Display for Stamp {
 /// A frame this far behind the newest one means that the clock went back.
 pub const TIME_JUMP: Duration = Duration::from_secs(1);
 
-/// The rate is averaged over this long.
+/// The frame rate is averaged over this long.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
-/// Bounds of the memory. The newest frame is kept even where it alone is larger.
+/// Bounds of the memory. The newest frame is kept even if it alone exceeds them.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// How many frames are kept.
     pub frames: usize,
+    /// How many bytes of pixels are kept.
     pub bytes: usize,
 }
 
 impl Default for Bounds {
-    /// A second of 30 Hz, and no more than a robot can spare.
+    /// A second of frames at 30 Hz, and 128 MiB.
     fn default() -> Self {
         Self {
             frames: 32,
@@ -55,46 +59,58 @@ impl Default for Bounds {
 
 /// A frame in the memory.
 #[derive(Debug)]
-pub struct Held<T> {
+pub struct StoredFrame<T> {
     epoch: u64,
+    /// When the camera took it.
     pub stamp: Stamp,
-    /// Counts arrivals, from 1.
+    /// The number of its arrival, from 1.
     pub number: u64,
+    /// When it arrived.
     pub arrived: Instant,
     bytes: usize,
-    pub image: Arc<T>,
+    /// The frame itself.
+    pub frame: Arc<T>,
 }
 
-impl<T> Clone for Held<T> {
+impl<T> Clone for StoredFrame<T> {
     fn clone(&self) -> Self {
         Self {
-            image: Arc::clone(&self.image),
+            frame: Arc::clone(&self.frame),
             ..*self
         }
     }
 }
 
-impl<T> Held<T> {
+impl<T> StoredFrame<T> {
     fn order(&self) -> (u64, Stamp, u64) {
         (self.epoch, self.stamp, self.number)
     }
 }
 
-/// What a new frame turned out to be.
+/// How a new frame relates to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
+    /// It is the newest.
     Newest,
-    /// Older than the newest, by less than [`TIME_JUMP`].
+    /// It is older than the newest, by [`TIME_JUMP`] at most.
     Late,
-    /// The clock went back.
+    /// It is older by more than that: the clock went back.
     TimeJump,
 }
 
-/// The frame for a stamp.
+/// The frame for a stamp, if there is one.
 #[derive(Debug)]
 pub enum Nearest<T> {
-    Found(Held<T>),
-    TooFar { nearest: Stamp, gap_s: f64 },
+    /// The nearest frame.
+    Found(StoredFrame<T>),
+    /// The nearest frame is too far from the stamp.
+    TooFar {
+        /// Its stamp.
+        nearest: Stamp,
+        /// How far it is from the stamp, seconds.
+        gap_s: f64,
+    },
+    /// There are no frames.
     Empty,
 }
 
@@ -102,14 +118,15 @@ pub enum Nearest<T> {
 #[derive(Debug)]
 pub struct FrameStore<T> {
     bounds: Bounds,
-    /// Sorted by [`Held::order`].
-    ring: VecDeque<Held<T>>,
+    /// Sorted by [`StoredFrame::order`].
+    ring: VecDeque<StoredFrame<T>>,
     bytes: usize,
     arrivals: VecDeque<Instant>,
     received: u64,
 }
 
 impl<T> FrameStore<T> {
+    /// An empty memory with these bounds.
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -120,8 +137,8 @@ impl<T> FrameStore<T> {
         }
     }
 
-    /// Takes a frame of `bytes` bytes.
-    pub fn push(&mut self, stamp: Stamp, bytes: usize, image: T, now: Instant) -> Arrival {
+    /// Stores a frame of `bytes` bytes, and drops the oldest ones that exceed the bounds.
+    pub fn push(&mut self, stamp: Stamp, bytes: usize, frame: T, now: Instant) -> Arrival {
         self.received += 1;
         self.arrivals.push_back(now);
         self.forget_arrivals(now);
@@ -136,16 +153,16 @@ impl<T> FrameStore<T> {
         if arrival != Arrival::TimeJump {
             self.confirm_epoch(epoch, stamp);
         }
-        let held = Held {
+        let stored = StoredFrame {
             epoch,
             stamp,
             number: self.received,
             arrived: now,
             bytes,
-            image: Arc::new(image),
+            frame: Arc::new(frame),
         };
-        let at = self.ring.partition_point(|h| h.order() < held.order());
-        self.ring.insert(at, held);
+        let at = self.ring.partition_point(|h| h.order() < stored.order());
+        self.ring.insert(at, stored);
         self.bytes += bytes;
         while self.ring.len() > self.bounds.frames.max(1)
             || (self.bytes > self.bounds.bytes && self.ring.len() > 1)
@@ -155,7 +172,7 @@ impl<T> FrameStore<T> {
         arrival
     }
 
-    /// A second frame behind the old epoch's end: the clock really went back, and what it left behind is stale.
+    /// Drops the frames of older epochs if this one is the second to be older than they are: then the clock really went back.
     fn confirm_epoch(&mut self, epoch: u64, stamp: Stamp) {
         let old_end = self
             .ring
@@ -176,12 +193,12 @@ impl<T> FrameStore<T> {
         }
     }
 
-    /// The frame a question about now is about.
-    pub fn newest(&self) -> Option<Held<T>> {
+    /// The newest frame.
+    pub fn newest(&self) -> Option<StoredFrame<T>> {
         self.ring.back().cloned()
     }
 
-    /// The frame nearest `stamp`, at most `slop_s` seconds from it. Of two as near, the later.
+    /// The frame nearest to `stamp`, at most `slop_s` seconds from it; of two that are equally near, the later one.
     pub fn nearest(&self, stamp: Stamp, slop_s: f64) -> Nearest<T> {
         let newest_first = self.ring.iter().rev();
         let Some(best) = newest_first.min_by_key(|h| h.stamp.0.abs_diff(stamp.0)) else {
@@ -197,16 +214,17 @@ impl<T> FrameStore<T> {
         }
     }
 
-    /// True once no frame still on its way can be nearer to `stamp` than those at hand.
+    /// Whether no later frame can be nearer to `stamp` than those in the store.
     pub fn has_reached(&self, stamp: Stamp) -> bool {
         self.ring.back().is_some_and(|h| h.stamp >= stamp)
     }
 
+    /// Whether there are no frames.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// Forgets all frames, not the counts.
+    /// Drops all frames; the counts go on.
     pub fn clear(&mut self) {
         self.ring.clear();
         self.bytes = 0;

@@ -358,7 +358,7 @@ fn answers_that_belong_to_something_else_are_said_to() {
 fn numbered(bench: &Bench, words: &str) -> String {
     let path = bench.file(&words.replace(' ', "-"));
     let bag = Bag::open(&bench.recording).unwrap();
-    let camera = lisa::replay::picture_topic(&bag, None).unwrap().name;
+    let camera = lisa::replay::image_topic(&bag, None).unwrap().name;
     let selection = rosbag2::Selection::all().topics([&camera]);
     let frame = bag.messages(&selection).unwrap().next().unwrap().unwrap();
     let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();

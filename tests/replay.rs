@@ -11,8 +11,8 @@ use lisa::engine::{AnswerOptions, Engine, EngineConfig};
 use lisa::eval::{Protocol, Run};
 use lisa::frames::Stamp;
 use lisa::replay::{
-    ask, compare, instruction_topic, picture_topic, AnnotateOptions, Annotator, BagReport, Judge,
-    Moment, Questions, RecordedResults, ReplayError, Timeline, Truth, Truths,
+    ask, compare, image_topic, instruction_topic, AnnotateOptions, Annotator, BagReport,
+    GroundTruth, Judge, Questions, RecordedResults, ReplayError, ResolvedQuestion, Timeline, Truth,
 };
 use lisa_messages::Instruction;
 use rosbag2::{
@@ -52,7 +52,7 @@ fn recording(folder: &Path) -> PathBuf {
 }
 
 fn timeline(bag: &Bag) -> Timeline<'_> {
-    let pictures = picture_topic(bag, None).unwrap();
+    let pictures = image_topic(bag, None).unwrap();
     let topic = instruction_topic(bag, None).unwrap();
     Timeline::new(bag, pictures, Questions::Recorded(topic), 0.1).unwrap()
 }
@@ -90,12 +90,12 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     let folder = tempfile::tempdir().unwrap();
     let bag = Bag::open(recording(folder.path())).unwrap();
     let engine = engine();
-    let truths = || Some(Truths::open(&bag, "/ground_truth/mask").unwrap());
+    let ground_truth = || Some(GroundTruth::open(&bag, "/ground_truth/mask").unwrap());
 
-    let mut judge = Judge::new(&bag, truths(), 0);
-    for moment in timeline(&bag) {
-        let shot = moment.frame.as_ref().ok().cloned();
-        let outcome = ask(&bag, &engine, &options(), moment);
+    let mut judge = Judge::new(&bag, ground_truth(), 0);
+    for resolved in timeline(&bag) {
+        let shot = resolved.frame.as_ref().ok().cloned();
+        let outcome = ask(&bag, &engine, &options(), resolved);
         judge.computed(shot.as_deref(), &outcome).unwrap();
     }
     let (computed, _) = judge.finish(run(Protocol::Generated));
@@ -106,16 +106,16 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     // Without a pause; ended in the middle without a word, and gone on with.
     let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
     let mut annotator = Annotator::begin(&bag, &whole, annotating("a")).unwrap();
-    for moment in timeline(&bag) {
+    for resolved in timeline(&bag) {
         annotator
-            .write(&ask(&bag, &engine, &options(), moment))
+            .write(&ask(&bag, &engine, &options(), resolved))
             .unwrap();
     }
     annotator.finish().unwrap();
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
-    for moment in timeline(&bag).take(2) {
+    for resolved in timeline(&bag).take(2) {
         annotator
-            .write(&ask(&bag, &engine, &options(), moment))
+            .write(&ask(&bag, &engine, &options(), resolved))
             .unwrap();
     }
     drop(annotator);
@@ -128,11 +128,11 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     );
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
     assert_eq!(annotator.done(), 2);
-    let left: Vec<Moment> = timeline(&bag).filter(|m| !annotator.is_done(m)).collect();
+    let left: Vec<ResolvedQuestion> = timeline(&bag).filter(|m| !annotator.is_done(m)).collect();
     assert_eq!(left.len(), SCENES - 2);
-    for moment in left {
+    for resolved in left {
         annotator
-            .write(&ask(&bag, &engine, &options(), moment))
+            .write(&ask(&bag, &engine, &options(), resolved))
             .unwrap();
     }
     annotator.finish().unwrap();
@@ -156,10 +156,10 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     };
     assert_eq!(names(&whole), names(&pieces));
 
-    let mut judge = Judge::new(&bag, truths(), 0);
-    for moment in timeline(&bag) {
-        let said = one.result(&moment.question.instruction_id).unwrap();
-        judge.recorded(&moment, said.as_ref()).unwrap();
+    let mut judge = Judge::new(&bag, ground_truth(), 0);
+    for resolved in timeline(&bag) {
+        let said = one.result(&resolved.question.instruction_id).unwrap();
+        judge.recorded(&resolved, said.as_ref()).unwrap();
     }
     let (recorded, _) = judge.finish(run(Protocol::Recorded));
     assert_eq!(recorded.report.quality(), computed.report.quality());
@@ -178,10 +178,10 @@ fn the_recording_goes_into_the_bag_where_that_is_asked_for() {
     };
     let engine = engine();
     let mut annotator = Annotator::begin(&bag, &out, copying).unwrap();
-    let moments: Vec<Moment> = timeline(&bag).collect();
-    for moment in moments {
+    let questions: Vec<ResolvedQuestion> = timeline(&bag).collect();
+    for resolved in questions {
         annotator
-            .write(&ask(&bag, &engine, &options(), moment))
+            .write(&ask(&bag, &engine, &options(), resolved))
             .unwrap();
     }
     annotator.finish().unwrap();
@@ -299,7 +299,7 @@ fn the_first_frame_is_waited_for_as_the_node_would() {
 fn the_same_can_be_asked_of_every_nth_frame() {
     let folder = tempfile::tempdir().unwrap();
     let bag = Bag::open(spoken(folder.path(), 10..20, &[])).unwrap();
-    let pictures = picture_topic(&bag, None).unwrap();
+    let pictures = image_topic(&bag, None).unwrap();
     assert!(pictures.compressed);
     let questions = Questions::EveryNthFrame {
         text: "the mug".to_owned(),
@@ -319,9 +319,9 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
     let bag = Bag::open(spoken(folder.path(), 10..12, &[(10.5, 10.0), (11.5, 30.0)])).unwrap();
     let engine = engine();
     let mut judge = Judge::new(&bag, None, 0);
-    for moment in timeline(&bag) {
-        let shot = moment.frame.as_ref().ok().cloned();
-        let outcome = ask(&bag, &engine, &options(), moment);
+    for resolved in timeline(&bag) {
+        let shot = resolved.frame.as_ref().ok().cloned();
+        let outcome = ask(&bag, &engine, &options(), resolved);
         judge.computed(shot.as_deref(), &outcome).unwrap();
     }
     judge.unasked(3);
@@ -372,8 +372,8 @@ fn instructions_about_one_frame_take_its_masks_in_their_order() {
     }
     writer.finish().unwrap();
     let bag = Bag::open(&path).unwrap();
-    let truths = Truths::open(&bag, "/truth").unwrap();
-    let about = |stamp, nth| truths.about(Stamp(stamp), nth).unwrap();
+    let ground_truth = GroundTruth::open(&bag, "/truth").unwrap();
+    let about = |stamp, nth| ground_truth.about(Stamp(stamp), nth).unwrap();
     let there = |pixels: [u8; 2]| {
         Some(Truth::There(TruthMask {
             width: 2,
@@ -414,6 +414,9 @@ fn topics_are_found_or_asked_for() {
         error.contains("std_msgs/msg/String") && error.contains("ReasoningResult"),
         "{error}"
     );
-    let error = Truths::open(&bag, "/chatter").err().unwrap().to_string();
+    let error = GroundTruth::open(&bag, "/chatter")
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("accepted: sensor_msgs/msg/Image"), "{error}");
 }

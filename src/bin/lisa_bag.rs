@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use lisa::ros::recordings::{
-    play, record, PlayOptions, RecordOptions, RecordingError, StopCount, Wanted,
+    play, record, PlayOptions, RecordOptions, RecordingError, StopCount, TopicSpec,
 };
 use rosbag2::check_topic;
 
@@ -61,7 +61,7 @@ struct Play {
     #[arg(long, value_name = "TOPIC", num_args = 1..)]
     topics: Vec<String>,
     /// Begin once TOPIC has a subscriber, or N of them; may be given several times
-    #[arg(long, value_name = "TOPIC[=N]", value_parser = listeners)]
+    #[arg(long, value_name = "TOPIC[=N]", value_parser = topic_and_count)]
     wait_for: Vec<(String, usize)>,
     /// Give up waiting after so many seconds
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = in_range(0.0, 86_400.0))]
@@ -78,8 +78,8 @@ A topic alone is recorded once somebody publishes it, and as reliably as they do
 reliably. Ctrl-C ends it: after --drain seconds in which nothing has come, or at the second one.")]
 struct Record {
     /// Topics, with namespace
-    #[arg(required = true, value_name = "TOPIC[=TYPE]", value_parser = wanted)]
-    topics: Vec<Wanted>,
+    #[arg(required = true, value_name = "TOPIC[=TYPE]", value_parser = topic_spec)]
+    topics: Vec<TopicSpec>,
     /// The bag to write; must not exist
     #[arg(long, value_name = "BAG")]
     out: PathBuf,
@@ -95,7 +95,7 @@ fn in_range(min: f64, max: f64) -> impl Fn(&str) -> Result<f64, String> + Clone 
     }
 }
 
-fn listeners(text: &str) -> Result<(String, usize), String> {
+fn topic_and_count(text: &str) -> Result<(String, usize), String> {
     match text.split_once('=') {
         None => Ok((text.to_owned(), 1)),
         Some((topic, n)) => match n.parse() {
@@ -105,20 +105,20 @@ fn listeners(text: &str) -> Result<(String, usize), String> {
     }
 }
 
-fn wanted(text: &str) -> Result<Wanted, String> {
+fn topic_spec(text: &str) -> Result<TopicSpec, String> {
     let (name, ros_type) = match text.split_once('=') {
         Some((name, ros_type)) => (name, Some(ros_type.to_owned())),
         None => (text, None),
     };
     check_topic(name).map_err(|error| error.to_string())?;
-    Ok(Wanted {
+    Ok(TopicSpec {
         name: name.to_owned(),
         ros_type,
     })
 }
 
 fn main() -> ExitCode {
-    // What follows --ros-args is rcl's.
+    // The arguments after --ros-args are for rcl.
     let own = std::env::args_os().take_while(|arg| arg != "--ros-args");
     let cli = Cli::parse_from(own);
     tracing_subscriber::fmt()
@@ -126,7 +126,8 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
-        // It would say on standard error that standard error cannot be written, and end in a panic, with the recording.
+        // Otherwise it would panic when it reports on standard error that standard error cannot be written, and lose the
+        // recording.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
@@ -142,7 +143,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the last line. A reader that has gone misses it; one whose disk is full is told.
+/// Prints the last line. A reader that has gone is no error; a full disk is one.
 fn say(line: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -154,7 +155,7 @@ fn say(line: &str) -> ExitCode {
 }
 
 fn failed(why: &str) -> ExitCode {
-    // There is nobody else to tell.
+    // If standard error cannot be written either, there is nowhere left to report that.
     let _ = writeln!(std::io::stderr(), "lisa: {why}");
     ExitCode::FAILURE
 }
@@ -206,10 +207,10 @@ mod tests {
 
     #[test]
     fn topics_are_named_as_ros_takes_them() {
-        let typed = wanted("/lisa/result=lisa_ros/msg/ReasoningResult").unwrap();
+        let typed = topic_spec("/lisa/result=lisa_ros/msg/ReasoningResult").unwrap();
         assert_eq!(typed.name, "/lisa/result");
         for name in ["cam", "/a b", "/a//b", "/1st=std_msgs/msg/String"] {
-            let error = wanted(name).unwrap_err();
+            let error = topic_spec(name).unwrap_err();
             assert!(error.contains("is not the name of a topic: "), "{error}");
         }
     }

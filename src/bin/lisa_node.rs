@@ -1,4 +1,4 @@
-//! `lisa_node`: LISA as a ROS 2 node. All of it is in `lisa::ros`; here are the exit codes.
+//! `lisa_node`: LISA as a ROS 2 node. `lisa::ros` is the node; this file adds help and exit codes.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ fn main() {
         .skip(1)
         .any(|arg| arg == "--help" || arg == "-h")
     {
-        // A reader that has gone (`| head`) is no reason to panic.
+        // `println!` would panic if the reader has gone (`| head`).
         drop(writeln!(std::io::stdout(), "{HELP}"));
         return;
     }
@@ -30,6 +30,6 @@ fn main() {
             1
         }
     };
-    // Not a return: a model that is still loading would be waited for.
+    // Not a return, which would wait for a model that is still loading.
     std::process::exit(code);
 }

@@ -1,4 +1,4 @@
-//! `lisa chat`.
+//! The command `lisa chat`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use signal_hook::consts::SIGINT;
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, stem_of, timing_line, write_pictures};
-use super::places;
-use super::streams::part;
+use super::output_paths;
+use super::streams::print_part;
 
 /// Talk about a picture over several turns; masks are saved a turn.
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ fn parse(line: &str) -> Line<'_> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut frame = Frame::new(read_image(&args.image)?);
-    places::folder(&args.out)?;
+    output_paths::check_folder(&args.out)?;
     check_overwriting(&args.image, &args.out)?;
     let engine = args.model.start(true)?;
     let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
@@ -102,14 +102,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => return Ok(()),
-            // Only that line is lost; the next one may be text again.
+            // Only this line is lost; the next one may be UTF-8 again.
             Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
                 say!("this line is not UTF-8; accepted: text in UTF-8");
                 continue;
             }
             Err(error) => return Err(error).context("cannot read from the terminal"),
         };
-        // History is a comfort; a full one is no reason to stop.
+        // The editor's history is only a convenience, so a failure to add to it is ignored.
         let _ = editor.add_history_entry(&line);
         match parse(&line) {
             Line::Nothing => {}
@@ -148,13 +148,13 @@ fn picture(file: &str, out: &Path) -> anyhow::Result<RgbImage> {
     Ok(read_image(file)?)
 }
 
-/// That a picture is none that a turn's would be written over.
+/// Checks that the picture would not be overwritten by one of a turn.
 fn check_overwriting(image: &Path, out: &Path) -> anyhow::Result<()> {
     let turn = |stem: &str| {
         let number = stem.strip_prefix("turn");
         number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
     };
-    if places::is_in(image, out) && stem_of(image).is_some_and(turn) {
+    if output_paths::is_in(image, out) && stem_of(image).is_some_and(turn) {
         bail!(
             "a picture of a turn could be written over {}; accepted: a picture of another name, or another --out",
             image.display()
@@ -196,7 +196,7 @@ fn ask(
     let mut result = Err(RequestError::ShuttingDown);
     for event in ticket.events.iter() {
         match event {
-            Event::TextDelta { text, .. } => part(text),
+            Event::TextDelta { text, .. } => print_part(text),
             Event::Done(answer) => result = Ok(*answer),
             Event::Failed(error) => result = Err(error),
             _ => {}

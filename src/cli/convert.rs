@@ -1,4 +1,4 @@
-//! `lisa convert`.
+//! The command `lisa convert`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `lisa eval`.
+//! The command `lisa eval`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -182,8 +182,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Protocol::Generated | Protocol::Recorded => {
             let engine = common.model.start(false)?;
-            let info = engine.status();
-            settings.insert("model".into(), info.model.to_string().into());
+            settings.insert("model".into(), engine.model().to_string().into());
             Box::new(Generated::new(engine, common.model.options(0)))
         }
     };

@@ -1,4 +1,4 @@
-//! `lisa merge`.
+//! The command `lisa merge`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The commands, one a file. Arguments are parsed here once; nothing below reads them again.
+//! The commands of `lisa`, one in each file. Arguments are parsed here, once.
 
 #[macro_use]
 mod streams;
@@ -10,7 +10,7 @@ mod eval;
 mod merge;
 mod model_args;
 mod output;
-mod places;
+mod output_paths;
 mod report_args;
 mod segment;
 mod train;
@@ -49,15 +49,15 @@ enum Command {
     Bag(bag::Args),
 }
 
-/// Parses, runs, and says on one line what went wrong.
+/// Parses the arguments, runs the command, and prints what went wrong on one line.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(asked) => {
-            // Help and the version are output, and errors are said beside it.
+            // Help and version go to standard output, and errors to standard error.
             let printed = asked.print().and_then(|()| std::io::stdout().flush());
             if !asked.use_stderr() {
-                streams::arrived(printed);
+                streams::keep_error(printed);
                 return ended(Ok(()));
             }
             return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // It would say on standard error that standard error cannot be written, and end in a panic.
+        // Otherwise it would panic when it reports on standard error that standard error cannot be written.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
@@ -86,7 +86,7 @@ pub fn main() -> ExitCode {
     ended(result)
 }
 
-/// Says what went wrong, with the work and with what was to be said about it.
+/// Prints what went wrong with the command and with its printing, and returns the exit code.
 fn ended(result: anyhow::Result<()>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for error in [result, streams::finish()]
@@ -99,7 +99,7 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     code
 }
 
-/// An error with its causes; those that its own words name already are not said twice.
+/// An error with its causes on one line. A cause that the text before it contains already is left out.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

@@ -1,4 +1,4 @@
-//! Arguments that every command with a model shares.
+//! Arguments of all commands that run a model.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -69,14 +69,14 @@ impl ModelArgs {
         }
     }
 
-    /// The files of the model, as far as they are there.
+    /// The files in the model directory; none if it cannot be read.
     pub fn files(&self) -> Vec<PathBuf> {
         let entries = self.path().ok().and_then(|folder| folder.read_dir().ok());
         let entries = entries.into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
     }
 
-    /// `seed` is the sampling's.
+    /// The options of the engine; `seed` is that of the sampling.
     pub fn options(&self, seed: u64) -> AnswerOptions {
         AnswerOptions {
             max_new_tokens: self.max_new_tokens as usize,
@@ -90,7 +90,7 @@ impl ModelArgs {
         }
     }
 
-    /// Loads the model, with a spinner on a terminal. `warm_up` pays where several answers follow.
+    /// Loads the model, with a spinner on a terminal. `warm_up` pays off if several answers follow.
     pub fn start(&self, warm_up: bool) -> anyhow::Result<Engine> {
         let model = self.path()?;
         let mut config = EngineConfig::new(&model);
@@ -106,7 +106,7 @@ impl ModelArgs {
         if let Ok(engine) = &engine {
             tracing::info!(
                 "{} from {}, loaded in {:.1} s",
-                engine.status().model,
+                engine.model(),
                 model.display(),
                 started.elapsed().as_secs_f64()
             );

@@ -1,4 +1,4 @@
-//! What an answer leaves behind: pictures, a line of JSON, a table of times.
+//! The output for an answer: image files, a line of JSON, a line of times.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use lisa::engine::{Answer, AnswerStatus, Timings};
 use lisa::image::{paste_mask, union_masks};
 use serde_json::{json, Value};
 
-/// Files of one answer.
+/// The image files of one answer.
 pub struct Files {
     pub overlay: PathBuf,
-    /// The union of all objects, full frame, 0 or 255; absent where no object was named.
+    /// The union of all objects' masks at the frame's size, 0 or 255; `None` if no object was named.
     pub mask: Option<PathBuf>,
-    /// One per object, full frame.
+    /// The mask of each object, at the frame's size.
     pub objects: Vec<PathBuf>,
-    /// Where the model looked; absent where nobody asked.
+    /// Where the model looked; `None` if that was not asked for.
     pub attention: Option<PathBuf>,
 }
 
@@ -66,7 +66,7 @@ pub fn write_pictures(
     Ok(files)
 }
 
-/// The stem of a file that [`write_pictures`] names so: `mug` of `mug_overlay.png`, `mug_mask.png` and `mug_mask_0.png`.
+/// The stem of a file that [`write_pictures`] may have written: `mug` of `mug_overlay.png`, `mug_mask.png` and `mug_mask_0.png`.
 pub fn stem_of(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?.strip_suffix(".png")?;
     let (before, number) = name.rsplit_once('_')?;
@@ -124,7 +124,7 @@ pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) 
     })
 }
 
-/// A path as JSON can hold it: what is not UTF-8 is replaced, since JSON has no other text.
+/// A path as a JSON string, in which bytes that are not UTF-8 are replaced.
 fn in_json(path: &Path) -> std::borrow::Cow<'_, str> {
     path.to_string_lossy()
 }

@@ -1,11 +1,11 @@
-//! Where a report goes.
+//! Arguments of commands that write a report.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::places::{self, Output};
+use super::output_paths::{self, OutputFile};
 use super::streams;
 use lisa::eval::{write_html, Gallery, Report};
 
@@ -27,29 +27,31 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
-    /// Whether the reports can be written, over nothing that is `read` and over none of each other, before anything is
-    /// measured.
+    /// Checks before anything is measured that the reports can be written, and that they overwrite neither a file of `read` nor
+    /// each other.
     pub fn check(&self, read: &[&Path]) -> anyhow::Result<()> {
-        let files: Vec<Output> = [("--json", &self.json), ("--html", &self.html)]
+        let files: Vec<OutputFile> = [("--json", &self.json), ("--html", &self.html)]
             .into_iter()
-            .filter_map(|(option, file)| Some(Output::new(option, file.as_deref()?)))
+            .filter_map(|(option, file)| Some(OutputFile::new(option, file.as_deref()?)))
             .collect();
-        files.iter().try_for_each(|file| places::file(file.path))?;
-        places::distinct(&files, read)
+        files
+            .iter()
+            .try_for_each(|file| output_paths::check_file(file.path))?;
+        output_paths::check_distinct(&files, read)
     }
 
-    /// Whether anything is written to files.
+    /// Whether a report is written to a file.
     pub fn writes(&self) -> bool {
         self.json.is_some() || self.html.is_some()
     }
 
-    /// Whether no report would be written over a file of a data set, before it is read.
+    /// Checks that no report would overwrite a file of the dataset in `data`.
     pub fn check_data(&self, data: &Path) -> anyhow::Result<()> {
         let Ok(data) = data.canonicalize() else {
             return Ok(());
         };
         for file in self.json.iter().chain(&self.html) {
-            // One that is not there yet is in nobody's way.
+            // A report that does not exist yet cannot overwrite anything.
             if file
                 .canonicalize()
                 .is_ok_and(|file| file.starts_with(&data))
@@ -63,18 +65,18 @@ impl ReportArgs {
         Ok(())
     }
 
-    /// Prints what became of a question, where that is asked for. `goes_on`: something else comes of the command. Where
-    /// nothing does and nobody reads the lines, it ends.
+    /// Prints a line about a question if `--list` is given. `goes_on` says that the command has other results than its lines;
+    /// without them it ends when nobody reads its lines any more.
     pub fn list(&self, line: impl Display, goes_on: bool) {
         if self.list {
             streams::print(line);
             if !goes_on {
-                streams::end_unless_heard();
+                streams::end_unless_written();
             }
         }
     }
 
-    /// Pictures to keep while cases go by: none where no page is written.
+    /// How many cases are kept for the page; none if no page is written.
     pub fn pictures(&self) -> usize {
         match self.html {
             Some(_) => self.shown,
@@ -82,7 +84,7 @@ impl ReportArgs {
         }
     }
 
-    /// Writes the page, where one is asked for, and says where it is.
+    /// Writes the page if it is asked for, and prints its path.
     pub fn write_html(&self, report: &Report, gallery: &Gallery) -> anyhow::Result<()> {
         if let Some(file) = &self.html {
             write_html(report, gallery, file)?;

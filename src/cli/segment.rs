@@ -1,4 +1,4 @@
-//! `lisa segment`.
+//! The command `lisa segment`.
 
 use std::collections::HashSet;
 use std::io::IsTerminal;
@@ -13,10 +13,10 @@ use lisa::weights::{write_safetensors, LisaConfig};
 
 use super::model_args::{ModelArgs, SamplingArgs};
 use super::output::{status_name, stem_of, timing_line, to_json, write_pictures};
-use super::places::{self, Output};
-use super::streams::part;
+use super::output_paths::{self, OutputFile};
+use super::streams::print_part;
 
-/// How much of the picture the heat of `--attention` covers.
+/// Opacity of the heat of `--attention`, 0 to 1.
 const HEAT: f32 = 0.6;
 
 /// Answer one instruction about one or more pictures: overlay, masks and text.
@@ -59,9 +59,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             bail!("{name} takes one --image, {} were given", args.image.len());
         }
     }
-    places::folder(&args.out)?;
+    output_paths::check_folder(&args.out)?;
     if let Some(dump) = &args.dump {
-        places::file(dump)?;
+        output_paths::check_file(dump)?;
     }
     if let Some(file) = &args.attention {
         check_attention(file, &args.model.path()?)?;
@@ -124,7 +124,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the file can be written as a picture, and the model in the directory says where it looks.
+/// Checks that the file can be written as a PNG, and that the model has a guided head.
 fn check_attention(file: &Path, model: &Path) -> anyhow::Result<()> {
     if !file
         .extension()
@@ -139,15 +139,15 @@ fn check_attention(file: &Path, model: &Path) -> anyhow::Result<()> {
     LisaConfig::read(&config)?.needs_guided_head(&config)?;
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    places::folder(folder)?;
-    places::file(file)
+    output_paths::check_folder(folder)?;
+    output_paths::check_file(file)
 }
 
-/// That nothing which is read is written over, and nothing twice.
+/// Checks that no file that is read is overwritten, and none is written twice.
 fn check_overwriting(args: &Args, stems: &[String]) -> anyhow::Result<()> {
-    let files: Vec<Output> = [("--dump", &args.dump), ("--attention", &args.attention)]
+    let files: Vec<OutputFile> = [("--dump", &args.dump), ("--attention", &args.attention)]
         .into_iter()
-        .filter_map(|(option, file)| Some(Output::new(option, file.as_deref()?)))
+        .filter_map(|(option, file)| Some(OutputFile::new(option, file.as_deref()?)))
         .collect();
     let model = args.model.files();
     let read: Vec<&Path> = args
@@ -156,10 +156,10 @@ fn check_overwriting(args: &Args, stems: &[String]) -> anyhow::Result<()> {
         .chain(&model)
         .map(PathBuf::as_path)
         .collect();
-    places::distinct(&files, &read)?;
+    output_paths::check_distinct(&files, &read)?;
     let written = |stem: &str| stems.iter().any(|own| own == stem);
     for path in read.into_iter().chain(files.iter().map(|file| file.path)) {
-        if places::is_in(path, &args.out) && stem_of(path).is_some_and(written) {
+        if output_paths::is_in(path, &args.out) && stem_of(path).is_some_and(written) {
             bail!(
                 "a picture of the answer would be written over {}; accepted: an --out where nothing is read or written that \
                  is named like them",
@@ -170,7 +170,7 @@ fn check_overwriting(args: &Args, stems: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// File stems, told apart where two pictures share one.
+/// The stems of the files, with numbers appended where two would be equal.
 fn stems(paths: &[PathBuf]) -> Vec<String> {
     let own = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default();
@@ -193,7 +193,7 @@ fn stems(paths: &[PathBuf]) -> Vec<String> {
     stems
 }
 
-/// The answer; its text appears as it is written, where a person reads along.
+/// Asks the engine. On a terminal the answer's text is printed while it is generated.
 fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
     let mut options = args.model.options(args.sampling.seed);
     options.trace = args.dump.is_some();
@@ -208,7 +208,7 @@ fn ask(engine: &Engine, args: &Args, frame: &Frame) -> anyhow::Result<Answer> {
     for event in ticket.events.iter() {
         match event {
             Event::TextDelta { text, .. } if stream => {
-                part(text);
+                print_part(text);
             }
             Event::Done(answer) => {
                 match (args.json, stream) {

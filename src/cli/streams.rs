@@ -1,8 +1,8 @@
-//! What a command says, and whether it arrived.
+//! Printing, and what happens if it fails.
 //!
-//! Lines are beside the work: where standard output takes no more of them, those that follow are dropped and the work is
-//! finished, with its files, reports and pictures. At its end a reader that has gone (`| head`) is no fault, since it wanted
-//! no more; a full disk or a closed standard output is one, and gives the exit code 1.
+//! A command's files, reports and pictures matter more than its lines. So if standard output takes no more, the lines that
+//! follow are dropped and the work is finished. In the end a reader that has gone (`| head`) is no error, because it wanted no
+//! more; a full disk or a closed standard output is one, with exit code 1.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -11,44 +11,44 @@ use std::sync::OnceLock;
 
 use anyhow::anyhow;
 
-/// Why standard output takes no more.
+/// The first error of standard output, after which nothing more is written to it.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a line on standard output, at once.
 pub fn print(text: impl Display) {
-    part(format_args!("{text}\n"));
+    print_part(format_args!("{text}\n"));
 }
 
 /// Prints a part of a line on standard output, at once.
-pub fn part(text: impl Display) {
-    if is_heard() {
+pub fn print_part(text: impl Display) {
+    if is_written() {
         let mut out = io::stdout().lock();
-        arrived(write!(out, "{text}").and_then(|()| out.flush()));
+        keep_error(write!(out, "{text}").and_then(|()| out.flush()));
     }
 }
 
-/// Remembers what kept something from being written to standard output.
-pub fn arrived(written: io::Result<()>) {
+/// Takes the outcome of writing to standard output, and remembers the first error.
+pub fn keep_error(written: io::Result<()>) {
     let closed = || io::Error::new(ErrorKind::NotConnected, "it is closed");
     let lost = match CLOSED.load(Ordering::Relaxed) {
         true => Some(closed()),
         false => written.err(),
     };
     if let Some(error) = lost {
-        // The first reason is the one that counts.
+        // Only the first error is kept.
         let _ = LOST.set(error);
     }
 }
 
-/// Whether all that was printed so far has arrived.
-fn is_heard() -> bool {
+/// Whether everything that was printed so far was written.
+fn is_written() -> bool {
     LOST.get().is_none()
 }
 
-/// Whether all that was printed has arrived, or nobody wanted the rest.
+/// Checks in the end that everything that was printed was written, or that its reader has gone.
 ///
 /// # Errors
-/// What the system says where standard output is full or closed.
+/// Standard output is full or closed.
 pub fn finish() -> anyhow::Result<()> {
     match LOST.get() {
         Some(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -58,10 +58,9 @@ pub fn finish() -> anyhow::Result<()> {
     }
 }
 
-/// Ends the program where nothing that it prints arrives any more. For a command that makes nothing but lines: going on would
-/// be work for nobody.
-pub fn end_unless_heard() {
-    if is_heard() {
+/// Ends the program if nothing that it prints is written any more. It is for commands whose only result is what they print.
+pub fn end_unless_written() {
+    if is_written() {
         return;
     }
     let code = match finish() {
@@ -74,7 +73,7 @@ pub fn end_unless_heard() {
     std::process::exit(code);
 }
 
-/// Says something on standard error. Where that is full or closed there is nobody to tell, and the work goes on.
+/// Prints a warning on standard error. If that is full or closed, the warning is lost and the work goes on.
 pub fn warn(text: impl Display) {
     note(format_args!("lisa: {text}"));
 }
@@ -86,15 +85,14 @@ macro_rules! say {
     };
 }
 
-/// `eprintln!` that goes on where standard error is closed, full, or a pipe whose reader has gone: what is said beside
-/// the work may get lost, the work may not.
+/// `eprintln!` that does not panic if standard error is closed, full, or a pipe whose reader has gone.
 macro_rules! note {
     ($($arg:tt)*) => {
         $crate::cli::streams::note(format_args!($($arg)*))
     };
 }
 
-/// What the macro of the same name says.
+/// The function behind the macro of the same name.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -102,8 +100,9 @@ pub fn note(text: impl Display) {
 /// Whether standard output was closed when the program started (`>&-`).
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Rust's runtime opens /dev/null in the place of a closed standard output before `main`, so that no file takes its number,
-/// and from then on what is printed seems to arrive. The system calls what stands in this section before that.
+/// Looks whether standard output is closed, before Rust's runtime does: that opens /dev/null in its place, so that no file
+/// takes its number, and from then on printing seems to succeed. The system calls the functions of this section before the
+/// runtime starts.
 // SAFETY: the section holds pointers to functions that the system calls once, on the first thread, with the C convention, which
 // is what this static is. The function needs nothing of the runtime: it asks for the flags of a file descriptor.
 #[cfg(target_os = "linux")]

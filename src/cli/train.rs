@@ -1,4 +1,4 @@
-//! `lisa train`.
+//! The command `lisa train`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -69,7 +69,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         config.run.steps = steps;
     }
     if config.run.device.open()?.is_cpu() {
-        // One thread an image: the workers are the parallelism. Read once, at the first product.
+        // The workers compute one image each, so that products need no threads of their own. The variable is read at the first
+        // product.
         std::env::set_var("RAYON_NUM_THREADS", "1");
     }
     if let Some(count) = args.inspect {
@@ -119,7 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks at all files of the data, with a bar on a terminal.
+/// Checks all files of the data, with a bar on a terminal.
 fn check(trainer: &Trainer) -> anyhow::Result<()> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files looked at") {
@@ -138,12 +139,12 @@ fn check(trainer: &Trainer) -> anyhow::Result<()> {
     Ok(checked?)
 }
 
-/// Says how it ended. The result is on disk, whether anybody reads this or not.
+/// Prints how the training ended. A failure to print is ignored, because the result is on disk.
 fn tell(words: &str) {
     let _ = writeln!(std::io::stdout(), "{words}");
 }
 
-/// A bar on a terminal, now and then a line in a log.
+/// A bar on a terminal, or else a line every 50 steps.
 struct Progress {
     bar: ProgressBar,
     started: std::time::Instant,

@@ -1,4 +1,4 @@
-//! `lisa world`.
+//! The command `lisa world`.
 
 use std::path::PathBuf;
 

@@ -3,12 +3,12 @@
 use candle_core::{DType, Tensor, D};
 use image::RgbImage;
 
-use super::prefix_cache::Cell;
+use super::prefix_cache::PositionKey;
 use crate::image::{draw_heat, ClipView};
 use crate::nn::Result;
 use crate::weights::ClipConfig;
 
-/// Of the model's guided head, at the row that predicts the answer's first word: how its attention is divided. The
+/// How the attention of the model's guided head is divided at the position that predicts the answer's first word. The
 /// rest, 1 − `sink` − Σ `weights`, lies on the prompt's words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
@@ -16,17 +16,17 @@ pub struct Attention {
     pub grid: usize,
     /// Attention on each image token, `grid²`, row by row.
     pub weights: Vec<f32>,
-    /// On `<s>`, where the head looks for what is not in the picture.
+    /// Attention on the start token `<s>`, where the head looks if the thing is not in the image.
     pub sink: f32,
     /// Where the tokens lie on the frame.
     pub view: ClipView,
 }
 
-/// The attention on a single token that is drawn as full.
+/// A single token with this much attention is drawn at full heat.
 const FULL: f32 = 0.1;
 
 impl Attention {
-    /// Attention on the whole picture.
+    /// Attention on the whole image, 0 to 1.
     pub fn on_image(&self) -> f32 {
         self.weights.iter().sum()
     }
@@ -36,17 +36,19 @@ impl Attention {
         draw_heat(frame, &self.view, self.grid, &self.weights, FULL, alpha)
     }
 
+    /// Reads the head's scores; `None` if the prompt has no image.
+    ///
     /// # Shapes
-    /// `scores` `(1, prompt)`, before the softmax. `None` of a prompt without an image.
+    /// `scores` `(1, prompt)`, before the softmax.
     pub(super) fn read(
         scores: &Tensor,
-        prompt: &[Cell],
+        prompt: &[PositionKey],
         clip: &ClipConfig,
         view: ClipView,
     ) -> Result<Option<Self>> {
         let image = prompt
             .iter()
-            .position(|cell| matches!(cell, Cell::Image { row: 0, .. }));
+            .position(|key| matches!(key, PositionKey::Image { row: 0, .. }));
         let Some(image) = image else {
             return Ok(None);
         };

@@ -1,30 +1,35 @@
-//! What the engine opens, on which device, and the bounds it keeps.
+//! Which model the engine loads, on which device, and how much it keeps between requests.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::compute::{ComputeError, DTypeSpec, DeviceSpec};
-use crate::weights::WeightsError;
+use crate::weights::{GuidedHead, WeightsError};
 
-/// What the engine opens and the bounds it keeps.
+/// Which model the engine loads, on which device, and how much it keeps between requests.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// Model directory, as `lisa convert` writes it.
     pub model: PathBuf,
+    /// Where the network computes. Default: a GPU if there is one.
     pub device: DeviceSpec,
+    /// In which numbers it computes. Default: f32 on a CPU, as stored on a GPU.
     pub dtype: DTypeSpec,
-    /// Requests that may wait; one more is [`RequestError::Overloaded`](super::RequestError::Overloaded). Default 8.
+    /// How many requests may wait; one more is refused with [`RequestError::Overloaded`](super::RequestError::Overloaded).
+    /// Default 8.
     pub max_pending: usize,
-    /// Conversations remembered; the one longest unused leaves first. Default 16.
+    /// How many conversations are kept; the one longest unused leaves first. Default 16.
     pub max_conversations: usize,
-    /// Turns remembered in a conversation; the oldest leave first, and the answer's notes say so. Default 8.
+    /// How many turns of a conversation are kept; the oldest leave first, and the answer's notes say so. Default 8.
     pub max_turns: usize,
-    /// Frames whose embeddings are kept. Default 4.
+    /// How many frames' embeddings are kept. Default 4.
     pub max_frames: usize,
     /// Answer one throw-away request before reporting ready. Default true.
     pub warm_up: bool,
 }
 
 impl EngineConfig {
+    /// The defaults, for the model in that directory.
     pub fn new(model: impl Into<PathBuf>) -> Self {
         Self {
             model: model.into(),
@@ -39,17 +44,55 @@ impl EngineConfig {
     }
 }
 
-/// Why there is no engine.
+/// Which model was loaded, on which device and in which numbers.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// Name from the model's `lisa.json`.
+    pub model: String,
+    /// "cpu" or "cuda:0".
+    pub device: String,
+    /// "f32", "f16" or "bf16".
+    pub dtype: String,
+    /// Numbers in all tensors of the model.
+    pub parameters: u64,
+    /// The attention head that says where the model looks; `None` if training guided none.
+    pub guided_head: Option<GuidedHead>,
+}
+
+/// "lisa-mini on cpu in f32, 5700676 parameters, guided head 0 of layer 2".
+impl fmt::Display for ModelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            model,
+            device,
+            dtype,
+            parameters,
+            guided_head,
+        } = self;
+        write!(f, "{model} on {device} in {dtype}, {parameters} parameters")?;
+        match guided_head {
+            Some(GuidedHead { layer, head }) => write!(f, ", guided head {head} of layer {layer}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The model directory cannot be read, or contradicts itself.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The device is not there, or cannot compute in these numbers.
     #[error(transparent)]
     Compute(#[from] ComputeError),
+    /// The model was loaded and could not answer.
     #[error("the first, throw-away request failed: {0}")]
     WarmUp(super::RequestError),
+    /// The operating system refused a thread.
     #[error("cannot start the model thread: {0}")]
     Thread(std::io::Error),
+    /// The panic's message.
     #[error("loading the model panicked: {0}")]
     Panicked(String),
 }

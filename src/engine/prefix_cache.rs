@@ -5,17 +5,19 @@
 
 use candle_core::{Device, Tensor};
 
+use super::gauges::HitCount;
 use super::FrameId;
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
 use crate::weights::GuidedHead;
 
-/// What stands at one position of the sequence.
+/// Identity of what is at one position of the sequence: equal keys behind equal predecessors have equal keys and values in
+/// the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(super) enum PositionKey {
     Token(u32),
-    /// A row of a frame's image tokens.
+    /// One of a frame's image tokens, by its row in them.
     Image {
         frame: FrameId,
         fit: ClipFit,
@@ -23,37 +25,40 @@ pub(super) enum Cell {
     },
 }
 
-/// What the last position of a prompt gave.
+/// The outcome of reading a prompt, at its last position.
 pub(super) struct Prefilled {
     /// `(1, hidden)`.
     pub hidden: Tensor,
-    /// `(1, prompt)`, before the softmax, where they were asked for.
+    /// The guided head's scores `(1, prompt)`, before the softmax, if they were asked for.
     pub scores: Option<Tensor>,
 }
 
-/// One sequence of cells and its keys and values.
+/// One sequence of positions, with its attention keys and values.
 pub(super) struct PrefixCache {
-    cells: Vec<Cell>,
+    keys: Vec<PositionKey>,
     cache: LlamaCache,
+    /// Positions of all prompts so far: those that were reused, and those that were computed.
+    pub positions: HitCount,
 }
 
 impl PrefixCache {
     pub fn new(llama: &Llama) -> Self {
         Self {
-            cells: Vec::new(),
+            keys: Vec::new(),
             cache: llama.new_cache(),
+            positions: HitCount::default(),
         }
     }
 
     pub fn clear(&mut self) {
-        self.cells.clear();
+        self.keys.clear();
         self.cache.truncate(0);
     }
 
     /// Positions of `prompt` that need no work; always leaves at least one to be computed.
-    fn shared(&self, prompt: &[Cell]) -> usize {
+    fn shared(&self, prompt: &[PositionKey]) -> usize {
         let equal = self
-            .cells
+            .keys
             .iter()
             .zip(prompt)
             .take_while(|(a, b)| a == b)
@@ -61,27 +66,33 @@ impl PrefixCache {
         equal.min(prompt.len().saturating_sub(1))
     }
 
-    /// Makes the cache hold `prompt`. `look` asks for a head's scores at the last position.
+    /// Makes the cache hold `prompt`. `guided_head` asks for the scores of that head at the last position.
+    ///
+    /// # Errors
+    /// [`ModelError::Stopped`] if `stop` said so.
     pub fn prefill(
         &mut self,
         llama: &Llama,
-        prompt: &[Cell],
+        prompt: &[PositionKey],
         image_tokens: &Tensor,
-        look: Option<GuidedHead>,
+        guided_head: Option<GuidedHead>,
         stop: Stop<'_>,
     ) -> Result<Prefilled, ModelError> {
         let shared = self.shared(prompt);
-        self.cells.truncate(shared);
+        self.keys.truncate(shared);
         self.cache.truncate(shared);
         let rest = &prompt[shared..];
+        self.positions.hits += shared as u64;
+        self.positions.misses += rest.len() as u64;
         let last = rest.len() - 1;
-        let look = look
+        let guided_rows = guided_head
             .map(|head| llama.look(head, &[last as u32]))
             .transpose()?;
         let embeddings = embed(llama, rest, image_tokens)?.unsqueeze(0)?;
         let cache = Some(&mut self.cache);
-        let (hidden, scores) = llama.forward_looking(&embeddings, cache, look.as_ref(), stop)?;
-        self.cells.extend_from_slice(rest);
+        let (hidden, scores) =
+            llama.forward_looking(&embeddings, cache, guided_rows.as_ref(), stop)?;
+        self.keys.extend_from_slice(rest);
         Ok(Prefilled {
             hidden: hidden.narrow(1, last, 1)?.squeeze(0)?,
             scores,
@@ -98,35 +109,37 @@ impl PrefixCache {
     ) -> Result<Tensor, ModelError> {
         let embedding = llama.embed(&[token], device)?.unsqueeze(0)?;
         let hidden = llama.forward(&embedding, Some(&mut self.cache), stop)?;
-        self.cells.push(Cell::Token(token));
+        self.keys.push(PositionKey::Token(token));
         Ok(hidden.squeeze(0)?)
     }
 }
 
+/// Embeds tokens by the language model's table and takes image tokens as they are.
+///
 /// # Shapes
-/// → `(cells, hidden)`.
-fn embed(llama: &Llama, cells: &[Cell], image_tokens: &Tensor) -> Result<Tensor> {
+/// → `(keys, hidden)`.
+fn embed(llama: &Llama, keys: &[PositionKey], image_tokens: &Tensor) -> Result<Tensor> {
     let device = image_tokens.device();
     let mut parts = Vec::new();
     let mut at = 0;
-    while at < cells.len() {
-        let rest = &cells[at..];
+    while at < keys.len() {
+        let rest = &keys[at..];
         let part = match rest[0] {
-            Cell::Token(_) => {
+            PositionKey::Token(_) => {
                 let ids: Vec<u32> = rest
                     .iter()
-                    .map_while(|cell| match cell {
-                        Cell::Token(id) => Some(*id),
-                        Cell::Image { .. } => None,
+                    .map_while(|key| match key {
+                        PositionKey::Token(id) => Some(*id),
+                        PositionKey::Image { .. } => None,
                     })
                     .collect();
                 at += ids.len();
                 llama.embed(&ids, device)?
             }
-            Cell::Image { row, .. } => {
+            PositionKey::Image { row, .. } => {
                 let rows = rest
                     .iter()
-                    .take_while(|cell| matches!(cell, Cell::Image { .. }))
+                    .take_while(|key| matches!(key, PositionKey::Image { .. }))
                     .count();
                 at += rows;
                 image_tokens.narrow(0, row as usize, rows)?

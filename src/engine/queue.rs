@@ -10,22 +10,25 @@ pub(super) struct Queue<T> {
 }
 
 struct State<T> {
-    /// Second: the place of an entry that counts towards the bound.
-    entries: VecDeque<(T, Option<Place>)>,
-    places: u64,
+    /// Each entry, with an id where it counts towards the bound.
+    entries: VecDeque<(T, Option<EntryId>)>,
+    /// The number of the latest id.
+    ids: u64,
     counted: usize,
     max: usize,
     closed: bool,
 }
 
-/// Names an entry that counts, for as long as it waits.
+/// Names an entry that counts towards the bound. An id is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(u64);
+pub(super) struct EntryId(u64);
 
-/// Why an entry was not taken.
+/// Why the queue did not take an entry.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum PushError {
+    /// So many wait already.
     Full { waiting: usize, max: usize },
+    /// [`Queue::close`] was called.
     Closed,
 }
 
@@ -34,7 +37,7 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 entries: VecDeque::new(),
-                places: 0,
+                ids: 0,
                 counted: 0,
                 max: max.max(1),
                 closed: false,
@@ -44,39 +47,42 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing panics while it holds the lock; the state is sound even if something did.
+        // Nothing panics while it holds the lock, and the state would be consistent even then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends an entry that counts towards the bound.
-    pub fn push(&self, entry: T) -> Result<Place, Refused> {
+    pub fn push(&self, entry: T) -> Result<EntryId, PushError> {
         let mut state = self.lock();
         if state.closed {
-            return Err(Refused::Closed);
+            return Err(PushError::Closed);
         }
         if state.counted >= state.max {
-            return Err(Refused::Full {
+            return Err(PushError::Full {
                 waiting: state.counted,
                 max: state.max,
             });
         }
         state.counted += 1;
-        state.places += 1;
-        let place = Place(state.places);
-        state.entries.push_back((entry, Some(place)));
+        state.ids += 1;
+        let id = EntryId(state.ids);
+        state.entries.push_back((entry, Some(id)));
         self.ready.notify_one();
-        Ok(place)
+        Ok(id)
     }
 
-    /// Takes an entry out before its turn, and frees its place; `None` where it no longer waits.
-    pub fn withdraw(&self, place: Place) -> Option<T> {
+    /// Takes an entry out before its turn, so that another one may wait; `None` if it no longer waits.
+    pub fn withdraw(&self, id: EntryId) -> Option<T> {
         let mut state = self.lock();
-        let at = state.entries.iter().position(|(_, p)| *p == Some(place))?;
+        let at = state
+            .entries
+            .iter()
+            .position(|(_, known)| *known == Some(id))?;
         state.counted -= 1;
         state.entries.remove(at).map(|(entry, _)| entry)
     }
 
-    /// Appends an entry that does not count: a word to the thread, not work.
+    /// Appends an entry that does not count towards the bound, because it is no work: a command to the model thread.
     pub fn push_control(&self, entry: T) {
         let mut state = self.lock();
         if !state.closed {
@@ -92,8 +98,8 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some((entry, place)) = state.entries.pop_front() {
-                state.counted -= usize::from(place.is_some());
+            if let Some((entry, id)) = state.entries.pop_front() {
+                state.counted -= usize::from(id.is_some());
                 return Some(entry);
             }
             state = self
@@ -103,7 +109,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes nothing more, wakes the thread, and returns what was waiting.
+    /// Refuses further entries, wakes the thread that waits in [`pop`](Self::pop), and returns the entries that were waiting.
     pub fn close(&self) -> Vec<T> {
         let mut state = self.lock();
         state.closed = true;
@@ -120,7 +126,7 @@ impl<T> Queue<T> {
         self.lock().max = max.max(1);
     }
 
-    /// Entries that count, and the bound.
+    /// How many entries count towards the bound, and the bound.
     pub fn pending_and_max(&self) -> (usize, usize) {
         let state = self.lock();
         (state.counted, state.max)
@@ -131,22 +137,22 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
-    fn places<const N: usize>(queue: &Queue<u32>, entries: [u32; N]) -> [Place; N] {
+    fn ids<const N: usize>(queue: &Queue<u32>, entries: [u32; N]) -> [EntryId; N] {
         entries.map(|entry| queue.push(entry).unwrap())
     }
 
     #[test]
     fn a_withdrawn_entry_frees_its_place_at_once_and_the_others_keep_their_order() {
         let queue = Queue::new(3);
-        let [first, second, third] = places(&queue, [1, 2, 3]);
+        let [first, second, third] = ids(&queue, [1, 2, 3]);
         assert!(matches!(
             queue.push(4),
-            Err(Refused::Full { waiting: 3, max: 3 })
+            Err(PushError::Full { waiting: 3, max: 3 })
         ));
         assert_eq!(queue.withdraw(second), Some(2));
         assert_eq!(queue.pending_and_max(), (2, 3));
-        let [fourth] = places(&queue, [4]);
-        assert!(matches!(queue.push(5), Err(Refused::Full { .. })));
+        let [fourth] = ids(&queue, [4]);
+        assert!(matches!(queue.push(5), Err(PushError::Full { .. })));
         assert_eq!([queue.pop(), queue.pop(), queue.pop()], [1, 3, 4].map(Some));
         assert_eq!(queue.pending_and_max(), (0, 3));
         for gone in [first, second, third, fourth] {
@@ -156,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn a_word_to_the_thread_takes_no_place() {
+    fn a_command_to_the_thread_takes_no_place() {
         let queue = Queue::new(1);
         queue.push_control(10);
-        let [place] = places(&queue, [1]);
+        let [id] = ids(&queue, [1]);
         queue.push_control(11);
-        assert_eq!(queue.withdraw(place), Some(1));
+        assert_eq!(queue.withdraw(id), Some(1));
         assert_eq!(queue.pending_and_max(), (0, 1));
         assert_eq!([queue.pop(), queue.pop()], [10, 11].map(Some));
     }
@@ -169,12 +175,12 @@ mod tests {
     #[test]
     fn a_closed_queue_hands_out_what_waited_once() {
         let queue = Queue::new(2);
-        let [first, second] = places(&queue, [1, 2]);
+        let [first, second] = ids(&queue, [1, 2]);
         assert_eq!(queue.withdraw(first), Some(1));
         assert_eq!(queue.close(), [2]);
         assert_eq!(queue.withdraw(second), None);
         assert_eq!(queue.pending_and_max(), (0, 2));
-        assert!(matches!(queue.push(3), Err(Refused::Closed)));
+        assert!(matches!(queue.push(3), Err(PushError::Closed)));
         assert_eq!(queue.pop(), None);
     }
 }

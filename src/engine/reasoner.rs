@@ -1,37 +1,35 @@
-//! How a request is answered: vision, prompt, generation, masks.
+//! The reasoner that ships: it loads a model directory, and answers a request by encoding its frame, building the prompt and
+//! generating text with masks (`generate.rs`).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::prefix_cache::{Cell, PrefixCache};
-use super::sampler::Sampler;
-use super::service::{ModelInfo, Reasoner, Reply};
-use super::session::{Sessions, Turn};
+use super::prefix_cache::{PositionKey, PrefixCache};
+use super::request_state::{failed, Generated, RequestState};
+use super::service::{Reasoner, RequestContext};
+use super::session::{Exchange, Sessions};
 use super::vision::Vision;
-use super::work::{failed, label, Work};
 use super::{
-    Answer, AnswerOptions, AnswerStatus, Attention, EngineConfig, EngineError, Event, Frame,
-    ObjectMask, Request, RequestError, Stage,
+    Answer, AnswerOptions, AnswerStatus, CacheLoad, EngineConfig, EngineError, Frame, ModelInfo,
+    Request, RequestError, RequestId,
 };
-use crate::image::{threshold_logit, ClipFit, ClipView, Mask};
-use crate::model::{sam, Lisa, ModelError};
-use crate::text::{
-    Instruction, LisaTokenizer, PromptBuilder, PromptToken, TokenStream, IMAGE_TOKEN_INDEX,
-};
+use crate::image::{ClipFit, ClipView};
+use crate::model::Lisa;
+use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken, IMAGE_TOKEN_INDEX};
 use crate::weights::{LisaConfig, ModelDir};
 
-/// The model and everything remembered between requests.
+/// A LISA model, and everything that is kept between requests: frames, the last prompt's keys and values, conversations.
 pub struct LisaReasoner {
-    lisa: Lisa,
-    config: LisaConfig,
-    tokenizer: Arc<LisaTokenizer>,
-    device: Device,
+    pub(super) lisa: Lisa,
+    pub(super) config: LisaConfig,
+    pub(super) tokenizer: Arc<LisaTokenizer>,
+    pub(super) device: Device,
     dtype: DType,
     info: ModelInfo,
-    vision: Vision,
-    prefix: PrefixCache,
+    pub(super) vision: Vision,
+    pub(super) prefix: PrefixCache,
     sessions: Sessions,
 }
 
@@ -70,11 +68,16 @@ impl LisaReasoner {
         })
     }
 
+    /// Which model was loaded, and onto what.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// Runs every part once, masks included, on a grey frame. Leaves nothing behind.
+    /// Answers a throw-away request about a grey frame and decodes a mask, so that the first real request finds every kernel
+    /// compiled and every buffer allocated. Leaves nothing in the caches.
+    ///
+    /// # Errors
+    /// Why the model cannot answer.
     pub fn warm_up(&mut self) -> Result<(), RequestError> {
         let frame = Frame::new(::image::RgbImage::from_pixel(
             64,
@@ -92,24 +95,27 @@ impl LisaReasoner {
         };
         let cancel = super::CancelToken::new();
         let mut ignore = |_| {};
-        let mut reply = Reply::new(&cancel, Instant::now(), &mut ignore);
-        self.answer(&request, &mut reply)?;
-        // The answer may have named nothing; the mask's path is to be warm all the same.
-        let mut work = Work::new(&request, Duration::ZERO);
+        let mut context = RequestContext::new(RequestId(0), &cancel, Instant::now(), &mut ignore);
+        self.answer(&request, &mut context)?;
+        // The answer may have named no object, and a mask has to be decoded once all the same.
+        let mut state = RequestState::new(&request, &context);
         let hidden = Tensor::zeros((1, self.config.llama.hidden_size), self.dtype, &self.device)
             .map_err(failed)?;
-        self.segment(&hidden, 0, &mut work, &mut reply)?;
+        self.segment(&hidden, 0, &mut state, &mut context)?;
         self.clear_caches();
+        self.vision.lookups = Default::default();
+        self.prefix.positions = Default::default();
         Ok(())
     }
 
-    /// The prompt, as positions, and how many of the conversation's oldest turns did not fit.
+    /// The prompt, position by position, and how many of the conversation's oldest turns had to be left out so that it fits the
+    /// model's context.
     fn prompt(
         &self,
         instruction: &Instruction,
         request: &Request,
         features: usize,
-    ) -> Result<(Vec<Cell>, usize), RequestError> {
+    ) -> Result<(Vec<PositionKey>, usize), RequestError> {
         let tokens = &self.config.tokens;
         let builder = PromptBuilder::new(
             &self.tokenizer,
@@ -142,7 +148,7 @@ impl LisaReasoner {
             }
             needed = prompt.len() - 1 + features + reserve;
             if needed <= context {
-                return Ok((self.cells(&prompt, request, features), dropped));
+                return Ok((self.keys(&prompt, request, features), dropped));
             }
         }
         Err(RequestError::PromptTooLong { needed, context })
@@ -154,166 +160,27 @@ impl LisaReasoner {
     }
 
     /// Where the vision tower looks on the request's frame.
-    fn view(&self, request: &Request) -> ClipView {
+    pub(super) fn view(&self, request: &Request) -> ClipView {
         let clip = self.config.clip_preprocess.preprocessor();
         let size = (request.frame.width(), request.frame.height());
         ClipView::new(&clip, size, self.fit(request))
     }
 
-    fn cells(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<Cell> {
+    fn keys(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<PositionKey> {
         let frame = request.frame.id();
         let fit = self.fit(request);
-        let image = |row| Cell::Image { frame, fit, row };
+        let image = |row| PositionKey::Image { frame, fit, row };
         prompt
             .iter()
             .flat_map(|token| match *token {
-                PromptToken::Text(id) => vec![Cell::Token(id)],
+                PromptToken::Text(id) => vec![PositionKey::Token(id)],
                 PromptToken::Image => (0..features as u32).map(image).collect(),
             })
             .collect()
     }
 
-    /// Writes the answer, and a mask for every `[SEG]` as soon as it is written.
-    fn generate(
-        &mut self,
-        prompt: &[Cell],
-        image_tokens: &Tensor,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
-    ) -> Result<Generated, RequestError> {
-        let options = &work.request.options;
-        let cancel = reply.cancel.clone();
-        let stop = || cancel.is_cancelled();
-        reply.send(Event::Stage(Stage::Prefill));
-        let look = self.config.guided_head.filter(|_| options.attention);
-        let prefilled = work.time(Stage::Prefill, || {
-            let prefix = &mut self.prefix;
-            prefix.prefill(&self.lisa.llama, prompt, image_tokens, look, &stop)
-        })?;
-        let mut hidden = prefilled.hidden;
-        let mut generated = Generated::default();
-        if let Some(scores) = &prefilled.scores {
-            let view = self.view(work.request);
-            generated.attention =
-                Attention::read(scores, prompt, &self.config.clip, view).map_err(failed)?;
-        }
-
-        let room = self
-            .config
-            .llama
-            .max_position_embeddings
-            .saturating_sub(prompt.len());
-        let limit = options.max_new_tokens.min(room.max(1));
-        let tokens = self.config.tokens;
-        let mut sampler = Sampler::new(options);
-        // Shared with the stream: `self` is busy with the model meanwhile.
-        let tokenizer = Arc::clone(&self.tokenizer);
-        let mut stream = TokenStream::new(&tokenizer);
-        reply.send(Event::Stage(Stage::Generate));
-        loop {
-            if cancel.is_cancelled() {
-                return Err(RequestError::Cancelled {
-                    tokens: generated.ids.len(),
-                });
-            }
-            let started = Instant::now();
-            let logits = self.lisa.llama.logits(&hidden).map_err(failed)?;
-            let id = sampler.next(&logits).map_err(failed)?;
-            generated.ids.push(id);
-            if id == tokens.eos {
-                work.token(started.elapsed());
-                break;
-            }
-            if let Some(text) = stream.push(id) {
-                reply.send(Event::TextDelta {
-                    text,
-                    tokens: generated.ids.len(),
-                });
-            }
-            work.token(started.elapsed());
-            if id == tokens.seg {
-                // The state that predicted [SEG], which is the one at hand, not the one at [SEG].
-                let object = self.segment(&hidden, generated.seg_count, work, reply)?;
-                generated.seg_count += 1;
-                generated.objects.extend(object);
-            }
-            if generated.ids.len() >= limit {
-                generated.truncated = true;
-                break;
-            }
-            let started = Instant::now();
-            hidden = self
-                .prefix
-                .step(&self.lisa.llama, id, &self.device, &stop)
-                .map_err(|e| work.stopped(e))?;
-            work.extend_token(started.elapsed());
-        }
-        if let Some(text) = stream.finish() {
-            reply.send(Event::TextDelta {
-                text,
-                tokens: generated.ids.len(),
-            });
-        }
-        Ok(generated)
-    }
-
-    /// The mask of the object that `hidden` `(1, hidden)` predicts; `None` where it came out empty.
-    fn segment(
-        &mut self,
-        hidden: &Tensor,
-        index: usize,
-        work: &mut Work<'_>,
-        reply: &mut Reply<'_>,
-    ) -> Result<Option<ObjectMask>, RequestError> {
-        let (embedding, resized) = self.vision.image_embedding(&self.lisa, work, reply)?;
-        reply.send(Event::Stage(Stage::Decode));
-        let masks = work.time(Stage::Decode, || {
-            self.lisa
-                .masks(&embedding, hidden)
-                .map_err(ModelError::from)
-        })?;
-        reply.send(Event::Stage(Stage::Postprocess));
-        let (width, height) = (work.request.frame.width(), work.request.frame.height());
-        let options = &work.request.options;
-        let threshold = threshold_logit(options.mask_threshold)
-            .map_err(|e| RequestError::Model(e.to_string()))?;
-        let (logits, iou, mask) = work.time(Stage::Postprocess, || {
-            let size = self.config.sam.image_size;
-            let logits = sam::mask_logits_at(
-                &masks.logits,
-                size,
-                resized,
-                (height as usize, width as usize),
-            )?;
-            let values = logits.flatten_all()?.to_vec1::<f32>()?;
-            let iou = masks.iou.to_dtype(DType::F32)?.get(0)?.to_scalar::<f32>()?;
-            let mask = Mask::from_logits(&values, width, height, threshold)
-                .map_err(candle_core::Error::wrap)?;
-            Ok((logits, iou, mask))
-        })?;
-        work.trace_mask(logits);
-        if mask.area() < options.min_mask_area.max(1) {
-            return Ok(None);
-        }
-        let area = mask.area();
-        let (roi, pixels) = mask.into_parts();
-        let object = ObjectMask {
-            index,
-            label: label(&work.request.instruction),
-            score: if iou.is_nan() {
-                0.0
-            } else {
-                iou.clamp(0.0, 1.0)
-            },
-            roi,
-            mask: Arc::new(pixels),
-            area,
-        };
-        reply.send(Event::Mask(object.clone()));
-        Ok(Some(object))
-    }
-
-    /// Remembers the turn; returns what the person should know about it.
+    /// Adds the turn to its conversation; returns the notes for the person, about turns and conversations that were dropped for
+    /// it.
     fn remember(
         &mut self,
         instruction: Instruction,
@@ -330,7 +197,7 @@ impl LisaReasoner {
             .collect();
         let (surplus, forgotten) = self.sessions.push(
             id,
-            Turn {
+            Exchange {
                 instruction,
                 answer,
             },
@@ -359,28 +226,28 @@ impl LisaReasoner {
     /// `input_ids`, `output_ids` and `mask_logits` under the golden names.
     fn finish_trace(
         &self,
-        prompt: &[Cell],
+        prompt: &[PositionKey],
         generated: &Generated,
-        work: &mut Work<'_>,
+        state: &mut RequestState<'_>,
     ) -> Result<(), RequestError> {
         let mut ids: Vec<i64> = prompt
             .iter()
-            .filter_map(|cell| match cell {
-                Cell::Token(id) => Some(i64::from(*id)),
-                Cell::Image { row: 0, .. } => Some(IMAGE_TOKEN_INDEX),
-                Cell::Image { .. } => None,
+            .filter_map(|key| match key {
+                PositionKey::Token(id) => Some(i64::from(*id)),
+                PositionKey::Image { row: 0, .. } => Some(IMAGE_TOKEN_INDEX),
+                PositionKey::Image { .. } => None,
             })
             .collect();
         let to_tensor = |ids: &[i64]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
-        work.trace("input_ids", || to_tensor(&ids))?;
+        state.trace("input_ids", || to_tensor(&ids))?;
         ids.extend(generated.ids.iter().map(|id| i64::from(*id)));
-        work.trace("output_ids", || to_tensor(&ids))?;
-        let masks = std::mem::take(&mut work.mask_logits);
+        state.trace("output_ids", || to_tensor(&ids))?;
+        let masks = std::mem::take(&mut state.mask_logits);
         let (width, height) = (
-            work.request.frame.width() as usize,
-            work.request.frame.height() as usize,
+            state.request.frame.width() as usize,
+            state.request.frame.height() as usize,
         );
-        work.trace("mask_logits", || match masks.is_empty() {
+        state.trace("mask_logits", || match masks.is_empty() {
             true => Tensor::zeros((0, height, width), DType::F32, &Device::Cpu),
             false => Tensor::cat(&masks, 0),
         })
@@ -388,17 +255,23 @@ impl LisaReasoner {
 }
 
 impl Reasoner for LisaReasoner {
-    fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError> {
+    fn answer(
+        &mut self,
+        request: &Request,
+        context: &mut RequestContext<'_>,
+    ) -> Result<Answer, RequestError> {
         let instruction = Instruction::parse(&request.instruction)?;
-        let mut work = Work::new(request, reply.queued);
-        let image_tokens = self.vision.image_tokens(&self.lisa, &mut work, reply)?;
+        let mut state = RequestState::new(request, context);
+        let image_tokens = self.vision.image_tokens(&self.lisa, &mut state, context)?;
         let features = image_tokens.dim(0).map_err(failed)?;
         let (prompt, dropped) = self.prompt(&instruction, request, features)?;
-        let generated = self.generate(&prompt, &image_tokens, &mut work, reply)?;
-        if work.tracing() {
-            let (embedding, _) = self.vision.image_embedding(&self.lisa, &mut work, reply)?;
-            work.trace("sam_embedding", || embedding.squeeze(0))?;
-            self.finish_trace(&prompt, &generated, &mut work)?;
+        let generated = self.generate(&prompt, &image_tokens, &mut state, context)?;
+        if state.tracing() {
+            let (embedding, _) = self
+                .vision
+                .image_embedding(&self.lisa, &mut state, context)?;
+            state.trace("sam_embedding", || embedding.squeeze(0))?;
+            self.finish_trace(&prompt, &generated, &mut state)?;
         }
 
         let mut ids = generated.ids.clone();
@@ -413,8 +286,8 @@ impl Reasoner for LisaReasoner {
             Some(id) => self.remember(instruction, &generated, dropped, id),
             None => Vec::new(),
         };
-        let mut timings = work.timings;
-        timings.total = reply.submitted.elapsed();
+        let mut timings = state.timings;
+        timings.total = context.submitted.elapsed();
         Ok(Answer {
             status,
             text,
@@ -424,7 +297,7 @@ impl Reasoner for LisaReasoner {
             notes,
             timings,
             attention: generated.attention,
-            trace: work.trace,
+            trace: state.trace,
         })
     }
 
@@ -432,23 +305,18 @@ impl Reasoner for LisaReasoner {
         self.sessions.reset(id);
     }
 
-    fn conversations(&self) -> usize {
-        self.sessions.len()
+    fn caches(&self) -> CacheLoad {
+        CacheLoad {
+            conversations: self.sessions.len(),
+            frames: self.vision.frames(),
+            clip: self.vision.lookups.clip,
+            sam: self.vision.lookups.sam,
+            prompt: self.prefix.positions,
+        }
     }
 
     fn clear_caches(&mut self) {
         self.vision.clear();
         self.prefix.clear();
     }
-}
-
-/// What generation gave.
-#[derive(Default)]
-struct Generated {
-    /// The end-of-turn token included, where it came.
-    ids: Vec<u32>,
-    seg_count: usize,
-    objects: Vec<ObjectMask>,
-    truncated: bool,
-    attention: Option<Attention>,
 }

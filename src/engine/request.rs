@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use image::RgbImage;
 
+use super::RequestError;
 use crate::image::ClipFit;
+use crate::text::Instruction;
 
-/// One camera frame, shared by everybody who asks about it.
+/// An image that questions are asked about; several questions may share it.
 ///
 /// Cloning is cheap. The [`FrameId`] is what the engine's caches go by: two questions about clones of the
 /// same frame encode the picture once.
@@ -15,6 +17,16 @@ use crate::image::ClipFit;
 pub struct Frame {
     id: FrameId,
     pixels: Arc<RgbImage>,
+}
+
+/// Names a request in spans and log lines: an engine numbers its requests from 1, and 0 is the one that warms it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Identity of a [`Frame`], unique within the process.
@@ -31,20 +43,22 @@ impl Frame {
         }
     }
 
+    /// The identity that all clones share.
     pub fn id(&self) -> FrameId {
         self.id
     }
 
+    /// 8-bit RGB.
     pub fn pixels(&self) -> &RgbImage {
         &self.pixels
     }
 
-    /// In pixels.
+    /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.pixels.width()
     }
 
-    /// In pixels.
+    /// Height in pixels.
     pub fn height(&self) -> u32 {
         self.pixels.height()
     }
@@ -65,12 +79,50 @@ impl std::fmt::Debug for Frame {
 /// A question about a frame.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What the person said. Data, never markup: `[SEG]`, `</s>` or `USER:` in it mean nothing.
+    /// The person's words. They are text and never markup: `[SEG]`, `</s>` or `USER:` in them have no special meaning.
     pub instruction: String,
+    /// The image that the question is about.
     pub frame: Frame,
-    /// Turns that share an id share their history; `None` asks out of any conversation.
+    /// Requests with the same id share their history; `None` asks outside of any conversation.
     pub conversation_id: Option<String>,
+    /// How to answer it.
     pub options: AnswerOptions,
+}
+
+impl Request {
+    /// Refuses a request that no model could answer.
+    ///
+    /// # Errors
+    /// What is wrong with the instruction, the frame or an option.
+    pub(super) fn check(&self) -> Result<(), RequestError> {
+        Instruction::parse(&self.instruction)?;
+        let (width, height) = (self.frame.width(), self.frame.height());
+        if width == 0 || height == 0 {
+            return Err(RequestError::EmptyFrame { width, height });
+        }
+        let options = &self.options;
+        let refused = |name, value: String, accepted| {
+            Err(RequestError::Option {
+                name,
+                value,
+                accepted,
+            })
+        };
+        if options.max_new_tokens == 0 {
+            return refused("max_new_tokens", "0".into(), "1 or more");
+        }
+        if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
+            return refused("temperature", options.temperature.to_string(), "0 or more");
+        }
+        if !(options.mask_threshold > 0.0 && options.mask_threshold < 1.0) {
+            return refused(
+                "mask_threshold",
+                options.mask_threshold.to_string(),
+                "between 0 and 1",
+            );
+        }
+        Ok(())
+    }
 }
 
 /// How to answer one request.
@@ -89,8 +141,8 @@ pub struct AnswerOptions {
     /// How a frame that is not square is fitted to the vision tower's square input; `None` (the default) as the model
     /// was trained.
     pub clip_fit: Option<ClipFit>,
-    /// Say in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, where it has a
-    /// guided head. Costs next to nothing; default false.
+    /// Return in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, if it has a
+    /// guided head. Costs one row of scores; default false.
     pub attention: bool,
     /// Keep the intermediate tensors in [`Answer::trace`](super::Answer::trace), for comparison with a reference.
     pub trace: bool,
@@ -111,7 +163,7 @@ impl Default for AnswerOptions {
     }
 }
 
-/// Takes a request back. Clones ask for the same thing; asking twice is harmless.
+/// Cancels a request. Clones cancel the same request, and cancelling twice is harmless.
 ///
 /// A request that still waits leaves the engine's queue, and fails, before [`cancel`](Self::cancel) returns. One that is
 /// being answered stops at its next token, or between two layers of an encoder.
@@ -125,10 +177,12 @@ struct CancelState {
 }
 
 impl CancelToken {
+    /// A token that nobody has cancelled.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Cancels the request; returns at once.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Relaxed);
         if let Some(withdraw) = self.0.withdraw.get() {
@@ -136,12 +190,13 @@ impl CancelToken {
         }
     }
 
-    /// What else a cancellation does, every time it is asked for; set once, before the token is handed out.
+    /// Sets what else [`cancel`](Self::cancel) does, every time it is called; to be set once, before the token is handed out.
     pub(super) fn on_cancel(&self, withdraw: impl Fn() + Send + Sync + 'static) {
-        // A second one would be a second engine's, and a token is made for one request.
+        // It is never set twice: a token is made for one request of one engine.
         let _ = self.0.withdraw.set(Box::new(withdraw));
     }
 
+    /// Whether somebody has cancelled the request.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
     }

@@ -1,55 +1,69 @@
-//! The thread, the queue in front of it, and the handle everybody holds.
+//! The model thread, the queue in front of it, and the handle through which everybody else reaches them.
 
 use std::any::Any;
-use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use tracing::{debug, debug_span, field, Span};
 
-use super::queue::{Queue, Refused};
+use super::gauges::Gauges;
+use super::queue::{PushError, Queue};
+use super::request_state::log_stage;
 use super::{
-    Answer, CancelToken, EngineConfig, EngineError, Event, LisaReasoner, Request, RequestError,
-    Stage,
+    Answer, CacheLoad, CancelToken, EngineConfig, EngineError, EngineLoad, Event, LisaReasoner,
+    ModelInfo, Request, RequestError, RequestId, Stage,
 };
-use crate::text::Instruction;
-use crate::weights::GuidedHead;
 
 /// What the engine's thread drives. [`LisaReasoner`] is the one that ships.
 pub trait Reasoner {
-    /// Answers one request. Events go out through `reply`, all but the last one, which the result becomes.
-    fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError>;
+    /// Answers one request. Progress is reported through `context`; the engine turns the result into the last event.
+    ///
+    /// # Errors
+    /// Why there is no answer. The next request has to work all the same.
+    fn answer(
+        &mut self,
+        request: &Request,
+        context: &mut RequestContext<'_>,
+    ) -> Result<Answer, RequestError>;
 
-    /// Forgets one conversation, or all.
+    /// Forgets one conversation, or all of them where `id` is `None`.
     fn reset_conversation(&mut self, id: Option<&str>);
 
-    /// Conversations remembered.
-    fn conversations(&self) -> usize;
+    /// What is kept between requests, for the engine's gauges. Called after every request, so it must be cheap.
+    fn caches(&self) -> CacheLoad;
 
-    /// Drops everything remembered between requests but the conversations: a panic may have left it half done.
+    /// Drops everything kept between requests except the conversations. Called after a panic, which may have left a cache half
+    /// filled.
     fn clear_caches(&mut self);
 }
 
-/// The way out for a request's events, and its cancel token.
-pub struct Reply<'a> {
+/// What a [`Reasoner`] knows about a request beside the request itself, and where it reports progress.
+pub struct RequestContext<'a> {
+    /// Names the request in spans and log lines.
+    pub id: RequestId,
+    /// To be looked at for every token and between the layers of the encoders.
     pub cancel: &'a CancelToken,
-    /// Time between submission and now, spent waiting.
+    /// How long the request waited in the queue.
     pub queued: Duration,
     /// When the request was submitted.
     pub submitted: Instant,
     sink: &'a mut dyn FnMut(Event),
 }
 
-impl<'a> Reply<'a> {
+impl<'a> RequestContext<'a> {
+    /// The context of a request whose turn has come now. `sink` is called for every event.
     pub fn new(
+        id: RequestId,
         cancel: &'a CancelToken,
         submitted: Instant,
         sink: &'a mut dyn FnMut(Event),
     ) -> Self {
         Self {
+            id,
             cancel,
             queued: submitted.elapsed(),
             submitted,
@@ -57,99 +71,102 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Reports progress to whoever submitted the request.
     pub fn send(&mut self, event: Event) {
         (self.sink)(event);
     }
 }
 
-/// What was loaded, and onto what.
-#[derive(Clone, Debug)]
-pub struct ModelInfo {
-    /// Name from the model's `lisa.json`.
-    pub model: String,
-    /// "cpu" or "cuda:0".
-    pub device: String,
-    /// "f32", "f16" or "bf16".
-    pub dtype: String,
-    pub parameters: u64,
-    /// The head that says where the model looks; `None` where training guided none.
-    pub guided_head: Option<GuidedHead>,
-}
-
-/// "lisa-mini on cpu in f32, 5700676 parameters, guided head 0 of layer 2".
-impl fmt::Display for ModelInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            model,
-            device,
-            dtype,
-            parameters,
-            guided_head,
-        } = self;
-        write!(f, "{model} on {device} in {dtype}, {parameters} parameters")?;
-        match guided_head {
-            Some(GuidedHead { layer, head }) => write!(f, ", guided head {head} of layer {layer}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What the engine is and has, for diagnostics.
-#[derive(Clone, Debug)]
-pub struct EngineStatus {
-    pub model: ModelInfo,
-    /// Requests waiting; neither the one being answered nor those taken back.
-    pub pending: usize,
-    pub max_pending: usize,
-    /// True while a request is being answered.
-    pub busy: bool,
-    pub conversations: usize,
-    pub answered: u64,
-    pub failed: u64,
-}
-
 type Sink = Box<dyn FnMut(Event) + Send>;
 
+/// A request on its way through the queue and the model thread.
 struct Job {
+    id: RequestId,
     request: Request,
     cancel: CancelToken,
     submitted: Instant,
     sink: Sink,
+    /// The request's whole life, from its submission to its last event.
+    span: Span,
+    /// Its time in the queue; dropped when its turn comes.
+    queue_span: Option<Span>,
 }
 
-enum Message {
+impl Job {
+    /// A request that is being submitted now. Its spans begin here.
+    fn new(id: RequestId, request: Request, sink: Sink) -> Self {
+        let span = debug_span!(
+            "request",
+            %id,
+            width = request.frame.width(),
+            height = request.frame.height(),
+            conversation = request.conversation_id.is_some(),
+            tokens = field::Empty,
+        );
+        let queue_span = debug_span!(parent: &span, "stage", name = Stage::Queue.name());
+        Self {
+            id,
+            request,
+            cancel: CancelToken::new(),
+            submitted: Instant::now(),
+            sink,
+            span,
+            queue_span: Some(queue_span),
+        }
+    }
+
+    /// Ends the request: logs how, and sends the last event.
+    fn end(mut self: Box<Self>, result: Result<Answer, RequestError>) {
+        let seconds = self.submitted.elapsed().as_secs_f64();
+        let request = self.id;
+        self.span.in_scope(|| match &result {
+            Ok(answer) => {
+                debug!(%request, seconds, tokens = answer.tokens, "request answered");
+                self.span.record("tokens", answer.tokens);
+            }
+            Err(error) => {
+                debug!(%request, seconds, %error, "request ended without an answer");
+                if let RequestError::Cancelled { tokens } = error {
+                    self.span.record("tokens", *tokens);
+                }
+            }
+        });
+        (self.sink)(match result {
+            Ok(answer) => Event::Done(Box::new(answer)),
+            Err(error) => Event::Failed(error),
+        });
+    }
+}
+
+/// What the model thread takes out of its queue.
+enum Command {
     Answer(Box<Job>),
-    Reset(Option<String>),
+    ResetConversation(Option<String>),
 }
 
-#[derive(Default)]
-struct Counters {
-    busy: AtomicBool,
-    conversations: AtomicUsize,
-    answered: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// A running engine. Dropping it ends it: what runs is cancelled, what waits fails, the thread is joined.
+/// A running engine. Dropping it ends it: the running request is cancelled, those that wait fail, and the thread is joined.
 #[must_use = "dropping an engine ends it"]
 pub struct Engine {
-    queue: Arc<Queue<Message>>,
-    counters: Arc<Counters>,
+    queue: Arc<Queue<Command>>,
+    gauges: Arc<Gauges>,
+    /// Cancels the request that is being answered.
     current: Arc<Mutex<Option<CancelToken>>>,
-    info: ModelInfo,
+    requests: AtomicU64,
+    model: ModelInfo,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A submitted request. Dropping it takes the request back.
-#[must_use = "dropping a ticket takes the request back"]
+/// A submitted request. Dropping it cancels the request.
+#[must_use = "dropping a ticket cancels the request"]
 pub struct Ticket {
-    /// Ends after [`Event::Done`] or [`Event::Failed`].
+    /// The request's events; the channel closes after [`Event::Done`] or [`Event::Failed`].
     pub events: Receiver<Event>,
+    /// Cancels the request, from any thread.
     pub cancel: CancelToken,
 }
 
 impl Ticket {
-    /// Waits for the end.
+    /// Waits for the answer.
     ///
     /// # Errors
     /// What [`Event::Failed`] carried.
@@ -172,10 +189,11 @@ impl Drop for Ticket {
 }
 
 impl Engine {
-    /// Loads the model on a thread of its own; returns when it has answered a first, throw-away request.
+    /// Loads the model on a thread of its own. Returns once that is done and, with [`EngineConfig::warm_up`], a throw-away
+    /// request has been answered.
     ///
     /// # Errors
-    /// Says which file, tensor or device cannot be used.
+    /// Which file, tensor or device cannot be used.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let max_pending = config.max_pending;
         Self::start_with(max_pending, move || {
@@ -189,27 +207,30 @@ impl Engine {
     }
 
     /// Runs any [`Reasoner`]; `load` is called on the engine's thread, which owns what it returns.
+    ///
+    /// # Errors
+    /// What `load` returns, a panic in it, or a thread that the operating system refuses.
     pub fn start_with<R: Reasoner + 'static>(
         max_pending: usize,
         load: impl FnOnce() -> Result<(R, ModelInfo), EngineError> + Send + 'static,
     ) -> Result<Self, EngineError> {
         let queue = Arc::new(Queue::new(max_pending));
-        let counters = Arc::new(Counters::default());
+        let gauges = Arc::new(Gauges::default());
         let current = Arc::new(Mutex::new(None));
         let (loaded, ready) = crossbeam_channel::bounded(1);
         let thread = {
-            let (queue, counters, current) = (
+            let (queue, gauges, current) = (
                 Arc::clone(&queue),
-                Arc::clone(&counters),
+                Arc::clone(&gauges),
                 Arc::clone(&current),
             );
             std::thread::Builder::new()
                 .name("lisa-model".into())
                 .spawn(move || match catch_unwind(AssertUnwindSafe(load)) {
-                    Ok(Ok((mut reasoner, info))) => {
-                        // Nobody waiting for us to be ready means nobody will ask either.
-                        if loaded.send(Ok(info)).is_ok() {
-                            serve(&mut reasoner, &queue, &counters, &current);
+                    Ok(Ok((mut reasoner, model))) => {
+                        // Sending fails if `start_with` has returned early, and then there is no engine to serve.
+                        if loaded.send(Ok(model)).is_ok() {
+                            serve(&mut reasoner, &queue, &gauges, &current);
                         }
                     }
                     Ok(Err(error)) => drop(loaded.send(Err(error))),
@@ -219,90 +240,89 @@ impl Engine {
                 })
                 .map_err(EngineError::Thread)?
         };
-        let info = ready
+        let model = ready
             .recv()
             .unwrap_or_else(|_| Err(EngineError::Panicked("the thread ended".into())))?;
         Ok(Self {
             queue,
-            counters,
+            gauges,
             current,
-            info,
+            requests: AtomicU64::new(0),
+            model,
             thread: Some(thread),
         })
     }
 
-    /// Hands in a request; its events arrive on the ticket's channel.
+    /// Queues a request; its events arrive on the ticket's channel.
     ///
     /// # Errors
     /// [`RequestError::Overloaded`], [`RequestError::ShuttingDown`], or what is wrong with the request itself.
     pub fn submit(&self, request: Request) -> Result<Ticket, RequestError> {
-        // Unbounded, and bounded all the same: an answer has at most max_new_tokens events.
+        // The channel needs no bound of its own: an answer has at most a few events for each of its max_new_tokens tokens.
         let (sender, events): (Sender<Event>, _) = crossbeam_channel::unbounded();
         let cancel = self.submit_to(request, move |event| drop(sender.send(event)))?;
         Ok(Ticket { events, cancel })
     }
 
-    /// Hands in a request; `sink` is called for every event, and must not block: it runs on the model thread, or on the one
-    /// that takes back a request that still waits.
+    /// Queues a request; `sink` is called for every event. It must not block, because it runs on the model thread, or on the
+    /// thread that cancels a request which still waits.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit); then `sink` is never called.
+    /// As [`submit`](Self::submit); `sink` is then never called.
     pub fn submit_to(
         &self,
         request: Request,
         sink: impl FnMut(Event) + Send + 'static,
     ) -> Result<CancelToken, RequestError> {
-        check(&request)?;
-        let cancel = CancelToken::new();
-        let job = Job {
-            request,
-            cancel: cancel.clone(),
-            submitted: Instant::now(),
-            sink: Box::new(sink),
-        };
-        match self.queue.push(Message::Answer(Box::new(job))) {
-            Ok(place) => {
-                let (queue, counters) = (Arc::downgrade(&self.queue), Arc::clone(&self.counters));
+        request.check()?;
+        let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
+        let job = Job::new(id, request, Box::new(sink));
+        let cancel = job.cancel.clone();
+        match self.queue.push(Command::Answer(Box::new(job))) {
+            Ok(entry) => {
+                let (queue, gauges) = (Arc::downgrade(&self.queue), Arc::clone(&self.gauges));
                 cancel.on_cancel(move || {
-                    // One that no longer waits is being answered, and hears of it from the token, or has ended.
-                    let waiting = queue.upgrade().and_then(|queue| queue.withdraw(place));
-                    if let Some(Message::Answer(mut job)) = waiting {
-                        counters.failed.fetch_add(1, Ordering::Relaxed);
-                        (job.sink)(Event::Failed(RequestError::Cancelled { tokens: 0 }));
+                    // A request that no longer waits has ended, or is being answered and learns of it from the token.
+                    let waiting = queue.upgrade().and_then(|queue| queue.withdraw(entry));
+                    if let Some(Command::Answer(job)) = waiting {
+                        gauges.cancelled();
+                        job.end(Err(RequestError::Cancelled { tokens: 0 }));
                     }
                 });
                 Ok(cancel)
             }
-            Err(Refused::Full { waiting, max }) => Err(RequestError::Overloaded {
-                pending: waiting,
-                max,
-            }),
-            Err(Refused::Closed) => Err(RequestError::ShuttingDown),
+            Err(PushError::Full { waiting, max }) => {
+                self.gauges.overloaded();
+                Err(RequestError::Overloaded {
+                    pending: waiting,
+                    max,
+                })
+            }
+            Err(PushError::Closed) => Err(RequestError::ShuttingDown),
         }
     }
 
-    /// Forgets one conversation, or all, before the next request is answered.
+    /// Forgets one conversation, or all of them where `id` is `None`, once the requests before this call are answered and before
+    /// those after it.
     pub fn reset_conversation(&self, id: Option<&str>) {
         self.queue
-            .push_control(Message::Reset(id.map(str::to_owned)));
+            .push_control(Command::ResetConversation(id.map(str::to_owned)));
     }
 
-    /// Requests that may wait from now on; those that wait already stay.
+    /// Sets how many requests may wait from now on; those that wait already stay.
     pub fn set_max_pending(&self, max: usize) {
         self.queue.set_max(max);
     }
 
-    pub fn status(&self) -> EngineStatus {
-        let (pending, max_pending) = self.queue.pending_and_max();
-        EngineStatus {
-            model: self.info.clone(),
-            pending,
-            max_pending,
-            busy: self.counters.busy.load(Ordering::Relaxed),
-            conversations: self.counters.conversations.load(Ordering::Relaxed),
-            answered: self.counters.answered.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
-        }
+    /// Which model answers.
+    pub fn model(&self) -> &ModelInfo {
+        &self.model
+    }
+
+    /// What waits, what runs and what has ended, as of now. Never waits for the model.
+    pub fn load(&self) -> EngineLoad {
+        let (waiting, max_waiting) = self.queue.pending_and_max();
+        self.gauges.snapshot(waiting, max_waiting)
     }
 
     /// Ends the engine; the same as dropping it.
@@ -317,9 +337,9 @@ impl Drop for Engine {
         if let Some(cancel) = &*lock(&self.current) {
             cancel.cancel();
         }
-        for message in waiting {
-            if let Message::Answer(mut job) = message {
-                (job.sink)(Event::Failed(RequestError::ShuttingDown));
+        for command in waiting {
+            if let Command::Answer(job) = command {
+                job.end(Err(RequestError::ShuttingDown));
             }
         }
         if let Some(thread) = self.thread.take() {
@@ -333,85 +353,48 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What can be wrong with a request before the model sees it.
-fn check(request: &Request) -> Result<(), RequestError> {
-    Instruction::parse(&request.instruction)?;
-    let (width, height) = (request.frame.width(), request.frame.height());
-    if width == 0 || height == 0 {
-        return Err(RequestError::EmptyFrame { width, height });
-    }
-    let options = &request.options;
-    let refused = |name, value: String, accepted| {
-        Err(RequestError::Option {
-            name,
-            value,
-            accepted,
-        })
-    };
-    if options.max_new_tokens == 0 {
-        return refused("max_new_tokens", "0".into(), "1 or more");
-    }
-    if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
-        return refused("temperature", options.temperature.to_string(), "0 or more");
-    }
-    if !(options.mask_threshold > 0.0 && options.mask_threshold < 1.0) {
-        return refused(
-            "mask_threshold",
-            options.mask_threshold.to_string(),
-            "between 0 and 1",
-        );
-    }
-    Ok(())
-}
-
+/// The model thread's loop: takes commands until the queue is closed.
 fn serve(
     reasoner: &mut dyn Reasoner,
-    queue: &Queue<Message>,
-    counters: &Counters,
+    queue: &Queue<Command>,
+    gauges: &Gauges,
     current: &Mutex<Option<CancelToken>>,
 ) {
-    while let Some(message) = queue.pop() {
-        match message {
-            Message::Reset(id) => reasoner.reset_conversation(id.as_deref()),
-            Message::Answer(mut job) => {
+    while let Some(command) = queue.pop() {
+        match command {
+            Command::ResetConversation(id) => {
+                reasoner.reset_conversation(id.as_deref());
+                gauges.set_caches(reasoner.caches());
+            }
+            Command::Answer(mut job) => {
                 *lock(current) = Some(job.cancel.clone());
-                // Whoever closed the queue cancels what is current, and this was not yet when they looked.
+                // Whoever closed the queue cancels the current request, and this one was not current yet when they looked.
                 if queue.is_closed() {
                     job.cancel.cancel();
                 }
-                counters.busy.store(true, Ordering::Relaxed);
+                gauges.started();
                 let result = answer(reasoner, &mut job);
-                let counter = if result.is_ok() {
-                    &counters.answered
-                } else {
-                    &counters.failed
-                };
-                counter.fetch_add(1, Ordering::Relaxed);
-                counters.busy.store(false, Ordering::Relaxed);
+                gauges.set_caches(reasoner.caches());
+                gauges.ended(&result);
                 *lock(current) = None;
-                counters
-                    .conversations
-                    .store(reasoner.conversations(), Ordering::Relaxed);
-                (job.sink)(match result {
-                    Ok(answer) => Event::Done(Box::new(answer)),
-                    Err(error) => Event::Failed(error),
-                });
+                job.end(result);
             }
         }
-        counters
-            .conversations
-            .store(reasoner.conversations(), Ordering::Relaxed);
     }
 }
 
+/// Answers a request inside its span; a panic of the reasoner becomes an error.
 fn answer(reasoner: &mut dyn Reasoner, job: &mut Job) -> Result<Answer, RequestError> {
+    let _request = job.span.clone().entered();
+    job.queue_span = None;
     if job.cancel.is_cancelled() {
         return Err(RequestError::Cancelled { tokens: 0 });
     }
-    let mut reply = Reply::new(&job.cancel, job.submitted, &mut job.sink);
-    reply.send(Event::Stage(Stage::Queue));
+    let mut context = RequestContext::new(job.id, &job.cancel, job.submitted, &mut job.sink);
+    log_stage(job.id, Stage::Queue, context.queued);
+    context.send(Event::Stage(Stage::Queue));
     match catch_unwind(AssertUnwindSafe(|| {
-        reasoner.answer(&job.request, &mut reply)
+        reasoner.answer(&job.request, &mut context)
     })) {
         Ok(result) => result,
         Err(panic) => {

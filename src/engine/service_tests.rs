@@ -6,21 +6,25 @@ use super::*;
 use crate::engine::{AnswerOptions, AnswerStatus, Frame, Timings};
 
 /// "say", "panic", "wait" (until cancelled), "fail".
-struct Puppet {
+struct ScriptedReasoner {
     conversations: Vec<String>,
     cleared: usize,
 }
 
-impl Reasoner for Puppet {
-    fn answer(&mut self, request: &Request, reply: &mut Reply<'_>) -> Result<Answer, RequestError> {
+impl Reasoner for ScriptedReasoner {
+    fn answer(
+        &mut self,
+        request: &Request,
+        context: &mut RequestContext<'_>,
+    ) -> Result<Answer, RequestError> {
         match request.instruction.as_str() {
             "panic" => panic!("the puppet fell over"),
             "fail" => return Err(RequestError::Model("no".into())),
             "wait" => {
                 let mut tokens = 0;
-                while !reply.cancel.is_cancelled() {
+                while !context.cancel.is_cancelled() {
                     tokens += 1;
-                    reply.send(Event::TextDelta {
+                    context.send(Event::TextDelta {
                         text: "x".into(),
                         tokens,
                     });
@@ -49,8 +53,11 @@ impl Reasoner for Puppet {
             .retain(|known| id.is_some_and(|id| id != known));
     }
 
-    fn conversations(&self) -> usize {
-        self.conversations.len()
+    fn caches(&self) -> CacheLoad {
+        CacheLoad {
+            conversations: self.conversations.len(),
+            ..CacheLoad::default()
+        }
     }
 
     fn clear_caches(&mut self) {
@@ -60,7 +67,7 @@ impl Reasoner for Puppet {
 
 fn engine(max_pending: usize) -> Engine {
     Engine::start_with(max_pending, || {
-        let puppet = Puppet {
+        let puppet = ScriptedReasoner {
             conversations: vec![],
             cleared: 0,
         };
@@ -100,8 +107,8 @@ fn a_panic_fails_its_request_and_the_next_one_works() {
     );
     let answer = engine.submit(request("say")).unwrap().wait().unwrap();
     assert_eq!(answer.text, "say; cleared 1");
-    let status = engine.status();
-    assert_eq!((status.answered, status.failed), (1, 1));
+    let load = engine.load();
+    assert_eq!((load.answered, load.failed), (1, 1));
 }
 
 #[test]
@@ -160,10 +167,10 @@ fn a_cancelled_request_ends_and_frees_its_place_before_its_turn() {
     let engine = engine(2);
     let running = engine.submit(request("wait")).unwrap();
     started(&running);
-    // Never its turn: what runs is not cancelled before the end of the test.
+    // Those that wait never get their turn, because the running request is not cancelled before the end of the test.
     for round in 0..3 {
         let waiting = ["panic", "panic"].map(|text| engine.submit(request(text)).unwrap());
-        assert_eq!(engine.status().pending, 2);
+        assert_eq!(engine.load().waiting, 2);
         assert!(matches!(
             engine.submit(request("say")),
             Err(RequestError::Overloaded { pending: 2, max: 2 })
@@ -171,20 +178,40 @@ fn a_cancelled_request_ends_and_frees_its_place_before_its_turn() {
         for (left, ticket) in [(1, &waiting[1]), (0, &waiting[0])] {
             ticket.cancel.cancel();
             ticket.cancel.cancel();
-            assert_eq!(engine.status().pending, left);
+            assert_eq!(engine.load().waiting, left);
             taken_back(ticket);
         }
-        let status = engine.status();
+        let load = engine.load();
         assert!(
-            status.busy && status.failed == 2 * (round + 1),
-            "{status:?}"
+            load.running && load.cancelled == 2 * (round + 1) && load.failed == 0,
+            "{load:?}"
         );
     }
-    // A ticket that is dropped takes its request back too.
+    // Dropping a ticket cancels its request, too.
     drop(["panic", "panic"].map(|text| engine.submit(request(text)).unwrap()));
     let last = engine.submit(request("say")).unwrap();
     running.cancel.cancel();
     last.wait().unwrap();
+}
+
+#[test]
+fn gauges_say_how_requests_ended() {
+    let engine = engine(1);
+    engine.submit(request("say")).unwrap().wait().unwrap();
+    engine.submit(request("fail")).unwrap().wait().unwrap_err();
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    let waiting = engine.submit(request("say")).unwrap();
+    assert!(engine.submit(request("say")).is_err());
+    let load = engine.load();
+    assert!(load.running, "{load:?}");
+    assert_eq!((load.waiting, load.max_waiting, load.overloaded), (1, 1, 1));
+    waiting.cancel.cancel();
+    running.cancel.cancel();
+    running.wait().unwrap_err();
+    let load = engine.load();
+    assert_eq!((load.answered, load.failed, load.cancelled), (1, 1, 2));
+    assert_eq!((load.running, load.waiting, load.tokens), (false, 0, 1));
 }
 
 #[test]
@@ -233,13 +260,13 @@ fn a_reset_takes_effect_between_the_requests_around_it() {
     let mut first = request("say");
     first.conversation_id = Some("a".into());
     engine.submit(first).unwrap().wait().unwrap();
-    assert_eq!(engine.status().conversations, 1);
+    assert_eq!(engine.load().caches.conversations, 1);
     engine.reset_conversation(Some("b"));
     engine.submit(request("say")).unwrap().wait().unwrap();
-    assert_eq!(engine.status().conversations, 1);
+    assert_eq!(engine.load().caches.conversations, 1);
     engine.reset_conversation(None);
     engine.submit(request("say")).unwrap().wait().unwrap();
-    assert_eq!(engine.status().conversations, 0);
+    assert_eq!(engine.load().caches.conversations, 0);
 }
 
 #[test]
@@ -263,8 +290,60 @@ fn requests_that_cannot_be_answered_are_refused_by_name() {
 
 #[test]
 fn a_load_that_fails_or_panics_says_so() {
-    let failed = Engine::start_with::<Puppet>(1, || Err(EngineError::Panicked("as told".into())));
+    let failed =
+        Engine::start_with::<ScriptedReasoner>(1, || Err(EngineError::Panicked("as told".into())));
     assert!(matches!(failed, Err(EngineError::Panicked(text)) if text == "as told"));
-    let panicked = Engine::start_with::<Puppet>(1, || panic!("no model"));
+    let panicked = Engine::start_with::<ScriptedReasoner>(1, || panic!("no model"));
     assert!(matches!(panicked, Err(EngineError::Panicked(text)) if text == "no model"));
+}
+
+/// Collects what a subscriber writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_request_is_traced_from_its_submission_to_its_end() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut reasoner = ScriptedReasoner {
+            conversations: vec![],
+            cleared: 0,
+        };
+        for (id, instruction) in [(7, "say"), (8, "fail")] {
+            let job = Job::new(RequestId(id), request(instruction), Box::new(|_| {}));
+            let mut job = Box::new(job);
+            let result = answer(&mut reasoner, &mut job);
+            job.end(result);
+        }
+    });
+    let log = String::from_utf8(lock(&log.0).clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let expected = [
+        (7, "stage ended request=7 stage=\"queue\" seconds="),
+        (7, "request answered request=7 seconds="),
+        (8, "stage ended request=8 stage=\"queue\" seconds="),
+        (8, "request ended without an answer request=8 seconds="),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for (line, (id, words)) in lines.iter().zip(expected) {
+        let span = format!("request{{id={id} width=2 height=2 conversation=false");
+        assert!(line.contains(&span) && line.contains(words), "{log}");
+    }
 }

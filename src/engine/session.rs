@@ -1,17 +1,17 @@
-//! Conversations: what was asked and answered before, bounded.
+//! Conversations: what was asked and answered before, within bounds.
 
 use crate::text::Instruction;
 
-/// One question and the answer's tokens (without the end-of-turn token).
+/// One turn of a conversation: the instruction, and the answer's tokens without the end-of-turn token.
 #[derive(Clone, Debug)]
-pub(super) struct Turn {
+pub(super) struct Exchange {
     pub instruction: Instruction,
     pub answer: Vec<u32>,
 }
 
 /// Conversations by id, the one longest unused first.
 pub(super) struct Sessions {
-    sessions: Vec<(String, Vec<Turn>)>,
+    sessions: Vec<(String, Vec<Exchange>)>,
     max_conversations: usize,
     max_turns: usize,
 }
@@ -29,18 +29,19 @@ impl Sessions {
         self.sessions.len()
     }
 
-    /// Turns so far, oldest first. Empty for a conversation that is new or forgotten.
-    pub fn turns(&self, id: &str) -> &[Turn] {
+    /// The conversation's turns, oldest first; none if it is new or forgotten.
+    pub fn turns(&self, id: &str) -> &[Exchange] {
         self.sessions
             .iter()
             .find(|(known, _)| known == id)
             .map_or(&[], |(_, turns)| turns)
     }
 
-    /// Adds a turn after dropping the `dropped` oldest ones, and marks the conversation as the latest.
+    /// Adds a turn after removing the `dropped` oldest ones, and makes the conversation the most recently used one.
     ///
-    /// Returns how many turns left because of the bound, and the conversation that left, if one did.
-    pub fn push(&mut self, id: &str, turn: Turn, dropped: usize) -> (usize, Option<String>) {
+    /// Returns how many turns were removed because of `max_turns`, and the conversation that was forgotten because of
+    /// `max_conversations`, if one was.
+    pub fn push(&mut self, id: &str, turn: Exchange, dropped: usize) -> (usize, Option<String>) {
         let mut turns = match self.sessions.iter().position(|(known, _)| known == id) {
             Some(at) => self.sessions.remove(at).1,
             None => Vec::new(),
@@ -55,7 +56,7 @@ impl Sessions {
         (surplus, forgotten)
     }
 
-    /// Forgets one conversation, or all.
+    /// Forgets one conversation, or all of them where `id` is `None`.
     pub fn reset(&mut self, id: Option<&str>) {
         match id {
             Some(id) => self.sessions.retain(|(known, _)| known != id),
@@ -68,8 +69,8 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn turn(text: &str) -> Turn {
-        Turn {
+    fn turn(text: &str) -> Exchange {
+        Exchange {
             instruction: Instruction::parse(text).unwrap(),
             answer: vec![],
         }

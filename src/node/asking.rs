@@ -1,21 +1,22 @@
-//! A question's way from the door to the engine, and what the engine says about it.
+//! A question's way to the engine, and what is done with the engine's events.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::core::{Asked, Awaiting, CameraFrame, Host, NodeCore};
+use super::core::{AwaitingFrame, NodeCore, Submitted};
 use super::frame_choice::{choose, frame_deadline, is_awaited, ChosenFrame};
 use super::goals::GoalState;
 use super::instruction::InstructionText;
-use super::output::{EngineRequest, LogLevel, Output};
+use super::output::{CameraFrame, EngineRequest, Host, LogLevel, Output};
 use super::question::{Origin, Question, QuestionId};
-use super::repeat::{Due, Repeated};
+use super::repeat::{Due, RepeatedInstruction};
 use super::result::{Refusal, ResultStatus};
+use super::settings::MAX_NEW_TOKENS;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
-/// From the door to the engine.
+/// From the input to the engine.
 impl<H: Host> NodeCore<H> {
     pub(super) fn next_id(&mut self) -> QuestionId {
         self.questions += 1;
@@ -26,18 +27,21 @@ impl<H: Host> NodeCore<H> {
         self.outputs.push_back(Output::Log { level, text });
     }
 
-    /// Every question enters here. `own` is the picture that it brought along.
+    /// Takes up a question. `own` is the image that it brought along, if it did.
     pub(super) fn ask(&mut self, question: Question, own: Option<H::Frame>, now: Instant) {
         let question = Arc::new(question);
-        let refusal = self.closed.clone().or_else(|| self.disabled());
-        if let Some(refusal) = refusal.or_else(|| question.fault()) {
+        let refusal = self
+            .shutdown_refusal
+            .clone()
+            .or_else(|| self.disabled_refusal());
+        if let Some(refusal) = refusal.or_else(|| fault(&question)) {
             return self.refused(question, Header::default(), refusal, now);
         }
         if let Some(frame) = own {
             let frame = Arc::new(frame);
             return self.submit(question, ChosenFrame { number: 0, frame }, now);
         }
-        let since = now - self.silence.lasts(now);
+        let since = now - self.silence.duration(now);
         let deadline = frame_deadline(&self.frames, question.origin, &self.settings, since, now);
         match deadline {
             Some(until) => self.wait(question, until, now),
@@ -45,7 +49,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    pub(super) fn disabled(&self) -> Option<Refusal> {
+    pub(super) fn disabled_refusal(&self) -> Option<Refusal> {
         let why = format!(
             "the node is disabled; call {} with data: true",
             self.enable_service
@@ -56,30 +60,35 @@ impl<H: Host> NodeCore<H> {
     pub(super) fn wait(&mut self, question: Arc<Question>, until: Instant, now: Instant) {
         let (pending, max) = (self.awaiting.len(), self.settings.max_pending);
         if pending < max {
-            return self.awaiting.push(Awaiting { question, until });
+            return self.awaiting.push(AwaitingFrame { question, until });
         }
         let overloaded = RequestError::Overloaded { pending, max };
         self.refused(question, Header::default(), (&overloaded).into(), now);
     }
 
-    /// Takes the frame that the question is about from those that are there.
+    /// Chooses the frame that the question is about from those that have arrived, and submits the question.
     pub(super) fn choose(&mut self, question: Arc<Question>, now: Instant) {
-        let trouble = || self.camera.trouble(self.silence.lasts(now));
-        match choose(&self.frames, question.origin, &self.settings, trouble) {
+        let explain_no_image = || self.camera.explain_no_image(self.silence.duration(now));
+        match choose(
+            &self.frames,
+            question.origin,
+            &self.settings,
+            explain_no_image,
+        ) {
             Ok(chosen) => self.submit(question, chosen, now),
             Err(refusal) => self.refused(question, Header::default(), refusal, now),
         }
     }
 
-    /// Turns to the questions whose frame has come, or whose time is over.
+    /// Takes up the questions whose frame has arrived, and those that have waited long enough.
     pub(super) fn resolve_waiting(&mut self, now: Instant) {
         let awaiting = std::mem::take(&mut self.awaiting);
         let (ready, awaiting) = awaiting
             .into_iter()
             .partition(|a| a.until <= now || !is_awaited(&self.frames, a.question.origin));
         self.awaiting = awaiting;
-        let ready: Vec<Awaiting> = ready;
-        for Awaiting { question, .. } in ready {
+        let ready: Vec<AwaitingFrame> = ready;
+        for AwaitingFrame { question, .. } in ready {
             self.choose(question, now);
         }
     }
@@ -90,17 +99,17 @@ impl<H: Host> NodeCore<H> {
         chosen: ChosenFrame<H::Frame>,
         now: Instant,
     ) {
-        // One is being answered, and so many more may wait.
+        // One question is being answered, and `max_pending` more may wait.
         let (pending, max) = (
-            self.asked.len().saturating_sub(1),
+            self.submitted.len().saturating_sub(1),
             self.settings.max_pending,
         );
-        if self.asked.len() > max {
+        if self.submitted.len() > max {
             let overloaded = RequestError::Overloaded { pending, max };
             return self.refused(question, chosen.frame.header(), (&overloaded).into(), now);
         }
         if matches!(question.origin, Origin::Newest | Origin::Stamped(_)) {
-            let last = Repeated {
+            let last = RepeatedInstruction {
                 id: question.instruction_id.clone(),
                 words: question.text.words.clone(),
             };
@@ -108,7 +117,7 @@ impl<H: Host> NodeCore<H> {
         }
         let options =
             self.settings
-                .answering(question.max_new_tokens, question.seed(), self.watched);
+                .answering(question.max_new_tokens, question.seed(), self.subscribers);
         self.outputs.push_back(Output::AskEngine(EngineRequest {
             id: question.id,
             frame: Arc::clone(&chosen.frame),
@@ -116,9 +125,9 @@ impl<H: Host> NodeCore<H> {
             conversation_id: question.conversation(),
             options,
         }));
-        self.asked.insert(
+        self.submitted.insert(
             question.id,
-            Asked {
+            Submitted {
                 question,
                 chosen,
                 started: false,
@@ -133,24 +142,37 @@ impl<H: Host> NodeCore<H> {
             "cancelled before the model began with it",
         );
         if let Some(at) = self.awaiting.iter().position(|a| a.question.id == id) {
-            let Awaiting { question, .. } = self.awaiting.remove(at);
+            let AwaitingFrame { question, .. } = self.awaiting.remove(at);
             return self.refused(question, Header::default(), taken_back, now);
         }
-        let Some(started) = self.asked.get(&id).map(|asked| asked.started) else {
+        let Some(started) = self.submitted.get(&id).map(|asked| asked.started) else {
             return;
         };
         self.outputs.push_back(Output::CancelEngine(id));
-        // The engine will say so itself, at the next token; one still in its queue need not wait for its turn.
+        // A request that is being answered ends at its next token, and the engine says so. One that still waits in the engine's
+        // queue ends here.
         if !started {
             self.failed(id, taken_back, now);
         }
     }
 }
 
-/// What the engine says.
+/// Why a question cannot be asked about any frame.
+fn fault(question: &Question) -> Option<Refusal> {
+    if let Some(fault) = &question.text.fault {
+        return Some(Refusal::new(ResultStatus::Error, fault.to_string()));
+    }
+    let too_many = question.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS)?;
+    let why = format!(
+        "max_new_tokens is {too_many}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"
+    );
+    Some(Refusal::new(ResultStatus::Error, why))
+}
+
+/// The engine's events.
 impl<H: Host> NodeCore<H> {
     pub(super) fn stage(&mut self, id: QuestionId, stage: Stage) {
-        let Some(asked) = self.asked.get_mut(&id) else {
+        let Some(asked) = self.submitted.get_mut(&id) else {
             return;
         };
         asked.started = true;
@@ -167,7 +189,7 @@ impl<H: Host> NodeCore<H> {
     }
 
     pub(super) fn delta(&mut self, id: QuestionId, text: String, tokens: usize) {
-        let Some(asked) = self.asked.get_mut(&id) else {
+        let Some(asked) = self.submitted.get_mut(&id) else {
             return;
         };
         (asked.started, asked.tokens) = (true, tokens);
@@ -192,7 +214,7 @@ impl<H: Host> NodeCore<H> {
     }
 
     pub(super) fn object(&mut self, id: QuestionId, object: ObjectMask) {
-        let Some(asked) = self.asked.get_mut(&id) else {
+        let Some(asked) = self.submitted.get_mut(&id) else {
             return;
         };
         asked.started = true;
@@ -215,20 +237,23 @@ impl<H: Host> NodeCore<H> {
     }
 
     pub(super) fn done(&mut self, id: QuestionId, answer: Answer, now: Instant) {
-        // A client that was told "canceling" is owed CANCELLED, even where the last token was already on its way.
-        let goal = self.asked.get(&id).and_then(|asked| asked.question.goal());
+        // A client that was told "canceling" has to get CANCELLED, even if the answer was complete by then.
+        let goal = self
+            .submitted
+            .get(&id)
+            .and_then(|asked| asked.question.goal());
         if goal.is_some_and(|goal| self.goals.state(goal) == Some(GoalState::Canceling)) {
             let tokens = answer.tokens;
             return self.failed(id, (&RequestError::Cancelled { tokens }).into(), now);
         }
-        if let Some(asked) = self.asked.remove(&id) {
+        if let Some(asked) = self.submitted.remove(&id) {
             self.answered(asked, Arc::new(answer), now);
         }
     }
 
-    /// An end without an answer, of a question that was in the engine's hands.
+    /// Ends a question that the engine had, without an answer.
     pub(super) fn failed(&mut self, id: QuestionId, refusal: Refusal, now: Instant) {
-        if let Some(asked) = self.asked.remove(&id) {
+        if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
             self.outputs.push_back(Output::PublishDelta {
                 question: Arc::clone(&asked.question),
@@ -245,19 +270,20 @@ impl<H: Host> NodeCore<H> {
 /// Mode `continuous`.
 impl<H: Host> NodeCore<H> {
     pub(super) fn repeat_due(&self, now: Instant) -> Due {
-        if !self.settings.continuous || !self.enabled || self.closed.is_some() {
+        if !self.settings.continuous || !self.enabled || self.shutdown_refusal.is_some() {
             return Due::Never;
         }
-        let newest = self.frames.newest().map(|held| held.number);
+        let newest = self.frames.newest().map(|stored| stored.number);
         let rate = self.settings.max_rate_hz;
-        self.repeat.due(newest, !self.owes(), rate, now)
+        self.repeat
+            .due(newest, !self.has_open_questions(), rate, now)
     }
 
     pub(super) fn repeat_if_due(&mut self, now: Instant) {
         if self.repeat_due(now) != Due::Now {
             return;
         }
-        let (Some(Repeated { id, words }), Some(newest)) =
+        let (Some(RepeatedInstruction { id, words }), Some(newest)) =
             (self.repeat.last().cloned(), self.frames.newest())
         else {
             return;
@@ -267,7 +293,7 @@ impl<H: Host> NodeCore<H> {
             id: self.next_id(),
             origin: Origin::Repeat,
             instruction_id: id,
-            // A question on its own: repeats would push the person's own turns out of the conversation.
+            // Outside of any conversation, because repeats would push the person's own turns out of it.
             conversation_id: String::new(),
             text: InstructionText::checked(words),
             max_new_tokens: None,

@@ -1,35 +1,37 @@
-//! Since when the camera is silent, and why, in words.
+//! For how long the camera has been silent, and an explanation of why.
 
 use std::time::{Duration, Instant};
 
-/// Silence of the camera that is worth a word.
+/// After this long without a frame the node warns.
 pub const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
-/// What is known about where frames come from.
+/// What is known about the topic that frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Camera {
-    /// Its topic, for people to read.
+    /// The topic's name after remapping, for messages.
     pub topic: String,
-    /// Compressed images are taken, instead of raw ones.
+    /// Whether compressed images are taken rather than raw ones.
     pub compressed: bool,
-    /// The publisher is asked for reliable delivery.
+    /// Whether the subscription asks for reliable delivery.
     pub reliable: bool,
-    /// Who publishes on the topic, where there is a graph that tells.
+    /// Who publishes on the topic; `None` if there is no ROS graph that could tell, as in a replay.
     pub publishers: Option<Vec<ImagePublisher>>,
 }
 
 /// A publisher on the camera's topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImagePublisher {
+    /// The fully qualified name of its node.
     pub node: String,
+    /// Whether it offers reliable delivery.
     pub reliable: bool,
-    /// Its message type, as `sensor_msgs/msg/Image`.
+    /// Its message type, e.g. `sensor_msgs/msg/Image`.
     pub kind: String,
 }
 
 impl Camera {
-    /// Why there is no frame, as far as is known.
-    pub fn trouble(&self, silent: Duration) -> String {
+    /// Why no frame has come for `silent`, as far as that is known.
+    pub fn explain_no_image(&self, silent: Duration) -> String {
         let topic = &self.topic;
         let Some(publishers) = &self.publishers else {
             return format!("no frame on {topic} so far");
@@ -75,40 +77,40 @@ impl Camera {
     }
 }
 
-/// Since when frames are taken, and whether it was said that none come.
+/// Since when there has been no frame, and whether that was reported.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub(super) struct CameraSilence {
     since: Instant,
-    pub said: bool,
+    pub reported: bool,
 }
 
-impl Silence {
+impl CameraSilence {
     pub fn new(now: Instant) -> Self {
         Self {
             since: now,
-            said: false,
+            reported: false,
         }
     }
 
-    /// Frames are taken from now on.
-    pub fn listen(&mut self, now: Instant) {
+    /// Frames are taken from now on, so silence counts from here.
+    pub fn restart(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// A frame came; true where it was said before that none come.
-    pub fn broken(&mut self, now: Instant) -> bool {
+    /// A frame arrived. Returns whether the silence before it was reported.
+    pub fn frame_arrived(&mut self, now: Instant) -> bool {
         self.since = now;
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.reported)
     }
 
-    /// For how long there has been none, since frames are taken.
-    pub fn lasts(&self, now: Instant) -> Duration {
+    /// For how long there has been no frame.
+    pub fn duration(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
 
-    /// When it is to be said.
+    /// When the silence is to be reported, unless it was.
     pub fn due(&self) -> Option<Instant> {
-        (!self.said).then(|| self.since + CAMERA_SILENCE)
+        (!self.reported).then(|| self.since + CAMERA_SILENCE)
     }
 }
 
@@ -116,7 +118,7 @@ impl Silence {
 mod tests {
     use super::*;
 
-    fn trouble(reliable: bool, publishers: &[(bool, &str)]) -> String {
+    fn explanation(reliable: bool, publishers: &[(bool, &str)]) -> String {
         let publishers = publishers.iter().map(|(reliable, kind)| ImagePublisher {
             node: "/camera".to_owned(),
             reliable: *reliable,
@@ -128,32 +130,32 @@ mod tests {
             reliable,
             publishers: Some(publishers.collect()),
         };
-        camera.trouble(Duration::from_secs(5))
+        camera.explain_no_image(Duration::from_secs(5))
     }
 
     #[test]
     fn silence_is_explained_by_what_the_graph_shows() {
         let image = "sensor_msgs/msg/Image";
-        let said = trouble(false, &[(true, image)]);
+        let text = explanation(false, &[(true, image)]);
         let expected =
             "no image on /camera/image_raw for 5 s: 1 publisher, reliable, we ask best effort";
-        assert!(said.starts_with(expected), "{said}");
-        let said = trouble(true, &[(false, image), (false, image)]);
+        assert!(text.starts_with(expected), "{text}");
+        let text = explanation(true, &[(false, image), (false, image)]);
         let expected = "2 publishers, best effort, we ask reliable";
         assert!(
-            said.contains(expected) && said.contains("image_reliability"),
-            "{said}"
+            text.contains(expected) && text.contains("image_reliability"),
+            "{text}"
         );
-        let said = trouble(false, &[]);
+        let text = explanation(false, &[]);
         assert!(
-            said.contains("0 publishers") && said.contains("-r image:="),
-            "{said}"
+            text.contains("0 publishers") && text.contains("-r image:="),
+            "{text}"
         );
-        let said = trouble(false, &[(true, "sensor_msgs/msg/CompressedImage")]);
+        let text = explanation(false, &[(true, "sensor_msgs/msg/CompressedImage")]);
         let expected = "/camera publishes sensor_msgs/msg/CompressedImage";
         assert!(
-            said.contains(expected) && said.contains("image_transport"),
-            "{said}"
+            text.contains(expected) && text.contains("image_transport"),
+            "{text}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The machine: inputs, outputs, and the open questions between them.
+//! The state machine: its inputs and outputs, and the open questions between them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,49 +6,32 @@ use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::camera::{Camera, ImagePublisher, Silence};
+use super::camera::{Camera, CameraSilence, ImagePublisher};
 use super::frame_choice::ChosenFrame;
-use super::goals::{GoalId, GoalOffer, Goals, ResultReply};
+use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
 use super::instruction::StampedInstruction;
-use super::output::{LogLevel, Output, Timer};
-use super::question::{Origin, Question, QuestionId};
+use super::output::{CameraFrame, Host, LogLevel, Output, Timer};
+use super::question::{GoalId, Origin, Question, QuestionId};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
-use super::settings::{Settings, Watched};
+use super::settings::{Settings, Subscribers};
 use crate::engine::Event;
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 
-/// What a driver brings along.
-pub trait Host {
-    /// A camera's message.
-    type Frame: CameraFrame;
-    /// Somebody who waits to hear whether a goal was accepted.
-    type GoalRequest;
-    /// Somebody who waits to hear which goals are being cancelled.
-    type CancelRequest;
-    /// Somebody who waits for a goal's result.
-    type ResultRequest;
-}
-
-/// A camera's message, as the machine sees it.
-pub trait CameraFrame {
-    /// As the camera wrote it.
-    fn header(&self) -> Header;
-}
-
 /// A question that waits for its frame.
-pub(super) struct Awaiting {
+pub(super) struct AwaitingFrame {
     pub question: Arc<Question>,
     pub until: Instant,
 }
 
-/// A question that the engine has.
-pub(super) struct Asked<F> {
+/// A question that was given to the engine.
+pub(super) struct Submitted<F> {
     pub question: Arc<Question>,
     pub chosen: ChosenFrame<F>,
-    /// The model has begun with it.
+    /// Whether the model has begun to answer it.
     pub started: bool,
+    /// Tokens of its answer so far.
     pub tokens: usize,
 }
 
@@ -56,26 +39,26 @@ pub(super) struct Asked<F> {
 pub struct NodeCore<H: Host> {
     pub(super) settings: Arc<Settings>,
     pub(super) camera: Camera,
-    /// The service that enables the node, for people to read.
+    /// The name of the service that enables the node, for messages.
     pub(super) enable_service: String,
-    pub(super) watched: Watched,
+    pub(super) subscribers: Subscribers,
     pub(super) enabled: bool,
     pub(super) frames: FrameStore<H::Frame>,
-    pub(super) silence: Silence,
-    pub(super) awaiting: Vec<Awaiting>,
-    pub(super) asked: BTreeMap<QuestionId, Asked<H::Frame>>,
+    pub(super) silence: CameraSilence,
+    pub(super) awaiting: Vec<AwaitingFrame>,
+    pub(super) submitted: BTreeMap<QuestionId, Submitted<H::Frame>>,
     pub(super) repeat: Repeat,
     pub(super) goals: Goals<Arc<QuestionResult>, H::ResultRequest>,
     pub(super) health: Health,
     pub(super) questions: u64,
     pub(super) outputs: VecDeque<Output<H>>,
-    /// Why nothing is begun any more, once the node ends.
-    pub(super) closed: Option<Refusal>,
+    /// Once the node ends: why new questions are refused.
+    pub(super) shutdown_refusal: Option<Refusal>,
 }
 
 /// Inputs.
 impl<H: Host> NodeCore<H> {
-    /// A machine that takes frames from `now` on. `enable_service` is the name by which people enable it.
+    /// A node that takes frames from `now` on. `enable_service` is the name of the service that enables it, for messages.
     pub fn new(
         settings: Arc<Settings>,
         camera: Camera,
@@ -86,27 +69,27 @@ impl<H: Host> NodeCore<H> {
             settings,
             camera,
             enable_service: enable_service.into(),
-            watched: Watched::default(),
+            subscribers: Subscribers::default(),
             enabled: true,
             frames: FrameStore::new(Bounds::default()),
-            silence: Silence::new(now),
+            silence: CameraSilence::new(now),
             awaiting: Vec::new(),
-            asked: BTreeMap::new(),
+            submitted: BTreeMap::new(),
             repeat: Repeat::default(),
             goals: Goals::default(),
             health: Health::default(),
             questions: 0,
             outputs: VecDeque::new(),
-            closed: None,
+            shutdown_refusal: None,
         }
     }
 
-    /// Frames are taken from `now` on; silence of the camera is counted from here.
+    /// Says that the driver takes frames from `now` on, so that the camera's silence counts from here.
     pub fn mark_listening(&mut self, now: Instant) {
-        self.silence.listen(now);
+        self.silence.restart(now);
     }
 
-    /// A frame of `bytes` bytes came.
+    /// Takes a frame whose message has `bytes` bytes of pixels.
     pub fn handle_frame(&mut self, stamp: Stamp, bytes: usize, frame: H::Frame, now: Instant) {
         if !self.enabled {
             return;
@@ -117,7 +100,7 @@ impl<H: Host> NodeCore<H> {
                 format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
             );
         }
-        if self.silence.broken(now) {
+        if self.silence.frame_arrived(now) {
             let topic = &self.camera.topic;
             let text = format!("images come on {topic} again");
             self.log(LogLevel::Info, text);
@@ -126,18 +109,18 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// Somebody said something on a topic.
-    pub fn handle_instruction(&mut self, heard: StampedInstruction, now: Instant) {
+    /// Takes an instruction from a topic.
+    pub fn handle_instruction(&mut self, instruction: StampedInstruction, now: Instant) {
         let id = self.next_id();
         let question = Question {
             id,
-            origin: heard.stamp.map_or(Origin::Newest, Origin::Stamped),
-            instruction_id: match heard.id.is_empty() {
+            origin: instruction.stamp.map_or(Origin::Newest, Origin::Stamped),
+            instruction_id: match instruction.id.is_empty() {
                 true => id.0.to_string(),
-                false => heard.id,
+                false => instruction.id,
             },
-            conversation_id: heard.conversation_id,
-            text: heard.text,
+            conversation_id: instruction.conversation_id,
+            text: instruction.text,
             max_new_tokens: None,
             received: now,
         };
@@ -145,7 +128,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client sent a goal; `stamp` is the moment on the robot's clock.
+    /// Takes a goal that a client sends; `stamp` is the present time on the robot's clock.
     pub fn handle_goal(
         &mut self,
         offer: GoalOffer<H::Frame>,
@@ -154,15 +137,15 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let id = self.next_id();
-        let accepted = self.closed.is_none() && self.goals.accept(offer.id, id, stamp);
+        let accepted = self.shutdown_refusal.is_none() && self.goals.accept(offer.id, id, stamp);
         self.outputs.push_back(Output::AnswerGoal {
             request,
             accepted,
             stamp,
         });
         if !accepted {
-            // Whoever waited for the result of a goal that a closing node accepts would wait for ever.
-            if self.closed.is_none() {
+            // A node that is ending rejects goals silently: it could not give a client their results any more.
+            if self.shutdown_refusal.is_none() {
                 let text = format!(
                     "goal {} rejected: a goal of that id was sent before",
                     offer.id
@@ -185,7 +168,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client asks to cancel goals, in the form of `action_msgs/CancelGoal`.
+    /// Takes a client's request to cancel goals; `goal` and `until` are those of `action_msgs/CancelGoal`.
     pub fn handle_cancel(
         &mut self,
         goal: GoalId,
@@ -205,7 +188,7 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// A client asks for the result of a goal; it is answered now, or when there is one.
+    /// Takes a client's request for a goal's result. It is answered now or when the goal ends.
     pub fn handle_result_request(&mut self, goal: GoalId, request: H::ResultRequest) {
         let (request, result) = match self.goals.result_or_wait(goal, request) {
             ResultReply::Waiting => return,
@@ -216,36 +199,36 @@ impl<H: Host> NodeCore<H> {
             .push_back(Output::AnswerResult { request, result });
     }
 
-    /// Parameters have other values than before.
+    /// Takes new values of the parameters.
     pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
         self.settings = settings;
         self.resolve_waiting(now);
         self.repeat_if_due(now);
     }
 
-    /// Frames and instructions are taken, or not. What is being answered is answered. A disabled node holds no frames, so
-    /// that none is stale when it is enabled again.
+    /// Enables or disables the node. A disabled node ignores frames and refuses instructions, but still answers the questions
+    /// that the engine has. It forgets its frames, so that none is stale when it is enabled again.
     pub fn handle_enable(&mut self, enabled: bool, now: Instant) {
         self.enabled = enabled;
         match enabled {
-            true => self.silence.listen(now),
+            true => self.silence.restart(now),
             false => self.frames.clear(),
         }
         self.resolve_waiting(now);
         self.repeat_if_due(now);
     }
 
-    /// Who subscribes to pictures.
-    pub fn handle_watched(&mut self, watched: Watched) {
-        self.watched = watched;
+    /// Says which of the drawn images somebody subscribes to.
+    pub fn handle_subscribers(&mut self, subscribers: Subscribers) {
+        self.subscribers = subscribers;
     }
 
-    /// Who publishes on the camera's topic.
+    /// Says who publishes on the camera's topic.
     pub fn handle_image_publishers(&mut self, publishers: Vec<ImagePublisher>) {
         self.camera.publishers = Some(publishers);
     }
 
-    /// The engine reports about a question that it was given.
+    /// Takes an event of the engine about a question that it was given.
     pub fn handle_engine_event(&mut self, id: QuestionId, event: Event, now: Instant) {
         match event {
             Event::Stage(stage) => self.stage(id, stage),
@@ -257,35 +240,35 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
-    /// The frame of a question that was to be put to the engine is none; `why` says what is wrong and what is accepted.
+    /// Says that the frame of a question for the engine cannot be decoded; `why` says what is wrong and what is accepted.
     pub fn handle_bad_frame(&mut self, id: QuestionId, why: &str, now: Instant) {
-        if let Some(asked) = self.asked.remove(&id) {
+        if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
             self.refused(asked.question, header, Refusal::bad_frame(why), now);
         }
         self.repeat_if_due(now);
     }
 
-    /// A moment that [`poll_timeout`](Self::poll_timeout) named has come.
+    /// Says that an instant that [`poll_timeout`](Self::poll_timeout) returned has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resolve_waiting(now);
         self.repeat_if_due(now);
         self.goals.expire(now);
         if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
-            self.silence.said = true;
-            let text = self.camera.trouble(self.silence.lasts(now));
+            self.silence.reported = true;
+            let text = self.camera.explain_no_image(self.silence.duration(now));
             self.log(LogLevel::Warn, text);
         }
     }
 
-    /// The node ends: whoever is still open is told, and nothing is begun any more.
+    /// Ends the node: all open questions end as cancelled, and new ones are refused.
     pub fn close(&mut self, now: Instant) {
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
-        self.closed = Some(goodbye.clone());
-        for Awaiting { question, .. } in std::mem::take(&mut self.awaiting) {
+        self.shutdown_refusal = Some(goodbye.clone());
+        for AwaitingFrame { question, .. } in std::mem::take(&mut self.awaiting) {
             self.refused(question, Header::default(), goodbye.clone(), now);
         }
-        let asked: Vec<QuestionId> = self.asked.keys().copied().collect();
+        let asked: Vec<QuestionId> = self.submitted.keys().copied().collect();
         for id in asked {
             self.outputs.push_back(Output::CancelEngine(id));
             self.failed(id, goodbye.clone(), now);
@@ -295,13 +278,13 @@ impl<H: Host> NodeCore<H> {
 
 /// Outputs.
 impl<H: Host> NodeCore<H> {
-    /// The next thing to do; `None` where nothing is left.
+    /// The next thing to do; `None` if there is nothing left to do.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<H>> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) although nothing arrives, and why.
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing arrives before, and why.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, Timer)> {
         let awaiting = self.awaiting.iter();
@@ -320,51 +303,54 @@ impl<H: Host> NodeCore<H> {
     }
 }
 
-/// What can be looked at.
+/// Getters.
 impl<H: Host> NodeCore<H> {
+    /// What is known about the camera's topic.
     pub fn camera(&self) -> &Camera {
         &self.camera
     }
 
+    /// Counts for the diagnostics.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
+    /// Whether frames and instructions are taken.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// The frames at hand.
+    /// The frames that questions can be about.
     pub fn frames(&self) -> &FrameStore<H::Frame> {
         &self.frames
     }
 
-    /// For how long no frame has come, since frames are taken.
+    /// For how long no frame has come.
     pub fn silent_for(&self, now: Instant) -> std::time::Duration {
-        self.silence.lasts(now)
+        self.silence.duration(now)
     }
 
     /// The number that the next question will have.
-    pub fn next_question(&self) -> QuestionId {
+    pub fn next_question_id(&self) -> QuestionId {
         QuestionId(self.questions + 1)
     }
 
-    /// Questions that wait for their frames.
+    /// How many questions wait for their frames.
     pub fn awaiting(&self) -> usize {
         self.awaiting.len()
     }
 
-    /// Questions that wait: for their frames, or for the model.
+    /// How many questions wait, for their frames or for the model.
     pub fn pending(&self) -> usize {
-        self.awaiting.len() + self.asked.len().saturating_sub(1)
+        self.awaiting.len() + self.submitted.len().saturating_sub(1)
     }
 
-    /// Whether somebody waits for a result.
-    pub fn owes(&self) -> bool {
-        !self.awaiting.is_empty() || !self.asked.is_empty()
+    /// Whether a question has no result yet.
+    pub fn has_open_questions(&self) -> bool {
+        !self.awaiting.is_empty() || !self.submitted.is_empty()
     }
 
-    /// Goals that live or are remembered.
+    /// How many goals are not forgotten.
     pub fn goals(&self) -> usize {
         self.goals.len()
     }

@@ -1,20 +1,26 @@
-//! How questions end: what is published, in which order, and what becomes of the goal.
+//! How questions end: what is published and in which order, and which state the goal gets.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::core::{Asked, CameraFrame, Host, NodeCore};
+use super::core::{NodeCore, Submitted};
 use super::goals::GoalState;
-use super::output::{LogLevel, Output};
+use super::output::{CameraFrame, Host, LogLevel, Output};
 use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use crate::engine::Answer;
 
 impl<H: Host> NodeCore<H> {
-    pub(super) fn answered(&mut self, asked: Asked<H::Frame>, answer: Arc<Answer>, now: Instant) {
-        let Asked {
+    /// Ends a question with its answer.
+    pub(super) fn answered(
+        &mut self,
+        asked: Submitted<H::Frame>,
+        answer: Arc<Answer>,
+        now: Instant,
+    ) {
+        let Submitted {
             question, chosen, ..
         } = asked;
         let (header, frame) = (chosen.frame.header(), chosen.frame);
@@ -26,7 +32,7 @@ impl<H: Host> NodeCore<H> {
             tokens: answer.tokens,
             done: true,
         });
-        // "Named, and nothing was found" is an answer to act on, so an earlier mask must not stay the latest.
+        // An answer whose objects all have empty masks has a mask, too: otherwise an earlier answer's would stay the latest.
         if answer.names_objects() {
             self.outputs.push_back(Output::PublishMask {
                 header: header.clone(),
@@ -34,7 +40,7 @@ impl<H: Host> NodeCore<H> {
                 answer: Arc::clone(&answer),
             });
         }
-        if settings.publish_overlay && self.watched.overlay {
+        if settings.publish_overlay && self.subscribers.overlay {
             self.outputs.push_back(Output::DrawOverlay {
                 question: Arc::clone(&question),
                 header: header.clone(),
@@ -43,8 +49,8 @@ impl<H: Host> NodeCore<H> {
                 alpha: settings.overlay_alpha,
             });
         }
-        // It is known where somebody watched when the question was asked, and that somebody may have gone since.
-        if settings.publish_attention && self.watched.attention && answer.attention.is_some() {
+        // The answer has an attention if somebody subscribed when the question was asked; they may have gone since.
+        if settings.publish_attention && self.subscribers.attention && answer.attention.is_some() {
             self.outputs.push_back(Output::DrawAttention {
                 header: header.clone(),
                 frame,
@@ -81,6 +87,7 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
+    /// Ends a question without an answer.
     pub(super) fn refused(
         &mut self,
         question: Arc<Question>,
@@ -95,7 +102,7 @@ impl<H: Host> NodeCore<H> {
             refusal.why
         );
         let level = match refusal.status {
-            // A camera that is broken for good would say so with every frame.
+            // In mode `continuous` a broken camera would log the same warning for every frame.
             _ if question.origin == Origin::Repeat && self.health.is_last(&refusal) => {
                 LogLevel::Debug
             }
@@ -114,7 +121,7 @@ impl<H: Host> NodeCore<H> {
         self.log(level, text);
     }
 
-    /// The result, which is the last of a question, and what becomes of the goal that it came from.
+    /// Publishes the result, which is the last output about a question, and ends the goal that it came from.
     pub(super) fn end(&mut self, result: QuestionResult, now: Instant) {
         let (status, result) = (result.status(), Arc::new(result));
         self.outputs

@@ -1,66 +1,54 @@
-//! The life of action goals, as `rcl_action` defines it, without the wire: who may cancel what, which result goes to whom,
-//! and when a finished goal is forgotten.
+//! The life of action goals as `rcl_action` defines it, without the messages: which goals a cancel request means, which client
+//! gets which result, and when a finished goal is forgotten.
 //!
-//! The book is the node's own because r2r's action server never lets goals expire: after the result timeout its spin returns
-//! at once for ever. Here a finished goal leaves [`RESULT_KEPT`] after its end.
+//! The node keeps its goals itself, because those of r2r's action server never expire: once a result timeout has passed, its spin
+//! returns at once for ever. Here a finished goal is forgotten [`RESULT_KEPT`] after its end.
 
 use std::time::{Duration, Instant};
 
 use super::instruction::InstructionText;
-use super::question::QuestionId;
+use super::question::{GoalId, QuestionId};
 use crate::frames::Stamp;
 
-/// How long a result can be asked for after the goal's end, as `rcl_action`'s default on Jazzy.
+/// How long a result can be asked for after the goal's end: the default of `rcl_action` on Jazzy.
 pub const RESULT_KEPT: Duration = Duration::from_secs(10);
 
-/// Finished goals kept at most; beyond it the oldest leaves before its time.
+/// How many finished goals are kept at most. Of more, the oldest are forgotten before their time.
 const MAX_FINISHED: usize = 1024;
-
-/// A goal's UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GoalId(pub [u8; 16]);
-
-impl GoalId {
-    const ALL: GoalId = GoalId([0; 16]);
-
-    /// Other lengths than 16 cannot occur on the wire; they are cut or filled with zeros.
-    pub fn from_slice(bytes: &[u8]) -> Self {
-        let mut id = [0; 16];
-        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        Self(id)
-    }
-}
-
-impl std::fmt::Display for GoalId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
 
 /// A goal as a client sends it.
 #[derive(Clone, Debug)]
 pub struct GoalOffer<F> {
+    /// The id that the client gave it.
     pub id: GoalId,
+    /// What is asked.
     pub instruction: InstructionText,
+    /// The conversation that it continues; empty asks outside of any.
     pub conversation_id: String,
-    /// A picture of the client's own, instead of the camera's newest.
+    /// An image of the client's own, to be asked about instead of the camera's newest.
     pub frame: Option<F>,
-    /// `None`: the parameter's.
+    /// A bound on the answer's length in tokens; `None` leaves that to the node's parameter.
     pub max_new_tokens: Option<usize>,
 }
 
-/// Where a goal is in its life; the numbers are `action_msgs/GoalStatus`'s.
+/// The state of a goal; the numbers are those of `action_msgs/GoalStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum GoalState {
+    /// Accepted, and waiting for its frame or its answer.
     Executing = 2,
+    /// A client has asked to cancel it, and its question has not ended yet.
     Canceling = 3,
+    /// It ended with an answer.
     Succeeded = 4,
+    /// It ended because a client cancelled it.
     Canceled = 5,
+    /// It ended without an answer for any other reason.
     Aborted = 6,
 }
 
 impl GoalState {
+    /// Whether the goal has ended.
     pub fn is_terminal(self) -> bool {
         matches!(
             self,
@@ -69,11 +57,14 @@ impl GoalState {
     }
 }
 
-/// Answer to a cancel request; the numbers are `action_msgs/CancelGoal`'s.
+/// The answer to a cancel request, in the terms of `action_msgs/CancelGoal`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelReply {
+    /// These goals are being cancelled, with the times at which they were accepted; there may be none.
     Canceling(Vec<(GoalId, Stamp)>),
+    /// There is no goal of the id that was named.
     UnknownGoal,
+    /// The goal that was named has ended already.
     Terminated,
 }
 
@@ -87,7 +78,7 @@ struct Goal<R, W> {
     ended: Option<Instant>,
 }
 
-/// The goals that live, and those that ended a short while ago. `R` is a result, `W` somebody waiting for one.
+/// The goals that have not ended, and those that ended a short while ago. `R` is a result, and `W` a client's request for one.
 pub struct Goals<R, W> {
     goals: Vec<Goal<R, W>>,
 }
@@ -99,7 +90,7 @@ impl<R, W> Default for Goals<R, W> {
 }
 
 impl<R: Clone, W> Goals<R, W> {
-    /// Accepts a goal, unless its id is in the book already.
+    /// Accepts a goal, unless there is one of its id already; returns whether it did.
     pub fn accept(&mut self, id: GoalId, question: QuestionId, accepted: Stamp) -> bool {
         if self.find(id).is_some() {
             return false;
@@ -116,10 +107,10 @@ impl<R: Clone, W> Goals<R, W> {
         true
     }
 
-    /// The answer to a cancel request, and the questions that are to be stopped.
+    /// Marks the goals that a cancel request means, and returns its answer and the questions that are to be cancelled.
     ///
-    /// The request's meaning is `action_msgs/CancelGoal`'s: a zero id and a zero stamp mean all goals, a stamp all goals
-    /// accepted no later, an id that goal, both the union.
+    /// `action_msgs/CancelGoal` says what a request means: a zero id and a zero stamp mean all goals, a stamp all goals that were
+    /// accepted no later, an id that goal, and an id with a stamp the union of the two.
     pub fn cancel(&mut self, id: GoalId, until: Stamp) -> (CancelReply, Vec<QuestionId>) {
         if id != GoalId::ALL && until == Stamp::default() {
             match self.find(id).map(|g| g.state) {
@@ -144,12 +135,12 @@ impl<R: Clone, W> Goals<R, W> {
         (CancelReply::Canceling(cancelled), questions)
     }
 
-    /// Where the goal is, if the book has it.
+    /// The state of a goal that is not forgotten.
     pub fn state(&self, id: GoalId) -> Option<GoalState> {
         self.goals.iter().find(|g| g.id == id).map(|g| g.state)
     }
 
-    /// Ends a goal; those who waited come back, to be told.
+    /// Ends a goal, unless it has ended already. Returns the requests that waited for its result.
     pub fn finish(&mut self, id: GoalId, state: GoalState, result: R, now: Instant) -> Vec<W> {
         let Some(goal) = self.find(id).filter(|g| !g.state.is_terminal()) else {
             return Vec::new();
@@ -160,7 +151,7 @@ impl<R: Clone, W> Goals<R, W> {
         std::mem::take(&mut goal.waiters)
     }
 
-    /// The result, where there is one; otherwise `waiter` is remembered. An unknown goal gives the waiter back.
+    /// The result if there is one. Otherwise `waiter` is kept until the goal ends, or returned if there is no such goal.
     pub fn result_or_wait(&mut self, id: GoalId, waiter: W) -> ResultReply<R, W> {
         match self.find(id) {
             None => ResultReply::Unknown(waiter),
@@ -204,7 +195,7 @@ impl<R: Clone, W> Goals<R, W> {
             .map(|t| t + RESULT_KEPT)
     }
 
-    /// Every goal in the book, for the status topic.
+    /// All goals that are not forgotten, for the status topic.
     pub fn states(&self) -> impl Iterator<Item = (GoalId, Stamp, GoalState)> + '_ {
         self.goals.iter().map(|g| (g.id, g.accepted, g.state))
     }
@@ -218,7 +209,7 @@ impl<R: Clone, W> Goals<R, W> {
     }
 }
 
-/// Answer to somebody who asks for a result.
+/// The answer to a request for a result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResultReply<R, W> {
     Ready(W, GoalState, R),

@@ -1,4 +1,4 @@
-//! What the node remembers about its own work, for the diagnostics.
+//! What the node counts for its diagnostics.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -6,31 +6,34 @@ use std::time::Instant;
 use super::result::{Refusal, ResultStatus};
 use crate::engine::Timings;
 
-/// Counts and last words.
+/// Counts of results, and the latest error.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Results by status, repeats of mode `continuous` included.
+    /// How many results there were, by status; repeats of mode `continuous` are included.
     pub results: BTreeMap<ResultStatus, u64>,
-    /// Frames that an answer was computed from.
+    /// How many frames an answer was computed from.
     pub frames_used: u64,
     last_frame: u64,
-    /// Of the last answer.
+    /// How long the stages of the last answer took.
     pub timings: Option<Timings>,
-    /// The last instruction that got no answer.
+    /// Why the last question that got no answer got none, and when; cancelled ones do not count.
     pub last_error: Option<(Refusal, Instant)>,
+    /// The status of the last result.
     pub last_status: Option<ResultStatus>,
 }
 
 impl Health {
-    /// `frame` is the number of the camera frame, 0 for a picture of the asker's own.
+    /// Counts an answer. `frame` is the number of the camera's frame, 0 for an image that a goal brought along.
     pub fn answered(&mut self, status: ResultStatus, frame: u64, timings: &Timings) {
         self.count(status);
-        // Two questions about one frame use one frame; stamped instructions may go back and count an old one again.
+        // Two questions about the same frame count it once. A stamped instruction may go back to an older frame,
+        // which is then counted again.
         self.frames_used += u64::from(frame != 0 && frame != self.last_frame);
         self.last_frame = frame;
         self.timings = Some(timings.clone());
     }
 
+    /// Counts a result without an answer.
     pub fn refused(&mut self, refusal: &Refusal, now: Instant) {
         self.count(refusal.status);
         if refusal.status != ResultStatus::Cancelled {
@@ -38,7 +41,7 @@ impl Health {
         }
     }
 
-    /// True where the last instruction failed for this very reason.
+    /// Whether the last question ended with this same refusal.
     pub fn is_last(&self, refusal: &Refusal) -> bool {
         self.last_status == Some(refusal.status)
             && self

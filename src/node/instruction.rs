@@ -1,31 +1,39 @@
-//! An instruction as it is read off a message, from a topic or from a recording.
+//! Reading an instruction from a message of a topic or of a recording.
 //!
-//! Instructions are read from serialized bytes and not by way of r2r's types, because those turn a string that is not UTF-8
-//! into an empty one, and a person deserves to hear which of the two it was.
+//! Instructions are read from serialized bytes and not through r2r's types, because those turn a string that is not UTF-8 into an
+//! empty one, and the error message should say which of the two it was.
 
 use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
 use rosbag2::cdr::{CdrError, Decoder};
 
-/// An instruction's words, and what is wrong with them where something is.
+/// An instruction's words, and what is wrong with them if something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstructionText {
-    /// As they came; bytes that are not UTF-8 stand as U+FFFD.
+    /// The words as they were received, with U+FFFD for bytes that are not UTF-8.
     pub words: String,
+    /// Why it cannot be asked; `None` if it can.
     pub fault: Option<InstructionFault>,
 }
 
 /// Why an instruction cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionFault {
+    /// The words are no instruction: empty, too long, or not text.
     #[error(transparent)]
     Instruction(#[from] InstructionError),
+    /// The message is no serialized message of its type.
     #[error("the message on {topic} cannot be read: {error}")]
-    Malformed { topic: String, error: CdrError },
+    Malformed {
+        /// The topic that it came on.
+        topic: String,
+        /// Where reading it failed.
+        error: CdrError,
+    },
 }
 
 impl InstructionText {
-    /// Words as they came, checked.
+    /// Checks words as they were received.
     pub fn new(bytes: &[u8]) -> Self {
         Self {
             words: String::from_utf8_lossy(bytes).into_owned(),
@@ -35,27 +43,28 @@ impl InstructionText {
         }
     }
 
-    /// Words that were checked before.
+    /// Words that were found in order before.
     pub(super) fn checked(words: String) -> Self {
         Self { words, fault: None }
     }
 }
 
-/// What was said on a topic, and about which moment.
+/// An instruction from a topic, and the time that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StampedInstruction {
-    /// The moment it is about; `None`: the newest frame.
+    /// The stamp of the frame that it is about; `None` means the newest frame.
     pub stamp: Option<Stamp>,
-    /// Empty where the asker gave none.
+    /// The id that its sender gave it; empty if the sender gave none.
     pub id: String,
-    /// Empty: a question on its own.
+    /// The conversation that it continues; empty asks outside of any.
     pub conversation_id: String,
+    /// What is asked.
     pub text: InstructionText,
 }
 
 impl StampedInstruction {
-    /// A serialized `std_msgs/String` of `topic`: about the newest frame. Never fails: what cannot be read comes back with
-    /// its fault.
+    /// Reads a serialized `std_msgs/String` of `topic`, which is about the newest frame. Never fails: a message that cannot be
+    /// read is returned with its fault, because it has to get a result, too.
     pub fn from_string(topic: &str, bytes: &[u8]) -> Self {
         let read = || -> Result<Self, CdrError> {
             let text = InstructionText::new(Decoder::new(bytes)?.string_bytes()?);
@@ -64,8 +73,8 @@ impl StampedInstruction {
         read().unwrap_or_else(|error| Self::unreadable(topic, error))
     }
 
-    /// A serialized `lisa_ros/Instruction` of `topic`; a zero stamp means the newest frame. Never fails, as
-    /// [`from_string`](Self::from_string).
+    /// Reads a serialized `lisa_ros/Instruction` of `topic`; a zero stamp means the newest frame. Like
+    /// [`from_string`](Self::from_string) it never fails.
     pub fn from_instruction(topic: &str, bytes: &[u8]) -> Self {
         let read = || -> Result<Self, CdrError> {
             let mut cdr = Decoder::new(bytes)?;
@@ -122,7 +131,7 @@ mod tests {
         StampedInstruction::from_instruction("instruction_stamped", &out)
     }
 
-    fn spoken(words: &[u8]) -> StampedInstruction {
+    fn unstamped(words: &[u8]) -> StampedInstruction {
         let mut bytes = vec![0, 1, 0, 0];
         string(&mut bytes, words);
         StampedInstruction::from_string("instruction", &bytes)
@@ -140,7 +149,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_named() {
-        let s = spoken(b"find \xff it");
+        let s = unstamped(b"find \xff it");
         assert_eq!(s.text.words, "find \u{fffd} it");
         assert_eq!(
             s.text.fault,
@@ -152,7 +161,7 @@ mod tests {
         #[test]
         fn any_words_survive(words in any::<String>(), id in any::<String>()) {
             let text = InstructionText::new(words.as_bytes());
-            prop_assert_eq!(&spoken(words.as_bytes()).text, &text);
+            prop_assert_eq!(&unstamped(words.as_bytes()).text, &text);
             let s = stamped(1, 2, [b"f", id.as_bytes(), b"", words.as_bytes()]);
             prop_assert_eq!((s.id, s.text), (id, text));
         }

@@ -1,45 +1,45 @@
-//! The node without ROS: which frame an instruction is about, when it waits for one, who shares a conversation, what ends
-//! in which status, and what is published with which header.
+//! The node without ROS: which frame an instruction is about, how long it waits for one, in which status it ends, and what is
+//! published with which header in which order.
 //!
 //! [`NodeCore`] is a state machine without I/O, threads or a clock. The ROS 2 node drives it with what arrives on topics,
-//! a replay drives the very same machine with a recording's messages and times, and tests drive it with a virtual clock.
-//! So what holds in one of them holds in all of them.
+//! a replay drives it with a recording's messages and times, and tests drive it with a virtual clock. So the three behave alike.
 //!
 //! # Contract
 //! Methods are of four kinds:
 //!
 //! 1. `handle_*` take an input: a frame, an instruction, a goal, an event of the engine, a timeout.
-//! 2. [`NodeCore::poll_output`] gives what is to be done because of it. Call it after every input until it is empty, and do
-//!    what it says in that order.
+//! 2. [`NodeCore::poll_output`] returns what is to be done. Call it after every input until it returns `None`, and do what it
+//!    returns in that order.
 //! 3. [`NodeCore::poll_timeout`] says when to call [`NodeCore::handle_timeout`] although nothing arrives. Ask again after
 //!    every input.
-//! 4. Everything else looks and changes nothing.
+//! 4. Everything else is a getter and changes nothing.
 //!
-//! Time is an argument and never goes back. No method waits, so the machine may stand behind a lock that a thread with
-//! other duties takes, too.
+//! Time is an argument and never goes back. No method waits, so the state machine may be behind a lock that threads with other
+//! duties take.
 //!
 //! # Invariants
 //! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], and nothing about it comes
-//!    after that. (`tests.rs`, `every_instruction_has_one_result_whatever_happens`)
+//!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
-//!    instruction was allowed to be about. (the same)
-//! 3. The same inputs at the same times give the same outputs. (`tests.rs`, `the_same_inputs_give_the_same_outputs`)
+//!    instruction was allowed to be about. (the same test)
+//! 3. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
+//!    `the_same_inputs_give_the_same_outputs`)
 //!
 //! | file | one idea |
 //! |---|---|
-//! | `core.rs` | the machine: its inputs, its outputs, what it remembers |
-//! | `asking.rs` | a question's way from the door to the engine, and what the engine says |
+//! | `core.rs` | the state machine: its inputs, its outputs, its state |
+//! | `asking.rs` | a question's way to the engine, and the engine's events |
 //! | `ending.rs` | how questions end: what is published, in which order |
-//! | `output.rs` | what a driver is asked to do |
+//! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
 //! | `question.rs` | an instruction on its way to its result |
-//! | `instruction.rs` | an instruction as it is read off a message |
+//! | `instruction.rs` | reading an instruction from a message |
 //! | `frame_choice.rs` | which frame a question is about, and how long it waits for it |
-//! | `camera.rs` | since when the camera is silent, and why, in words |
+//! | `camera.rs` | for how long the camera has been silent, and why |
 //! | `repeat.rs` | mode `continuous` |
-//! | `goals.rs` | the life of action goals |
+//! | `goals.rs` | the states of action goals |
 //! | `result.rs` | how a question ended, and the message that says so |
 //! | `health.rs` | counts, for diagnostics |
-//! | `settings.rs` | the parameters that the machine goes by |
+//! | `settings.rs` | the parameters that the state machine depends on |
 
 mod asking;
 mod camera;
@@ -58,11 +58,11 @@ mod settings;
 mod tests;
 
 pub use camera::{Camera, ImagePublisher, CAMERA_SILENCE};
-pub use core::{CameraFrame, Host, NodeCore};
-pub use goals::{CancelReply, GoalId, GoalOffer, GoalState};
+pub use core::NodeCore;
+pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
-pub use output::{EngineRequest, LogLevel, Output, Timer};
-pub use question::{Origin, Question, QuestionId};
+pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
+pub use question::{GoalId, Origin, Question, QuestionId};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{Settings, Watched, MAX_NEW_TOKENS};
+pub use settings::{Settings, Subscribers, MAX_NEW_TOKENS};

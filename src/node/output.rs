@@ -1,109 +1,175 @@
-//! What a driver is asked to do.
+//! The interface to a driver: the types that it brings along, and what it is asked to do.
 
 use std::sync::Arc;
 
 use rosbag2::Header;
 
-use super::core::Host;
-use super::goals::{CancelReply, GoalId, GoalState};
-use super::question::{Question, QuestionId};
+use super::goals::{CancelReply, GoalState};
+use super::question::{GoalId, Question, QuestionId};
 use super::result::QuestionResult;
 use crate::engine::{Answer, AnswerOptions, ObjectMask, Stage};
 use crate::frames::Stamp;
 
-/// One thing to do. A driver does them in the order in which they come.
-pub enum Output<H: Host> {
-    /// Give it to the engine, and its events to [`handle_engine_event`](super::NodeCore::handle_engine_event); a frame
-    /// that cannot be decoded goes to [`handle_bad_frame`](super::NodeCore::handle_bad_frame).
-    AskEngine(EngineRequest<H::Frame>),
-    /// Take back what the engine was given under that number.
-    CancelEngine(QuestionId),
-    /// More of an answer's text; `done` with the last of it.
-    PublishDelta {
-        question: Arc<Question>,
-        header: Header,
-        text: String,
-        /// Of the answer so far.
-        tokens: usize,
-        done: bool,
-    },
-    /// An object's mask is there, while the text still comes.
-    PublishObject {
-        question: Arc<Question>,
-        header: Header,
-        object: Arc<ObjectMask>,
-    },
-    /// The union of the answer's masks at the frame's size; all zero where objects were named and every mask is empty.
-    PublishMask {
-        header: Header,
-        frame: Arc<H::Frame>,
-        answer: Arc<Answer>,
-    },
-    /// The answer drawn over its frame, at `alpha`; may be done later, and need not be done where newer ones wait.
-    DrawOverlay {
-        question: Arc<Question>,
-        header: Header,
-        frame: Arc<H::Frame>,
-        answer: Arc<Answer>,
-        alpha: f32,
-    },
-    /// Where the model looked, drawn over the frame; as [`DrawOverlay`](Self::DrawOverlay).
-    DrawAttention {
-        header: Header,
-        frame: Arc<H::Frame>,
-        answer: Arc<Answer>,
-        alpha: f32,
-    },
-    /// The text of a whole answer.
-    PublishAnswer { text: String },
-    /// The one result of a question, behind everything else that belongs to it.
-    PublishResult(Arc<QuestionResult>),
-    /// Tell who sent a goal whether it was accepted, and when.
-    AnswerGoal {
-        request: H::GoalRequest,
-        accepted: bool,
-        stamp: Stamp,
-    },
-    /// Tell who asked to cancel goals which of them are being cancelled.
-    AnswerCancel {
-        request: H::CancelRequest,
-        reply: CancelReply,
-    },
-    /// Tell who asked for a goal's result; `None` where the goal is unknown.
-    AnswerResult {
-        request: H::ResultRequest,
-        result: Option<(GoalState, Arc<QuestionResult>)>,
-    },
-    /// How far a goal is; with an object as soon as its mask is there.
-    GoalFeedback {
-        goal: GoalId,
-        header: Header,
-        stage: Stage,
-        text: String,
-        tokens: usize,
-        object: Option<Arc<ObjectMask>>,
-    },
-    /// Where all goals are that are not forgotten: their ids, when they were accepted, their states.
-    PublishGoalStates(Vec<(GoalId, Stamp, GoalState)>),
-    /// A line for people.
-    Log { level: LogLevel, text: String },
+/// The types that a driver brings along. The state machine only stores them and hands them back.
+pub trait Host {
+    /// A camera's message.
+    type Frame: CameraFrame;
+    /// A client's request to accept a goal, to be answered with [`Output::AnswerGoal`].
+    type GoalRequest;
+    /// A client's request to cancel goals, to be answered with [`Output::AnswerCancel`].
+    type CancelRequest;
+    /// A client's request for a goal's result, to be answered with [`Output::AnswerResult`].
+    type ResultRequest;
 }
 
-/// A question for the engine.
+/// What the state machine needs to know of a camera's message.
+pub trait CameraFrame {
+    /// The header as the camera wrote it.
+    fn header(&self) -> Header;
+}
+
+/// One thing to do. A driver does them in the order in which [`poll_output`](super::NodeCore::poll_output) returns them.
+pub enum Output<H: Host> {
+    /// Decode the frame, submit the request to the engine, and report its events with
+    /// [`handle_engine_event`](super::NodeCore::handle_engine_event). If the frame cannot be decoded, call
+    /// [`handle_bad_frame`](super::NodeCore::handle_bad_frame) instead.
+    AskEngine(EngineRequest<H::Frame>),
+    /// Cancel the engine's request for this question.
+    CancelEngine(QuestionId),
+    /// Publish more of an answer's text.
+    PublishDelta {
+        /// The question that it belongs to.
+        question: Arc<Question>,
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// What came since the last delta; may be empty with the last one.
+        text: String,
+        /// How many tokens the answer has so far.
+        tokens: usize,
+        /// Whether this is the last of the text.
+        done: bool,
+    },
+    /// Publish an object's mask, although the answer's text is not complete yet.
+    PublishObject {
+        /// The question that it belongs to.
+        question: Arc<Question>,
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// The object and its mask.
+        object: Arc<ObjectMask>,
+    },
+    /// Publish the union of the answer's masks at the frame's size. It is all zero if objects were named and every mask is empty.
+    PublishMask {
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// The frame.
+        frame: Arc<H::Frame>,
+        /// The complete answer.
+        answer: Arc<Answer>,
+    },
+    /// Draw the answer over its frame and publish that. This may be done later, and may be left out if newer ones wait.
+    DrawOverlay {
+        /// The question that it belongs to.
+        question: Arc<Question>,
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// The frame.
+        frame: Arc<H::Frame>,
+        /// The complete answer.
+        answer: Arc<Answer>,
+        /// Opacity of what is drawn, 0 to 1.
+        alpha: f32,
+    },
+    /// Draw where the model looked over the frame and publish that, with the same liberties as
+    /// [`DrawOverlay`](Self::DrawOverlay).
+    DrawAttention {
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// The frame.
+        frame: Arc<H::Frame>,
+        /// The complete answer.
+        answer: Arc<Answer>,
+        /// Opacity of what is drawn, 0 to 1.
+        alpha: f32,
+    },
+    /// Publish the text of a complete answer.
+    PublishAnswer {
+        /// `[SEG]` included.
+        text: String,
+    },
+    /// Publish the one result of a question. Nothing else about the question follows.
+    PublishResult(Arc<QuestionResult>),
+    /// Answer the client that sent a goal.
+    AnswerGoal {
+        /// The request to answer.
+        request: H::GoalRequest,
+        /// Whether the goal was accepted.
+        accepted: bool,
+        /// When that was decided, on the robot's clock.
+        stamp: Stamp,
+    },
+    /// Answer the client that asked to cancel goals.
+    AnswerCancel {
+        /// The request to answer.
+        request: H::CancelRequest,
+        /// What to answer.
+        reply: CancelReply,
+    },
+    /// Answer the client that asked for a goal's result.
+    AnswerResult {
+        /// The request to answer.
+        request: H::ResultRequest,
+        /// The goal's final state and its result; `None` if the goal is unknown.
+        result: Option<(GoalState, Arc<QuestionResult>)>,
+    },
+    /// Publish feedback on a goal.
+    GoalFeedback {
+        /// The goal.
+        goal: GoalId,
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// What the engine is doing.
+        stage: Stage,
+        /// More of the answer's text, if that is what there is to report.
+        text: String,
+        /// How many tokens the answer has so far.
+        tokens: usize,
+        /// An object whose mask has just been decoded.
+        object: Option<Arc<ObjectMask>>,
+    },
+    /// Publish the states of all goals that are not forgotten: id, time of acceptance, state.
+    PublishGoalStates(Vec<(GoalId, Stamp, GoalState)>),
+    /// Write a line to the log.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// The line.
+        text: String,
+    },
+}
+
+/// A request to the engine, whose frame is not decoded yet.
 pub struct EngineRequest<F> {
+    /// The question that it answers.
     pub id: QuestionId,
+    /// The frame, to be decoded.
     pub frame: Arc<F>,
+    /// The instruction's words.
     pub instruction: String,
-    /// `None`: a question on its own.
+    /// The conversation that it continues; `None` asks outside of any.
     pub conversation_id: Option<String>,
+    /// How to answer it.
     pub options: AnswerOptions,
 }
 
-/// How much a line matters.
+/// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
+    /// Details for debugging.
     Debug,
+    /// What the node does.
     Info,
+    /// What a person may want to change.
     Warn,
 }
 
@@ -116,6 +182,6 @@ pub enum Timer {
     Repeat,
     /// A finished goal is to be forgotten.
     ExpireGoals,
-    /// The camera has been silent for so long that it is said.
+    /// The camera has been silent for so long that a warning is due.
     CameraSilent,
 }

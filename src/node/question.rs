@@ -1,69 +1,80 @@
-//! An instruction on its way to its result.
+//! A question: an instruction on its way to its result.
 
 use std::time::Instant;
 
-use super::goals::GoalId;
 use super::instruction::InstructionText;
-use super::result::{Refusal, ResultStatus};
-use super::settings::MAX_NEW_TOKENS;
 use crate::frames::Stamp;
 
-/// Numbers the questions of a node, from 1.
+/// The number of a question; a node numbers its questions from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub u64);
 
-/// Where a question came from, and with it which frame it is about.
+/// A goal's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GoalId(pub [u8; 16]);
+
+impl GoalId {
+    /// In a cancel request: all goals.
+    pub(super) const ALL: GoalId = GoalId([0; 16]);
+
+    /// An id of 16 bytes, as messages always have it; another length is cut off or filled up with zeros.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+}
+
+impl std::fmt::Display for GoalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+/// Where a question came from, which decides which frame it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An instruction without a stamp: about the newest frame.
     Newest,
     /// An instruction about the frame nearest this stamp.
     Stamped(Stamp),
-    /// Mode `continuous` asks the last instruction again.
+    /// The last instruction again, in mode `continuous`: about the newest frame.
     Repeat,
-    /// A goal of the action: about its own picture, where it brought one, or else the newest frame.
+    /// A goal of the action: about the image that it brought along, or else the newest frame.
     Goal(GoalId),
 }
 
-/// One question.
+/// A question to the model.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Its number.
     pub id: QuestionId,
+    /// Where it came from.
     pub origin: Origin,
-    /// The asker's own, or the question's number where the asker gave none.
+    /// The id that its sender gave it, or its number if the sender gave none.
     pub instruction_id: String,
-    /// Empty: a question on its own.
+    /// The conversation that it belongs to; empty if it belongs to none.
     pub conversation_id: String,
+    /// What is asked.
     pub text: InstructionText,
-    /// A goal's own bound on the answer's length; `None`: the parameter's.
+    /// A goal's own bound on the answer's length in tokens; `None` leaves that to the node's parameter.
     pub max_new_tokens: Option<usize>,
+    /// When the node received it.
     pub received: Instant,
 }
 
 impl Question {
-    /// Why it cannot be asked, whatever the frame.
-    pub(super) fn fault(&self) -> Option<Refusal> {
-        if let Some(fault) = &self.text.fault {
-            return Some(Refusal::new(ResultStatus::Error, fault.to_string()));
-        }
-        let too_many = self.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS)?;
-        let why = format!(
-            "max_new_tokens is {too_many}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"
-        );
-        Some(Refusal::new(ResultStatus::Error, why))
-    }
-
-    /// The seed of its sampling.
+    /// The seed for sampling its answer, so that a replay samples as the node does.
     pub fn seed(&self) -> u64 {
         self.id.0
     }
 
-    /// The conversation that it belongs to; `None`: a question on its own.
+    /// The conversation that it belongs to, if any.
     pub fn conversation(&self) -> Option<String> {
         Some(self.conversation_id.clone()).filter(|id| !id.is_empty())
     }
 
-    /// The goal that it came from, where it came from one.
+    /// The action goal that it came from, if any.
     pub fn goal(&self) -> Option<GoalId> {
         match self.origin {
             Origin::Goal(id) => Some(id),

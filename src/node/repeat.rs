@@ -1,50 +1,53 @@
-//! Mode `continuous`: the last instruction again on every new frame, at most so often, never two at a time.
+//! Mode `continuous`: the last instruction is repeated on every new frame, within a rate, and never while another question is
+//! open.
 
 use std::time::{Duration, Instant};
 
-/// What is asked again and again, and when it was asked last.
+/// The instruction that is repeated, and when and about which frame it was asked last.
 #[derive(Debug, Default)]
 pub struct Repeat {
-    last: Option<Repeated>,
+    last: Option<RepeatedInstruction>,
     frame: u64,
     at: Option<Instant>,
 }
 
 /// The instruction that is repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repeated {
+pub struct RepeatedInstruction {
+    /// The id of the instruction, which its repeats share.
     pub id: String,
+    /// Its words.
     pub words: String,
 }
 
-/// When to ask again.
+/// When to repeat the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     Now,
     At(Instant),
-    /// Not before something else happens: a frame, an instruction, an answer.
+    /// Not before a frame, an instruction or an answer comes.
     Never,
 }
 
 impl Repeat {
-    /// This is the instruction from now on; `frame` (its number) is being asked about already.
-    pub fn remember(&mut self, last: Repeated, frame: u64, now: Instant) {
+    /// Repeats this instruction from now on; it has just been asked about the frame of number `frame`.
+    pub fn remember(&mut self, last: RepeatedInstruction, frame: u64, now: Instant) {
         self.last = Some(last);
         self.started(frame, now);
     }
 
-    /// The instruction was asked again, about this frame.
+    /// The instruction has just been asked about the frame of number `frame`.
     pub fn started(&mut self, frame: u64, now: Instant) {
         self.frame = frame;
         self.at = Some(now);
     }
 
     /// The instruction to repeat.
-    pub fn last(&self) -> Option<&Repeated> {
+    pub fn last(&self) -> Option<&RepeatedInstruction> {
         self.last.as_ref()
     }
 
-    /// Whether to ask about the frame `newest` (its number), `idle` where nothing is being answered.
+    /// When to ask about the frame of number `newest`. `idle` says that no other question is open.
     pub fn due(&self, newest: Option<u64>, idle: bool, max_rate_hz: f64, now: Instant) -> Due {
         if self.last.is_none() || !idle || newest.is_none_or(|n| n == self.frame) {
             return Due::Never;
@@ -71,7 +74,7 @@ mod tests {
             Due::Never,
             "nothing to repeat yet"
         );
-        let last = Repeated {
+        let last = RepeatedInstruction {
             id: "7".to_owned(),
             words: "find the cup".to_owned(),
         };

@@ -12,11 +12,12 @@ use crate::engine::{Answer, AnswerStatus, ObjectMask, RequestError};
 
 pub use lisa_messages::ResultStatus;
 
-/// No answer, and why.
+/// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The status of its result.
     pub status: ResultStatus,
-    /// In words what was wrong and what is accepted.
+    /// What was wrong and what is accepted, in words.
     pub why: String,
 }
 
@@ -26,7 +27,7 @@ impl Refusal {
         Self { status, why }
     }
 
-    /// The frame is none; `why` says what is wrong with it and what is accepted.
+    /// The frame cannot be decoded; `why` says what is wrong with it and what is accepted.
     pub fn bad_frame(why: &str) -> Self {
         let why = format!("the image cannot be used: {why}");
         Self::new(ResultStatus::Error, why)
@@ -47,13 +48,16 @@ impl From<&RequestError> for Refusal {
 /// The one result of a question.
 #[derive(Clone, Debug)]
 pub struct QuestionResult {
+    /// The question.
     pub question: Arc<Question>,
-    /// The frame's own, untouched; empty where there was none.
+    /// The header of the frame that it is about, untouched; empty if there was no frame.
     pub header: Header,
+    /// The answer, or why there is none.
     pub outcome: Result<Arc<Answer>, Refusal>,
 }
 
 impl QuestionResult {
+    /// The status that its message carries.
     pub fn status(&self) -> ResultStatus {
         match &self.outcome {
             Ok(answer) => match answer.status {
@@ -65,7 +69,7 @@ impl QuestionResult {
         }
     }
 
-    /// As it is published on `~/result`; masks are borrowed.
+    /// The message that is published on `~/result`; its masks are borrowed.
     pub fn message(&self) -> ReasoningResult<'_> {
         let question = &self.question;
         let blank = ReasoningResult {
@@ -105,7 +109,7 @@ impl QuestionResult {
     }
 }
 
-/// An object as it stands in results; its mask is borrowed.
+/// An object as a message; its mask is borrowed.
 pub fn object_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedObject<'a> {
     SegmentedObject {
         id: object.index as u32,

@@ -1,4 +1,4 @@
-//! The parameters that the machine goes by.
+//! The parameters that the state machine depends on.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use crate::engine::AnswerOptions;
 /// The most tokens that an answer may be allowed.
 pub const MAX_NEW_TOKENS: usize = 2048;
 
-/// One snapshot of the parameters; a change is a new snapshot.
+/// A snapshot of the parameters; a change makes a new one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How questions are answered; seed and attention are set for each of them.
+    /// How questions are answered; seed and attention are set for each question.
     pub answer: AnswerOptions,
-    /// How many questions may wait for the model, and how many for a frame. 1 or more.
+    /// How many questions may wait for the model, and how many others for a frame. 1 or more.
     pub max_pending: usize,
     /// How far the frame of a stamped instruction may be from its stamp, seconds.
     pub sync_slop_s: f64,
     /// Mode `continuous`: the last instruction again on every new frame.
     pub continuous: bool,
-    /// How often at most, in mode `continuous`, Hz.
+    /// How often the instruction is repeated at most, in mode `continuous`, Hz.
     pub max_rate_hz: f64,
-    /// Draw the answer over its frame where somebody watches.
+    /// Draw the answer over its frame, if somebody subscribes to that.
     pub publish_overlay: bool,
-    /// Draw where the model looked over the frame where somebody watches.
+    /// Draw where the model looked over the frame, if somebody subscribes to that.
     pub publish_attention: bool,
     /// Opacity of what is drawn over a frame, 0 to 1.
     pub overlay_alpha: f32,
 }
 
 impl Default for Settings {
-    /// As the node's parameters are by default.
+    /// The defaults of the node's parameters, except that an answer's length is that of [`AnswerOptions`].
     fn default() -> Self {
         Self {
             answer: AnswerOptions::default(),
@@ -50,25 +50,27 @@ impl Settings {
         Duration::try_from_secs_f64(self.sync_slop_s).unwrap_or_default()
     }
 
-    /// How one question is answered. The engine says where it looked only where somebody watches that.
+    /// How one question is answered. The engine is asked where it looked only if somebody subscribes to that.
     pub(super) fn answering(
         &self,
         max_new_tokens: Option<usize>,
         seed: u64,
-        watched: Watched,
+        subscribers: Subscribers,
     ) -> AnswerOptions {
         AnswerOptions {
             max_new_tokens: max_new_tokens.unwrap_or(self.answer.max_new_tokens),
             seed,
-            attention: self.publish_attention && watched.attention,
+            attention: self.publish_attention && subscribers.attention,
             ..self.answer.clone()
         }
     }
 }
 
-/// Which of the pictures somebody subscribes to.
+/// Which of the drawn images somebody subscribes to. The others are not drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Watched {
+pub struct Subscribers {
+    /// `~/overlay`: the answer over its frame.
     pub overlay: bool,
+    /// `~/attention`: where the model looked.
     pub attention: bool,
 }

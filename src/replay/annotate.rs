@@ -1,7 +1,7 @@
-//! Answers written into a bag, at the moments of the frames they are about; what was begun is gone on with.
+//! Writing answers into a bag, at the log times of the frames they are about. Interrupted runs resume.
 //!
-//! Until it is complete the bag stands in `OUT.part`. A result is written after everything else that belongs to its
-//! instruction, so whatever ended the writing, an instruction with a result there is done.
+//! Until it is complete, the bag is in the folder `OUT.part`. An instruction's result is written after everything else that
+//! belongs to it. So however the writing ended, an instruction whose result is there has all its messages there.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,35 +14,36 @@ use rosbag2::{
     TopicId, WriterOptions,
 };
 
-use super::masks::mono8;
-use super::workplace::Workplace;
-use super::{Moment, Outcome, ReplayError};
+use super::messages::mono8;
+use super::work_folder::WorkFolder;
+use super::{Outcome, ReplayError, ResolvedQuestion};
 
-/// What is written.
+/// What is written into a bag of answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotateOptions {
     /// Before the topics' names, e.g. `/lisa`; see [`namespace`](rosbag2::namespace).
     pub namespace: String,
-    /// Opacity of the masks in the overlays, 0 to 1; `None`: no overlays.
+    /// Opacity of the masks in the overlays, 0 to 1; `None` writes no overlays.
     pub overlay_alpha: Option<f32>,
-    /// Whether the recording's own messages go into the bag, too.
+    /// Whether the recording's own messages are copied into the bag as well.
     pub copy: bool,
-    /// What the answers depend on: a bag that was begun with other settings is not gone on with.
+    /// What the answers depend on, as names and values: a run with other settings does not resume an unfinished bag.
     pub settings: BTreeMap<String, String>,
 }
 
 /// JPEG quality of the overlays, 1 to 100.
 const OVERLAY_QUALITY: u8 = 90;
 
-/// A bag of answers being written.
+/// A bag of answers that is being written.
 pub struct Annotator<'b> {
     bag: &'b Bag,
     options: AnnotateOptions,
     writer: BagWriter,
     topics: Topics,
+    /// Ids and log times of the instructions whose results are in the bag already.
     done: HashSet<(String, u64)>,
-    /// Dropped last: whoever has it next reads what the writer has left.
-    place: Workplace,
+    /// Declared last, so that it is dropped, and its lock released, only after the writer has closed its file.
+    folder: WorkFolder,
 }
 
 #[derive(Clone, Copy)]
@@ -54,48 +55,48 @@ struct Topics {
 }
 
 impl<'b> Annotator<'b> {
-    /// Begins a bag at `out`, or goes on with one that was begun there with the same settings.
+    /// Begins a bag at `out`, or resumes one that was begun there with the same settings.
     ///
     /// # Errors
     /// [`BagError::Exists`] where the bag is complete already, [`BagError::Name`], [`ReplayError::OtherSettings`],
-    /// [`ReplayError::Foreign`] and [`ReplayError::Busy`] where its place is somebody else's, [`BagError`] where a file cannot
-    /// be read or written.
+    /// [`ReplayError::Foreign`] and [`ReplayError::Busy`] where something else, or another process, has its folder,
+    /// [`BagError`] where a file cannot be read or written.
     pub fn begin(bag: &'b Bag, out: &Path, options: AnnotateOptions) -> Result<Self, ReplayError> {
         let names = Names::of(&options.namespace)?;
-        let place = Workplace::open(out, &options.settings)?;
-        let (writer, topics) = create(&place.new_bag(), &options, names)?;
+        let folder = WorkFolder::open(out, &options.settings)?;
+        let (writer, topics) = create(&folder.new_bag(), &options, names)?;
         let mut annotator = Self {
             bag,
-            place,
+            folder,
             options,
             writer,
             topics,
             done: HashSet::new(),
         };
-        annotator.take_over(&annotator.place.old())?;
-        annotator.place.remove_old()?;
+        annotator.take_over(&annotator.folder.old())?;
+        annotator.folder.remove_old()?;
         Ok(annotator)
     }
 
-    /// Instructions that an earlier run has answered.
+    /// How many instructions an earlier run has answered.
     pub fn done(&self) -> usize {
         self.done.len()
     }
 
-    /// Whether an earlier run has answered this one.
-    pub fn is_done(&self, moment: &Moment) -> bool {
-        let id = moment.question.instruction_id.clone();
-        self.done.contains(&(id, moment.log_time))
+    /// Whether an earlier run has answered this question.
+    pub fn is_done(&self, resolved: &ResolvedQuestion) -> bool {
+        let id = resolved.question.instruction_id.clone();
+        self.done.contains(&(id, resolved.log_time))
     }
 
     /// Copies what an earlier run has finished.
     fn take_over(&mut self, old: &Path) -> Result<(), ReplayError> {
         let Ok(earlier) = Bag::open(old) else {
-            // Ended before its first byte was on the disk.
+            // The earlier run ended before it had written anything.
             return Ok(());
         };
         let mut pending = Vec::new();
-        // A message that cannot be read stands at the end, where the writing stopped.
+        // Only the last message can be unreadable: the one at which the writing stopped.
         for message in earlier.messages(&Selection::all())?.flatten() {
             let Some(topic) = earlier.topics().get(message.topic).cloned() else {
                 continue;
@@ -123,21 +124,22 @@ impl<'b> Annotator<'b> {
         Ok(())
     }
 
-    /// Writes an answer.
+    /// Writes everything that belongs to an answer, its result last.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written; [`ReplayError::Overlay`].
     pub fn write(&mut self, outcome: &Outcome) -> Result<(), ReplayError> {
-        // Log time: the frame's, so that picture and answer show together; publish time: the instruction's.
+        // The log time is the frame's, so that players show image and answer together; the publish time is the instruction's.
         let (at, asked) = (outcome.frame_time, outcome.log_time);
         let header = &outcome.result.header;
-        let mut say = |topic: TopicId, data: Vec<u8>| self.writer.write_at(topic, at, asked, &data);
+        let mut write =
+            |topic: TopicId, data: Vec<u8>| self.writer.write_at(topic, at, asked, &data);
         if let Some(mask) = outcome.mask() {
-            say(self.topics.mask, mono8(header, &mask).to_cdr())?;
+            write(self.topics.mask, mono8(header, &mask).to_cdr())?;
         }
         if let Some(answer) = outcome.answer() {
             let data = answer.text.clone();
-            say(self.topics.answer, StringMessage { data }.to_cdr())?;
+            write(self.topics.answer, StringMessage { data }.to_cdr())?;
         }
         let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
         if let Some((topic, alpha)) = overlay {
@@ -153,47 +155,47 @@ impl<'b> Annotator<'b> {
                     format: "rgb8; jpeg compressed rgb8".to_owned(),
                     data: data.into(),
                 };
-                say(topic, message.to_cdr())?;
+                write(topic, message.to_cdr())?;
             }
         }
-        say(self.topics.result, outcome.result.message().to_cdr())?;
+        write(self.topics.result, outcome.result.message().to_cdr())?;
         Ok(())
     }
 
-    /// Ends the writing before its time: the same command goes on.
+    /// Stops before the end, and returns the folder in which the unfinished bag is. A run with the same settings resumes it.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written.
     pub fn pause(self) -> Result<PathBuf, ReplayError> {
         self.writer.finish()?;
-        Ok(self.place.path().to_owned())
+        Ok(self.folder.path().to_owned())
     }
 
-    /// Ends what has not begun: nothing stays behind, but what an earlier run has answered.
+    /// Stops before anything was written: removes the unfinished bag, unless an earlier run has written answers into it.
     ///
     /// # Errors
     /// [`BagError`], where a file cannot be written or removed.
     pub fn abandon(self) -> Result<(), ReplayError> {
         self.writer.finish()?;
         match self.done.is_empty() {
-            true => self.place.close(),
+            true => self.folder.close(),
             false => Ok(()),
         }
     }
 
-    /// The bag is complete.
+    /// Completes the bag and moves it to its place.
     ///
     /// # Errors
     /// [`BagError`], where a file cannot be written.
     pub fn finish(self) -> Result<(), ReplayError> {
         self.writer.finish()?;
-        let answers = self.place.new_bag();
+        let answers = self.folder.new_bag();
         if !self.options.copy {
-            return self.place.publish(&answers);
+            return self.folder.publish(&answers);
         }
-        let whole = self.place.whole()?;
+        let whole = self.folder.whole()?;
         merge(self.bag, &Bag::open(&answers)?, &whole)?;
-        self.place.publish(&whole)
+        self.folder.publish(&whole)
     }
 }
 
@@ -227,7 +229,7 @@ fn create(
     names: Names,
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
-    // As the node offers them.
+    // The quality of service with which the node publishes.
     let qos = || QosProfile::reliable(10);
     let overlay = |writer: &mut BagWriter| {
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))
@@ -244,7 +246,7 @@ fn create(
     Ok((writer, topics))
 }
 
-/// Masks are almost nothing once they are compressed.
+/// Compressed, because masks then take almost no space.
 fn writer_options() -> WriterOptions {
     WriterOptions {
         storage: StorageKind::Mcap,

@@ -1,4 +1,4 @@
-//! Asking the engine about a moment of a recording.
+//! Asking the engine a question of a recording.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,31 +6,37 @@ use std::time::{Duration, Instant};
 use image::GrayImage;
 use rosbag2::{Bag, Header};
 
-use super::timeline::Moment;
+use super::timeline::ResolvedQuestion;
 use crate::engine::{Answer, AnswerOptions, Engine, Frame, Request};
 use crate::image::union_masks;
 use crate::node::{Question, QuestionResult, Refusal, ResultStatus};
 
-/// What became of a question.
+/// How a question of the recording ended.
 pub struct Outcome {
-    /// As the node publishes it.
+    /// The result, as the node would publish it.
     pub result: QuestionResult,
     /// When its instruction was recorded, nanoseconds.
     pub log_time: u64,
-    /// When the frame was recorded, nanoseconds; the instruction's time where there was none.
+    /// When the frame was recorded, nanoseconds; the instruction's time if there was no frame.
     pub frame_time: u64,
+    /// The frame that was asked about; `None` if there was none or it could not be decoded.
     pub frame: Option<Frame>,
-    /// From the question to the end of the answer.
+    /// From the submission to the engine until the end of the answer; zero if the engine was not asked.
     pub total: Duration,
 }
 
-/// Asks about a moment and waits for the answer.
-pub fn ask(bag: &Bag, engine: &Engine, options: &AnswerOptions, moment: Moment) -> Outcome {
-    let Moment {
+/// Asks the engine and waits for the answer. A question that cannot be asked ends in a refusal, as in the node.
+pub fn ask(
+    bag: &Bag,
+    engine: &Engine,
+    options: &AnswerOptions,
+    resolved: ResolvedQuestion,
+) -> Outcome {
+    let ResolvedQuestion {
         question,
         log_time,
         frame,
-    } = moment;
+    } = resolved;
     let mut outcome = Outcome {
         log_time,
         frame_time: log_time,
@@ -79,15 +85,17 @@ pub fn ask(bag: &Bag, engine: &Engine, options: &AnswerOptions, moment: Moment) 
 }
 
 impl Outcome {
+    /// What was asked.
     pub fn question(&self) -> &Question {
         &self.result.question
     }
 
+    /// The answer, if there is one.
     pub fn answer(&self) -> Option<&Answer> {
         self.result.outcome.as_deref().ok()
     }
 
-    /// The union of the answer's masks, full frame, 0 or 255; `None` where it names no object.
+    /// The union of the answer's masks, at the frame's size, 0 or 255; `None` if it names no object.
     pub fn mask(&self) -> Option<GrayImage> {
         let (answer, frame) = (self.answer()?, self.frame.as_ref()?);
         if !answer.names_objects() {

@@ -1,28 +1,28 @@
-//! Two sets of answers to the same instructions: are they the same, pixel by pixel?
+//! Whether two sets of answers to the same instructions are equal, pixel by pixel.
 
 use serde::Serialize;
 
 use super::{RecordedResults, ReplayError};
 
-/// What a comparison found.
+/// The outcome of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Instructions that are answered in both.
     pub compared: usize,
-    /// Of these: the same instruction, frame, status, words and masks.
+    /// How many of these have the same instruction, frame, status, words and masks in both.
     pub equal: usize,
-    /// Those that differ, and in what.
+    /// The ids of those that differ, each with what differs.
     pub different: Vec<String>,
-    /// Instructions with a result in one of them only.
+    /// The ids of instructions that have a result in only one of them.
     pub alone: Vec<String>,
-    /// Those that were refused in one of them: overloaded, without an image, cancelled, failed.
+    /// The ids of instructions that were refused in at least one of them: overloaded, without an image, cancelled or failed.
     pub refused: Vec<String>,
 }
 
-/// Compares the first results of every instruction.
+/// Compares the first result of every instruction.
 ///
 /// # Errors
-/// A bag that cannot be read any longer.
+/// A bag that can no longer be read.
 pub fn compare(
     one: &RecordedResults<'_>,
     other: &RecordedResults<'_>,

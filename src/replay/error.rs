@@ -6,24 +6,24 @@ use crate::eval::EvalError;
 use crate::image::{Depth, EncodingError};
 use rosbag2::{listed, shown, BagError};
 
-/// Why a bag, or a message of it, gives no picture. Each is one line.
+/// Why a recording cannot be replayed, annotated or scored. Every message is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The bag, or a message, cannot be read.
     #[error(transparent)]
     Bag(#[from] BagError),
-    /// The topic that was asked for holds something else.
+    /// The topic that was asked for carries no images.
     #[error(
         "{} is of type {}; accepted: sensor_msgs/msg/Image, sensor_msgs/msg/CompressedImage (of these the bag has: {})",
-        shown(topic), shown(ros_type), listed(pictures)
+        shown(topic), shown(ros_type), listed(images)
     )]
-    NoPicture {
+    NotAnImageTopic {
         /// The topic.
         topic: String,
         /// Its type.
         ros_type: String,
         /// The topics that would do.
-        pictures: Vec<String>,
+        images: Vec<String>,
     },
     /// None of the topics is a camera's.
     #[error(
@@ -34,13 +34,13 @@ pub enum ReplayError {
         /// All topics, with their types.
         topics: Vec<String>,
     },
-    /// Several topics could be meant.
+    /// No topic was named, and several are cameras'.
     #[error("the bag has pictures on {} topics, so name one: {}", topics.len(), listed(topics))]
     SeveralCameras {
-        /// Which.
+        /// Their names.
         topics: Vec<String>,
     },
-    /// A topic of depth where a camera's is needed.
+    /// A topic of depth was named where a camera's is needed.
     #[error(
         "{} holds depth maps ({depth}), not pictures; accepted: a camera's topic (the bag has: {}). `lisa bag extract` writes \
          depth to files",
@@ -54,7 +54,7 @@ pub enum ReplayError {
         /// The topics that would do.
         cameras: Vec<String>,
     },
-    /// A topic of depth where one of masks is needed.
+    /// A topic of depth was named where one of masks is needed.
     #[error(
         "{} holds depth maps ({depth}), not masks; accepted: a topic of masks, sensor_msgs/msg/Image in mono8, 0 where nothing is",
         shown(topic)
@@ -75,7 +75,7 @@ pub enum ReplayError {
         /// What is wrong and what is accepted.
         source: EncodingError,
     },
-    /// A decoder gave up in the worst way there is.
+    /// The image decoder panicked.
     #[error(
         "{} at {time} ns: the image decoder panicked on this message",
         shown(topic)
@@ -100,7 +100,7 @@ pub enum ReplayError {
         /// What would do.
         accepted: String,
     },
-    /// None or several topics to choose from.
+    /// No topic was named, and none or several could be meant.
     #[error(
         "{what}: the bag has {}; name one with {option}",
         listed_or_none(found)
@@ -108,12 +108,12 @@ pub enum ReplayError {
     Choose {
         /// What was looked for.
         what: &'static str,
-        /// What there is of it.
+        /// The topics that could be meant.
         found: Vec<String>,
-        /// Where to name it.
+        /// The option that names the topic.
         option: &'static str,
     },
-    /// A bag of answers that was begun otherwise.
+    /// An unfinished bag of answers was begun with other settings.
     #[error("{} was begun with other settings ({settings}): remove it, or name another --out", .path.display())]
     OtherSettings {
         /// The unfinished bag.
@@ -121,7 +121,7 @@ pub enum ReplayError {
         /// Which of them differ.
         settings: String,
     },
-    /// What stands where a bag of answers is to be made is somebody's own.
+    /// Something else than a bag of answers is in the place where one is to be made.
     #[error(
         "{} is in the way: a bag of answers is made there, and `lisa bag annotate` has not made what it is (no annotate.json is in \
          it); move it away, or name another --out",
@@ -131,7 +131,7 @@ pub enum ReplayError {
         /// What is in the way.
         path: PathBuf,
     },
-    /// Another process makes the same bag of answers.
+    /// Another process is making the same bag of answers.
     #[error(
         "{}: another `lisa bag annotate` is at work here; wait for its end, or name another --out",
         .path.display()
@@ -142,7 +142,7 @@ pub enum ReplayError {
     },
     /// A frame that cannot be decoded.
     #[error("{0}")]
-    Picture(String),
+    Frame(String),
     /// A mask that cannot be decoded.
     #[error("a mask cannot be read: {0}")]
     Mask(EncodingError),

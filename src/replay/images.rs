@@ -1,4 +1,4 @@
-//! Which topics of a bag are pictures, and their messages as pixels.
+//! Which topics of a bag carry images, and how a message of one becomes pixels or a file.
 
 use std::borrow::Cow;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -13,45 +13,45 @@ use crate::image::{
     DEPTH_HEADER,
 };
 
-/// A topic of pictures.
+/// A topic of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PictureTopic {
-    /// e.g. `/camera/image_raw`.
+pub struct ImageTopic {
+    /// Its name, e.g. `/camera/image_raw`.
     pub name: String,
-    /// Whether its messages are `sensor_msgs/msg/CompressedImage`, and not `Image`.
+    /// Whether its messages are `sensor_msgs/msg/CompressedImage` rather than `Image`.
     pub compressed: bool,
 }
 
-/// A message as the network sees it.
+/// A message decoded to RGB, as the network sees it.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct DecodedImage {
     /// As the camera wrote it.
     pub header: Header,
-    /// (height, width, 3)
+    /// 8-bit RGB, `(height, width, 3)`.
     pub pixels: RgbImage,
 }
 
-impl Picture {
-    /// When it was taken, nanoseconds.
+impl DecodedImage {
+    /// The stamp of its header, nanoseconds: when the camera took it.
     pub fn stamp(&self) -> i64 {
         self.header.stamp.nanoseconds()
     }
 }
 
-/// A message of `sensor_msgs/msg/Image` with all its bits.
+/// A message of `sensor_msgs/msg/Image` decoded without losing bits.
 #[derive(Clone, Debug)]
-pub struct RawPicture {
+pub struct RawImage {
     /// As the camera wrote it.
     pub header: Header,
     /// As the message names it, e.g. `16UC1`.
     pub encoding: String,
-    /// Gray stays gray, depth becomes millimetres.
+    /// Gray stays gray, and depth is in millimetres.
     pub pixels: Pixels,
 }
 
 /// The file that a message of `sensor_msgs/msg/CompressedImage` holds.
 #[derive(Clone, Debug)]
-pub struct PictureFile<'m> {
+pub struct ImageFile<'m> {
     /// As the camera wrote it.
     pub header: Header,
     /// As the message names it, e.g. `rgb8; jpeg compressed bgr8`.
@@ -60,15 +60,15 @@ pub struct PictureFile<'m> {
     pub format: PictureFormat,
     /// The file's bytes, neither cut nor decoded.
     pub bytes: Cow<'m, [u8]>,
-    /// Whether it is depth in millimetres, 16 bits a pixel, and not what a camera sees.
+    /// Whether it is a depth map in millimetres, 16 bits a pixel, rather than a picture.
     pub depth: bool,
 }
 
-/// All topics of pictures, also of depth and masks, in the bag's order.
-pub fn picture_topics(bag: &Bag) -> Vec<PictureTopic> {
+/// All topics of images in the bag's order, those of depth and of masks included.
+pub fn image_topics(bag: &Bag) -> Vec<ImageTopic> {
     let topics = bag.topics().iter();
     let named = |topic: &Topic| {
-        Some(PictureTopic {
+        Some(ImageTopic {
             name: topic.name.clone(),
             compressed: compressed(&topic.ros_type)?,
         })
@@ -78,26 +78,26 @@ pub fn picture_topics(bag: &Bag) -> Vec<PictureTopic> {
 
 /// The topic of that name, or the bag's only camera.
 ///
-/// Without a name, depth, masks and the pictures made of the camera's are left out, by their encoding or their name, and so are topics without
-/// messages; of a camera that was recorded both raw and compressed, the raw topic is taken.
+/// Without a name, topics of depth, masks and overlays are left out, which are known by their encoding or their name, and so are
+/// topics without messages. Of a camera that was recorded both raw and compressed, the raw topic is taken.
 ///
 /// # Errors
-/// [`ReplayError::Bag`] for a name the bag does not have, [`ReplayError::NoPicture`] for a topic of another type,
+/// [`ReplayError::Bag`] for a name the bag does not have, [`ReplayError::NotAnImageTopic`] for a topic of another type,
 /// [`ReplayError::NoCamera`] and [`ReplayError::SeveralCameras`] where no name was given.
-pub fn picture_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, ReplayError> {
-    let pictures = picture_topics(bag);
+pub fn image_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, ReplayError> {
+    let pictures = image_topics(bag);
     if let Some(name) = wanted {
         let topic = bag.topic(name)?;
         return match pictures.iter().find(|picture| picture.name == name) {
             Some(picture) => Ok(picture.clone()),
-            None => Err(ReplayError::NoPicture {
+            None => Err(ReplayError::NotAnImageTopic {
                 topic: topic.name.clone(),
                 ros_type: topic.ros_type.clone(),
-                pictures: pictures.into_iter().map(|picture| picture.name).collect(),
+                images: pictures.into_iter().map(|picture| picture.name).collect(),
             }),
         };
     }
-    let mut cameras: Vec<PictureTopic> = Vec::new();
+    let mut cameras: Vec<ImageTopic> = Vec::new();
     for picture in pictures {
         if is_camera(bag, &picture)? {
             cameras.push(picture);
@@ -123,19 +123,19 @@ pub fn picture_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, Re
     }
 }
 
-/// The topic of that name, or the bag's only camera, as [`picture_topic`] finds it; but not one of depth, which nobody can be
-/// asked about.
+/// The topic of that name, or the bag's only camera, as [`image_topic`] finds it. A topic of depth is refused, because the model
+/// cannot be asked about one.
 ///
 /// # Errors
-/// Those of [`picture_topic`]; [`ReplayError::Depth`], by the topic's first message.
-pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, ReplayError> {
-    let picture = picture_topic(bag, wanted)?;
+/// Those of [`image_topic`], and [`ReplayError::Depth`] if the topic's first message is a depth map.
+pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, ReplayError> {
+    let picture = image_topic(bag, wanted)?;
     let first = first(bag, &picture)?;
     let Some(depth) = first.and_then(|first| depth_of(bag, &picture, &first)) else {
         return Ok(picture);
     };
     let mut cameras = Vec::new();
-    for other in picture_topics(bag) {
+    for other in image_topics(bag) {
         if is_camera(bag, &other)? {
             cameras.push(other.name);
         }
@@ -147,12 +147,12 @@ pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<PictureTopic, Rep
     })
 }
 
-/// A message of either type as RGB, decoded as the node decodes it.
+/// Decodes a message of either type to RGB, with the decoders that the node uses.
 ///
 /// # Errors
-/// [`ReplayError::Bag`] for a message that is not of the topic's type, [`ReplayError::NoPicture`] for one of a topic of
+/// [`ReplayError::Bag`] for a message that is not of the topic's type, [`ReplayError::NotAnImageTopic`] for one of a topic of
 /// another type, [`ReplayError::Pixels`].
-pub fn picture(bag: &Bag, message: &RawMessage) -> Result<Picture, ReplayError> {
+pub fn decode_image(bag: &Bag, message: &RawMessage) -> Result<DecodedImage, ReplayError> {
     let (header, pixels) = match is_compressed(bag, message)? {
         true => {
             let compressed: CompressedImage = bag.decode(message)?;
@@ -167,43 +167,40 @@ pub fn picture(bag: &Bag, message: &RawMessage) -> Result<Picture, ReplayError> 
             (image.header, pixels)
         }
     };
-    Ok(Picture {
+    Ok(DecodedImage {
         header,
         pixels: pixels?,
     })
 }
 
-/// A message of `sensor_msgs/msg/Image` with all its bits: also depth, and gray as gray.
+/// Decodes a message of `sensor_msgs/msg/Image` without losing bits: depth stays depth, and gray stays gray.
 ///
 /// # Errors
 /// [`ReplayError::Bag`] for a message of another type, [`ReplayError::Pixels`].
-pub fn raw_image(bag: &Bag, message: &RawMessage) -> Result<RawPicture, ReplayError> {
+pub fn raw_image(bag: &Bag, message: &RawMessage) -> Result<RawImage, ReplayError> {
     let image: Image = bag.decode(message)?;
     let pixels = decoded(bag, message, || borrowed(&image).try_to_cv())?;
-    Ok(RawPicture {
+    Ok(RawImage {
         header: image.header,
         encoding: image.encoding,
         pixels,
     })
 }
 
-/// The file in a message of `sensor_msgs/msg/CompressedImage`, byte for byte: nothing is decoded, only that it ends as its
-/// format wants is checked.
+/// The file in a message of `sensor_msgs/msg/CompressedImage`, byte for byte. Nothing is decoded; it is only checked that the
+/// file ends as its format requires, because a recording may be cut off.
 ///
-/// A depth map of whole millimetres (`16UC1; compressedDepth png`) is the PNG behind its parameters, or the PNG alone where it
-/// has none. Others, of metres or not PNG, are refused.
+/// Of a depth map in whole millimetres (`16UC1; compressedDepth png`) the file is the PNG that follows its parameters, or the
+/// whole message if it has none. Depth in metres, or in another format than PNG, is refused.
 ///
 /// # Errors
 /// [`ReplayError::Bag`] for a message of another type, [`ReplayError::Pixels`].
-pub fn picture_file<'m>(
-    bag: &Bag,
-    message: &'m RawMessage,
-) -> Result<PictureFile<'m>, ReplayError> {
+pub fn image_file<'m>(bag: &Bag, message: &'m RawMessage) -> Result<ImageFile<'m>, ReplayError> {
     let image: CompressedImage<'m> = bag.decode(message)?;
     let depth = Depth::of_compressed(&image.format, &image.data);
     let has_header = matches!(depth, Some(Depth::Png { header: true, .. }));
     let bytes = match image.data {
-        // Before the PNG stand a format and two floats, which matter for depth in metres only.
+        // The PNG follows a format and two floats, which matter only for depth in metres.
         Cow::Borrowed(data) if has_header => {
             Cow::Borrowed(data.get(DEPTH_HEADER..).unwrap_or_default())
         }
@@ -215,7 +212,7 @@ pub fn picture_file<'m>(
         }
         Some(depth) => Err(EncodingError::DepthFile { depth }),
     })?;
-    Ok(PictureFile {
+    Ok(ImageFile {
         header: image.header,
         encoding: image.format,
         format: known,
@@ -224,7 +221,7 @@ pub fn picture_file<'m>(
     })
 }
 
-/// Whether a type is that of compressed pictures; `None`: of no pictures.
+/// Whether the type is that of compressed images; `None` if it is no type of images.
 fn compressed(ros_type: &str) -> Option<bool> {
     match ros_type {
         Image::ROS_TYPE => Some(false),
@@ -238,18 +235,18 @@ fn is_compressed(bag: &Bag, message: &RawMessage) -> Result<bool, ReplayError> {
         Some(topic) => (topic.name.as_str(), topic.ros_type.as_str()),
         None => ("", ""),
     };
-    compressed(ros_type).ok_or_else(|| ReplayError::NoPicture {
+    compressed(ros_type).ok_or_else(|| ReplayError::NotAnImageTopic {
         topic: topic.to_owned(),
         ros_type: ros_type.to_owned(),
-        pictures: picture_topics(bag)
+        images: image_topics(bag)
             .into_iter()
             .map(|picture| picture.name)
             .collect(),
     })
 }
 
-/// Whether the pictures of a topic are what a camera sees, by its name and its first message.
-fn is_camera(bag: &Bag, picture: &PictureTopic) -> Result<bool, ReplayError> {
+/// Whether a topic carries what a camera sees, judged by its name and its first message.
+fn is_camera(bag: &Bag, picture: &ImageTopic) -> Result<bool, ReplayError> {
     const OTHERS: [&str; 4] = ["depth", "mask", "overlay", "attention"];
     let name = picture.name.to_ascii_lowercase();
     if OTHERS.iter().any(|other| name.contains(other)) {
@@ -260,13 +257,13 @@ fn is_camera(bag: &Bag, picture: &PictureTopic) -> Result<bool, ReplayError> {
 }
 
 /// The first message of a topic that can be read.
-fn first(bag: &Bag, picture: &PictureTopic) -> Result<Option<RawMessage>, ReplayError> {
+fn first(bag: &Bag, picture: &ImageTopic) -> Result<Option<RawMessage>, ReplayError> {
     let mut messages = bag.messages(&Selection::all().topics([&picture.name]))?;
     Ok(messages.find_map(Result::ok))
 }
 
-/// What kind of depth a message is, if it is depth at all. A damaged one says nothing about its topic.
-fn depth_of(bag: &Bag, picture: &PictureTopic, message: &RawMessage) -> Option<Depth> {
+/// What kind of depth map a message is, if it is one. A damaged message says nothing about its topic.
+fn depth_of(bag: &Bag, picture: &ImageTopic, message: &RawMessage) -> Option<Depth> {
     match picture.compressed {
         true => {
             let image: CompressedImage = bag.decode(message).ok()?;
@@ -290,7 +287,7 @@ fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {
     }
 }
 
-/// Decodes, and says of which message it was where that fails.
+/// Runs a decoder, and names the message in its error.
 fn decoded<T>(
     bag: &Bag,
     message: &RawMessage,
@@ -301,7 +298,7 @@ fn decoded<T>(
         topic.map(|topic| topic.name.clone()).unwrap_or_default()
     };
     let time = message.log_time;
-    // A bag comes from anywhere, and one message must not end the replay of all.
+    // A bag may come from anywhere, and a message that makes a decoder panic must not end the replay of the others.
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(pixels)) => Ok(pixels),
         Ok(Err(source)) => Err(ReplayError::Pixels {

@@ -81,12 +81,12 @@ fn the_only_camera_is_found_among_what_looks_like_one() {
         raw(writer, "/camera/image", &rgb());
         compressed(writer, "/camera/image/compressed", &png());
     });
-    let camera = picture_topic(&bag, None).unwrap();
+    let camera = image_topic(&bag, None).unwrap();
     assert_eq!(camera.name, "/camera/image");
     assert!(!camera.compressed);
-    let mask = picture_topic(&bag, Some("/ground_truth/mask")).unwrap();
+    let mask = image_topic(&bag, Some("/ground_truth/mask")).unwrap();
     assert_eq!(mask.name, "/ground_truth/mask");
-    assert_eq!(picture_topics(&bag).len(), 8);
+    assert_eq!(image_topics(&bag).len(), 8);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn two_cameras_are_not_chosen_between_and_none_is_not_made_up() {
         raw(writer, "/left", &rgb());
         compressed(writer, "/right/compressed", &png());
     });
-    let error = picture_topic(&two, None).unwrap_err();
+    let error = image_topic(&two, None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the bag has pictures on 2 topics, so name one: /left, /right/compressed"
@@ -106,16 +106,16 @@ fn two_cameras_are_not_chosen_between_and_none_is_not_made_up() {
         writer.write_message(topic, 7, &text).unwrap();
         raw(writer, "/depth", &image("16UC1", 2, &[0; 4]));
     });
-    let error = picture_topic(&none, None).unwrap_err().to_string();
+    let error = image_topic(&none, None).unwrap_err().to_string();
     assert!(error
         .ends_with("it has: /instruction (std_msgs/msg/String), /depth (sensor_msgs/msg/Image)"));
-    let error = picture_topic(&none, Some("/instruction")).unwrap_err();
+    let error = image_topic(&none, Some("/instruction")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "/instruction is of type std_msgs/msg/String; accepted: sensor_msgs/msg/Image, \
          sensor_msgs/msg/CompressedImage (of these the bag has: /depth)"
     );
-    let error = picture_topic(&none, Some("/x")).unwrap_err().to_string();
+    let error = image_topic(&none, Some("/x")).unwrap_err().to_string();
     assert_eq!(
         error,
         "no topic /x in the bag; it has: /instruction, /depth"
@@ -129,10 +129,10 @@ fn both_types_become_the_same_picture_with_its_header() {
         compressed(writer, "/compressed", &png());
     });
     for message in messages(&bag) {
-        let picture = picture(&bag, &message).unwrap();
-        assert_eq!(picture.header, header());
-        assert_eq!(picture.stamp(), 3_500_000_000);
-        assert_eq!(picture.pixels.as_raw(), &[1, 2, 3, 4, 5, 6]);
+        let decoded = decode_image(&bag, &message).unwrap();
+        assert_eq!(decoded.header, header());
+        assert_eq!(decoded.stamp(), 3_500_000_000);
+        assert_eq!(decoded.pixels.as_raw(), &[1, 2, 3, 4, 5, 6]);
     }
 }
 
@@ -148,7 +148,7 @@ fn depth_keeps_its_bits_and_is_no_picture() {
         panic!("not depth");
     };
     assert_eq!(pixels.as_raw(), &[513, 0]);
-    let error = picture(&bag, message).unwrap_err().to_string();
+    let error = decode_image(&bag, message).unwrap_err().to_string();
     assert_eq!(
         error,
         "/depth at 7 ns: a depth map (16UC1, millimetres), not a picture; accepted: a camera's pictures, in colour or gray"
@@ -201,7 +201,7 @@ fn a_topic_of_depth_is_refused_where_a_camera_is_needed() {
                  `lisa bag extract` writes depth to files"
             )
         );
-        assert!(picture_topic(&bag, Some(topic)).is_ok());
+        assert!(image_topic(&bag, Some(topic)).is_ok());
     }
     // None of them is taken for a camera.
     assert_eq!(camera_topic(&bag, None).unwrap().name, "/camera");
@@ -228,16 +228,16 @@ fn a_file_comes_out_as_it_went_in() {
     });
     let messages = messages(&bag);
     for (message, is_depth) in messages.iter().zip([false, true]) {
-        let file = picture_file(&bag, message).unwrap();
+        let file = image_file(&bag, message).unwrap();
         assert_eq!((file.format, file.depth), (PictureFormat::Png, is_depth));
         assert!(file.bytes == png().data && file.header == header());
     }
-    let error = picture_file(&bag, &messages[2]).unwrap_err().to_string();
+    let error = image_file(&bag, &messages[2]).unwrap_err().to_string();
     assert!(error.starts_with(
         "/metres at 7 ns: a depth map that is no file of its own (compressedDepth: 32FC1, metres, quantized, as PNG"
     ));
     // Some publishers leave the header out.
-    let bare = picture_file(&bag, &messages[3]).unwrap();
+    let bare = image_file(&bag, &messages[3]).unwrap();
     assert!(bare.depth && bare.bytes == png().data);
 }
 
@@ -254,11 +254,11 @@ fn what_cannot_be_decoded_is_named_with_its_message() {
         let text = add::<StringMessage>(writer, "/text");
         writer.write(text, 7, &[0, 1, 0, 0]).unwrap();
     });
-    let said: Vec<String> = messages(&bag)
+    let errors: Vec<String> = messages(&bag)
         .iter()
-        .map(|message| picture(&bag, message).unwrap_err().to_string())
+        .map(|message| decode_image(&bag, message).unwrap_err().to_string())
         .collect();
-    assert!(said[0].starts_with("/short at 7 ns: data holds 3 bytes"));
-    assert!(said[1].starts_with("/cut at 7 ns: the compressed image cannot be decoded"));
-    assert!(said[2].starts_with("/text is of type std_msgs/msg/String"));
+    assert!(errors[0].starts_with("/short at 7 ns: data holds 3 bytes"));
+    assert!(errors[1].starts_with("/cut at 7 ns: the compressed image cannot be decoded"));
+    assert!(errors[2].starts_with("/text is of type std_msgs/msg/String"));
 }

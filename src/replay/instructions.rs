@@ -1,4 +1,4 @@
-//! Topics with instructions, as they stand in a bag.
+//! Reading the instructions of a bag.
 
 use lisa_messages::{Instruction, QUESTION_KINDS};
 use rosbag2::{Bag, Message, RawMessage, StringMessage};
@@ -6,7 +6,7 @@ use rosbag2::{Bag, Message, RawMessage, StringMessage};
 use super::ReplayError;
 use crate::node::{Question, StampedInstruction};
 
-/// Types that carry instructions.
+/// The message types that carry instructions: with a stamp, and without.
 pub const INSTRUCTION_TYPES: [&str; 2] = [
     <Instruction as Message>::ROS_TYPE,
     <StringMessage as Message>::ROS_TYPE,
@@ -16,7 +16,7 @@ pub const INSTRUCTION_TYPES: [&str; 2] = [
 /// strings whose name ends in `instruction`.
 ///
 /// # Errors
-/// A topic that is not there or carries something else; none or several to choose from.
+/// The named topic is not there or carries something else; or no topic was named, and none or several could be meant.
 pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, ReplayError> {
     if let Some(name) = wanted {
         let topic = bag.topic(name)?;
@@ -37,8 +37,12 @@ pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, Repl
             .collect()
     };
     let stamped = of(INSTRUCTION_TYPES[0], "");
-    let spoken = of(INSTRUCTION_TYPES[1], "instruction");
-    let found = if stamped.is_empty() { spoken } else { stamped };
+    let unstamped = of(INSTRUCTION_TYPES[1], "instruction");
+    let found = if stamped.is_empty() {
+        unstamped
+    } else {
+        stamped
+    };
     match found[..] {
         [only] => Ok(only.to_owned()),
         _ => Err(ReplayError::Choose {
@@ -49,8 +53,9 @@ pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, Repl
     }
 }
 
-/// Reads an instruction of either type; what cannot be read comes back with its fault, as in the node.
-pub(super) fn heard(bag: &Bag, message: &RawMessage) -> StampedInstruction {
+/// Reads an instruction of either type. One that cannot be read is returned with its fault, as in the node, where it gets a
+/// result too.
+pub(super) fn read_instruction(bag: &Bag, message: &RawMessage) -> StampedInstruction {
     let topic = bag.topics().get(message.topic);
     let name = topic.map_or("instruction", |topic| topic.name.as_str());
     match topic.is_some_and(|topic| topic.ros_type == INSTRUCTION_TYPES[1]) {
@@ -59,7 +64,7 @@ pub(super) fn heard(bag: &Bag, message: &RawMessage) -> StampedInstruction {
     }
 }
 
-/// The kinds of questions that a recording says it asks; none where it does not say.
+/// The kinds of questions that the bag's metadata lists; none if it has no such list.
 pub(super) fn kinds(bag: &Bag) -> Vec<String> {
     let custom = bag.metadata().and_then(|data| data.custom_data.as_ref());
     let kinds = custom.and_then(|custom| custom.get(QUESTION_KINDS));
@@ -69,8 +74,8 @@ pub(super) fn kinds(bag: &Bag) -> Vec<String> {
         .collect()
 }
 
-/// What to count a question under: that of the recording's kinds in which its id ends, as `reasoning` in
-/// `test_000000036_reasoning`, or else its words.
+/// The kind under which a question is counted: the one of `kinds` with which its id ends, e.g. `reasoning` for
+/// `test_000000036_reasoning`, or else its first 60 characters.
 pub(super) fn kind(question: &Question, kinds: &[String]) -> String {
     let id = &question.instruction_id;
     let last = id.rsplit('_').next().unwrap_or_default();

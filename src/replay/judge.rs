@@ -1,4 +1,5 @@
-//! Answers to a recording's instructions against what is true: one report, whether the engine answered or the node.
+//! Scoring the answers to a recording's instructions against the truth, whether the engine computes them or a node has published
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,10 +9,10 @@ use lisa_messages::ResultStatus;
 use rosbag2::Bag;
 use serde::Serialize;
 
+use super::ground_truth::{GroundTruth, Truth};
 use super::instructions::{kind, kinds};
 use super::recorded::RecordedResult;
-use super::timeline::{Moment, RecordedFrame};
-use super::truth::{Truth, Truths};
+use super::timeline::{RecordedFrame, ResolvedQuestion};
 use super::{Outcome, ReplayError};
 use crate::engine::Attention;
 use crate::eval::{
@@ -21,58 +22,65 @@ use crate::eval::{
 use crate::frames::Stamp;
 use crate::node::Question;
 
-/// A report about a recording: the scores, and each instruction by itself.
+/// A report about a recording: the scores over all instructions, and a row for each of them.
 #[derive(Clone, Debug, Serialize)]
 pub struct BagReport {
+    /// The scores over all instructions.
     #[serde(flatten)]
     pub report: Report,
-    pub instructions: Vec<Row>,
+    /// One row for each instruction, in the order in which they were judged.
+    pub instructions: Vec<InstructionRow>,
 }
 
-/// One instruction.
+/// How one instruction ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct InstructionRow {
+    /// The instruction's id.
     pub id: String,
+    /// Its words.
     pub instruction: String,
-    /// Of the frame it is about, nanoseconds; 0 where there was none.
+    /// The stamp of the frame it is about, nanoseconds; 0 if there was no frame.
     pub stamp: i64,
-    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` without a result, `other_frame` for one about
-    /// another frame than the recording has.
+    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` if there is no result, and `other_frame` if it is about
+    /// another frame than the one that the recording gives.
     pub status: &'static str,
+    /// The answer's text; empty if there is none.
     pub answer: String,
     /// Why there is no answer.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// With the truth; `null` where none is known, or there is no answer. About an absent object: 1 without `[SEG]`.
+    /// IoU of the answer's mask with the true one, 0 to 1; `null` if there is no answer or no truth. For an object that is not
+    /// there: 1 if the answer has no `[SEG]`, or else 0.
     pub iou: Option<f64>,
-    /// `null` without an answer.
+    /// From the instruction to the end of the answer, milliseconds; `null` without an answer.
     pub latency_ms: Option<f64>,
 }
 
-/// Collects verdicts.
+/// Scores one answer after the other, and makes a report of them.
 pub struct Judge<'b> {
     bag: &'b Bag,
-    /// The kinds of questions that the recording asks.
+    /// The kinds of questions that the bag's metadata lists.
     kinds: Vec<String>,
-    truths: Option<Truths<'b>>,
+    ground_truth: Option<GroundTruth<'b>>,
     gallery: Gallery,
     shows: bool,
     tally: Tally,
     delivery: Delivery,
-    rows: Vec<Row>,
-    /// Of the answers, scored or not, and of their stages.
+    rows: Vec<InstructionRow>,
+    /// Latencies of all answers, scored or not.
     times: Vec<Duration>,
+    /// Times of their stages, by name.
     stages: BTreeMap<String, Vec<Duration>>,
-    /// Instructions so far about the frame of a stamp.
+    /// How many instructions so far were about the frame of a stamp.
     about: HashMap<Stamp, usize>,
 }
 
-/// Why an answer has no score.
+/// Why no answer has a score.
 const NO_TRUTH: &str =
     "nothing says what is true; name the topic with the true masks (sensor_msgs/Image, mono8) with --truth-topic";
 
-/// What an answer comes down to.
-struct Reply<'a> {
+/// What is judged of an answer, whether it was computed or recorded.
+struct JudgedAnswer<'a> {
     status: Option<ResultStatus>,
     error: &'a str,
     answer: &'a str,
@@ -82,12 +90,12 @@ struct Reply<'a> {
 }
 
 impl<'b> Judge<'b> {
-    /// `shown`: cases of the gallery, 0 for none. Without `truths` answers are counted and not scored.
-    pub fn new(bag: &'b Bag, truths: Option<Truths<'b>>, shown: usize) -> Self {
+    /// `shown` is how many cases the gallery keeps. Without `ground_truth` answers are counted and timed but not scored.
+    pub fn new(bag: &'b Bag, ground_truth: Option<GroundTruth<'b>>, shown: usize) -> Self {
         Self {
             bag,
             kinds: kinds(bag),
-            truths,
+            ground_truth,
             gallery: Gallery::new(shown),
             shows: shown > 0,
             tally: Tally::default(),
@@ -99,15 +107,15 @@ impl<'b> Judge<'b> {
         }
     }
 
-    /// Takes an answer of the engine.
+    /// Judges an answer of the engine about `frame`.
     ///
     /// # Errors
-    /// A truth that cannot be read or has another size than its frame.
+    /// The true mask cannot be read, or has another size than its frame.
     pub fn computed(
         &mut self,
-        shot: Option<&RecordedFrame>,
+        frame: Option<&RecordedFrame>,
         outcome: &Outcome,
-    ) -> Result<&Row, ReplayError> {
+    ) -> Result<&InstructionRow, ReplayError> {
         let timings = outcome.answer().map(|answer| answer.timings.stages());
         let stages = timings.into_iter().flatten();
         let stages: Vec<(&str, Duration)> = stages.map(|(s, t)| (s.name(), t)).collect();
@@ -116,8 +124,8 @@ impl<'b> Judge<'b> {
             stages: &stages,
         };
         let status = Some(outcome.result.status());
-        let reply = match &outcome.result.outcome {
-            Ok(answer) => Reply {
+        let judged = match &outcome.result.outcome {
+            Ok(answer) => JudgedAnswer {
                 status,
                 error: "",
                 answer: &answer.text,
@@ -125,7 +133,7 @@ impl<'b> Judge<'b> {
                 attention: answer.attention.as_ref(),
                 latency,
             },
-            Err(refusal) => Reply {
+            Err(refusal) => JudgedAnswer {
                 status,
                 error: &refusal.why,
                 answer: "",
@@ -134,74 +142,77 @@ impl<'b> Judge<'b> {
                 latency,
             },
         };
-        self.add(outcome.question(), shot, reply)
+        self.add(outcome.question(), frame, judged)
     }
 
-    /// Takes what the node said, or that it said nothing.
+    /// Judges the recorded result of a question, or counts it as dropped if there is none.
     ///
     /// # Errors
-    /// As of [`Judge::computed`].
+    /// As [`Judge::computed`].
     pub fn recorded(
         &mut self,
-        moment: &Moment,
-        said: Option<&RecordedResult>,
-    ) -> Result<&Row, ReplayError> {
-        let shot = moment.frame.as_deref().ok();
-        let Some(said) = said else {
+        resolved: &ResolvedQuestion,
+        recorded: Option<&RecordedResult>,
+    ) -> Result<&InstructionRow, ReplayError> {
+        let frame = resolved.frame.as_deref().ok();
+        let Some(recorded) = recorded else {
             self.delivery.asked += 1;
             self.delivery.dropped += 1;
-            self.count(shot.map_or(Stamp::default(), RecordedFrame::stamp));
+            self.count(frame.map_or(Stamp::default(), RecordedFrame::stamp));
             return Ok(self.row(
-                &moment.question,
-                shot,
+                &resolved.question,
+                frame,
                 "dropped",
                 "",
                 "no result was recorded",
             ));
         };
-        if let Some(age) = said.frame_age {
+        if let Some(age) = recorded.frame_age {
             self.delivery.add_age(age);
         }
-        let stages: Vec<(&str, Duration)> =
-            said.stages.iter().map(|(s, t)| (s.as_str(), *t)).collect();
-        let shot_stamp = shot.map(RecordedFrame::stamp);
-        let same_frame = said.stamp == Stamp::default() || Some(said.stamp) == shot_stamp;
+        let stages: Vec<(&str, Duration)> = recorded
+            .stages
+            .iter()
+            .map(|(s, t)| (s.as_str(), *t))
+            .collect();
+        let frame_stamp = frame.map(RecordedFrame::stamp);
+        let same_frame = recorded.stamp == Stamp::default() || Some(recorded.stamp) == frame_stamp;
         if !same_frame {
             self.delivery.asked += 1;
             self.delivery.other_frame += 1;
-            self.count(shot_stamp.unwrap_or_default());
+            self.count(frame_stamp.unwrap_or_default());
             return Ok(self.row(
-                &moment.question,
-                shot,
+                &resolved.question,
+                frame,
                 "other_frame",
-                &said.answer,
+                &recorded.answer,
                 "answered about another frame",
             ));
         }
-        let size = match shot {
-            Some(shot) if !said.objects.is_empty() => {
-                let frame = shot.frame(self.bag).map_err(ReplayError::Picture)?;
+        let size = match frame {
+            Some(frame) if !recorded.objects.is_empty() => {
+                let frame = frame.frame(self.bag).map_err(ReplayError::Frame)?;
                 (frame.width(), frame.height())
             }
             _ => (0, 0),
         };
-        let reply = Reply {
-            status: said.status,
-            error: &said.error,
-            answer: &said.answer,
-            mask: said
+        let judged = JudgedAnswer {
+            status: recorded.status,
+            error: &recorded.error,
+            answer: &recorded.answer,
+            mask: recorded
                 .mask(size.0, size.1)
-                .filter(|_| !said.objects.is_empty()),
-            attention: None, // a result does not say it
+                .filter(|_| !recorded.objects.is_empty()),
+            attention: None, // a result does not carry it
             latency: Latency {
-                total: said.latency,
+                total: recorded.latency,
                 stages: &stages,
             },
         };
-        self.add(&moment.question, shot, reply)
+        self.add(&resolved.question, frame, judged)
     }
 
-    /// Which instruction about that frame this is, from 0.
+    /// Counts an instruction about the frame of that stamp, and tells which of them it is, from 0.
     fn count(&mut self, stamp: Stamp) -> usize {
         let about = self.about.entry(stamp).or_default();
         *about += 1;
@@ -211,14 +222,14 @@ impl<'b> Judge<'b> {
     fn add(
         &mut self,
         question: &Question,
-        shot: Option<&RecordedFrame>,
-        reply: Reply<'_>,
-    ) -> Result<&Row, ReplayError> {
-        let stamp = shot.map_or(Stamp::default(), RecordedFrame::stamp);
+        frame: Option<&RecordedFrame>,
+        judged: JudgedAnswer<'_>,
+    ) -> Result<&InstructionRow, ReplayError> {
+        let stamp = frame.map_or(Stamp::default(), RecordedFrame::stamp);
         let nth = self.count(stamp);
         let delivery = &mut self.delivery;
         delivery.asked += 1;
-        let status = reply.status.unwrap_or(ResultStatus::Error);
+        let status = judged.status.unwrap_or(ResultStatus::Error);
         match status {
             _ if status.is_answer() => delivery.answered += 1,
             ResultStatus::NoImage => delivery.no_image += 1,
@@ -228,20 +239,20 @@ impl<'b> Judge<'b> {
         }
         let (answered, status) = (status.is_answer(), status.name());
         if !answered {
-            return Ok(self.row(question, shot, status, "", reply.error));
+            return Ok(self.row(question, frame, status, "", judged.error));
         }
-        self.times.push(reply.latency.total);
-        for (stage, time) in reply.latency.stages {
+        self.times.push(judged.latency.total);
+        for (stage, time) in judged.latency.stages {
             let times = self.stages.entry((*stage).to_owned()).or_default();
             times.push(*time);
         }
-        let truth = match (&self.truths, shot) {
-            (Some(truths), Some(_)) => truths.about(stamp, nth)?,
+        let truth = match (&self.ground_truth, frame) {
+            (Some(ground_truth), Some(_)) => ground_truth.about(stamp, nth)?,
             _ => None,
         };
         let mut iou = None;
         match truth {
-            None => self.delivery.without_truth += usize::from(self.truths.is_some()),
+            None => self.delivery.without_truth += usize::from(self.ground_truth.is_some()),
             Some(truth) => {
                 let kind = kind(question, &self.kinds);
                 let truth = match &truth {
@@ -253,26 +264,26 @@ impl<'b> Judge<'b> {
                     kind: &kind,
                     history: &[],
                     instruction: &question.text.words,
-                    answer: reply.answer,
+                    answer: judged.answer,
                     truth,
-                    predicted: reply.mask.as_ref(),
-                    emitted: Some(reply.answer.matches("[SEG]").count()),
+                    predicted: judged.mask.as_ref(),
+                    emitted: Some(judged.answer.matches("[SEG]").count()),
                     expected: usize::from(truth.is_some()),
                     names_right: None,
                     closer: Default::default(),
-                    attention: reply.attention,
-                    latency: reply.latency,
+                    attention: judged.attention,
+                    latency: judged.latency,
                 };
                 let verdict = self.tally.add(&case)?;
                 iou = Some(verdict.iou);
-                if let Some(shot) = shot.filter(|_| self.shows) {
-                    let frame = shot.frame(self.bag).map_err(ReplayError::Picture)?;
+                if let Some(frame) = frame.filter(|_| self.shows) {
+                    let frame = frame.frame(self.bag).map_err(ReplayError::Frame)?;
                     self.gallery.offer(&case, &verdict, frame.pixels())?;
                 }
             }
         }
-        let latency = reply.latency.total.as_secs_f64() * 1e3;
-        let row = self.row(question, shot, status, reply.answer, "");
+        let latency = judged.latency.total.as_secs_f64() * 1e3;
+        let row = self.row(question, frame, status, judged.answer, "");
         (row.iou, row.latency_ms) = (iou, Some(latency));
         Ok(row)
     }
@@ -280,16 +291,16 @@ impl<'b> Judge<'b> {
     fn row(
         &mut self,
         question: &Question,
-        shot: Option<&RecordedFrame>,
+        frame: Option<&RecordedFrame>,
         status: &'static str,
         answer: &str,
         error: &str,
-    ) -> &mut Row {
+    ) -> &mut InstructionRow {
         let at = self.rows.len();
-        self.rows.push(Row {
+        self.rows.push(InstructionRow {
             id: question.instruction_id.clone(),
             instruction: question.text.words.clone(),
-            stamp: shot.map_or(0, |shot| shot.stamp().0),
+            stamp: frame.map_or(0, |frame| frame.stamp().0),
             status,
             answer: answer.to_owned(),
             error: error.to_owned(),
@@ -299,15 +310,15 @@ impl<'b> Judge<'b> {
         &mut self.rows[at]
     }
 
-    /// Results of instructions that the recording does not have.
+    /// Says how many results belong to no instruction of the recording.
     pub fn unasked(&mut self, count: usize) {
         self.delivery.unasked = count;
     }
 
-    /// The report, and its pictures.
+    /// The report, and the cases that its page shows.
     pub fn finish(self, run: Run) -> (BagReport, Gallery) {
         let mut report = self.tally.report(run);
-        if self.truths.is_none() {
+        if self.ground_truth.is_none() {
             let stages = self.stages.iter();
             let stages = stages.filter_map(|(name, times)| Some((name.clone(), latency(times)?)));
             unscored(
@@ -328,8 +339,7 @@ impl<'b> Judge<'b> {
     }
 }
 
-/// A report of answers that nothing is known to be true about: how many there are, how long they took, and what it would take
-/// to know more.
+/// Completes the report of answers without any truth: how many there are, how long they took, and why nothing else was measured.
 fn unscored(report: &mut Report, answers: usize, timing: Timing) {
     report.overall.quality.count = answers;
     report.overall.timing = timing;

@@ -1,41 +1,40 @@
-//! Recorded bags as the node would see them: which frame an instruction is about, what the engine answers to it, and what
-//! that is worth.
+//! Recorded bags as the node would see them: which frame an instruction is about, what the engine answers, and how well that
+//! agrees with the truth.
 //!
 //! | file | one idea |
 //! |---|---|
-//! | `images.rs` | which topics are pictures; a message becomes pixels, by the decoders the node uses |
-//! | `instructions.rs`, `timeline.rs` | instructions; which frame each is about: the node's machine by the bag's times |
+//! | `images.rs` | which topics carry images; decoding their messages as the node does |
+//! | `instructions.rs`, `timeline.rs` | reading instructions; finding the frame of each as the node does |
 //! | `answering.rs` | asking the engine |
-//! | `annotate.rs`, `workplace.rs` | answers into a bag; the folder in which that is made, where interrupted runs resume |
-//! | `truth.rs`, `recorded.rs`, `judge.rs` | what is true; what the node said; a report of either |
-//! | `compare.rs` | are two sets of answers the same |
-//! | `masks.rs`, `message_position.rs` | masks in messages; a message by its position in the bag |
-//! | `error.rs` | what can be wrong, each in one line |
+//! | `annotate.rs`, `work_folder.rs` | writing answers into a bag; the folder from which an interrupted run resumes |
+//! | `ground_truth.rs`, `recorded.rs`, `judge.rs` | true masks; recorded results of the node; scoring either kind of answers |
+//! | `compare.rs` | whether two sets of answers are equal |
+//! | `messages.rs` | messages that are read again by their position in the bag, and the masks in them |
+//! | `error.rs` | what can be wrong with a recording |
 
 mod annotate;
 mod answering;
 mod compare;
 mod error;
+mod ground_truth;
 mod images;
 mod instructions;
 mod judge;
-mod masks;
-mod message_position;
+mod messages;
 mod recorded;
 mod timeline;
-mod truth;
-mod workplace;
+mod work_folder;
 
 pub use annotate::{AnnotateOptions, Annotator};
 pub use answering::{ask, Outcome};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
+pub use ground_truth::{GroundTruth, Truth};
 pub use images::{
-    camera_topic, picture, picture_file, picture_topic, picture_topics, raw_image, Picture,
-    PictureFile, PictureTopic, RawPicture,
+    camera_topic, decode_image, image_file, image_topic, image_topics, raw_image, DecodedImage,
+    ImageFile, ImageTopic, RawImage,
 };
 pub use instructions::{instruction_topic, INSTRUCTION_TYPES};
-pub use judge::{BagReport, Judge, Row};
+pub use judge::{BagReport, InstructionRow, Judge};
 pub use recorded::{result_topic, RecordedResult, RecordedResults};
-pub use timeline::{Moment, Questions, RecordedFrame, Timeline};
-pub use truth::{Truth, Truths};
+pub use timeline::{Questions, RecordedFrame, ResolvedQuestion, Timeline};

@@ -1,4 +1,4 @@
-//! What the node answered while a recording was played: its results, as they were recorded.
+//! The results that a node published while a recording was played, as they were recorded.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use image::GrayImage;
 use lisa_messages::{Instruction, ReasoningResult, ResultStatus};
 use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
 
-use super::masks::first_channel;
-use super::message_position::{MessagePosition, MessagePositions};
+use super::messages::{first_channel, MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::frames::Stamp;
 use crate::image::{paste_mask, Roi};
@@ -17,43 +16,47 @@ use crate::image::{paste_mask, Roi};
 pub struct RecordedResults<'b> {
     bag: &'b Bag,
     topic: String,
-    /// The place of each instruction's result.
+    /// The position of each instruction's first result, by the instruction's id.
     results: HashMap<String, MessagePosition>,
-    /// When instructions were heard, by id.
-    heard: HashMap<String, u64>,
+    /// When instructions were recorded, by id, nanoseconds.
+    arrivals: HashMap<String, u64>,
     clock: SimClock,
 }
 
-/// A result of the node.
+/// A recorded result of the node.
 pub struct RecordedResult {
+    /// How the instruction ended; `None` for a number that the message does not define.
     pub status: Option<ResultStatus>,
+    /// Why there is no answer; empty if there is one.
     pub error: String,
-    /// What was asked.
+    /// The instruction's words.
     pub instruction: String,
+    /// The answer's text; empty if there is none.
     pub answer: String,
-    /// Of the frame it is about; zero where there was none.
+    /// The stamp of the frame that it is about; zero if there was no frame.
     pub stamp: Stamp,
-    /// Each object's mask, cropped, with its place in the frame.
+    /// Each object's region of interest in the frame, and its mask cropped to that region.
     pub objects: Vec<(Roi, GrayImage)>,
-    /// From the instruction's arrival to the result's; the node's own total where the instruction was not recorded.
+    /// From the recording of the instruction to that of the result; the node's own total if the instruction was not recorded.
     pub latency: Duration,
     /// How old the frame was when the result came, on the robot's clock; `None` where it was not recorded live, together with
     /// the instruction.
     pub frame_age: Option<Duration>,
+    /// The stages that the node reports, with their times, without the total.
     pub stages: Vec<(String, Duration)>,
 }
 
 impl<'b> RecordedResults<'b> {
-    /// `topic`: with the results; `None` for the only one of their type.
+    /// Finds the results on `topic`, or on the only topic of their type if that is `None`.
     ///
     /// # Errors
-    /// A topic that is not there, none or several to choose from, a bag that cannot be read.
+    /// As of [`result_topic`], or a bag that cannot be read.
     pub fn open(bag: &'b Bag, topic: Option<&str>) -> Result<Self, ReplayError> {
         let topic = result_topic(bag, topic)?;
         let mut recorded = Self {
             bag,
             results: HashMap::new(),
-            heard: HashMap::new(),
+            arrivals: HashMap::new(),
             clock: SimClock::read(bag)?,
             topic: topic.clone(),
         };
@@ -62,18 +65,18 @@ impl<'b> RecordedResults<'b> {
             let message = message?;
             let position = positions.next(message.log_time);
             let result: ReasoningResult<'_> = bag.decode(&message)?;
-            // The first one counts.
+            // Only the first result of an id counts.
             recorded
                 .results
                 .entry(result.instruction_id)
                 .or_insert(position);
         }
-        recorded.hear()?;
+        recorded.read_arrivals()?;
         Ok(recorded)
     }
 
-    /// Reads when instructions came, where they were recorded beside the results.
-    fn hear(&mut self) -> Result<(), ReplayError> {
+    /// Reads when the instructions arrived, if they were recorded beside the results.
+    fn read_arrivals(&mut self) -> Result<(), ReplayError> {
         let is_instruction = |ros_type: &str| super::INSTRUCTION_TYPES.contains(&ros_type);
         let topics = self.bag.topics().iter();
         let topics: Vec<&str> = topics
@@ -88,20 +91,20 @@ impl<'b> RecordedResults<'b> {
                 Ok(instruction) if !instruction.id.is_empty() => instruction.id,
                 _ => number.to_string(),
             };
-            self.heard.entry(id).or_insert(message.log_time);
+            self.arrivals.entry(id).or_insert(message.log_time);
         }
         Ok(())
     }
 
-    /// Ids that have a result.
+    /// The ids of instructions that have a result.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.results.keys().map(String::as_str)
     }
 
-    /// The first result of an instruction.
+    /// The first result of an instruction; `None` if it has none.
     ///
     /// # Errors
-    /// A bag that cannot be read any longer.
+    /// A bag that can no longer be read.
     pub fn result(&self, id: &str) -> Result<Option<RecordedResult>, ReplayError> {
         let Some(position) = self.results.get(id) else {
             return Ok(None);
@@ -109,10 +112,10 @@ impl<'b> RecordedResults<'b> {
         let Some(message) = position.message(self.bag, &self.topic)? else {
             return Ok(None);
         };
-        self.said(id, &message).map(Some)
+        self.read(id, &message).map(Some)
     }
 
-    fn said(&self, id: &str, message: &RawMessage) -> Result<RecordedResult, ReplayError> {
+    fn read(&self, id: &str, message: &RawMessage) -> Result<RecordedResult, ReplayError> {
         let result: ReasoningResult<'_> = self.bag.decode(message)?;
         let stamp = Stamp(result.header.stamp.nanoseconds());
         let stages: Vec<(String, Duration)> = result
@@ -122,10 +125,10 @@ impl<'b> RecordedResults<'b> {
             .collect();
         let total = stages.iter().find(|(stage, _)| stage == "total");
         let own = total.map_or(Duration::ZERO, |(_, time)| *time);
-        let heard = self
-            .heard
+        let arrival = self
+            .arrivals
             .get(id)
-            .filter(|heard| **heard <= message.log_time);
+            .filter(|arrival| **arrival <= message.log_time);
         let mut objects = Vec::new();
         for object in &result.objects {
             let roi = Roi {
@@ -146,9 +149,11 @@ impl<'b> RecordedResults<'b> {
             error: result.error,
             instruction: result.instruction,
             answer: result.answer,
-            latency: heard.map_or(own, |heard| Duration::from_nanos(message.log_time - heard)),
+            latency: arrival.map_or(own, |arrival| {
+                Duration::from_nanos(message.log_time - arrival)
+            }),
             frame_age: age
-                .filter(|_| stamp != Stamp::default() && heard.is_some())
+                .filter(|_| stamp != Stamp::default() && arrival.is_some())
                 .map(Duration::from_nanos),
             stages: stages.into_iter().filter(|(s, _)| s != "total").collect(),
             stamp,
@@ -158,10 +163,10 @@ impl<'b> RecordedResults<'b> {
 }
 
 impl RecordedResult {
-    /// Whether it answers an instruction of these words. Ids alone do not tell: those that nobody gave are numbers, and
-    /// every recording has its first.
+    /// Whether it is the result of an instruction with these words. Ids alone do not tell, because instructions without an id
+    /// of their own are numbered, and every recording has a number 1.
     pub fn answers(&self, words: &str) -> bool {
-        // ROS cuts a string at a NUL, so the node writes another character in its place.
+        // A ROS string ends at a NUL, so the node writes U+FFFD in its place.
         let plain = |words: &str| words.trim().replace('\0', "\u{fffd}");
         self.instruction.is_empty() || plain(&self.instruction) == plain(words)
     }
@@ -171,7 +176,7 @@ impl RecordedResult {
         self.status.is_some_and(ResultStatus::is_answer)
     }
 
-    /// The union of its masks in a frame of that size; `None` where it names no object.
+    /// The union of its masks in a frame of that size, 0 or 255; `None` if it names no object.
     pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
         let named = matches!(
             self.status,
@@ -194,7 +199,7 @@ fn seconds(seconds: f32) -> Duration {
 /// The topic with results: the one named, or the only one of their type.
 ///
 /// # Errors
-/// A topic that is not there or carries something else; none or several to choose from.
+/// The named topic is not there or carries something else; or no topic was named, and there are none or several.
 pub fn result_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, ReplayError> {
     let ros_type = <ReasoningResult<'_> as Message>::ROS_TYPE;
     if let Some(name) = wanted {
@@ -220,7 +225,7 @@ pub fn result_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, ReplayErr
     }
 }
 
-/// The robot's time at a moment of the recording: `/clock`'s where it was recorded, or else the recorder's own.
+/// The robot's time at a log time: that of `/clock` if it was recorded, or else the log time itself.
 struct SimClock {
     /// Log time and simulated time, in order.
     ticks: Vec<(u64, i64)>,
@@ -241,7 +246,7 @@ impl SimClock {
         Ok(Self { ticks })
     }
 
-    /// Between two ticks in proportion, after the last as the last two went on.
+    /// Interpolates between two ticks, and extrapolates before the first and after the last.
     fn at(&self, log_time: u64) -> Stamp {
         let after = self.ticks.partition_point(|(at, _)| *at <= log_time);
         let pair = match after {

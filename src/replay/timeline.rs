@@ -1,8 +1,9 @@
-//! A recording as the node would have lived through it: the very same machine ([`crate::node`]), by the bag's own times.
+//! Which frame each question of a recording is about, decided by the node's own state machine ([`crate::node`]) in the bag's
+//! time.
 //!
-//! So an answer depends on the recording alone, and a replay through the node gives the same one. The machine begins to
-//! listen when the recording begins. Its model answers in no time at all: what a recording is asked about does not depend
-//! on the machine that replays it.
+//! The state machine begins to listen at the recording's first moment, and to it every answer takes no time at all. So the frames
+//! depend on the recording alone and not on the speed of the computer that replays it, and they are the frames that a running
+//! node would take.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rosbag2::{Bag, CompressedImage, Header, Image, Messages, RawMessage, Selection};
 
-use super::images::{self, Picture, PictureTopic};
-use super::instructions::heard;
+use super::images::{decode_image, DecodedImage, ImageTopic};
+use super::instructions::read_instruction;
 use super::ReplayError;
 use crate::engine::{Event, Frame, RequestError};
 use crate::frames::Stamp;
@@ -21,18 +22,24 @@ use crate::node::{
     Settings, StampedInstruction,
 };
 
-/// What is asked of a recording.
+/// Which questions are asked about a recording. Their `Debug` form is kept in the settings of an unfinished bag of answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Questions {
-    /// What was recorded on this topic.
+    /// The instructions that were recorded on this topic.
     Recorded(String),
-    /// The same of every `every`th frame, 1 for all.
-    EveryNthFrame { text: String, every: usize },
+    /// One instruction about every `every`th frame.
+    EveryNthFrame {
+        /// The instruction.
+        text: String,
+        /// 1 for all frames, 2 for every other one, and so on.
+        every: usize,
+    },
 }
 
-/// A frame of the recording, decoded when somebody asks for its pixels, and once.
+/// A frame of the recording. Its pixels are decoded when they are first asked for, and kept.
 pub struct RecordedFrame {
     message: RawMessage,
+    /// As the camera wrote it.
     pub header: Header,
     decoded: OnceLock<Result<Frame, String>>,
 }
@@ -55,17 +62,18 @@ impl RecordedFrame {
         self.message.log_time
     }
 
+    /// When the camera took it.
     pub fn stamp(&self) -> Stamp {
         Stamp(self.header.stamp.nanoseconds())
     }
 
-    /// The pixels.
+    /// The frame for the engine. Calls after the first return the same one, so that the engine encodes it once.
     ///
     /// # Errors
-    /// What is wrong with the message, in words.
+    /// What is wrong with the message and what is accepted, in words.
     pub fn frame(&self, bag: &Bag) -> Result<Frame, String> {
-        let decode = || match images::picture(bag, &self.message) {
-            Ok(Picture { pixels, .. }) => Ok(Frame::new(pixels)),
+        let decode = || match decode_image(bag, &self.message) {
+            Ok(DecodedImage { pixels, .. }) => Ok(Frame::new(pixels)),
             Err(error) => Err(error.to_string()),
         };
         self.decoded.get_or_init(decode).clone()
@@ -78,7 +86,7 @@ impl CameraFrame for RecordedFrame {
     }
 }
 
-/// A recording as the host of the machine: it has frames and instructions, and nobody who sends goals.
+/// A recording as the host of the state machine: it has frames and instructions, and no action clients.
 struct Recording;
 
 impl Host for Recording {
@@ -88,47 +96,50 @@ impl Host for Recording {
     type ResultRequest = Infallible;
 }
 
-/// A question of the recording together with the frame that it is about, or why it is not asked.
-pub struct Moment {
+/// A question of the recording, and the frame that it is about.
+pub struct ResolvedQuestion {
+    /// What is asked.
     pub question: Arc<Question>,
     /// When its instruction was recorded, nanoseconds.
     pub log_time: u64,
+    /// The frame that it is about, or why the question is refused.
     pub frame: Result<Arc<RecordedFrame>, Refusal>,
 }
 
-/// The recording's questions in the order in which the node would have turned to them.
+/// Iterates over the recording's questions, in the order in which a node would have taken them up.
 pub struct Timeline<'b> {
     bag: &'b Bag,
     messages: Messages,
-    pictures: PictureTopic,
+    images: ImageTopic,
     questions: Questions,
     core: NodeCore<Recording>,
-    clock: Clock,
-    /// When the instructions were recorded that are on their way.
+    clock: ReplayClock,
+    /// When the instructions that have no result yet were recorded, nanoseconds.
     log_times: HashMap<QuestionId, u64>,
-    /// Those that were put to the engine.
+    /// The frames of the questions that the state machine gave to the engine.
     asked: HashMap<QuestionId, Arc<RecordedFrame>>,
-    ready: VecDeque<Moment>,
+    ready: VecDeque<ResolvedQuestion>,
     frames: u64,
-    /// Messages that could not be read, the first few in words.
+    /// Why messages could not be read, for the first [`MAX_FAULT_TEXTS`] of them.
     faults: Vec<String>,
+    /// How many could not be read.
     faulty: u64,
     ended: bool,
 }
 
-/// Faults that are kept in words.
-const SPOKEN_FAULTS: usize = 5;
+/// Unreadable messages whose errors are kept; the others are only counted.
+const MAX_FAULT_TEXTS: usize = 5;
 
-/// The bag's time as the machine knows time.
-struct Clock {
+/// Maps the bag's log times to the `Instant`s that the state machine knows.
+struct ReplayClock {
     base: Instant,
     /// The log time that `base` stands for, nanoseconds.
     start: u64,
     now: Instant,
 }
 
-impl Clock {
-    /// Time never goes back, whatever a bag says.
+impl ReplayClock {
+    /// The instant of a log time, or the present one if the bag went back in time: the state machine's time never does.
     fn at(&self, log_time: u64) -> Instant {
         let since = Duration::from_nanos(log_time.saturating_sub(self.start));
         self.base
@@ -139,17 +150,18 @@ impl Clock {
 }
 
 impl<'b> Timeline<'b> {
-    /// `slop_s` as the node's parameter `sync_slop_s`, seconds.
+    /// `slop_s` is the node's parameter `sync_slop_s`: how far the frame of a stamped instruction may be from its stamp, in
+    /// seconds.
     ///
     /// # Errors
     /// [`BagError`](rosbag2::BagError), for a topic that is not there or a bag that cannot be read.
     pub fn new(
         bag: &'b Bag,
-        pictures: PictureTopic,
+        images: ImageTopic,
         questions: Questions,
         slop_s: f64,
     ) -> Result<Self, ReplayError> {
-        let mut topics = vec![pictures.name.clone()];
+        let mut topics = vec![images.name.clone()];
         if let Questions::Recorded(topic) = &questions {
             topics.push(topic.clone());
         }
@@ -158,22 +170,22 @@ impl<'b> Timeline<'b> {
             ..Settings::default()
         };
         let camera = Camera {
-            topic: pictures.name.clone(),
-            compressed: pictures.compressed,
+            topic: images.name.clone(),
+            compressed: images.compressed,
             reliable: false,
             publishers: None,
         };
         let base = Instant::now();
         Ok(Self {
             messages: bag.messages(&Selection::all().topics(topics))?,
-            clock: Clock {
+            clock: ReplayClock {
                 base,
                 start: bag.span().map_or(0, |(start, _)| start),
                 now: base,
             },
             core: NodeCore::new(Arc::new(settings), camera, "~/enable", base),
             bag,
-            pictures,
+            images,
             questions,
             log_times: HashMap::new(),
             asked: HashMap::new(),
@@ -185,14 +197,14 @@ impl<'b> Timeline<'b> {
         })
     }
 
-    /// Messages that could not be read, and the first of them in words.
+    /// How many messages could not be read so far, and the errors of the first of them.
     pub fn faults(&self) -> (u64, &[String]) {
         (self.faulty, &self.faults)
     }
 
     fn fault(&mut self, error: &dyn std::fmt::Display) {
         self.faulty += 1;
-        if self.faults.len() < SPOKEN_FAULTS {
+        if self.faults.len() < MAX_FAULT_TEXTS {
             self.faults.push(error.to_string());
         }
     }
@@ -201,19 +213,19 @@ impl<'b> Timeline<'b> {
         let log_time = message.log_time;
         self.pass(Some(self.clock.at(log_time)));
         let topic = self.bag.topics().get(message.topic);
-        match topic.is_some_and(|topic| topic.name == self.pictures.name) {
+        match topic.is_some_and(|topic| topic.name == self.images.name) {
             true => {
                 if let Err(error) = self.take_frame(message) {
                     self.fault(&error);
                 }
             }
-            false => self.ask(heard(self.bag, &message), log_time),
+            false => self.ask(read_instruction(self.bag, &message), log_time),
         }
     }
 
     fn take_frame(&mut self, message: RawMessage) -> Result<(), ReplayError> {
         let bytes = message.data.len();
-        let frame = RecordedFrame::new(self.bag, message, self.pictures.compressed)?;
+        let frame = RecordedFrame::new(self.bag, message, self.images.compressed)?;
         let (stamp, log_time) = (frame.stamp(), frame.log_time());
         self.core.handle_frame(stamp, bytes, frame, self.clock.now);
         self.drain();
@@ -233,14 +245,15 @@ impl<'b> Timeline<'b> {
         Ok(())
     }
 
-    fn ask(&mut self, heard: StampedInstruction, log_time: u64) {
-        let id = self.core.next_question();
+    fn ask(&mut self, instruction: StampedInstruction, log_time: u64) {
+        let id = self.core.next_question_id();
         self.log_times.insert(id, log_time);
-        self.core.handle_instruction(heard, self.clock.now);
+        self.core.handle_instruction(instruction, self.clock.now);
         self.drain();
     }
 
-    /// Lets time pass, with the machine's timeouts at their moments; to the last of what waits where there is no end.
+    /// Lets time pass until `until`, or without it until no question waits for a frame any more. Timeouts are handled at the
+    /// instants at which they are due.
     fn pass(&mut self, until: Option<Instant>) {
         loop {
             let timeout = self.core.poll_timeout(self.clock.now);
@@ -258,13 +271,13 @@ impl<'b> Timeline<'b> {
         self.clock.now = until.unwrap_or(self.clock.now);
     }
 
-    /// Does what the machine says, as far as it concerns a recording.
+    /// Carries out the state machine's outputs, as far as they concern a recording.
     fn drain(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::AskEngine(request) => {
                     self.asked.insert(request.id, request.frame);
-                    // Whoever reads this recording answers in their own time; to the machine it is over at once.
+                    // The caller asks the engine itself, later. To the state machine the answer is over at once.
                     let over = Event::Failed(RequestError::Cancelled { tokens: 0 });
                     self.core
                         .handle_engine_event(request.id, over, self.clock.now);
@@ -276,10 +289,10 @@ impl<'b> Timeline<'b> {
                     let frame = match (self.asked.remove(&id), refusal) {
                         (Some(frame), _) => Ok(frame),
                         (None, Some(refusal)) => Err(refusal),
-                        // Nothing is answered here.
+                        // This does not happen: without the engine the state machine has no answers.
                         (None, None) => continue,
                     };
-                    self.ready.push_back(Moment {
+                    self.ready.push_back(ResolvedQuestion {
                         question,
                         log_time,
                         frame,
@@ -292,12 +305,12 @@ impl<'b> Timeline<'b> {
 }
 
 impl Iterator for Timeline<'_> {
-    type Item = Moment;
+    type Item = ResolvedQuestion;
 
-    fn next(&mut self) -> Option<Moment> {
+    fn next(&mut self) -> Option<ResolvedQuestion> {
         loop {
-            if let Some(moment) = self.ready.pop_front() {
-                return Some(moment);
+            if let Some(resolved) = self.ready.pop_front() {
+                return Some(resolved);
             }
             if self.ended {
                 return None;

@@ -1,8 +1,8 @@
-//! The action `~/segment`, served on what an action is made of: three services and two topics.
+//! The action `~/segment`, served through the three services and two topics that an action consists of.
 //!
-//! r2r's own action server would never forget a goal, so the book of goals is the machine's
-//! ([`crate::node`]), and here is only the wire. The names, types and QoS are those of `rcl_action`, so clients of rclcpp,
-//! rclpy and `ros2 action` see no difference.
+//! r2r's own action server never forgets a goal, so the state machine of [`crate::node`] keeps the goals, and this file only
+//! converts messages. Names, types and QoS are those of `rcl_action`, so that clients of rclcpp, rclpy and `ros2 action` see no
+//! difference.
 
 use r2r::action_msgs::msg::{GoalInfo, GoalStatus, GoalStatusArray};
 use r2r::action_msgs::srv::CancelGoal;
@@ -13,15 +13,15 @@ use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::time;
 use super::convert::{result, ros_text, SourceImage};
-use super::publish::send;
-use super::spin::reply;
+use super::r2r_ext::reply;
+use super::r2r_ext::send;
 use crate::frames::Stamp;
 use crate::node::{CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult};
 
 pub type SendGoal = Segment::SendGoal::Service;
 pub type GetResult = Segment::GetResult::Service;
 
-/// The goal of a request, taken out of it.
+/// Takes the goal out of a request.
 pub fn goal_offer(request: &mut ServiceRequest<SendGoal>) -> GoalOffer<SourceImage> {
     let goal = std::mem::take(&mut request.message.goal);
     let image = goal.image;
@@ -35,18 +35,20 @@ pub fn goal_offer(request: &mut ServiceRequest<SendGoal>) -> GoalOffer<SourceIma
     }
 }
 
-/// The goals that a cancel request names: an id, and a stamp.
+/// The id and the stamp of a cancel request, which together say which goals it means.
 pub fn cancelled_goals(request: &ServiceRequest<CancelGoal::Service>) -> (GoalId, Stamp) {
     let info = &request.message.goal_info;
     let until = Stamp::new(info.stamp.sec, info.stamp.nanosec);
     (GoalId::from_slice(&info.goal_id.uuid), until)
 }
 
+/// Answers a client that sent a goal.
 pub fn answer_goal(request: ServiceRequest<SendGoal>, accepted: bool, stamp: Stamp) {
     let stamp = time(stamp);
     reply(request, Segment::SendGoal::Response { accepted, stamp });
 }
 
+/// Answers a client that asked to cancel goals.
 pub fn answer_cancel(request: ServiceRequest<CancelGoal::Service>, answer: CancelReply) {
     use CancelGoal::Response as R;
     let (return_code, goals) = match answer {
@@ -68,7 +70,7 @@ pub fn answer_cancel(request: ServiceRequest<CancelGoal::Service>, answer: Cance
     );
 }
 
-/// `None`: the goal is unknown.
+/// Answers a client that asked for a goal's result; `None` means that the goal is unknown.
 pub fn answer_result(
     request: ServiceRequest<GetResult>,
     ended: Option<(GoalState, &QuestionResult)>,
@@ -88,8 +90,10 @@ pub struct ActionTopics {
 }
 
 impl ActionTopics {
+    /// Creates both publishers.
+    ///
     /// # Errors
-    /// r2r's, where the middleware refuses a publisher.
+    /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
         let status_qos = QosProfile::default().keep_last(1).transient_local();
         Ok(Self {
@@ -98,7 +102,7 @@ impl ActionTopics {
         })
     }
 
-    /// Tells the client how far the answer is.
+    /// Publishes feedback on a goal.
     pub fn feedback(
         &self,
         goal: GoalId,
@@ -120,6 +124,7 @@ impl ActionTopics {
         );
     }
 
+    /// Publishes the states of all goals.
     pub fn states(&self, states: Vec<(GoalId, Stamp, GoalState)>) {
         let status = |(id, stamp, state)| GoalStatus {
             goal_info: goal_info(id, stamp),

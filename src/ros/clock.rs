@@ -1,7 +1,6 @@
-//! The robot's time: the system's, or `/clock`'s where `use_sim_time` is set.
+//! The robot's time: the system's, or that of `/clock` if `use_sim_time` is set.
 //!
-//! By hand and not by r2r's time source, which is compiled in only where r2r's build script has just made its bindings
-//! anew: a second build with cached ones lacks it.
+//! r2r's own time source is not used, because it is missing from builds that reuse r2r's generated bindings.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
@@ -11,27 +10,27 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
-use super::spin::{drain, r2r_stream, R2rStream};
+use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use crate::frames::Stamp;
 
 /// Tells the time on any thread.
 #[derive(Clone, Debug, Default)]
 pub struct RosClock {
-    /// The latest of `/clock`, in nanoseconds; zero until its first message.
+    /// The latest time on `/clock`, nanoseconds; zero before its first message. `None` means the system's clock.
     simulated: Option<Arc<AtomicI64>>,
 }
 
-/// Follows `/clock`.
+/// The subscription to `/clock`.
 pub struct ClockStream {
     messages: R2rStream<Clock>,
     simulated: Arc<AtomicI64>,
 }
 
 impl RosClock {
-    /// The system's clock; with `sim` the one that the stream follows, as long as the spinning thread serves it.
+    /// The system's clock, or with `sim` the one on `/clock`, which goes on as long as the spinning thread serves the stream.
     ///
     /// # Errors
-    /// r2r's, where `/clock` cannot be subscribed to.
+    /// `/clock` cannot be subscribed to.
     pub fn create(node: &mut Node, sim: bool) -> r2r::Result<(Self, Option<ClockStream>)> {
         if !sim {
             return Ok((Self::default(), None));
@@ -48,7 +47,7 @@ impl RosClock {
         Ok((clock, Some(stream)))
     }
 
-    /// Now, to reckon with.
+    /// The present time.
     pub fn stamp(&self) -> Stamp {
         match &self.simulated {
             Some(time) => Stamp(time.load(Ordering::Relaxed)),
@@ -59,14 +58,14 @@ impl RosClock {
         }
     }
 
-    /// Now, for a header.
+    /// The present time as messages carry it.
     pub fn now(&self) -> Time {
         time(self.stamp())
     }
 }
 
 impl ClockStream {
-    /// Takes what `/clock` has said.
+    /// Takes the messages that have arrived on `/clock`.
     pub fn serve(&mut self) {
         let simulated = &self.simulated;
         drain(&mut self.messages, |m| {
@@ -76,7 +75,7 @@ impl ClockStream {
     }
 }
 
-/// A moment as messages carry it.
+/// A time as messages carry it.
 pub fn time(stamp: Stamp) -> Time {
     Time {
         sec: i32::try_from(stamp.0.div_euclid(1_000_000_000)).unwrap_or(i32::MAX),

@@ -1,4 +1,4 @@
-//! Between r2r's messages and the library's own types.
+//! Conversions between r2r's messages and the library's own types.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ use crate::frames::Stamp;
 use crate::image::{decode_compressed, EncodingError, RosImage};
 use crate::node::CameraFrame;
 
-/// A camera message. Its pixels are decoded when somebody first asks for them, and once.
+/// A camera's message. Its pixels are decoded when they are first asked for, and kept.
 #[derive(Debug)]
 pub struct SourceImage {
     message: Message,
@@ -67,12 +67,13 @@ impl SourceImage {
         }
     }
 
+    /// When the camera took it.
     pub fn stamp(&self) -> Stamp {
         let stamp = &self.ros_header().stamp;
         Stamp::new(stamp.sec, stamp.nanosec)
     }
 
-    /// Bytes of the message's pixels.
+    /// How many bytes of pixels the message has.
     pub fn bytes(&self) -> usize {
         match &self.message {
             Message::Raw(m) => m.data.len(),
@@ -80,7 +81,7 @@ impl SourceImage {
         }
     }
 
-    /// The picture. Clones of it share their identity, so that the engine encodes it once.
+    /// The decoded frame. All calls return the same one, so that the engine encodes it once.
     ///
     /// # Errors
     /// What is wrong with the message and what is accepted, in words.
@@ -173,7 +174,7 @@ pub fn mono8(header: &rosbag2::Header, mask: GrayImage) -> Image {
     pixels(header, "mono8", width, height, width, mask.into_raw())
 }
 
-/// A picture as a message, rows without padding.
+/// An image as a message, rows without padding.
 pub fn rgb8(header: &rosbag2::Header, picture: RgbImage) -> Image {
     let (width, height) = picture.dimensions();
     pixels(header, "rgb8", width, height, width * 3, picture.into_raw())
@@ -198,7 +199,7 @@ fn pixels(
     }
 }
 
-/// A ROS string ends at a NUL, and r2r panics on one: it stands as U+FFFD.
+/// The text with U+FFFD for NUL, at which a ROS string ends and r2r panics.
 pub fn ros_text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! Once a second, the node says how it is, and in words why nothing comes out.
+//! The node's diagnostics, once a second: its state, its counts, and in words why there are no answers.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use r2r::std_msgs::msg::Header;
 use super::clock::RosClock;
 use super::convert::ros_text;
 use super::shared::{Ros, Shared};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineLoad};
 use crate::node::{NodeCore, ResultStatus, CAMERA_SILENCE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ enum Level {
     Error = 2,
 }
 
-/// The node's state in a line and a table.
+/// The node's state: a line, and a table of values.
 struct Report {
     level: Level,
     message: String,
@@ -53,7 +53,7 @@ impl Report {
     }
 }
 
-/// While the model is being opened.
+/// The diagnostics while the model is being loaded.
 pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) -> DiagnosticArray {
     let mut report = Report {
         level: Level::Warn,
@@ -68,9 +68,10 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
     report.into_message(&shared.names.node, clock)
 }
 
-/// While the node answers.
+/// The diagnostics once the model is ready.
 pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> DiagnosticArray {
-    let (now, params, engine) = (Instant::now(), shared.params(), engine.status());
+    let (now, params) = (Instant::now(), shared.params());
+    let (model, load) = (engine.model(), engine.load());
     let core = shared.core();
     let (level, message) = headline(&core, shared, now);
     let mut report = Report {
@@ -78,15 +79,15 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         message,
         values: Vec::new(),
     };
-    report.value("model", &engine.model.model);
+    report.value("model", &model.model);
     report.value("model directory", params.model.display());
-    report.value("parameters of the model", engine.model.parameters);
-    report.value("device", &engine.model.device);
-    report.value("dtype", &engine.model.dtype);
+    report.value("parameters of the model", model.parameters);
+    report.value("device", &model.device);
+    report.value("dtype", &model.dtype);
     report.value("memory", memory());
     report.value(
         "guided head",
-        match engine.model.guided_head {
+        match model.guided_head {
             Some(head) => format!("layer {}, head {}", head.layer, head.head),
             None => format!("none: nothing is published on {}", shared.names.attention),
         },
@@ -102,7 +103,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
     report.value("image topic", &shared.names.image);
     let publishers = core.camera().publishers.as_ref();
     report.value("image publishers", publishers.map_or(0, Vec::len));
-    let age = core.frames().newest().map(|held| held.arrived);
+    let age = core.frames().newest().map(|stored| stored.arrived);
     let age = age.map(|arrived| now.saturating_duration_since(arrived).as_secs_f64());
     let none = || "none received".to_owned();
     report.value("image age", age.map_or_else(none, |s| format!("{s:.3} s")));
@@ -121,8 +122,8 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         "queue",
         format!("{} of {}", core.pending(), params.settings.max_pending),
     );
-    report.value("busy", engine.busy);
-    report.value("conversations", engine.conversations);
+    report.value("busy", load.running);
+    report.value("conversations", load.caches.conversations);
     report.value("action goals", core.goals());
     for (status, count) in &health.results {
         report.value(format!("results {}", status.name()), count);
@@ -143,12 +144,37 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
             format!("{:.4} s", timings.total.as_secs_f64()),
         );
     }
+    engine_gauges(&mut report, &load);
     let last_error = match &health.last_error {
         Some((refusal, at)) => format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
         None => "none".to_owned(),
     };
     report.value("last error", last_error);
     report.into_message(&shared.names.node, clock)
+}
+
+/// The engine's gauges: counts of its requests, and of lookups in its caches.
+fn engine_gauges(report: &mut Report, load: &EngineLoad) {
+    report.value(
+        "engine waiting",
+        format!("{} of {}", load.waiting, load.max_waiting),
+    );
+    report.value("engine answered", load.answered);
+    report.value("engine cancelled", load.cancelled);
+    report.value("engine failed", load.failed);
+    report.value("engine tokens", load.tokens);
+    let caches = &load.caches;
+    report.value("cache frames", caches.frames);
+    for (cache, count) in [
+        ("clip", caches.clip),
+        ("sam", caches.sam),
+        ("prompt positions", caches.prompt),
+    ] {
+        report.value(
+            format!("cache {cache}"),
+            format!("{} hits, {} misses", count.hits, count.misses),
+        );
+    }
 }
 
 /// The node's state in a line.
@@ -160,7 +186,7 @@ fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, Stri
     }
     let silent = core.silent_for(now);
     if silent >= CAMERA_SILENCE {
-        return (Level::Warn, core.camera().trouble(silent));
+        return (Level::Warn, core.camera().explain_no_image(silent));
     }
     let health = core.health();
     let last = health.last_error.as_ref().map(|(refusal, _)| &refusal.why);
@@ -180,7 +206,7 @@ fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, Stri
     }
 }
 
-/// Resident memory of the process, where the system tells it.
+/// Resident memory of the process, if the system tells it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     resident(&status).map_or("unknown".to_owned(), |kib| format!("{} MiB", kib / 1024))
@@ -212,10 +238,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn memory_of_this_process_grows_by_what_it_takes() {
         let mebibytes = || -> u64 {
-            let said = memory();
-            let number = said
+            let text = memory();
+            let number = text
                 .strip_suffix(" MiB")
-                .unwrap_or_else(|| panic!("{said}"));
+                .unwrap_or_else(|| panic!("{text}"));
             number.parse().unwrap()
         };
         let taken = std::hint::black_box(vec![1u8; 64 << 20]);

@@ -1,4 +1,4 @@
-//! Drives the machine ([`crate::node`]) with what comes from ROS and from the engine, and does what it says.
+//! Drives the state machine of [`crate::node`] with what comes from ROS and from the engine, and carries out its outputs.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,71 +10,74 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::action::{
     answer_cancel, answer_goal, answer_result, cancelled_goals, goal_offer, ActionTopics,
 };
-use super::asker::{Asker, Reported};
 use super::clock::RosClock;
 use super::convert::object;
-use super::painter::{Drawing, Painter, Picture};
-use super::publish::Outputs;
+use super::publishers::Publishers;
+use super::r2r_ext::reply;
+use super::renderer::{RenderJob, RenderKind, Renderer};
 use super::shared::{Ros, Shared};
-use super::spin::{reply, Input};
+use super::spin::Input;
+use super::submitter::{EngineReport, Submitter};
 use crate::engine::{Engine, Event};
 use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings};
 
-/// The machine's hands and ears.
+/// Connects the state machine to ROS and to the engine.
 pub struct Driver {
     shared: Arc<Shared>,
     engine: Arc<Engine>,
-    outputs: Outputs,
+    publishers: Publishers,
     action: ActionTopics,
     clock: RosClock,
-    asker: Asker,
-    painter: Painter,
+    submitter: Submitter,
+    renderer: Renderer,
 }
 
 impl Driver {
-    /// `reports` carries what becomes of questions back to [`reported`](Self::reported).
+    /// Starts the driver's two threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
         engine: Engine,
-        outputs: Outputs,
+        publishers: Publishers,
         action: ActionTopics,
         clock: RosClock,
-        reports: UnboundedSender<(QuestionId, Reported)>,
+        reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
         let engine = Arc::new(engine);
         Ok(Self {
-            asker: Asker::start(Arc::clone(&engine), reports)?,
-            painter: Painter::start()?,
+            submitter: Submitter::start(Arc::clone(&engine), reports)?,
+            renderer: Renderer::start()?,
             shared,
             engine,
-            outputs,
+            publishers,
             action,
             clock,
         })
     }
 
+    /// The engine that answers.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub fn outputs(&self) -> &Outputs {
-        &self.outputs
+    /// The node's publishers.
+    pub fn publishers(&self) -> &Publishers {
+        &self.publishers
     }
 
-    /// What the spinning thread reports; [`Input::Broken`] is not for the driver.
+    /// Takes an input of the spinning thread. [`Input::Broken`] is the caller's to handle.
     pub fn input(&self, input: Input) {
         let now = Instant::now();
         let mut core = self.shared.core();
         match input {
-            Input::Heard(heard) => {
-                core.handle_watched(self.outputs.watched());
-                core.handle_instruction(heard, now);
+            Input::Instruction(instruction) => {
+                core.handle_subscribers(self.publishers.subscribers());
+                core.handle_instruction(instruction, now);
             }
             Input::Goal(mut request) => {
-                core.handle_watched(self.outputs.watched());
+                core.handle_subscribers(self.publishers.subscribers());
                 let offer = goal_offer(&mut request);
                 core.handle_goal(offer, request, self.clock.stamp(), now);
             }
@@ -97,21 +100,21 @@ impl Driver {
         self.act();
     }
 
-    /// What became of a question.
-    pub fn reported(&self, id: QuestionId, reported: Reported) {
+    /// Takes a report about a question.
+    pub fn handle_report(&self, id: QuestionId, report: EngineReport) {
         let now = Instant::now();
         let mut core = self.shared.core();
-        match reported {
-            Reported::Engine(event) => {
+        match report {
+            EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
-                    self.asker.forget(id);
-                    // Whoever came since the question was asked sees its answer, and the next repeat's.
-                    core.handle_watched(self.outputs.watched());
+                    self.submitter.forget(id);
+                    // So that those who subscribed since the question was asked see this answer, and the next repeat's attention.
+                    core.handle_subscribers(self.publishers.subscribers());
                 }
                 core.handle_engine_event(id, event, now);
             }
-            Reported::BadFrame(why) => {
-                self.asker.forget(id);
+            EngineReport::BadFrame(why) => {
+                self.submitter.forget(id);
                 core.handle_bad_frame(id, &why, now);
             }
         }
@@ -119,35 +122,35 @@ impl Driver {
         self.act();
     }
 
-    /// Once a second: who subscribes to pictures is not told, so it is looked at.
-    pub fn look_who_watches(&self) {
-        let watched = self.outputs.watched();
-        self.shared.core().handle_watched(watched);
+    /// Looks who subscribes to the drawn images, because r2r does not report changes. To be called once a second.
+    pub fn update_subscribers(&self) {
+        let subscribers = self.publishers.subscribers();
+        self.shared.core().handle_subscribers(subscribers);
     }
 
-    /// Parameters have other values than before.
+    /// Takes new values of the parameters.
     pub fn params_changed(&self) {
         let settings = Arc::clone(&self.shared.params().settings);
-        self.engine.set_max_pending(engine_places(&settings));
+        self.engine.set_max_pending(engine_max_pending(&settings));
         self.shared.core().handle_settings(settings, Instant::now());
         self.act();
     }
 
-    /// When to call [`timeout`](Self::timeout) although nothing comes.
+    /// When to call [`timeout`](Self::timeout) if nothing comes before.
     pub fn next_timeout(&self) -> Option<Instant> {
         let timeout = self.shared.core().poll_timeout(Instant::now());
         timeout.map(|(at, _)| at)
     }
 
-    /// A moment that [`next_timeout`](Self::next_timeout) named has come.
+    /// Says that the instant of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&self) {
         self.shared.core().handle_timeout(Instant::now());
         self.act();
     }
 
-    /// Does what the machine says.
+    /// Carries out all outputs of the state machine.
     pub fn act(&self) {
-        // Not under the lock: the spinning thread may want it, and publishing takes its time.
+        // Not under the lock, because publishing takes a while and the spinning thread may wait for the lock.
         loop {
             let Some(output) = self.shared.core().poll_output() else {
                 return;
@@ -158,56 +161,58 @@ impl Driver {
 
     fn perform(&self, output: Output<Ros>) {
         match output {
-            Output::AskEngine(request) => self.asker.ask(request),
-            Output::CancelEngine(id) => self.asker.cancel(id),
+            Output::AskEngine(request) => self.submitter.submit(request),
+            Output::CancelEngine(id) => self.submitter.cancel(id),
             Output::PublishDelta {
                 question,
                 header,
                 text,
                 tokens,
                 done,
-            } => self.outputs.delta(&question, &header, &text, tokens, done),
+            } => self
+                .publishers
+                .delta(&question, &header, &text, tokens, done),
             Output::PublishObject {
                 question,
                 header,
                 object,
-            } => self.outputs.object(&question, &header, &object),
+            } => self.publishers.object(&question, &header, &object),
             Output::PublishMask {
                 header,
                 frame,
                 answer,
-            } => self.outputs.mask(&header, &frame, &answer),
+            } => self.publishers.mask(&header, &frame, &answer),
             Output::DrawOverlay {
                 question,
                 header,
                 frame,
                 answer,
                 alpha,
-            } => self.painter.paint(Picture {
-                drawing: Drawing::Overlay {
+            } => self.renderer.render(RenderJob {
+                kind: RenderKind::Overlay {
                     instruction: question.text.words.clone(),
                 },
                 header,
                 frame,
                 answer,
                 alpha,
-                publisher: self.outputs.overlay.clone(),
+                publisher: self.publishers.overlay.clone(),
             }),
             Output::DrawAttention {
                 header,
                 frame,
                 answer,
                 alpha,
-            } => self.painter.paint(Picture {
-                drawing: Drawing::Attention,
+            } => self.renderer.render(RenderJob {
+                kind: RenderKind::Attention,
                 header,
                 frame,
                 answer,
                 alpha,
-                publisher: self.outputs.attention.clone(),
+                publisher: self.publishers.attention.clone(),
             }),
-            Output::PublishAnswer { text } => self.outputs.answer(&text),
-            Output::PublishResult(result) => self.outputs.result(&result),
+            Output::PublishAnswer { text } => self.publishers.answer(&text),
+            Output::PublishResult(result) => self.publishers.result(&result),
             Output::AnswerGoal {
                 request,
                 accepted,
@@ -242,28 +247,28 @@ impl Driver {
         }
     }
 
-    /// The node ends: whoever is still open is told, and so is whoever stands behind `rest`, which was taken and not yet
-    /// done. Returns the engine, and whether somebody was owed a result.
+    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
+    /// handled. Returns the engine, and whether any result was owed.
     pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
-        let owed = !rest.is_empty() || self.shared.core().owes();
+        let owed = !rest.is_empty() || self.shared.core().has_open_questions();
         self.shared.core().close(Instant::now());
         self.act();
         for input in rest {
             self.input(input);
         }
-        self.painter.stop();
-        self.asker.stop();
+        self.renderer.stop();
+        self.submitter.stop();
         (self.engine, owed)
     }
 }
 
-/// How many requests may wait in the engine. Which question is one too many is the machine's to say; the engine has a place more,
-/// because it reports an answer before it takes the next request out of its queue.
-pub fn engine_places(settings: &Settings) -> usize {
+/// How many requests may wait in the engine. The state machine decides which question is one too many. The engine has one place
+/// more, because it reports an answer before it takes the next request out of its queue.
+pub fn engine_max_pending(settings: &Settings) -> usize {
     settings.max_pending + 1
 }
 
-/// `~/enable`: whether frames and instructions are taken. What is being answered is answered.
+/// Answers a call of `~/enable`.
 fn answer_enable(request: ServiceRequest<SetBool::Service>) {
     let message = match request.message.data {
         true => "enabled",
@@ -277,7 +282,7 @@ fn answer_enable(request: ServiceRequest<SetBool::Service>) {
     reply(request, response);
 }
 
-/// `~/reset_conversation`: all of them are forgotten before the next question.
+/// Serves a call of `~/reset_conversation`: all conversations are forgotten before the next question.
 fn reset(engine: &Engine, request: ServiceRequest<Trigger::Service>) {
     engine.reset_conversation(None);
     let message = "all conversations were forgotten".to_owned();

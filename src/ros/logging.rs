@@ -1,5 +1,5 @@
-//! `tracing` events become ROS log lines: on the console, in the log file and on `/rosout`, under the node's name, and
-//! `--ros-args --log-level` rules them.
+//! Turns `tracing` events into ROS log lines, which appear on the console, in the log file and on `/rosout` under the node's
+//! name. `--ros-args --log-level` decides which of them do.
 
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -10,26 +10,26 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Under which name lines appear; `lisa` until the node has its own.
+/// The name of the logger that lines appear under; `lisa` until the node has a name.
 #[derive(Clone, Default)]
 pub struct LoggerName(Arc<OnceLock<String>>);
 
 impl LoggerName {
-    /// `/rosout` only knows lines by the node's own logger name.
+    /// Sets the node's own logger name, without which lines do not reach `/rosout`.
     pub fn set(&self, name: &str) {
-        // Set once; there is one node in the process.
+        // It is set once, because a process has one node.
         let _ = self.0.set(name.to_owned());
     }
 }
 
-/// Sends the process's `tracing` events to ROS. Our own from debug up, other crates' from warnings up.
+/// Sends the process's `tracing` events to ROS: those of this crate from debug level up, those of others from warnings up.
 pub fn init() -> LoggerName {
     let name = LoggerName::default();
     let filter = Targets::new()
         .with_default(Level::WARN)
         .with_target("lisa", Level::DEBUG);
     let layer = RosLayer { name: name.clone() }.with_filter(filter);
-    // A second subscriber in one process is refused; the first one serves.
+    // If a subscriber is set already, this one is refused, and that one goes on.
     let _ = tracing_subscriber::registry().with(layer).try_init();
     name
 }
@@ -50,7 +50,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
             _ => r2r::LogSeverity::Debug,
         };
         let name = self.name.0.get().map_or("lisa", String::as_str);
-        // r2r makes C strings of these, and a NUL would end in a panic.
+        // r2r makes C strings of these, and panics on a NUL.
         let text = line.0.replace('\0', "\u{fffd}");
         r2r::log(
             &text,

@@ -1,54 +1,55 @@
-//! The ROS 2 node. The only module that names r2r.
+//! The ROS 2 node. This is the only module that names r2r.
 //!
-//! What the node decides is decided in [`crate::node`], which a replay drives, too. Here are its ears and hands.
+//! All decisions are made by the state machine in [`crate::node`], which a replay drives, too. This module connects it to ROS.
 //!
 //! # Shape
-//! Five threads, and each owns what only it may touch:
+//! There are five threads, and each owns what only it may use:
 //!
 //! ```text
-//!   spinning thread           main thread (tokio)           asker            model thread (engine)
+//!   spinning thread           main thread (tokio)           submitter        model thread (engine)
 //!   owns the r2r node         owns the driver               decodes          owns the model
 //!   ─────────────────         ───────────────────           ───────          ─────────────────────
 //!   images ───────────────► ┌──────────────┐ ── AskEngine ► frames ─ submit ─► answers
 //!   instructions, goals, ──►│   NodeCore   │ ◄────────────── events ────────────┘
-//!   cancels, ~/enable …     └──────┬───────┘ ── Draw… ► painter: overlays
+//!   cancels, ~/enable …     └──────┬───────┘ ── Draw… ► renderer: overlays
 //!   parameter services             ▼
 //!                    results, objects, masks, deltas, feedback, diagnostics
 //! ```
 //!
-//! Frames do not queue: they meet in one slot where the newest wins, with a bounded memory behind it for instructions that
-//! name a moment ([`frames`](crate::frames)). Instructions queue in the engine, and so many may wait; one more is
-//! OVERLOADED. So nothing here grows with load, and a picture is decoded only when somebody asks about it.
+//! Frames do not queue: the newest replaces the others, and a bounded number of earlier ones is kept for instructions that
+//! name a stamp ([`frames`](crate::frames)). Instructions queue in the engine, where at most `max_pending` wait; one more is
+//! answered OVERLOADED. So nothing here grows with load, and a frame is decoded only when it is asked about.
 //!
 //! # Invariants
 //! 1. Every instruction gets exactly one `ReasoningResult`, whatever happens to it ([`crate::node`]).
 //! 2. Every output carries the header of the image it was computed from, untouched.
 //! 3. The spinning thread never waits for the model, nor the model for the network.
-//! 4. A signal ends the node within two seconds, and whoever waits for an answer is told ([`shutdown`], [`spin`]).
-//! 5. Topics and the action appear when the model is ready: who sees them may ask. Parameters and diagnostics are there
-//!    from the first second.
+//! 4. A signal ends the node within two seconds, and open questions get a result before ([`shutdown`], [`spin`]).
+//! 5. Topics and the action appear when the model is ready, so that a client that sees them may use them. Parameters and
+//!    diagnostics are there from the first second.
 //!
 //! # Where r2r is worked around
 //! [`spin`] (streams that lose the newest), [`param_services`] (no ranges, no read-only), [`action`] (goals that never
 //! expire), [`node`](crate::node) (text that is not UTF-8), [`remap`] (names after remapping).
 
 mod action;
-mod asker;
 mod clock;
 mod convert;
 mod diagnostics;
 mod driver;
 mod logging;
 mod node;
-mod painter;
 mod param_services;
 mod param_table;
 mod params;
-mod publish;
+mod publishers;
+mod r2r_ext;
 pub mod recordings;
 mod remap;
+mod renderer;
 mod shared;
 mod shutdown;
 mod spin;
+mod submitter;
 
 pub use node::{run, NodeError};

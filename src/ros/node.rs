@@ -1,4 +1,4 @@
-//! The node from its first line to its last: parameters, model, topics, work, end.
+//! The node's life: it reads parameters, loads the model, opens its topics, answers, and ends.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,42 +10,50 @@ use tokio::time::{interval, sleep_until, MissedTickBehavior};
 use super::action::ActionTopics;
 use super::clock::RosClock;
 use super::diagnostics;
-use super::driver::{engine_places, Driver};
+use super::driver::{engine_max_pending, Driver};
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publish::Outputs;
+use super::publishers::Publishers;
 use super::remap::Remaps;
-use super::shared::{Names, Shared};
+use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
-use super::spin::{Input, Spinner};
+use super::spin::{Input, SpinThread};
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::weights::shipped_model;
 
-/// The model thread gets this long to notice that the node ends.
+/// How long the end of the node waits for the model thread.
 const ENGINE_GRACE: Duration = Duration::from_millis(1200);
 
-/// The last results get this long to reach who waits for them, before the node leaves the graph. A subscriber on a busy machine
-/// that learns first that the publisher is gone drops what it has not taken yet, and r2r has no way to wait until it has.
+/// How long the node stays after its last results. A subscriber that learns that the publisher is gone drops what it has not
+/// taken yet, and r2r cannot wait until everything was taken.
 const DELIVERY: Duration = Duration::from_millis(200);
 
-/// Why the node did not start, or did not go on.
+/// Why the node did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// The operating system refuses a thread or a signal handler.
     #[error("the operating system refused: {0}")]
     Os(#[from] std::io::Error),
+    /// rcl cannot be started, for instance with these arguments after `--ros-args`.
     #[error("ROS refused to start: {0}")]
     Start(String),
+    /// The middleware refuses a node, a topic or a service.
     #[error("ROS refused: {0}")]
     Ros(#[from] r2r::Error),
+    /// A parameter has a value that is not accepted.
     #[error("parameter {0}")]
     Param(ParamError),
+    /// No model was named, and the project's own is not installed.
     #[error(transparent)]
     NoModel(ParamError),
+    /// The model cannot be loaded.
     #[error("the model cannot be used: {0}")]
     Model(#[from] EngineError),
+    /// The thread that loads the model ended without a result.
     #[error("the model thread ended while it was opening the model")]
     Loader,
+    /// The node cannot go on, for this reason.
     #[error("{0}")]
     Broken(String),
 }
@@ -62,13 +70,13 @@ pub fn run() -> Result<(), NodeError> {
     runtime.block_on(serve(&logger))
 }
 
-/// The node's parts that the main thread keeps.
+/// The node's parts that the main thread owns.
 struct Parts {
     shared: Arc<Shared>,
     clock: RosClock,
-    outputs: Outputs,
+    publishers: Publishers,
     action: ActionTopics,
-    spinner: Spinner,
+    spin_thread: SpinThread,
 }
 
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
@@ -78,7 +86,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let engine = tokio::select! {
         signal = stop.recv() => {
             tracing::info!("{signal}: ending before the model was ready");
-            parts.spinner.stop();
+            parts.spin_thread.stop();
             return Ok(());
         }
         engine = load(&params, &parts) => engine,
@@ -86,11 +94,11 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let engine = match engine {
         Ok(engine) => engine,
         Err(error) => {
-            parts.spinner.stop();
+            parts.spin_thread.stop();
             return Err(error);
         }
     };
-    let model = engine.status().model;
+    let model = engine.model();
     tracing::info!(
         "ready: {} on {} in {}; image {}, instruction {}",
         model.model,
@@ -124,21 +132,21 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     }
     let params = store.params();
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
-    let (clock, clock_inlet) = RosClock::create(&mut node, params.use_sim_time)?;
-    let outputs = Outputs::create(&mut node)?;
+    let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time)?;
+    let publishers = Publishers::create(&mut node)?;
     let action = ActionTopics::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
-    let spinner = Spinner::start(node, services, clock_inlet, Arc::clone(&shared))?;
+    let spin_thread = SpinThread::start(node, services, clock_stream, Arc::clone(&shared))?;
     Ok(Parts {
         shared,
         clock,
-        outputs,
+        publishers,
         action,
-        spinner,
+        spin_thread,
     })
 }
 
-/// r2r panics where rcl cannot read the command line; that is a line for a person, not a backtrace.
+/// Creates r2r's context. r2r panics if rcl cannot read the command line; here that becomes an error, without a backtrace.
 pub(super) fn context() -> Result<Context, NodeError> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -159,9 +167,9 @@ pub(super) fn context() -> Result<Context, NodeError> {
         .map_err(NodeError::from)
 }
 
-fn names(node: &Node, params: &NodeParams) -> Result<Names, NodeError> {
+fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
     let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
-    Ok(Names {
+    Ok(ResolvedNames {
         node: node.fully_qualified_name()?,
         image: remaps.resolve(if params.compressed {
             "image/compressed"
@@ -174,12 +182,12 @@ fn names(node: &Node, params: &NodeParams) -> Result<Names, NodeError> {
     })
 }
 
-/// Opens the model on a thread of its own, and reports meanwhile.
+/// Loads the model on a thread of its own, and publishes diagnostics meanwhile.
 async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
     config.dtype = params.dtype;
-    config.max_pending = engine_places(&params.settings);
+    config.max_pending = engine_max_pending(&params.settings);
     tracing::info!(
         "loading {} on device {}, dtype {}",
         params.model.display(),
@@ -191,42 +199,43 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
-            // Nobody listens where the node has ended meanwhile; then the engine is dropped here.
+            // If the node has ended meanwhile, nobody receives the engine, and it is dropped here.
             let _ = done.send(Engine::start(config));
         })?;
     let mut second = every_second();
     loop {
         tokio::select! {
             engine = &mut loaded => return Ok(engine.map_err(|_| NodeError::Loader)??),
-            _ = second.tick() => parts.outputs.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
+            _ = second.tick() => parts.publishers.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
         }
     }
 }
 
-/// Answers until a signal comes, then ends in order: whoever waits is told, the model stops, the node leaves the graph.
+/// Answers until a signal comes. Then it ends in order: open questions end as cancelled, the model stops, and the node leaves the
+/// graph.
 async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<(), NodeError> {
     let Parts {
         shared,
         clock,
-        outputs,
+        publishers,
         action,
-        mut spinner,
+        mut spin_thread,
     } = parts;
     let (sender, mut reports) = mpsc::unbounded_channel();
     let driver = Driver::start(
         Arc::clone(&shared),
         engine,
-        outputs,
+        publishers,
         action,
         clock.clone(),
         sender,
     )?;
-    // They may have been changed while the model was loading.
+    // Parameters may have been changed while the model was loading.
     driver.params_changed();
     shared.core().mark_listening(Instant::now());
-    spinner.open();
+    spin_thread.open();
     let mut second = every_second();
-    let mut unguided = Unguided::default();
+    let mut unguided = UnguidedWarning::default();
     let end = loop {
         let timeout = driver.next_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -234,8 +243,8 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
                 tracing::info!("{signal}: ending");
                 break Ok(());
             }
-            Some((id, reported)) = reports.recv() => driver.reported(id, reported),
-            input = spinner.recv() => match input {
+            Some((id, report)) = reports.recv() => driver.handle_report(id, report),
+            input = spin_thread.recv() => match input {
                 Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
                 Some(input) => driver.input(input),
                 None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
@@ -244,13 +253,13 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
             () = shared.params_changed.notified() => driver.params_changed(),
             () = until(timeout) => driver.timeout(),
             _ = second.tick() => {
-                driver.look_who_watches();
-                driver.outputs().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
-                unguided.look(&shared, &driver);
+                driver.update_subscribers();
+                driver.publishers().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
+                unguided.check(&shared, &driver);
             }
         }
     };
-    let (engine, owed) = driver.close(spinner.close());
+    let (engine, owed) = driver.close(spin_thread.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         drop(engine);
@@ -259,7 +268,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
     if owed {
         std::thread::sleep(DELIVERY);
     }
-    spinner.stop();
+    spin_thread.stop();
     if ended.recv_timeout(ENGINE_GRACE).is_err() {
         tracing::debug!("the model thread is still inside a step; it ends with the process");
     }
@@ -279,24 +288,24 @@ async fn until(moment: Option<tokio::time::Instant>) {
     }
 }
 
-/// Says in the log, once for whoever comes, that nothing will be published on `~/attention`.
+/// Warns those who subscribe to `~/attention` that nothing will be published there, once until all of them have gone.
 #[derive(Default)]
-struct Unguided {
-    said: bool,
+struct UnguidedWarning {
+    warned: bool,
 }
 
-impl Unguided {
-    fn look(&mut self, shared: &Shared, driver: &Driver) {
-        let watched = driver.outputs().watched().attention;
-        let model = driver.engine().status().model;
+impl UnguidedWarning {
+    fn check(&mut self, shared: &Shared, driver: &Driver) {
+        let watched = driver.publishers().subscribers().attention;
+        let model = driver.engine().model();
         let in_vain = watched && model.guided_head.is_none();
-        if in_vain && !self.said {
+        if in_vain && !self.warned {
             tracing::warn!(
                 "somebody subscribes to {}, where nothing is published: the model {} has no guided head to say where it looks; train it with objective.attend",
                 shared.names.attention,
                 model.model
             );
         }
-        self.said = in_vain;
+        self.warned = in_vain;
     }
 }

@@ -1,7 +1,7 @@
 //! The six parameter services of a ROS 2 node, and `/parameter_events`.
 //!
-//! By hand and not by r2r's handler, whose descriptors carry no ranges, which knows no read-only parameters and which does
-//! not announce changes. Everything here answers within microseconds, on the thread that spins the node.
+//! r2r's own handler is not used: its descriptors carry no ranges, it has no read-only parameters, and it does not announce
+//! changes. Everything here is answered within microseconds, on the thread that spins the node.
 
 use std::sync::{Arc, PoisonError};
 
@@ -19,11 +19,11 @@ use super::clock::RosClock;
 use super::convert::ros_text;
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use super::params::ParamStore;
-use super::publish::send;
+use super::r2r_ext::send;
+use super::r2r_ext::{drain, r2r_stream, reply, R2rStream};
 use super::shared::Shared;
-use super::spin::{drain, r2r_stream, reply, R2rStream};
 
-/// The services' ends on the node's side.
+/// The node's side of the services.
 pub struct ParamServices {
     shared: Arc<Shared>,
     clock: RosClock,
@@ -41,7 +41,7 @@ impl ParamServices {
     /// Opens the services and announces every parameter as new.
     ///
     /// # Errors
-    /// r2r's, where the middleware refuses a service.
+    /// The middleware refuses a service.
     pub fn create(node: &mut Node, shared: Arc<Shared>, clock: RosClock) -> r2r::Result<Self> {
         let qos = QosProfile::parameters();
         let services = Self {
@@ -61,7 +61,7 @@ impl ParamServices {
         Ok(services)
     }
 
-    /// Answers whatever has been asked. Returns whether a parameter changed.
+    /// Answers all requests that have arrived. Returns whether a parameter changed.
     pub fn serve(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let read = || shared.params.read().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +148,7 @@ impl ParamServices {
     }
 }
 
-/// Sets all of them or none. Names of those that changed are added to `changed`.
+/// Sets all of the parameters or none. The names of those that changed are added to `changed`.
 fn set_all(
     shared: &Shared,
     parameters: Vec<Parameter>,
@@ -186,7 +186,7 @@ fn set_all(
     }
 }
 
-/// Names that a list request asks for. The node's have no prefixes, so only a name itself can match one.
+/// The names that a list request asks for. Names of this node have no prefixes, so a prefix matches only the name itself.
 fn list(request: &ListParameters::Request) -> Vec<String> {
     let wanted =
         |name: &str| request.prefixes.is_empty() || request.prefixes.iter().any(|p| p == name);
@@ -241,7 +241,7 @@ fn describe(spec: &ParamSpec, blank: ParameterDescriptor) -> ParameterDescriptor
     d
 }
 
-/// `None` is a parameter the node does not have: type "not set".
+/// A value as a message. `None` stands for a parameter that the node does not have, whose type is "not set".
 fn message_value(value: Option<&Value>) -> ParameterValue {
     let mut m = ParameterValue::default();
     match value {

@@ -2,14 +2,14 @@
 
 use crate::node::MAX_NEW_TOKENS;
 
-/// A parameter's value, in the four types the node uses.
+/// A parameter's value, in one of the four types that the node uses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Bool(bool),
     Int(i64),
     Float(f64),
     Text(String),
-    /// Any other ROS type, by its name: never accepted, named in the refusal.
+    /// A value of any other ROS type, by the type's name. It is never accepted, and named in the refusal.
     Other(&'static str),
 }
 
@@ -37,7 +37,7 @@ impl std::fmt::Display for Value {
     }
 }
 
-/// What values a parameter accepts.
+/// Which values a parameter accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Accepts {
     Flag,
@@ -52,7 +52,7 @@ pub enum Accepts {
     OneOf(&'static [&'static str]),
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     Device,
-    /// Any string; the words say what it is.
+    /// Any string; the text says what it stands for.
     Any(&'static str),
 }
 
@@ -62,12 +62,12 @@ pub struct ParamSpec {
     pub name: &'static str,
     pub description: &'static str,
     pub accepts: Accepts,
-    /// Read once, when the node starts.
+    /// Whether it is read only once, when the node starts.
     pub start_only: bool,
     default: Default,
 }
 
-/// A default that fits in a constant.
+/// A default value. [`Value`] owns its strings and cannot be part of a constant.
 #[derive(Clone, Copy, Debug)]
 enum Default {
     Bool(bool),
@@ -121,7 +121,7 @@ impl ParamSpec {
     }
 }
 
-/// Every parameter of the node, in the order `ros2 param list` is read best.
+/// All parameters of the node.
 pub const PARAMS: [ParamSpec; 18] = [
     ParamSpec::new(
         "model",

@@ -36,7 +36,7 @@ pub enum ParamError {
     NoModel,
 }
 
-/// Values of all parameters, each of which has passed its row of the table, and the typed view of them.
+/// The values of all parameters, each of which its row of the table accepts, and the typed view of them.
 #[derive(Clone, Debug)]
 pub struct ParamStore {
     values: Vec<Value>,
@@ -58,7 +58,7 @@ impl ParamStore {
     /// Defaults, then the overrides of the command line and parameter files.
     ///
     /// # Errors
-    /// The first override that its row refuses. Names the node does not have are not an error, because a parameter file
+    /// The first override that its row refuses. ResolvedNames the node does not have are not an error, because a parameter file
     /// may serve several nodes: they come back second, to be warned about.
     pub fn with_overrides(
         overrides: impl IntoIterator<Item = (String, Value)>,
@@ -74,10 +74,10 @@ impl ParamStore {
         Ok((Self::new(values), unknown))
     }
 
-    /// Takes `shipped` where nobody named a model.
+    /// Takes the model `shipped` if no model was named.
     ///
     /// # Errors
-    /// [`ParamError::NoModel`] where there is none either.
+    /// [`ParamError::NoModel`] if that is `None`.
     pub fn complete_model(&mut self, shipped: Option<PathBuf>) -> Result<(), ParamError> {
         let unnamed = Values(&self.values).text("model").is_empty();
         if let (Some(i), true) = (index_of("model"), unnamed) {
@@ -87,7 +87,7 @@ impl ParamStore {
         Ok(())
     }
 
-    /// The value of a parameter, where the node has it.
+    /// The value of a parameter; `None` if the node has no parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         index_of(name).map(|i| &self.values[i])
     }
@@ -95,14 +95,14 @@ impl ParamStore {
     /// What the store would hold if this were set while the node runs.
     ///
     /// # Errors
-    /// [`ParamError`], in words fit for `ros2 param set`.
+    /// [`ParamError`], whose text `ros2 param set` shows.
     pub fn check(&self, name: &str, value: Value) -> Result<Value, ParamError> {
         let i = index_of(name).ok_or_else(|| ParamError::Unknown {
             name: name.to_owned(),
         })?;
         let value = check_value(&PARAMS[i], value)?;
-        // Setting a start-only parameter to what it is already changes nothing and harms nobody: parameter files are
-        // loaded into running nodes that way.
+        // Setting a start-only parameter to the value that it has is accepted, because parameter files are loaded into running nodes
+        // that way.
         if PARAMS[i].start_only && value != self.values[i] {
             return Err(ParamError::StartOnly {
                 name: PARAMS[i].name,
@@ -138,7 +138,7 @@ impl ParamStore {
     }
 }
 
-/// Values by their names.
+/// Access to values by the names of their parameters.
 struct Values<'v>(&'v [Value]);
 
 impl Values<'_> {
@@ -203,7 +203,7 @@ impl Values<'_> {
 /// The parameters, parsed once: every value here is in range.
 #[derive(Clone, Debug)]
 pub struct NodeParams {
-    /// Model directory; empty where nobody gave one.
+    /// The model directory; empty if none was named.
     pub model: PathBuf,
     pub device: DeviceSpec,
     pub dtype: DTypeSpec,
@@ -211,7 +211,7 @@ pub struct NodeParams {
     pub compressed: bool,
     /// Ask the image publisher for reliable delivery.
     pub reliable: bool,
-    /// What the machine goes by.
+    /// What the state machine depends on.
     pub settings: Arc<Settings>,
     pub use_sim_time: bool,
 }
@@ -220,8 +220,8 @@ fn index_of(name: &str) -> Option<usize> {
     PARAMS.iter().position(|p| p.name == name)
 }
 
-/// The value in the parameter's own type, where its row accepts it. An integer serves as a double: `ros2 param set` and
-/// YAML write 1 for 1.0.
+/// Returns the value in the parameter's own type if its row accepts it. An integer is accepted as a double, because `ros2 param
+/// set` and YAML write 1 for 1.0.
 fn check_value(spec: &ParamSpec, value: Value) -> Result<Value, ParamError> {
     let type_error = |value: Value| ParamError::Type {
         name: spec.name,
@@ -269,7 +269,7 @@ mod tests {
         }
         let params = ParamStore::default().params();
         assert!(!params.compressed && !params.reliable);
-        // What the machine goes by where nobody says otherwise, in a replay for example, is the node's own default.
+        // A replay uses `Settings::default()`, which therefore has to agree with the node's parameters.
         let mut expected = Settings::default();
         expected.answer.max_new_tokens = 128;
         assert_eq!(*params.settings, expected);

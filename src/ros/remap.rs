@@ -1,8 +1,8 @@
-//! Which topic a name ends up as, after namespace and remappings.
+//! The full name of a topic after namespace and remappings.
 //!
-//! rcl applies the rules to every subscription by itself, but r2r does not tell the outcome, and both the diagnostics
-//! ("no image on /camera/image_raw") and the look at that topic's publishers need it. So the command line is read a second
-//! time here, by the same rules (design.ros2.org, "Static remapping").
+//! rcl applies the rules to every subscription itself, but r2r does not tell the outcome, which the diagnostics need ("no image
+//! on /camera/image_raw"), and so does the lookup of that topic's publishers. So the command line is read a second time here,
+//! by the same rules (design.ros2.org, "Static remapping").
 
 /// The remap rules of a command line, in order.
 #[derive(Clone, Debug, Default)]

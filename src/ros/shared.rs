@@ -12,14 +12,18 @@ use super::convert::SourceImage;
 use super::params::{NodeParams, ParamStore};
 use crate::node::{Camera, Host, ImagePublisher, NodeCore};
 
-/// Names as they are after namespace and remappings, for words that people read.
+/// The node's names after namespace and remappings, for messages that people read.
 #[derive(Clone, Debug)]
-pub struct Names {
-    /// Fully qualified.
+pub struct ResolvedNames {
+    /// The node itself, fully qualified.
     pub node: String,
+    /// The camera's topic.
     pub image: String,
+    /// The topic `instruction`.
     pub instruction: String,
+    /// The service `~/enable`.
     pub enable: String,
+    /// The topic `~/attention`.
     pub attention: String,
 }
 
@@ -33,23 +37,26 @@ impl Host for Ros {
     type ResultRequest = ServiceRequest<GetResult>;
 }
 
-/// State of the running node.
+/// The state that the node's threads share.
 ///
-/// The machine stands behind a lock because two threads have something to tell it: the spinning thread its frames, so that
-/// the newest is there at once and none queues, and the main thread everything else. Nobody holds the lock for longer than
-/// the machine needs, and it never waits.
+/// The state machine is behind a lock because two threads have inputs for it: the spinning thread gives it frames directly, so
+/// that none waits in a queue, and the main thread gives it everything else. The state machine never waits, so nobody holds the
+/// lock for long.
 pub struct Shared {
-    pub names: Names,
+    /// The node's names.
+    pub names: ResolvedNames,
+    /// The parameters.
     pub params: RwLock<ParamStore>,
     core: Mutex<NodeCore<Ros>>,
-    /// Wakes the driver when the machine has seen a frame; several frames may be one wake-up.
+    /// Wakes the driver when the state machine has taken a frame; one wake-up may stand for several frames.
     pub frame_arrived: Notify,
-    /// Wakes the driver when parameters have changed; several changes may be one wake-up, as their values are in `params`.
+    /// Wakes the driver when parameters have changed; one wake-up may stand for several changes, whose values are in `params`.
     pub params_changed: Notify,
 }
 
 impl Shared {
-    pub fn new(names: Names, params: ParamStore) -> Self {
+    /// The state of a node that has just been created.
+    pub fn new(names: ResolvedNames, params: ParamStore) -> Self {
         let snapshot = params.params();
         let camera = Camera {
             topic: names.image.clone(),
@@ -74,12 +81,12 @@ impl Shared {
         store.params()
     }
 
-    /// The machine.
+    /// The state machine, locked.
     pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As the graph shows it about once a second.
+    /// Takes who publishes on the camera's topic, as the ROS graph shows it about once a second.
     pub fn set_image_publishers(&self, publishers: Vec<ImagePublisher>) {
         self.core().handle_image_publishers(publishers);
     }

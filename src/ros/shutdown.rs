@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use tokio::sync::watch;
 
-/// The orderly end gets this long; then the process ends as it is. Two seconds are promised, and the system needs some of
+/// How long the orderly end may take before the process is ended as it is. Two seconds are promised, and the system needs some of
 /// them to take the process down.
 const ORDERLY: Duration = Duration::from_millis(1700);
 
@@ -35,13 +35,13 @@ impl StopRequest {
             .name("signals".to_owned())
             .spawn(move || {
                 let first = signals.forever().next();
-                // Nobody listens any more where the node is ending for a reason of its own.
+                // If the node is already ending for another reason, nobody receives this.
                 let _ = ask.send(Some(match first {
                     Some(SIGTERM) => "SIGTERM",
                     _ => "SIGINT",
                 }));
                 std::thread::sleep(ORDERLY);
-                // Nothing is logged and no destructor runs: whatever holds the main thread up could hold this one up too.
+                // Nothing is logged and no destructor runs, because whatever blocks the main thread could block this one, too.
                 low_level::exit(0);
             })?;
         Ok(Self { asked })
@@ -54,7 +54,7 @@ impl StopRequest {
                 return signal;
             }
             if self.asked.changed().await.is_err() {
-                // The thread is gone, and with it whoever could ask.
+                // The thread has ended, so no signal will be reported any more.
                 std::future::pending::<()>().await;
             }
         }

@@ -1,23 +1,22 @@
 //! The thread that owns the r2r node.
 //!
 //! After every `spin_once` it empties every stream itself. r2r's streams hold about eleven messages and then lose the
-//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the machine at
-//! once, parameter services are answered on the spot, all else goes to the driver.
+//! newest; as one `spin_once` takes at most one message of each kind, none is ever lost here. Frames go to the state machine
+//! directly, requests for parameters are answered at once, and everything else is handed to the driver.
 //!
 //! **Invariant.** This thread waits for the main thread only to hand over an [`Input`], and the main thread waits for this
-//! one only in [`Spinner::stop`], which closes that channel first. So neither ever waits for the other in a circle.
+//! one only in [`SpinThread::stop`], which closes that channel first. So neither ever waits for the other in a circle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, Stream, StreamExt};
 use r2r::action_msgs::srv::CancelGoal;
 use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
-use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use r2r::{Node, QosProfile, ServiceRequest};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 
@@ -25,76 +24,60 @@ use super::action::{GetResult, SendGoal};
 use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::param_services::ParamServices;
+use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use crate::node::{ImagePublisher, StampedInstruction};
 
-/// A stream of r2r's, as the spinning thread holds it.
-pub type R2rStream<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
-
-/// Boxes a stream of r2r's.
-pub fn r2r_stream<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> R2rStream<T> {
-    Box::new(stream)
-}
-
-/// Takes everything that is there, without waiting.
-pub fn drain<T>(stream: &mut R2rStream<T>, mut take: impl FnMut(T)) {
-    while let Some(Some(item)) = stream.next().now_or_never() {
-        take(item);
-    }
-}
-
-/// Answers a service request; a client that has gone is no trouble of ours.
-pub fn reply<T: WrappedServiceTypeSupport + 'static>(
-    request: ServiceRequest<T>,
-    response: T::Response,
-) {
-    if let Err(error) = request.respond(response) {
-        tracing::warn!("a service reply could not be sent: {error}");
-    }
-}
-
 /// What the spinning thread tells the driver.
 pub enum Input {
-    Heard(StampedInstruction),
+    /// An instruction from one of the two topics.
+    Instruction(StampedInstruction),
+    /// A goal of the action.
     Goal(ServiceRequest<SendGoal>),
+    /// A request to cancel goals.
     CancelGoal(ServiceRequest<CancelGoal::Service>),
+    /// A request for a goal's result.
     GoalResult(ServiceRequest<GetResult>),
+    /// A call of `~/enable`.
     Enable(ServiceRequest<SetBool::Service>),
+    /// A call of `~/reset_conversation`.
     Reset(ServiceRequest<Trigger::Service>),
-    /// The node cannot go on, and why.
+    /// The node cannot go on, for this reason.
     Broken(String),
 }
 
-/// Inputs on their way to the driver; when it is full the spinning thread waits, and the middleware's own queues hold.
+/// How many inputs may be on their way to the driver. Of more, the spinning thread waits, and messages stay in the queues of the
+/// middleware.
 const INPUTS: usize = 256;
 
-/// The running thread, and what it hands over.
-pub struct Spinner {
+/// The running thread, and the main thread's end of the channel of inputs.
+pub struct SpinThread {
     thread: JoinHandle<()>,
     flags: Arc<Flags>,
     inputs: Receiver<Input>,
-    /// What the thread had in its hand when the channel was closed; ends when the thread takes nothing more.
+    /// Inputs that the thread could not hand over any more because the channel was closed. Closes when the thread takes no more.
     refused: mpsc::Receiver<Input>,
-    /// The thread keeps the node for as long as this lives.
+    /// The thread keeps the node until this is dropped.
     keep: mpsc::Sender<()>,
 }
 
-/// The spinning thread's end of what it hands over.
-struct Handover {
+/// The spinning thread's end of the channel of inputs.
+struct InputSender {
     inputs: Sender<Input>,
     refused: mpsc::Sender<Input>,
 }
 
-impl Handover {
-    /// Waits for a place. Only a closed channel fails, and then the node is ending.
-    fn tell(&self, input: Input) {
+impl InputSender {
+    /// Hands an input over, and waits for a place in the channel if it is full. If the channel is closed, the node is ending,
+    /// and the input goes to `refused`.
+    fn send(&self, input: Input) {
         if let Err(SendError(input)) = self.inputs.blocking_send(input) {
             let _ = self.refused.send(input);
         }
     }
 }
 
-/// What the main thread asks of the spinning one.
+/// What the main thread asks the spinning thread to do.
 #[derive(Default)]
 struct Flags {
     stop: AtomicBool,
@@ -103,53 +86,53 @@ struct Flags {
 
 /// How long a spin waits when nothing happens; also how long the end of the node waits for it.
 const SPIN: Duration = Duration::from_millis(50);
-/// How long the end of the node waits for the thread to take nothing more. It does after a spin, unless it stands in a line that
-/// nobody reads.
+/// How long the end of the node waits until the thread takes no more. That is after one spin, unless the thread is blocked
+/// writing a log line that nobody reads.
 const REST: Duration = Duration::from_millis(250);
 
-impl Spinner {
-    /// Starts to spin: parameters are served, instructions and frames are not yet taken.
+impl SpinThread {
+    /// Starts the thread. It serves parameters, but takes no instructions and frames before [`open`](Self::open).
     ///
     /// # Errors
-    /// The operating system's, where it refuses a thread.
+    /// The operating system refuses a thread.
     pub fn start(
         node: Node,
         services: ParamServices,
         clock: Option<ClockStream>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        Self::run(node, move |node, handover, flags| {
+        Self::run(node, move |node, input_sender, flags| {
             let spin_loop = SpinLoop {
                 node,
                 services,
                 clock,
                 shared,
-                handover,
+                input_sender,
                 flags,
             };
             spin_loop.spin();
         })
     }
 
-    /// Starts a thread that owns `kept` until the end, beyond the end of `spin`.
+    /// Starts a thread that runs `spin` and keeps `kept` until [`stop`](Self::stop).
     fn run<K: Send + 'static>(
         mut kept: K,
-        spin: impl FnOnce(&mut K, Handover, Arc<Flags>) + Send + 'static,
+        spin: impl FnOnce(&mut K, InputSender, Arc<Flags>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let flags = Arc::<Flags>::default();
         let (sender, inputs) = channel(INPUTS);
         let (refuse, refused) = mpsc::channel();
         let (keep, kept_until) = mpsc::channel();
-        let handover = Handover {
+        let input_sender = InputSender {
             inputs: sender,
             refused: refuse,
         };
-        let of_the_thread = Arc::clone(&flags);
+        let thread_flags = Arc::clone(&flags);
         let thread = std::thread::Builder::new()
             .name("ros-spin".to_owned())
             .spawn(move || {
-                spin(&mut kept, handover, of_the_thread);
-                // Answers that are still owed go out through it.
+                spin(&mut kept, input_sender, thread_flags);
+                // The node has to stay until the results that are still owed are published.
                 let _: Result<(), _> = kept_until.recv();
             })?;
         Ok(Self {
@@ -161,7 +144,7 @@ impl Spinner {
         })
     }
 
-    /// The model is ready: subscribe, and offer the action and the services.
+    /// Makes the thread subscribe, and offer the action and the services, because the model is ready.
     pub fn open(&self) {
         self.flags.open.store(true, Ordering::Relaxed);
     }
@@ -171,11 +154,11 @@ impl Spinner {
         self.inputs.recv().await
     }
 
-    /// Takes nothing more. What had been taken before is returned, as whoever sent it may be owed an answer; the node stays, so
-    /// that it can be given.
+    /// Makes the thread take no more. Returns the inputs that it had taken, because their senders are owed an answer. The node
+    /// stays, so that they can get it.
     pub fn close(&mut self) -> Vec<Input> {
         self.flags.stop.store(true, Ordering::Relaxed);
-        // A thread that waits for a place wakes here, and finds the flag.
+        // A thread that waits for a place in the channel wakes up here and sees the flag.
         self.inputs.close();
         let deadline = Instant::now() + REST;
         let mut taken = Vec::new();
@@ -194,7 +177,7 @@ impl Spinner {
         taken
     }
 
-    /// Destroys the node and all its endpoints, and returns when that is done.
+    /// Destroys the node and all its topics and services, and returns when that is done.
     pub fn stop(mut self) {
         self.flags.stop.store(true, Ordering::Relaxed);
         self.inputs.close();
@@ -205,21 +188,21 @@ impl Spinner {
     }
 }
 
-/// What the spinning thread works with. When it goes, by a panic in r2r too, the channel of inputs closes, and the main thread
-/// knows.
+/// The spinning thread's loop and everything it works with. When it ends, be it by a panic in r2r, the channel of inputs
+/// closes, and the main thread learns of it.
 struct SpinLoop<'a> {
     node: &'a mut Node,
     services: ParamServices,
     clock: Option<ClockStream>,
     shared: Arc<Shared>,
-    handover: Handover,
+    input_sender: InputSender,
     flags: Arc<Flags>,
 }
 
 impl SpinLoop<'_> {
     fn spin(mut self) {
         let mut endpoints = None;
-        let mut looked = Instant::now();
+        let mut last_lookup = Instant::now();
         while !self.flags.stop.load(Ordering::Relaxed) {
             self.node.spin_once(SPIN);
             if let Some(clock) = &mut self.clock {
@@ -229,20 +212,20 @@ impl SpinLoop<'_> {
                 self.shared.params_changed.notify_one();
             }
             match &mut endpoints {
-                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.handover),
+                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.input_sender),
                 None if self.flags.open.load(Ordering::Relaxed) => {
                     match Endpoints::create(self.node, &self.shared) {
                         Ok(created) => endpoints = Some(created),
                         Err(error) => {
                             let why = format!("the node's topics could not be opened: {error}");
-                            return self.handover.tell(Input::Broken(why));
+                            return self.input_sender.send(Input::Broken(why));
                         }
                     }
                 }
                 None => {}
             }
-            if looked.elapsed() >= Duration::from_secs(1) {
-                looked = Instant::now();
+            if last_lookup.elapsed() >= Duration::from_secs(1) {
+                last_lookup = Instant::now();
                 let publishers = image_publishers(self.node, &self.shared);
                 self.shared.set_image_publishers(publishers);
             }
@@ -267,7 +250,7 @@ enum Images {
     Compressed(R2rStream<CompressedImage>),
 }
 
-/// Everything the node listens to once it can answer.
+/// The topics and services that the node listens to once the model is ready.
 struct Endpoints {
     images: Images,
     strings: R2rStream<Vec<u8>>,
@@ -290,20 +273,20 @@ impl Endpoints {
             true => Images::Compressed(r2r_stream(node.subscribe("image/compressed", sensor)?)),
             false => Images::Raw(r2r_stream(node.subscribe("image", sensor)?)),
         };
-        // Deeper than the ten that publishers are asked for: a burst waits here while a large image is being taken.
-        let spoken = QosProfile::default().keep_last(100);
+        // Deeper than the ten of the publishers, so that a burst of instructions waits here while a large image is taken.
+        let instruction_qos = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
             images,
             strings: r2r_stream(node.subscribe_raw(
                 "instruction",
                 "std_msgs/msg/String",
-                spoken.clone(),
+                instruction_qos.clone(),
             )?),
             stamped: r2r_stream(node.subscribe_raw(
                 "instruction_stamped",
                 "lisa_ros/msg/Instruction",
-                spoken,
+                instruction_qos,
             )?),
             goals: r2r_stream(node.create_service("~/segment/_action/send_goal", service.clone())?),
             cancels: r2r_stream(
@@ -317,31 +300,31 @@ impl Endpoints {
         })
     }
 
-    fn take(&mut self, shared: &Shared, handover: &Handover) {
+    fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
         match &mut self.images {
             Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
         }
-        let tell = |input| handover.tell(input);
+        let send = |input| input_sender.send(input);
         drain(&mut self.strings, |bytes| {
-            tell(Input::Heard(StampedInstruction::from_string(
+            send(Input::Instruction(StampedInstruction::from_string(
                 "instruction",
                 &bytes,
             )))
         });
         drain(&mut self.stamped, |bytes| {
-            let heard = StampedInstruction::from_instruction("instruction_stamped", &bytes);
-            tell(Input::Heard(heard))
+            let instruction = StampedInstruction::from_instruction("instruction_stamped", &bytes);
+            send(Input::Instruction(instruction))
         });
-        drain(&mut self.goals, |request| tell(Input::Goal(request)));
+        drain(&mut self.goals, |request| send(Input::Goal(request)));
         drain(&mut self.cancels, |request| {
-            tell(Input::CancelGoal(request))
+            send(Input::CancelGoal(request))
         });
         drain(&mut self.results, |request| {
-            tell(Input::GoalResult(request))
+            send(Input::GoalResult(request))
         });
-        drain(&mut self.enable, |request| tell(Input::Enable(request)));
-        drain(&mut self.reset, |request| tell(Input::Reset(request)));
+        drain(&mut self.enable, |request| send(Input::Enable(request)));
+        drain(&mut self.reset, |request| send(Input::Reset(request)));
     }
 }
 
@@ -361,7 +344,7 @@ mod tests {
     /// Long enough for any machine; only a thread that hangs takes it.
     const HANGS: Duration = Duration::from_secs(60);
 
-    /// Reports when it is done with it.
+    /// Whether the work returns.
     fn returns(work: impl FnOnce() + Send + 'static) -> bool {
         let (done, ended) = sync_channel(1);
         std::thread::spawn(move || {
@@ -371,35 +354,35 @@ mod tests {
         ended.recv_timeout(HANGS).is_ok()
     }
 
-    /// A thread that has filled every place and waits for one more, as while nobody takes anything.
-    fn stuck() -> Spinner {
+    /// A thread that has filled the channel and waits for a place in it, because nobody takes anything out.
+    fn stuck() -> SpinThread {
         let (full, filled) = sync_channel(1);
-        let spinner = Spinner::run((), move |(), handover, flags| {
+        let spin_thread = SpinThread::run((), move |(), input_sender, flags| {
             while !flags.stop.load(Ordering::Relaxed) {
-                if handover.inputs.capacity() == 0 {
+                if input_sender.inputs.capacity() == 0 {
                     let _ = full.try_send(());
                 }
-                handover.tell(Input::Broken(String::new()));
+                input_sender.send(Input::Broken(String::new()));
             }
         });
         filled.recv_timeout(HANGS).unwrap();
-        spinner.unwrap()
+        spin_thread.unwrap()
     }
 
     #[test]
     fn a_thread_that_waits_for_a_place_ends() {
-        let spinner = stuck();
-        assert!(returns(move || spinner.stop()));
+        let spin_thread = stuck();
+        assert!(returns(move || spin_thread.stop()));
     }
 
     #[test]
     fn what_was_taken_before_the_end_is_handed_out() {
-        let mut spinner = stuck();
+        let mut spin_thread = stuck();
         assert!(returns(move || {
-            // And what it waited with.
-            assert_eq!(spinner.close().len(), INPUTS + 1);
-            assert!(spinner.close().is_empty());
-            spinner.stop();
+            // One more: the input that the thread waited with.
+            assert_eq!(spin_thread.close().len(), INPUTS + 1);
+            assert!(spin_thread.close().is_empty());
+            spin_thread.stop();
         }));
     }
 
@@ -412,13 +395,13 @@ mod tests {
             }
         }
         let (gone, dropped) = mpsc::channel();
-        let spun = Spinner::run(Kept(gone), |_, handover, _| {
-            handover.tell(Input::Broken(String::new()));
+        let spun = SpinThread::run(Kept(gone), |_, input_sender, _| {
+            input_sender.send(Input::Broken(String::new()));
         });
-        let mut spinner = spun.unwrap();
-        assert_eq!(spinner.close().len(), 1);
+        let mut spin_thread = spun.unwrap();
+        assert_eq!(spin_thread.close().len(), 1);
         assert!(dropped.try_recv().is_err(), "answers go out through it");
-        assert!(returns(move || spinner.stop()));
+        assert!(returns(move || spin_thread.stop()));
         dropped.recv_timeout(HANGS).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `lisa bag annotate`.
+//! The command `lisa bag annotate`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,11 +77,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
-    let pictures = camera_topic(&bag, args.topic.as_deref())?;
+    let images = camera_topic(&bag, args.topic.as_deref())?;
     let questions = questions(&args, &bag)?;
     let expected = bag.topic(match &questions {
         Questions::Recorded(topic) => topic,
-        Questions::EveryNthFrame { .. } => &pictures.name,
+        Questions::EveryNthFrame { .. } => &images.name,
     })?;
     if expected.messages == 0 {
         bail!(
@@ -91,12 +91,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let expected = expected.messages.div_ceil(u64::from(args.every));
-    let mut timeline = Timeline::new(&bag, pictures.clone(), questions.clone(), args.sync_slop_s)?;
+    let mut timeline = Timeline::new(&bag, images.clone(), questions.clone(), args.sync_slop_s)?;
     let model = args.model.path()?;
     let options = args.model.options(0);
     let settings: BTreeMap<String, String> = [
         ("bag", args.bag.display().to_string()),
-        ("images", pictures.name.clone()),
+        ("images", images.name.clone()),
         ("questions", format!("{questions:?}")),
         ("model", model.display().to_string()),
         ("options", format!("{options:?}")),
@@ -133,11 +133,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bar.set_style(style);
     }
     let (mut answered, mut refused) = (0usize, 0usize);
-    for moment in timeline.by_ref() {
+    for resolved in timeline.by_ref() {
         bar.inc(1);
-        let known = annotator.is_done(&moment);
+        let known = annotator.is_done(&resolved);
         // A turn of a conversation is asked again: later ones build on it.
-        if known && moment.question.conversation_id.is_empty() {
+        if known && resolved.question.conversation_id.is_empty() {
             continue;
         }
         if interrupt.asked.load(Ordering::Relaxed) {
@@ -150,7 +150,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             );
             std::process::exit(interrupt.exit_code());
         }
-        let outcome = ask(&bag, &engine, &options, moment);
+        let outcome = ask(&bag, &engine, &options, resolved);
         if known {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `lisa bag eval`.
+//! The command `lisa bag eval`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lisa::engine::AnswerOptions;
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::replay::{
-    ask, camera_topic, compare, instruction_topic, BagReport, Judge, Questions, RecordedResults,
-    Row, Timeline, Truths,
+    ask, camera_topic, compare, instruction_topic, BagReport, GroundTruth, InstructionRow, Judge,
+    Questions, RecordedResults, Timeline,
 };
 use rosbag2::{shown, Bag};
 
@@ -57,30 +57,30 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_places(&args)?;
+    check_output_paths(&args)?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
-    let pictures = camera_topic(&bag, args.topic.as_deref())?;
+    let images = camera_topic(&bag, args.topic.as_deref())?;
     let topic = instruction_topic(&bag, args.instruction_topic.as_deref())?;
     let count = bag.topic(&topic)?.messages;
-    let truths = match &args.truth_topic {
-        Some(topic) => Some(Truths::open(&bag, topic)?),
+    let ground_truth = match &args.truth_topic {
+        Some(topic) => Some(GroundTruth::open(&bag, topic)?),
         None => None,
     };
-    let judge = Judge::new(&bag, truths, args.report.pictures());
+    let judge = Judge::new(&bag, ground_truth, args.report.pictures());
     let questions = Questions::Recorded(topic);
-    let mut timeline = Timeline::new(&bag, pictures, questions, args.sync_slop_s)?;
-    // A comparison is told by the exit code, too.
+    let mut timeline = Timeline::new(&bag, images, questions, args.sync_slop_s)?;
+    // The outcome of a comparison is also in the exit code.
     let goes_on = args.report.writes() || args.against.is_some();
-    let list = |row: &Row| {
+    let list = |row: &InstructionRow| {
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
-        let said = if row.error.is_empty() {
+        let text = if row.error.is_empty() {
             &row.answer
         } else {
             &row.error
         };
         let line = format_args!(
-            "{iou} {} {} | {} | {said}",
+            "{iou} {} {} | {} | {text}",
             row.id, row.status, row.instruction
         );
         args.report.list(line, goes_on);
@@ -89,17 +89,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
         bar.set_style(style);
     }
-    let heard = |row: &Row| {
+    let on_row = |row: &InstructionRow| {
         bar.inc(1);
         bar.suspend(|| list(row))
     };
     let (judge, model, protocol) = match &args.results {
         Some(results) => {
-            let judge = recorded(&args, results, judge, &mut timeline, &heard)?;
+            let judge = recorded(&args, results, judge, &mut timeline, &on_row)?;
             (judge, results.display().to_string(), Protocol::Recorded)
         }
         None => {
-            let judge = computed(&args, &bag, judge, &mut timeline, &heard)?;
+            let judge = computed(&args, &bag, judge, &mut timeline, &on_row)?;
             let model = args.model.path()?.display().to_string();
             (judge, model, Protocol::Generated)
         }
@@ -151,17 +151,17 @@ fn computed<'b>(
     bag: &Bag,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
     let options = AnswerOptions {
         attention: true,
         ..args.model.options(0)
     };
-    for moment in timeline {
-        let shot = moment.frame.as_ref().ok().cloned();
-        let outcome = ask(bag, &engine, &options, moment);
-        heard(judge.computed(shot.as_deref(), &outcome)?);
+    for resolved in timeline {
+        let frame = resolved.frame.as_ref().ok().cloned();
+        let outcome = ask(bag, &engine, &options, resolved);
+        on_row(judge.computed(frame.as_deref(), &outcome)?);
     }
     Ok(judge)
 }
@@ -171,31 +171,31 @@ fn recorded<'b>(
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
-    heard: &dyn Fn(&Row),
+    on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let bag = Bag::open(results)?;
     super::say_notes(&bag);
     let recorded = RecordedResults::open(&bag, args.result_topic.as_deref())?;
     let (mut own, mut other_frame, mut foreign) = (0, 0, None);
-    for moment in timeline {
-        let said = match recorded.result(&moment.question.instruction_id)? {
-            Some(said) if said.answers(&moment.question.text.words) => Some(said),
-            Some(said) => {
+    for resolved in timeline {
+        let result = match recorded.result(&resolved.question.instruction_id)? {
+            Some(result) if result.answers(&resolved.question.text.words) => Some(result),
+            Some(result) => {
                 foreign.get_or_insert_with(|| {
-                    let words =
-                        [&said.instruction, &moment.question.text.words].map(|text| shown(text));
+                    let words = [&result.instruction, &resolved.question.text.words]
+                        .map(|text| shown(text));
                     let [theirs, ours] = words;
-                    let id = shown(&moment.question.instruction_id);
+                    let id = shown(&resolved.question.instruction_id);
                     format!("; {id:?} is {theirs:?} there and {ours:?} here")
                 });
                 None
             }
             None => None,
         };
-        own += usize::from(said.is_some());
-        let row = judge.recorded(&moment, said.as_ref())?;
+        own += usize::from(result.is_some());
+        let row = judge.recorded(&resolved, result.as_ref())?;
         other_frame += usize::from(row.status == "other_frame");
-        heard(row);
+        on_row(row);
     }
     let all = recorded.ids().count();
     let others = all.saturating_sub(own);
@@ -219,7 +219,7 @@ fn recorded<'b>(
 }
 
 /// Whether the reports can be written, and over none of the bags.
-fn check_places(args: &Args) -> anyhow::Result<()> {
+fn check_output_paths(args: &Args) -> anyhow::Result<()> {
     let bags = [&args.bag]
         .into_iter()
         .chain(&args.results)

@@ -1,4 +1,4 @@
-//! `lisa bag extract`.
+//! The command `lisa bag extract`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::image::{encode_jpeg, encode_png, EncodeError, PictureFormat, Pixels};
 use lisa::replay::{
-    picture, picture_file, picture_topic, raw_image, PictureTopic, RawPicture, ReplayError,
+    decode_image, image_file, image_topic, raw_image, ImageTopic, RawImage, ReplayError,
 };
 use rayon::iter::{ParallelBridge, ParallelIterator};
 use rosbag2::{Bag, BagError, CompressedImage, Header, Image, Note, RawMessage};
@@ -66,7 +66,7 @@ enum Format {
     Jpeg,
 }
 
-/// A frame, ready to be written.
+/// A frame that is ready to be written.
 struct Frame<'m> {
     header: Header,
     encoding: String,
@@ -74,10 +74,10 @@ struct Frame<'m> {
     extension: &'static str,
 }
 
-/// Why a message gives no frame.
+/// Why a message did not become a frame.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
-    /// A part of the bag, with any number of messages in it of any topics, or none.
+    /// A part of the bag cannot be read. It may hold any number of messages, or none.
     #[error("{0}")]
     Part(BagError),
     #[error(transparent)]
@@ -88,24 +88,24 @@ enum Fault {
     Encode { time: u64, source: EncodeError },
 }
 
-/// What happened, gathered from all threads.
+/// The outcome, gathered from all threads.
 #[derive(Default)]
 struct Outcome {
     written: u64,
     encodings: BTreeSet<String>,
-    /// By the message's number, so that they are told in order.
+    /// With the messages' numbers, so that they can be reported in order.
     faults: Vec<(usize, Fault)>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bag = Bag::open(&args.bag)?;
     for note in bag.notes() {
-        // That there is nothing at all is the error at the end.
+        // That the bag is empty is reported at the end, as an error.
         if !matches!(note, Note::Empty { .. }) {
             warn(note);
         }
     }
-    let topic = picture_topic(&bag, args.topic.as_deref())?;
+    let topic = image_topic(&bag, args.topic.as_deref())?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let path = args.out.join("frames.csv");
@@ -114,9 +114,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     report(&args, &bag, &topic, &path, &outcome)
 }
 
-/// Every message on its own: the bag is read by whichever thread needs the next one, so that as many are in memory as there
-/// are threads.
-fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow::Result<Outcome> {
+/// Extracts each message on its own. The bag is read by whichever thread needs the next message, so that no more messages are in
+/// memory than there are threads.
+fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::Result<Outcome> {
     let cannot = |path: &Path| format!("cannot write {}", path.display());
     let bar = ProgressBar::new(expected(args, bag, topic));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {eta:>4}") {
@@ -131,7 +131,7 @@ fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow
         .take(args.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         }))
-        // Names are given here, in the bag's order, as several frames may have the same stamp.
+        // Names are given here, in the bag's order, because they depend on it where several frames have the same stamp.
         .map(|message| {
             let message = message.map_err(Fault::Part)?;
             let name = names.of(stamp(bag, topic, &message)?);
@@ -182,28 +182,28 @@ fn extract(args: &Args, bag: &Bag, topic: &PictureTopic, table: &Path) -> anyhow
         .unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
-/// What another thread left behind when it panicked is whole all the same: nothing is half done under the lock.
+/// Locks even if another thread has panicked while it had the lock, because nothing is half done under it.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// How many messages there will be, as far as that is known before they are read.
-fn expected(args: &Args, bag: &Bag, topic: &PictureTopic) -> u64 {
+/// How many messages there will be, estimated before they are read.
+fn expected(args: &Args, bag: &Bag, topic: &ImageTopic) -> u64 {
     let all = bag.topic(&topic.name).map_or(0, |topic| topic.messages);
     let some = all.div_ceil(args.every);
     args.limit.map_or(some, |limit| limit.min(some))
 }
 
-/// What a frame is named by. Nothing is decoded: the pixels stay where they are.
-fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i128, BagError> {
+/// The stamp by which a frame is named. The pixels are not decoded for it.
+fn stamp(bag: &Bag, topic: &ImageTopic, message: &RawMessage) -> Result<i128, BagError> {
     let header = match topic.compressed {
         true => bag.decode::<CompressedImage>(message)?.header,
         false => bag.decode::<Image>(message)?.header,
     };
     Ok(match header.stamp.nanoseconds() {
-        // Not set.
+        // The stamp is not set.
         0 => message.log_time.into(),
         stamp => stamp.into(),
     })
@@ -212,18 +212,18 @@ fn stamp(bag: &Bag, topic: &PictureTopic, message: &RawMessage) -> Result<i128, 
 fn frame<'m>(
     args: &Args,
     bag: &Bag,
-    topic: &PictureTopic,
+    topic: &ImageTopic,
     message: &'m RawMessage,
 ) -> Result<Frame<'m>, Fault> {
     if !topic.compressed {
-        let RawPicture {
+        let RawImage {
             header,
             encoding,
             pixels,
         } = raw_image(bag, message)?;
         return encoded(args, message, header, encoding, &pixels);
     }
-    let file = picture_file(bag, message)?;
+    let file = image_file(bag, message)?;
     let wanted = args.format.map(|format| match format {
         Format::Png => PictureFormat::Png,
         Format::Jpeg => PictureFormat::Jpeg,
@@ -241,7 +241,7 @@ fn frame<'m>(
         let time = message.log_time;
         return Err(Fault::Encode { time, source });
     }
-    let pixels = Pixels::Rgb(picture(bag, message)?.pixels);
+    let pixels = Pixels::Rgb(decode_image(bag, message)?.pixels);
     encoded(args, message, file.header, file.encoding, &pixels)
 }
 
@@ -269,7 +269,7 @@ fn encoded(
 fn report(
     args: &Args,
     bag: &Bag,
-    topic: &PictureTopic,
+    topic: &ImageTopic,
     table: &Path,
     outcome: &Outcome,
 ) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! `lisa bag info`.
+//! The command `lisa bag info`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -32,7 +32,7 @@ pub struct Args {
     check: bool,
 }
 
-/// What there is to say; the field's names are the JSON's.
+/// The report; its fields' names are those of the JSON.
 #[derive(Serialize)]
 struct Report {
     path: String,
@@ -89,7 +89,7 @@ struct Qos {
     depth: u64,
 }
 
-/// What came of reading everything.
+/// The outcome of reading all messages.
 #[derive(Serialize)]
 struct Check {
     messages: u64,
@@ -190,7 +190,7 @@ impl Report {
         }
     }
 
-    /// A line for each thing, for people.
+    /// The report as text.
     fn text(&self, bag: &Bag) -> Result<String, fmt::Error> {
         let mut text = String::new();
         let mut line =
@@ -228,7 +228,7 @@ impl Report {
             writeln!(text)?;
             table(&self.topics, &mut text)?;
         }
-        // That there is nothing at all is said at the end, as an error.
+        // That the bag is empty is reported at the end, as an error.
         let notes = bag.notes().iter();
         let notes: Vec<_> = notes
             .filter(|note| !matches!(note, Note::Empty { .. }))
@@ -268,7 +268,7 @@ impl TopicReport {
         }
     }
 
-    /// A policy of all publishers, each once.
+    /// The different values of a policy among all publishers.
     fn policies(&self, policy: impl Fn(&Qos) -> &'static str) -> String {
         let mut names: Vec<_> = self.qos.iter().map(policy).collect();
         names.sort_unstable();
@@ -291,7 +291,7 @@ impl Qos {
     }
 }
 
-/// As the metadata says, or else as the files are.
+/// The compression that the metadata names, or else the one that the files have.
 fn compression(bag: &Bag) -> Option<Compression> {
     let named = |format: String, by: &str| {
         Some(Compression {
@@ -318,7 +318,7 @@ fn compression(bag: &Bag) -> Option<Compression> {
     named(shown(&chunks), "chunk")
 }
 
-/// A line each, in columns.
+/// A table of the topics.
 fn table(topics: &[TopicReport], text: &mut String) -> fmt::Result {
     let head = [
         "Topic",

@@ -1,10 +1,10 @@
-//! `lisa bag`.
+//! The command `lisa bag`.
 
 mod annotate;
 mod eval;
 mod extract;
 mod info;
-mod live;
+mod play_record;
 mod table;
 mod times;
 
@@ -38,9 +38,9 @@ enum Command {
     Annotate(annotate::Args),
     Eval(eval::Args),
     /// Publish a bag on a ROS 2 graph, as it was recorded
-    Play(live::Args),
+    Play(play_record::Args),
     /// Record topics of a ROS 2 graph into a bag
-    Record(live::Args),
+    Record(play_record::Args),
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -49,12 +49,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Extract(args) => extract::run(args),
         Command::Annotate(args) => annotate::run(args),
         Command::Eval(args) => eval::run(args),
-        Command::Play(args) => live::run("play", args),
-        Command::Record(args) => live::run("record", args),
+        Command::Play(args) => play_record::run("play", args),
+        Command::Record(args) => play_record::run("record", args),
     }
 }
 
-/// The files that a bag is read from, its journals too, before it is opened.
+/// The files of a bag, with the journals of its databases. It is for checks before the bag is opened.
 fn files_of(bag: &Path) -> Vec<PathBuf> {
     let Ok(entries) = bag.read_dir() else {
         return vec![bag.to_owned()];
@@ -67,14 +67,14 @@ fn files_of(bag: &Path) -> Vec<PathBuf> {
     entries.filter(of_a_bag).collect()
 }
 
-/// Says on standard error what was not as it should be with a bag.
+/// Prints on standard error what is damaged or missing in a bag.
 fn say_notes(bag: &Bag) {
     for note in bag.notes() {
         warn(note);
     }
 }
 
-/// Says which messages could not be read.
+/// Prints on standard error which messages could not be read.
 fn say_faults((count, first): (u64, &[String])) {
     for fault in first {
         warn(fault);

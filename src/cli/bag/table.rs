@@ -1,4 +1,4 @@
-//! `frames.csv`: what was extracted, in the order it was recorded, whichever thread was done first.
+//! The table `frames.csv` of extracted frames, in the order of the recording whichever thread finishes first.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -7,11 +7,11 @@ use std::path::Path;
 
 /// A line of the table.
 pub struct Row {
-    /// Its name, within the folder.
+    /// The file's name within the folder.
     pub file: String,
-    /// Of the message's header, nanoseconds.
+    /// The stamp of the message's header, nanoseconds.
     pub stamp: i64,
-    /// Of the message's header.
+    /// The `frame_id` of the message's header.
     pub frame_id: String,
     /// When it was recorded, nanoseconds.
     pub log_time: u64,
@@ -19,7 +19,7 @@ pub struct Row {
     pub encoding: String,
 }
 
-/// The file, and the lines that wait for those before them.
+/// The file, and the rows that wait for those before them.
 pub struct Table {
     out: BufWriter<File>,
     next: usize,
@@ -27,7 +27,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Begins the file.
+    /// Creates the file and writes its first line.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut out = BufWriter::new(File::create(path)?);
         writeln!(out, "file,stamp_ns,frame_id,log_time_ns,encoding")?;
@@ -38,7 +38,7 @@ impl Table {
         })
     }
 
-    /// Line `number`, counted from 0; `None` where there is nothing to say. Every number comes once.
+    /// Puts in row `number`, counted from 0; `None` leaves it out. Every number has to come once.
     pub fn put(&mut self, number: usize, row: Option<Row>) -> io::Result<()> {
         self.waiting.insert(number, row);
         while let Some(row) = self.waiting.remove(&self.next) {
@@ -58,13 +58,13 @@ impl Table {
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Writes what is still buffered.
     pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// A field as RFC 4180 wants it.
+/// A field, quoted as RFC 4180 requires.
 fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
@@ -72,12 +72,12 @@ fn quoted(field: &str) -> String {
     }
 }
 
-/// Gives each frame a name of its own: its stamp, and a number after it where several have the same.
+/// Gives each frame a name of its own: its stamp, with a number appended if an earlier frame has the same.
 #[derive(Default)]
 pub struct Names(HashMap<i128, u32>);
 
 impl Names {
-    /// The name without its ending.
+    /// The name without extension.
     pub fn of(&mut self, stamp: i128) -> String {
         let count = self.0.entry(stamp).or_default();
         *count += 1;

@@ -1,5 +1,6 @@
-//! Moments of a bag: as people write them, and as they choose them.
+//! Times of a bag: how they are printed, and how a part of the bag is chosen by them.
 
+use jiff::Timestamp;
 use rosbag2::{Bag, Selection};
 
 const SECOND: u64 = 1_000_000_000;
@@ -16,19 +17,19 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether nothing is left out.
+    /// Whether that is the whole bag.
     pub fn is_everything(self) -> bool {
         self.from.is_none() && self.until.is_none()
     }
 
-    /// The messages of these topics in it.
+    /// Selects the messages of these topics in it.
     pub fn selection(self, bag: &Bag, topics: &[&str]) -> Selection {
         let start = bag.span().map_or(0, |(first, _)| first);
         let mut selection = Selection::all().topics(topics.iter().copied());
         if let Some(from) = self.from {
             selection = selection.from(start.saturating_add(from));
         }
-        // What lies beyond the end of time ends nothing.
+        // An end that does not fit in a log time lies behind every message.
         if let Some(until) = self.until.and_then(|until| start.checked_add(until)) {
             selection = selection.until(until);
         }
@@ -47,27 +48,12 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 /// Nanoseconds since 1970 as a date, e.g. `2023-11-14 22:13:20.500000000 UTC`.
 pub fn utc(nanoseconds: u64) -> String {
-    let (seconds, fraction) = (nanoseconds / SECOND, nanoseconds % SECOND);
-    let (day, second) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted in eras of 400 years that begin on the first of March, so that the leap day is a year's last one
-    // (H. Hinnant, chrono-compatible low-level date algorithms).
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = era * 400 + year + next;
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:09} UTC")
+    // Every u64 of nanoseconds is before the year 2555, and jiff's times reach to the year 9999.
+    let time = Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::MAX);
+    format!("{} UTC", time.strftime("%Y-%m-%d %H:%M:%S.%9f"))
 }
 
-/// Nanoseconds as seconds, every digit of them.
+/// Nanoseconds as seconds, with all nine decimals.
 pub fn in_seconds(nanoseconds: u64) -> String {
     format!("{}.{:09}", nanoseconds / SECOND, nanoseconds % SECOND)
 }
@@ -77,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_the_calendars() {
+    fn dates_are_those_of_the_calendar() {
         for (seconds, date) in [
             (0, "1970-01-01 00:00:00"),
             (951_782_399, "2000-02-28 23:59:59"),

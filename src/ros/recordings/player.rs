@@ -1,4 +1,4 @@
-//! A bag, published as it was recorded: the same bytes, the same distances in time, the same quality of service.
+//! Publishes a bag as it was recorded: the same bytes, the same intervals, the same quality of service.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,52 +17,55 @@ use crate::ros::clock::time;
 /// How a bag is played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlayOptions {
+    /// The bag: its folder, or one of its files.
     pub bag: PathBuf,
-    /// Recorded seconds a second, above 0.
+    /// How many recorded seconds are played in a second, above 0.
     pub rate: f64,
-    /// From the beginning again, until it is stopped.
+    /// Whether to play again from the beginning until a signal comes.
     pub repeat: bool,
-    /// Publish the recording's time on `/clock`, so many times a second.
+    /// How many times a second the recording's time is published on `/clock`; `None` publishes none.
     pub clock_hz: Option<f64>,
-    /// Skip so many seconds of the recording.
+    /// How many seconds of the recording are skipped.
     pub start_s: f64,
-    /// Play so many seconds of it; `None`: all.
+    /// How many seconds of it are played; `None` plays all.
     pub duration_s: Option<f64>,
-    /// Only these topics; all where it is empty.
+    /// The topics that are played; all if this is empty.
     pub topics: Vec<String>,
-    /// Begin once each of these topics has so many subscribers.
+    /// Topics, and how many subscribers each of them must have before playing begins.
     pub wait_for: Vec<(String, usize)>,
-    /// And give up after so many seconds.
+    /// After how many seconds of waiting for them to give up.
     pub wait_s: f64,
 }
 
 /// What was played.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Played {
+pub struct PlaySummary {
+    /// How many messages were published.
     pub messages: u64,
+    /// On how many topics.
     pub topics: usize,
-    /// Messages that could not be read.
+    /// How many messages could not be read.
     pub unread: u64,
-    /// How late the latest message was.
+    /// By how much the most delayed message was late.
     pub latest: Duration,
-    /// Whether a signal ended it.
+    /// Whether a signal ended the playing.
     pub stopped: bool,
 }
 
-/// Messages that are read ahead: their bytes are mapped, or unpacked by then.
-const AHEAD: usize = 32;
-/// The middleware gets this long to hand out the last messages.
-const LAST: Duration = Duration::from_millis(500);
-/// After the last subscriber was found.
-const SETTLE: Duration = Duration::from_millis(500);
-/// The longest sleep between two looks at signals.
-const NAP: Duration = Duration::from_millis(50);
+/// How many messages are read ahead, so that unpacking a chunk delays none.
+const READ_AHEAD: usize = 32;
+/// How long the middleware gets to deliver the last messages.
+const DELIVERY: Duration = Duration::from_millis(500);
+/// How long to wait after the last subscriber was discovered, because it may not have discovered us yet.
+const DISCOVERY: Duration = Duration::from_millis(500);
+/// The longest sleep before signals are checked again.
+const MAX_SLEEP: Duration = Duration::from_millis(50);
 
 /// Plays a bag to its end, or until a signal.
 ///
 /// # Errors
-/// [`RecordingError`]: a bag that cannot be read, nothing to play, nobody who listens.
-pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<Played, RecordingError> {
+/// The bag cannot be read, no message is selected, or subscribers do not come.
+pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<PlaySummary, RecordingError> {
     let bag = Bag::open(&options.bag)?;
     for note in bag.notes() {
         tracing::warn!("{note}");
@@ -79,7 +82,7 @@ pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<Played, Recording
             break;
         }
     }
-    let until = Instant::now() + LAST;
+    let until = Instant::now() + DELIVERY;
     while Instant::now() < until && stop.get() < 2 {
         player.node.spin_once(Duration::from_millis(10));
     }
@@ -88,13 +91,13 @@ pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<Played, Recording
 
 struct Player {
     node: Node,
-    /// By the bag's numbers of topics.
+    /// By the topics' indices in the bag.
     publishers: HashMap<usize, PublisherUntyped>,
     names: HashMap<String, usize>,
     clock: Option<(Publisher<Clock>, Duration)>,
-    /// Of the recording, nanoseconds: its first moment that is played.
-    from: u64,
-    played: Played,
+    /// The log time at which playing begins, nanoseconds.
+    start: u64,
+    played: PlaySummary,
 }
 
 impl Player {
@@ -130,21 +133,21 @@ impl Player {
             None => None,
         };
         let begin = bag.span().map_or(0, |(first, _)| first);
-        let played = Played {
+        let played = PlaySummary {
             topics: publishers.len(),
-            ..Played::default()
+            ..PlaySummary::default()
         };
         let player = Self {
             node,
             publishers,
             names,
             clock,
-            from: begin.saturating_add(nanoseconds(options.start_s)),
+            start: begin.saturating_add(nanoseconds(options.start_s)),
             played,
         };
         let selection = player.selection(bag, options);
         if player.publishers.is_empty() || bag.messages(&selection)?.next().is_none() {
-            return Err(RecordingError::Nothing {
+            return Err(RecordingError::NothingToPlay {
                 bag: options.bag.display().to_string(),
                 topics: match options.start_s > 0.0 {
                     true => format!(" after {} s", options.start_s),
@@ -159,15 +162,15 @@ impl Player {
         let topics = self.publishers.keys().filter_map(|n| bag.topics().get(*n));
         let selection = Selection::all()
             .topics(topics.map(|topic| topic.name.clone()))
-            .from(self.from);
-        let end = |seconds| self.from.checked_add(nanoseconds(seconds));
+            .from(self.start);
+        let end = |seconds| self.start.checked_add(nanoseconds(seconds));
         match options.duration_s.and_then(end) {
             Some(end) => selection.until(end),
             None => selection,
         }
     }
 
-    /// Until those that shall hear the recording are there.
+    /// Waits until every topic of `wait_for` has its subscribers.
     fn wait(&mut self, options: &PlayOptions, stop: &StopCount) -> Result<(), RecordingError> {
         let until = Instant::now() + Duration::from_secs_f64(options.wait_s);
         for (topic, wanted) in &options.wait_for {
@@ -184,33 +187,33 @@ impl Player {
                     break;
                 }
                 if Instant::now() > until {
-                    return Err(RecordingError::Alone {
+                    return Err(RecordingError::NoSubscriber {
                         topic: topic.clone(),
                         seconds: options.wait_s,
                         found,
                         wanted: *wanted,
                     });
                 }
-                self.node.spin_once(NAP);
+                self.node.spin_once(MAX_SLEEP);
             }
         }
-        // Those that we see may not see us yet, and what is best effort is sent once.
+        // The subscribers may not have discovered us yet, and best-effort messages are sent only once.
         if !options.wait_for.is_empty() && stop.get() == 0 {
-            std::thread::sleep(SETTLE);
+            std::thread::sleep(DISCOVERY);
         }
         Ok(())
     }
 
-    /// Plays what is read ahead, once.
+    /// Plays the messages once.
     fn run(
         &mut self,
         messages: &Receiver<Result<RawMessage, BagError>>,
         options: &PlayOptions,
         stop: &StopCount,
     ) {
-        let mut pace = Pace {
-            begun: Instant::now(),
-            from: self.from,
+        let mut pacer = Pacer {
+            started: Instant::now(),
+            start: self.start,
             rate: options.rate,
             tick: 0,
         };
@@ -223,8 +226,8 @@ impl Player {
                     continue;
                 }
             };
-            let due = pace.due(message.log_time);
-            self.sleep_until(due, &mut pace, stop);
+            let due = pacer.due(message.log_time);
+            self.sleep_until(due, &mut pacer, stop);
             if stop.get() > 0 {
                 self.played.stopped = true;
                 return;
@@ -237,25 +240,26 @@ impl Player {
                 }
             }
         }
-        // A repetition begins when the recording has ended, and not with its last message.
+        // A repetition begins at the end of the duration, and not right after the last message.
         if let Some(seconds) = options.duration_s {
-            let end = self.from.saturating_add(nanoseconds(seconds));
-            self.sleep_until(pace.due(end), &mut pace, stop);
+            let end = self.start.saturating_add(nanoseconds(seconds));
+            self.sleep_until(pacer.due(end), &mut pacer, stop);
         }
         self.played.stopped = stop.get() > 0;
     }
 
-    fn sleep_until(&mut self, due: Instant, pace: &mut Pace, stop: &StopCount) {
+    fn sleep_until(&mut self, due: Instant, pacer: &mut Pacer, stop: &StopCount) {
         while stop.get() == 0 {
             let now = Instant::now();
             if let Some((publisher, period)) = &self.clock {
-                let next = pace.begun + *period * pace.tick;
+                let next = pacer.started + *period * pacer.tick;
                 if now >= next {
-                    // Ticks that were missed are not made up for.
-                    let ticks = now.duration_since(pace.begun).as_secs_f64() / period.as_secs_f64();
-                    pace.tick = ticks as u32 + 1;
+                    // Ticks that were missed are skipped.
+                    let ticks =
+                        now.duration_since(pacer.started).as_secs_f64() / period.as_secs_f64();
+                    pacer.tick = ticks as u32 + 1;
                     let clock = Clock {
-                        clock: time(pace.at(now)),
+                        clock: time(pacer.at(now)),
                     };
                     if let Err(error) = publisher.publish(&clock) {
                         tracing::error!("/clock could not be published: {error}");
@@ -263,36 +267,36 @@ impl Player {
                     continue;
                 }
                 if next < due {
-                    std::thread::sleep(next.duration_since(now).min(NAP));
+                    std::thread::sleep(next.duration_since(now).min(MAX_SLEEP));
                     continue;
                 }
             }
             if now >= due {
                 return;
             }
-            std::thread::sleep(due.duration_since(now).min(NAP));
+            std::thread::sleep(due.duration_since(now).min(MAX_SLEEP));
         }
     }
 }
 
-/// The recording's time against the machine's.
-struct Pace {
-    begun: Instant,
-    from: u64,
+/// Relates the recording's time to the computer's.
+struct Pacer {
+    started: Instant,
+    start: u64,
     rate: f64,
     /// Number of the next message on `/clock`.
     tick: u32,
 }
 
-impl Pace {
+impl Pacer {
     fn due(&self, log_time: u64) -> Instant {
-        let recorded = Duration::from_nanos(log_time.saturating_sub(self.from));
-        self.begun + recorded.div_f64(self.rate)
+        let recorded = Duration::from_nanos(log_time.saturating_sub(self.start));
+        self.started + recorded.div_f64(self.rate)
     }
 
     fn at(&self, now: Instant) -> Stamp {
-        let recorded = now.duration_since(self.begun).mul_f64(self.rate);
-        let at = self.from.saturating_add(recorded.as_nanos() as u64);
+        let recorded = now.duration_since(self.started).mul_f64(self.rate);
+        let at = self.start.saturating_add(recorded.as_nanos() as u64);
         Stamp(i64::try_from(at).unwrap_or(i64::MAX))
     }
 }
@@ -301,12 +305,12 @@ fn nanoseconds(seconds: f64) -> u64 {
     (seconds.max(0.0) * 1e9) as u64
 }
 
-/// Reads the bag on a thread of its own, so that a chunk that has to be unpacked delays nobody.
+/// Reads the bag on a thread of its own, so that unpacking a chunk delays no message.
 fn read_ahead(
     path: &std::path::Path,
     selection: Selection,
 ) -> Result<Receiver<Result<RawMessage, BagError>>, RecordingError> {
-    let (sender, receiver) = sync_channel(AHEAD);
+    let (sender, receiver) = sync_channel(READ_AHEAD);
     let path = path.to_owned();
     std::thread::Builder::new()
         .name("bag-read".to_owned())
@@ -315,7 +319,7 @@ fn read_ahead(
             match messages {
                 Ok(messages) => {
                     for message in messages {
-                        // The player has gone.
+                        // Sending fails once the player has ended.
                         if sender.send(message).is_err() {
                             return;
                         }
@@ -333,15 +337,15 @@ mod tests {
 
     #[test]
     fn the_rate_shortens_the_distances() {
-        let pace = Pace {
-            begun: Instant::now(),
-            from: 1_000_000_000,
+        let pacer = Pacer {
+            started: Instant::now(),
+            start: 1_000_000_000,
             rate: 4.0,
             tick: 0,
         };
         let second = Duration::from_secs(1);
-        assert_eq!(pace.due(5_000_000_000), pace.begun + second);
-        assert_eq!(pace.due(0), pace.begun);
-        assert_eq!(pace.at(pace.begun + second), Stamp(5_000_000_000));
+        assert_eq!(pacer.due(5_000_000_000), pacer.started + second);
+        assert_eq!(pacer.due(0), pacer.started);
+        assert_eq!(pacer.at(pacer.started + second), Stamp(5_000_000_000));
     }
 }

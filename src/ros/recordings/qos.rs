@@ -6,8 +6,8 @@ use r2r::qos::{DurabilityPolicy, HistoryPolicy, LivelinessPolicy, ReliabilityPol
 
 use rosbag2::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
 
-/// What a publisher of a recorded topic offers: what the first of its recorded publishers did, or ROS 2's default. What
-/// nobody knows any more becomes the default, too.
+/// What a publisher of a recorded topic offers: what the first of its recorded publishers did, or ROS 2's default if none was
+/// recorded. Policies that are unknown become the default, too.
 pub(super) fn offered(recorded: &[QosProfile]) -> r2r::QosProfile {
     let default = r2r::QosProfile::default();
     let Some(first) = recorded.first() else {
@@ -41,7 +41,7 @@ pub(super) fn offered(recorded: &[QosProfile]) -> r2r::QosProfile {
     }
 }
 
-/// For a bag: what we asked of the publishers.
+/// What a recorded topic's subscription asked for, as the bag stores it.
 pub(super) fn asked(qos: &r2r::QosProfile) -> QosProfile {
     match qos.reliability {
         ReliabilityPolicy::BestEffort => QosProfile::sensor_data(),
@@ -49,7 +49,7 @@ pub(super) fn asked(qos: &r2r::QosProfile) -> QosProfile {
     }
 }
 
-/// r2r's zero is no limit.
+/// A duration for r2r, which writes "no limit" as zero.
 fn limit(time: QosTime) -> Duration {
     match time {
         QosTime::INFINITE => Duration::ZERO,

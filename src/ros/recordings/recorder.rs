@@ -1,4 +1,4 @@
-//! Topics of a ROS 2 graph into a bag.
+//! Records topics of a ROS 2 graph into a bag.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,33 +13,34 @@ use rosbag2::{
 
 use super::qos::asked;
 use super::{node, RecordingError, StopCount};
-use crate::ros::spin::{drain, r2r_stream, R2rStream};
+use crate::ros::r2r_ext::{drain, r2r_stream, R2rStream};
 
-/// What is recorded, and how long.
+/// What is recorded, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordOptions {
-    pub topics: Vec<Wanted>,
+    /// The topics to record.
+    pub topics: Vec<TopicSpec>,
     /// The bag to write; must not exist.
     pub out: PathBuf,
-    /// After the first signal: until nothing has come for so long.
+    /// After the first signal recording goes on until no message has come for this long.
     pub drain: Duration,
 }
 
 /// A topic to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// With its namespace, e.g. `/lisa/result`.
+pub struct TopicSpec {
+    /// Its name with namespace, e.g. `/lisa/result`.
     pub name: String,
-    /// e.g. `lisa_ros/msg/ReasoningResult`: subscribed to at once, and reliably. `None`: when somebody publishes it, and as
-    /// reliably as they do.
+    /// Its type, e.g. `lisa_ros/msg/ReasoningResult`, with which it is subscribed to at once and reliably. With `None` it is
+    /// subscribed to when somebody publishes it, and as reliably as they do.
     pub ros_type: Option<String>,
 }
 
-const SPIN: Duration = Duration::from_millis(20);
-/// Between two looks for publishers.
-const LOOK: Duration = Duration::from_millis(200);
+const SPIN_TIMEOUT: Duration = Duration::from_millis(20);
+/// How often publishers are last_discovery for.
+const DISCOVERY_PERIOD: Duration = Duration::from_millis(200);
 
-struct Heard {
+struct Subscription {
     topic: TopicId,
     messages: R2rStream<Vec<u8>>,
 }
@@ -47,17 +48,17 @@ struct Heard {
 struct Recorder {
     node: Node,
     writer: BagWriter,
-    heard: Vec<Heard>,
+    subscriptions: Vec<Subscription>,
     messages: u64,
     last: Instant,
 }
 
-/// Records until a signal comes and nothing more does; a second signal ends it at once. Returns the number of messages.
+/// Records until a signal comes and then no more messages do; a second signal ends it at once. Returns the number of messages.
 ///
 /// # Errors
-/// [`RecordingError`]: a bag that exists or cannot be written, a name that ROS does not take, a type that is not built in.
+/// The bag exists or cannot be written, a name is no ROS name, or a type is not built in.
 pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, RecordingError> {
-    // Before there is a bag, which would stand in the way of the next try.
+    // Checked before the bag is created, because an empty bag would be in the way of the next attempt.
     for topic in &options.topics {
         check_topic(&topic.name).map_err(BagError::from)?;
     }
@@ -81,25 +82,25 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
     let mut recorder = Recorder {
         node: node("lisa_bag_recorder")?,
         writer,
-        heard: Vec::new(),
+        subscriptions: Vec::new(),
         messages: 0,
         last: Instant::now(),
     };
-    let mut unseen = Vec::new();
-    for wanted in &options.topics {
-        match &wanted.ros_type {
-            Some(ros_type) => recorder.hear(&wanted.name, ros_type, QosProfile::default())?,
-            None => unseen.push(wanted.name.clone()),
+    let mut unpublished = Vec::new();
+    for topic in &options.topics {
+        match &topic.ros_type {
+            Some(ros_type) => recorder.subscribe(&topic.name, ros_type, QosProfile::default())?,
+            None => unpublished.push(topic.name.clone()),
         }
     }
     tracing::info!("recording into {}; Ctrl-C ends", options.out.display());
-    let (mut looked, mut asked_to_stop) = (None::<Instant>, None);
+    let (mut last_discovery, mut asked_to_stop) = (None::<Instant>, None);
     loop {
-        recorder.node.spin_once(SPIN);
-        recorder.take()?;
-        if looked.is_none_or(|at| at.elapsed() >= LOOK) {
-            recorder.look(&mut unseen)?;
-            looked = Some(Instant::now());
+        recorder.node.spin_once(SPIN_TIMEOUT);
+        recorder.write_received()?;
+        if last_discovery.is_none_or(|at| at.elapsed() >= DISCOVERY_PERIOD) {
+            recorder.subscribe_to_published(&mut unpublished)?;
+            last_discovery = Some(Instant::now());
         }
         match (stop.get(), asked_to_stop) {
             (0, _) => {}
@@ -112,7 +113,7 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
             _ => break,
         }
     }
-    for name in unseen {
+    for name in unpublished {
         tracing::warn!("{name} was never published");
     }
     recorder.writer.finish()?;
@@ -120,7 +121,12 @@ pub fn record(options: &RecordOptions, stop: &StopCount) -> Result<u64, Recordin
 }
 
 impl Recorder {
-    fn hear(&mut self, name: &str, ros_type: &str, qos: QosProfile) -> Result<(), RecordingError> {
+    fn subscribe(
+        &mut self,
+        name: &str,
+        ros_type: &str,
+        qos: QosProfile,
+    ) -> Result<(), RecordingError> {
         let topic = self.writer.add_topic(NewTopic {
             name: name.to_owned(),
             ros_type: ros_type.to_owned(),
@@ -129,17 +135,17 @@ impl Recorder {
             type_hash: None,
         })?;
         let messages = r2r_stream(self.node.subscribe_raw(name, ros_type, qos)?);
-        self.heard.push(Heard { topic, messages });
+        self.subscriptions.push(Subscription { topic, messages });
         Ok(())
     }
 
-    /// Takes what has come, with the time it came.
-    fn take(&mut self) -> Result<(), RecordingError> {
+    /// Writes the messages that have arrived, with the present time.
+    fn write_received(&mut self) -> Result<(), RecordingError> {
         let mut failed = None;
-        for heard in &mut self.heard {
-            let (writer, topic) = (&mut self.writer, heard.topic);
+        for subscription in &mut self.subscriptions {
+            let (writer, topic) = (&mut self.writer, subscription.topic);
             let (count, last) = (&mut self.messages, &mut self.last);
-            drain(&mut heard.messages, |data| {
+            drain(&mut subscription.messages, |data| {
                 let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
                 let now = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
                 match writer.write(topic, now, &data) {
@@ -155,15 +161,18 @@ impl Recorder {
         }
     }
 
-    /// Subscribes to what is published by now.
-    fn look(&mut self, unseen: &mut Vec<String>) -> Result<(), RecordingError> {
-        if unseen.is_empty() {
+    /// Subscribes to those of the topics that are published by now, and removes them from `unpublished`.
+    fn subscribe_to_published(
+        &mut self,
+        unpublished: &mut Vec<String>,
+    ) -> Result<(), RecordingError> {
+        if unpublished.is_empty() {
             return Ok(());
         }
-        for name in std::mem::take(unseen) {
+        for name in std::mem::take(unpublished) {
             let publishers = self.node.get_publishers_info_by_topic(&name, false)?;
             let Some(first) = publishers.first() else {
-                unseen.push(name);
+                unpublished.push(name);
                 continue;
             };
             let reliable = |qos: &QosProfile| qos.reliability == ReliabilityPolicy::Reliable;
@@ -171,9 +180,9 @@ impl Recorder {
                 true => QosProfile::default(),
                 false => QosProfile::sensor_data(),
             };
-            match self.hear(&name, &first.topic_type, qos) {
+            match self.subscribe(&name, &first.topic_type, qos) {
                 Ok(()) => tracing::info!("recording {name}"),
-                // One topic that cannot be recorded is no reason to lose the others.
+                // The others are recorded all the same.
                 Err(RecordingError::Bag(error @ BagError::Definition { .. })) => {
                     tracing::error!("{name} is not recorded: {error}");
                 }

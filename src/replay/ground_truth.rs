@@ -1,30 +1,32 @@
-//! What is true: masks of a recording, by the stamp of their frame.
+//! The true masks of a recording, by the stamps of their frames.
 
 use std::collections::HashMap;
 
 use rosbag2::{Bag, Image, Message, Selection};
 
-use super::masks::first_channel;
-use super::message_position::{MessagePosition, MessagePositions};
+use super::messages::{first_channel, MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::data::TruthMask;
 use crate::frames::Stamp;
 use crate::image::Depth;
 
-/// The true masks of a recording: `sensor_msgs/Image`, `mono8`, in which every value but 0 is object. One without a pixel
-/// says that what was asked for is not there.
+/// The true masks of a recording: `sensor_msgs/Image`, `mono8`, in which every value other than 0 is the object. A mask without a
+/// pixel says that what was asked for is not in the frame.
 ///
-/// Only their positions in the bag are held.
-pub struct Truths<'b> {
+/// Only the masks' positions in the bag are kept in memory.
+pub struct GroundTruth<'b> {
     bag: &'b Bag,
     topic: String,
-    /// Of each stamp's masks, in their order.
+    /// The positions of the masks of each stamp, in the bag's order.
     positions: HashMap<Stamp, Vec<MessagePosition>>,
 }
 
-impl<'b> Truths<'b> {
+impl<'b> GroundTruth<'b> {
+    /// Finds the masks on a topic.
+    ///
     /// # Errors
-    /// A topic that is not there, or carries no images; a bag that cannot be read.
+    /// [`ReplayError::WrongType`] and [`ReplayError::DepthTruth`] for a topic of something else, [`ReplayError::Bag`] for one
+    /// that is not there or cannot be read.
     pub fn open(bag: &'b Bag, topic: &str) -> Result<Self, ReplayError> {
         let known = bag.topic(topic)?;
         if known.ros_type != <Image<'_> as Message>::ROS_TYPE {
@@ -35,10 +37,10 @@ impl<'b> Truths<'b> {
             });
         }
         let mut positions: HashMap<Stamp, Vec<MessagePosition>> = HashMap::new();
-        let mut told = MessagePositions::default();
+        let mut positions_in_bag = MessagePositions::default();
         for message in bag.messages(&Selection::all().topics([topic]))? {
             let message = message?;
-            let position = told.next(message.log_time);
+            let position = positions_in_bag.next(message.log_time);
             let mask = bag.decode::<Image<'_>>(&message)?;
             if let Some(depth) = Depth::of_encoding(&mask.encoding) {
                 let topic = topic.to_owned();
@@ -54,7 +56,8 @@ impl<'b> Truths<'b> {
         })
     }
 
-    /// The truth about the `nth` instruction (from 0) about the frame of that stamp; `None` where nothing is known.
+    /// The truth about the `nth` instruction, counted from 0, of those about the frame of that stamp; `None` if the bag has no
+    /// mask for it.
     ///
     /// # Errors
     /// A mask that cannot be read.
@@ -87,6 +90,8 @@ impl<'b> Truths<'b> {
 /// Whether what was asked for is in the frame, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Truth {
+    /// It is there, and this is its mask.
     There(TruthMask),
+    /// It is not in the frame, so that the right answer has no `[SEG]`.
     Absent,
 }

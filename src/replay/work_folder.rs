@@ -1,15 +1,15 @@
-//! The folder in which a bag of answers is made, `OUT.part`, and what an earlier run has left there.
+//! The folder `OUT.part`, in which a bag of answers is made and from which an interrupted run resumes.
 //!
 //! | in it | what it is |
 //! |---|---|
-//! | `annotate.json` | what the answers depend on; it also says that the folder is ours |
+//! | `annotate.json` | the settings that the answers depend on; it also marks the folder as one of ours |
 //! | `new/NAME` | the bag that is being written |
-//! | `old/NAME` | what an earlier run has written, while it is copied into the new one; then it is the whole |
+//! | `old/NAME` | what an earlier run has written, while it is copied into the new bag |
 //! | `gone/` | what is being removed |
-//! | `whole/NAME` | answers and recording together |
+//! | `whole/NAME` | the answers together with the recording |
 //!
-//! Nothing outside of it is touched, and nothing in it that is not listed here. A bag has its last name from the beginning, as
-//! its files are called after it. Who works in the folder has its lock, and whoever comes second is refused.
+//! Nothing outside of the folder is touched, and nothing in it that is not listed here. A bag has its final name from the
+//! beginning, because its files are named after it. A run holds the folder's lock, and a second run is refused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,25 +23,25 @@ use rosbag2::BagError;
 use super::ReplayError;
 
 const SETTINGS: &str = "annotate.json";
-/// Folders in which a bag stands.
+/// The folders of the table above.
 const FOLDERS: [&str; 4] = ["new", "old", "gone", "whole"];
 
-/// See the module's text.
-pub(super) struct Workplace {
+/// The folder `OUT.part` of one bag of answers, locked for this run. The module says what is in it.
+pub(super) struct WorkFolder {
     out: PathBuf,
     part: PathBuf,
     _lock: FolderLock,
 }
 
-impl Workplace {
-    /// Opens the folder beside `out`, with what was begun there with the same settings, or makes it. What an earlier run has
-    /// answered stands at [`Workplace::old`] then, and nothing at [`Workplace::new`].
+impl WorkFolder {
+    /// Opens or makes the folder beside `out`. Afterwards the bag that an earlier run with the same settings has left is at
+    /// [`WorkFolder::old`], and nothing is at [`WorkFolder::new_bag`].
     ///
     /// # Errors
     /// [`BagError::Exists`] where the bag is complete already, [`ReplayError::Foreign`], [`ReplayError::Busy`],
     /// [`ReplayError::OtherSettings`], [`BagError::Io`].
     pub fn open(out: &Path, settings: &BTreeMap<String, String>) -> Result<Self, ReplayError> {
-        // `out/` and `out/.` are `out`.
+        // `out/` and `out/.` mean `out`.
         let out: PathBuf = out.components().collect();
         let Some(name) = out.file_name() else {
             let kind = io::ErrorKind::InvalidInput;
@@ -63,33 +63,33 @@ impl Workplace {
         let Locked::Ours(lock) = lock(&part).map_err(io_error(&part))? else {
             return Err(ReplayError::Busy { path: part });
         };
-        let place = Self {
+        let folder = Self {
             out,
             part,
             _lock: lock,
         };
-        // Whoever had the lock before may have completed it.
-        if let Err(error) = not_there(&place.out) {
-            place.close()?;
+        // Another run may have completed the bag while it held the lock.
+        if let Err(error) = not_there(&folder.out) {
+            folder.close()?;
             return Err(error);
         }
-        if let Some(earlier) = read_settings(&place.part) {
-            check_settings(&place.part, &earlier, settings)?;
+        if let Some(earlier) = read_settings(&folder.part) {
+            check_settings(&folder.part, &earlier, settings)?;
         }
         let json = serde_json::to_string_pretty(settings)?;
-        let path = place.part.join(SETTINGS);
+        let path = folder.part.join(SETTINGS);
         fs::write(&path, json).map_err(io_error(&path))?;
-        remove(&place.part.join("gone"))?;
-        // An old one is there where its copying was interrupted, and is the whole.
-        if !place.old().exists() && place.new_bag().exists() {
-            remove(&place.part.join("old"))?;
-            rename(&place.part.join("new"), &place.part.join("old"))?;
+        remove(&folder.part.join("gone"))?;
+        // An old bag that is still there was not copied completely, so it and not the new one has all answers.
+        if !folder.old().exists() && folder.new_bag().exists() {
+            remove(&folder.part.join("old"))?;
+            rename(&folder.part.join("new"), &folder.part.join("old"))?;
         }
-        remove(&place.part.join("new"))?;
-        Ok(place)
+        remove(&folder.part.join("new"))?;
+        Ok(folder)
     }
 
-    /// Where it is.
+    /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.part
     }
@@ -99,26 +99,26 @@ impl Workplace {
         self.bag("new")
     }
 
-    /// What an earlier run has left; it need not be there.
+    /// Where the bag of an earlier run is, if there is one.
     pub fn old(&self) -> PathBuf {
         self.bag("old")
     }
 
-    /// Answers and recording together; nothing stands there.
+    /// Where the answers are put together with the recording. Removes what an interrupted run has left there.
     ///
     /// # Errors
-    /// [`BagError::Io`], for what an interrupted run has left there and cannot be removed.
+    /// [`BagError::Io`], where that cannot be removed.
     pub fn whole(&self) -> Result<PathBuf, ReplayError> {
         remove(&self.part.join("whole"))?;
         Ok(self.bag("whole"))
     }
 
-    /// The old bag has been copied.
+    /// Removes the old bag once it has been copied.
     ///
     /// # Errors
     /// [`BagError::Io`].
     pub fn remove_old(&self) -> Result<(), ReplayError> {
-        // At once out of the way: half of it would be taken for the whole.
+        // Renamed first, because a half-removed bag would be taken for a complete one.
         let (old, gone) = (self.part.join("old"), self.part.join("gone"));
         if old.exists() {
             rename(&old, &gone)?;
@@ -126,7 +126,7 @@ impl Workplace {
         remove(&gone)
     }
 
-    /// The bag is complete, and becomes `out`.
+    /// Moves the completed bag to `out`, and removes the folder.
     ///
     /// # Errors
     /// [`BagError::Io`].
@@ -136,7 +136,7 @@ impl Workplace {
         self.close()
     }
 
-    /// Nothing of it is needed.
+    /// Removes the folder and everything of ours in it.
     ///
     /// # Errors
     /// [`BagError::Io`].
@@ -151,7 +151,7 @@ impl Workplace {
             }
             _ => {}
         }
-        // What somebody else has put into it stays, and the folder with it.
+        // If somebody else has put a file into it, that file stays, and so does the folder.
         let _ = fs::remove_dir(&self.part);
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Workplace {
     }
 }
 
-/// Whether a bag can come to this place: not where anything stands, be it a link that leads nowhere.
+/// Refuses a path at which something is, even if it is a link that leads nowhere.
 fn not_there(out: &Path) -> Result<(), ReplayError> {
     match out.symlink_metadata() {
         Ok(_) => Err(BagError::Exists {
@@ -173,7 +173,7 @@ fn not_there(out: &Path) -> Result<(), ReplayError> {
     }
 }
 
-/// Whether a run has made this folder: its settings are in it, or nothing is, as of one that was killed at once.
+/// Whether a run has made this folder: it has settings in it, or nothing at all because that run was killed at once.
 fn is_ours(part: &Path) -> bool {
     let Ok(mut entries) = fs::read_dir(part) else {
         return false;
@@ -182,7 +182,7 @@ fn is_ours(part: &Path) -> bool {
         || read_settings(part).is_some()
 }
 
-/// The settings of what was begun there.
+/// The settings with which an earlier run has begun.
 fn read_settings(part: &Path) -> Option<BTreeMap<String, String>> {
     let text = fs::read_to_string(part.join(SETTINGS)).ok()?;
     serde_json::from_str(&text).ok()
@@ -222,7 +222,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), ReplayError> {
     fs::rename(from, to).map_err(io_error(from))
 }
 
-/// Removes one of [`FOLDERS`], with what is in it.
+/// Removes one of [`FOLDERS`] with everything in it, if it is there.
 fn remove(folder: &Path) -> Result<(), ReplayError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder)(error)),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn why(out: &Path) -> ReplayError {
-        Workplace::open(out, &settings("a")).err().unwrap()
+        WorkFolder::open(out, &settings("a")).err().unwrap()
     }
 
     #[test]
@@ -256,12 +256,12 @@ mod tests {
             fs::create_dir(at(beside)).unwrap();
             fs::write(at(beside).join("thesis"), "kept").unwrap();
         }
-        let place = Workplace::open(&at("out"), &settings("a")).unwrap();
-        // Somebody puts a file where it does not belong.
+        let folder = WorkFolder::open(&at("out"), &settings("a")).unwrap();
+        // A foreign file in the folder stays there.
         fs::write(at("out.part/thesis"), "kept").unwrap();
-        fs::create_dir_all(place.new_bag()).unwrap();
-        let bag = place.new_bag();
-        place.publish(&bag).unwrap();
+        fs::create_dir_all(folder.new_bag()).unwrap();
+        let bag = folder.new_bag();
+        folder.publish(&bag).unwrap();
         assert!(at("out").is_dir());
         for file in [
             "folder.part/new/thesis",
@@ -284,17 +284,17 @@ mod tests {
     fn a_folder_is_one_run_s_at_a_time_and_the_next_one_goes_on() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
-        let first = Workplace::open(&out, &settings("a")).unwrap();
+        let first = WorkFolder::open(&out, &settings("a")).unwrap();
         assert!(matches!(why(&out), ReplayError::Busy { .. }));
         fs::create_dir_all(first.new_bag()).unwrap();
         fs::write(first.new_bag().join("answers"), "1").unwrap();
-        // Killed.
+        // The run is killed.
         drop(first);
-        let other = Workplace::open(&out, &settings("b")).err().unwrap();
+        let other = WorkFolder::open(&out, &settings("b")).err().unwrap();
         assert!(other.to_string().contains("(model)"), "{other}");
         for _ in 0..2 {
-            // Killed while it copies: the old one is the whole.
-            let second = Workplace::open(&out, &settings("a")).unwrap();
+            // A run is killed while it copies, so the old bag is still the complete one.
+            let second = WorkFolder::open(&out, &settings("a")).unwrap();
             assert_eq!(
                 fs::read_to_string(second.old().join("answers")).unwrap(),
                 "1"
@@ -302,7 +302,7 @@ mod tests {
             assert!(!second.new_bag().exists());
             fs::create_dir_all(second.new_bag()).unwrap();
         }
-        let third = Workplace::open(&out, &settings("a")).unwrap();
+        let third = WorkFolder::open(&out, &settings("a")).unwrap();
         third.remove_old().unwrap();
         third.close().unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
@@ -313,12 +313,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for name in ["x/", "x//", "x/."] {
             let out = root.path().join(name);
-            let place = Workplace::open(&out, &settings("a")).unwrap();
-            assert_eq!(place.path(), root.path().join("x.part"), "{name}");
-            let bag = place.new_bag();
+            let folder = WorkFolder::open(&out, &settings("a")).unwrap();
+            assert_eq!(folder.path(), root.path().join("x.part"), "{name}");
+            let bag = folder.new_bag();
             assert_eq!(bag.file_name().unwrap(), "x");
             fs::create_dir_all(&bag).unwrap();
-            place.publish(&bag).unwrap();
+            folder.publish(&bag).unwrap();
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
             fs::remove_dir(root.path().join("x")).unwrap();
         }

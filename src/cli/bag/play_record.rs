@@ -1,4 +1,5 @@
-//! `lisa bag play` and `lisa bag record`: they speak ROS 2, and so are `lisa_bag`'s, which needs its libraries.
+//! `lisa bag play` and `lisa bag record`. They need the libraries of ROS 2, which `lisa` does without, so they run the program
+//! `lisa_bag`.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -19,7 +20,7 @@ pub struct Args {
     rest: Vec<OsString>,
 }
 
-/// Becomes `lisa_bag COMMAND …`.
+/// Replaces this process by `lisa_bag COMMAND …`.
 pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
     let Some(program) = program()? else {
         bail!(
@@ -27,7 +28,7 @@ pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
              `make build` or colcon"
         );
     };
-    // The loader's own words about missing libraries would help nobody.
+    // Checked here, because the dynamic loader's error about missing libraries would not say what to do.
     if std::env::var_os("AMENT_PREFIX_PATH").is_none() {
         bail!("`lisa bag {command}` speaks ROS 2, and none is sourced: source its setup.bash first, or scripts/env.sh");
     }
@@ -35,13 +36,13 @@ pub fn run(command: &str, args: Args) -> anyhow::Result<()> {
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }
 
-/// Beside this program, or where ROS 2 installs it.
+/// The path of `lisa_bag`: beside this program, or where ROS 2 installs it.
 fn program() -> anyhow::Result<Option<PathBuf>> {
     let own = std::env::current_exe()?.canonicalize()?;
     let folder = own.parent().map(PathBuf::from).unwrap_or_default();
-    let places = [
+    let candidates = [
         folder.join("lisa_bag"),
         folder.join("../lib/lisa_ros/lisa_bag"),
     ];
-    Ok(places.into_iter().find(|place| place.is_file()))
+    Ok(candidates.into_iter().find(|path| path.is_file()))
 }

@@ -1,4 +1,4 @@
-//! The node's publishers, and what the machine's outputs look like on them.
+//! The node's publishers, and the messages that outputs of the state machine become on them.
 
 use r2r::diagnostic_msgs::msg::DiagnosticArray;
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObjectStamped, TextDelta};
@@ -8,12 +8,13 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use rosbag2::Header;
 
 use super::convert::{header, mono8, object, result, ros_text, SourceImage};
+use super::r2r_ext::send;
 use crate::engine::{Answer, ObjectMask};
 use crate::image::union_masks;
-use crate::node::{object_message, Question, QuestionResult, Watched};
+use crate::node::{object_message, Question, QuestionResult, Subscribers};
 
 /// The node's publishers. All reliable, depth 10.
-pub struct Outputs {
+pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
     mask: Publisher<Image>,
@@ -24,9 +25,11 @@ pub struct Outputs {
     diagnostics: Publisher<DiagnosticArray>,
 }
 
-impl Outputs {
+impl Publishers {
+    /// Creates all publishers.
+    ///
     /// # Errors
-    /// r2r's, where the middleware refuses a publisher.
+    /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
         let qos = QosProfile::default();
         Ok(Self {
@@ -41,7 +44,7 @@ impl Outputs {
         })
     }
 
-    /// More of an answer; `done` with the last of it.
+    /// Publishes more of an answer's text; `done` says that it is the last.
     pub fn delta(&self, of: &Question, at: &Header, text: &str, tokens: usize, done: bool) {
         let delta = TextDelta {
             header: header(at),
@@ -54,6 +57,7 @@ impl Outputs {
         send(&self.delta, &delta);
     }
 
+    /// Publishes an object's mask.
     pub fn object(&self, of: &Question, at: &Header, mask: &ObjectMask) {
         let stamped = SegmentedObjectStamped {
             header: header(at),
@@ -64,9 +68,9 @@ impl Outputs {
         send(&self.object, &stamped);
     }
 
-    /// The union of the answer's masks, at the frame's size.
+    /// Publishes the union of the answer's masks, at the frame's size.
     pub fn mask(&self, at: &Header, frame: &SourceImage, answer: &Answer) {
-        // The engine has seen it, so it can be decoded, and is.
+        // The engine has answered about this frame, so it was decoded then.
         if let Ok(frame) = frame.frame() {
             let masks = answer.objects.iter().map(|o| (o.roi, &*o.mask));
             let union = union_masks(frame.width(), frame.height(), masks);
@@ -74,40 +78,33 @@ impl Outputs {
         }
     }
 
+    /// Publishes the text of an answer.
     pub fn answer(&self, text: &str) {
         let data = ros_text(text);
         send(&self.answer, &RosString { data });
     }
 
+    /// Publishes the result of a question.
     pub fn result(&self, ended: &QuestionResult) {
         send(&self.result, &result(ended.message()));
     }
 
-    /// Which of the pictures somebody subscribes to.
-    pub fn watched(&self) -> Watched {
-        Watched {
-            overlay: watched(&self.overlay),
-            attention: watched(&self.attention),
+    /// Which of the drawn images somebody subscribes to.
+    pub fn subscribers(&self) -> Subscribers {
+        Subscribers {
+            overlay: has_subscriber(&self.overlay),
+            attention: has_subscriber(&self.attention),
         }
     }
 
+    /// Publishes the node's diagnostics.
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }
 }
 
-fn watched<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
+fn has_subscriber<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
     publisher
         .get_inter_process_subscription_count()
         .is_ok_and(|n| n > 0)
-}
-
-/// Publishes; a message the middleware refuses is logged and lost, the node goes on.
-pub fn send<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>, message: &T) {
-    if let Err(error) = publisher.publish(message) {
-        tracing::error!(
-            "a {} could not be published: {error}",
-            std::any::type_name::<T>()
-        );
-    }
 }

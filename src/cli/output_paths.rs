@@ -1,4 +1,4 @@
-//! Whether output can be written where it is to go: looked at before a computation, not after it.
+//! Checks whether output can be written to the paths that were given, before the computation and not after it.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 
-/// Makes a folder for output, with those above it, and tries whether files can be made in it.
+/// Makes a folder for output, with its parents, and checks that files can be made in it.
 ///
 /// # Errors
-/// A file in its place, a place that cannot be written, by its path.
-pub fn folder(path: &Path) -> anyhow::Result<()> {
+/// There is a file of that name, or the folder cannot be made or written to. The error names the path.
+pub fn check_folder(path: &Path) -> anyhow::Result<()> {
     if path.exists() && !path.is_dir() {
         bail!(
             "{} is no folder; accepted: a folder, or a name for a new one",
@@ -25,11 +25,11 @@ pub fn folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write to the folder {}", path.display()))
 }
 
-/// Whether a file can be written, before anything is computed for it. What stands there stays as it is.
+/// Checks that a file can be written. A file that is there stays as it is.
 ///
 /// # Errors
-/// What keeps it from being written, with its path.
-pub fn file(path: &Path) -> anyhow::Result<()> {
+/// Why it cannot be written. The error names the path.
+pub fn check_file(path: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => bail!("{}: it is a folder", cannot()),
@@ -37,7 +37,7 @@ pub fn file(path: &Path) -> anyhow::Result<()> {
             let opened = OpenOptions::new().append(true).open(path);
             opened.map(drop).with_context(cannot)
         }
-        // A pipe would wait for its reader.
+        // Not tried: opening a pipe would wait for its reader.
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => probe(path).with_context(cannot),
         Err(error) => Err(error).with_context(cannot),
@@ -45,30 +45,31 @@ pub fn file(path: &Path) -> anyhow::Result<()> {
 }
 
 /// A file that a command will write, and the option that names it.
-pub struct Output<'a> {
+pub struct OutputFile<'a> {
     pub option: &'static str,
     pub path: &'a Path,
 }
 
-impl<'a> Output<'a> {
+impl<'a> OutputFile<'a> {
     pub fn new(option: &'static str, path: &'a Path) -> Self {
         Self { option, path }
     }
 }
 
-/// Whether files that will be written are none that are read, and none is another one, by whatever path.
+/// Checks that none of the files that will be written is one that is read or another one that is written, by whatever path it is
+/// named.
 ///
 /// # Errors
-/// The option and the file that would be written over.
-pub fn distinct(outputs: &[Output], read: &[&Path]) -> anyhow::Result<()> {
+/// The option, and the file that would be overwritten.
+pub fn check_distinct(outputs: &[OutputFile], read: &[&Path]) -> anyhow::Result<()> {
     for (number, output) in outputs.iter().enumerate() {
-        // Standard output, /dev/null and pipes lose nothing.
-        let Some(same) = Same::of(output.path) else {
+        // Standard output, /dev/null and pipes have no content that could be overwritten.
+        let Some(same) = FileIdentity::of(output.path) else {
             continue;
         };
         if let Some(read) = read
             .iter()
-            .find(|read| Same::of(read).as_ref() == Some(&same))
+            .find(|read| FileIdentity::of(read).as_ref() == Some(&same))
         {
             bail!(
                 "{} would be written over {}, which is read; accepted: the name of another file",
@@ -77,7 +78,9 @@ pub fn distinct(outputs: &[Output], read: &[&Path]) -> anyhow::Result<()> {
             );
         }
         let mut earlier = outputs.iter().take(number);
-        if let Some(other) = earlier.find(|other| Same::of(other.path).as_ref() == Some(&same)) {
+        if let Some(other) =
+            earlier.find(|other| FileIdentity::of(other.path).as_ref() == Some(&same))
+        {
             bail!(
                 "{} and {} are the same file, {}; accepted: two names",
                 other.option,
@@ -95,24 +98,24 @@ pub fn is_in(file: &Path, folder: &Path) -> bool {
     above.is_ok_and(|above| fs::canonicalize(folder).is_ok_and(|folder| folder == above))
 }
 
-/// By what two paths to one file are known.
+/// Tells whether two paths lead to the same file.
 #[derive(PartialEq)]
-enum Same {
-    /// One that is there, by its device and number.
-    There(u64, u64),
-    /// One that is not there yet, by its folder and name.
-    Coming(PathBuf, OsString),
+enum FileIdentity {
+    /// A file that exists, by its device and inode.
+    Existing(u64, u64),
+    /// A file that does not exist yet, by its folder and name.
+    New(PathBuf, OsString),
 }
 
-impl Same {
-    /// `None`: neither a plain file nor a name for one.
+impl FileIdentity {
+    /// `None` if the path is neither that of a plain file nor a name for a new one.
     fn of(path: &Path) -> Option<Self> {
         match fs::metadata(path) {
-            Ok(there) if there.is_file() => Some(Self::There(there.dev(), there.ino())),
+            Ok(there) if there.is_file() => Some(Self::Existing(there.dev(), there.ino())),
             Ok(_) => None,
             Err(_) => {
                 let folder = fs::canonicalize(folder_of(path)).ok()?;
-                Some(Self::Coming(folder, path.file_name()?.to_owned()))
+                Some(Self::New(folder, path.file_name()?.to_owned()))
             }
         }
     }
@@ -125,7 +128,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a file beside one that is not there yet, and removes it.
+/// Checks that a new file can be made at a path, by making one beside it and removing that.
 fn probe(path: &Path) -> anyhow::Result<()> {
     let folder = folder_of(path);
     if !folder.is_dir() {
@@ -147,35 +150,35 @@ mod tests {
 
     #[test]
     fn folders_are_made_and_files_in_their_place_are_refused() {
-        let place = tempfile::tempdir().unwrap();
-        let new = place.path().join("a/b");
-        folder(&new).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let new = dir.path().join("a/b");
+        check_folder(&new).unwrap();
         assert!(new.is_dir() && fs::read_dir(&new).unwrap().next().is_none());
-        let taken = place.path().join("taken");
+        let taken = dir.path().join("taken");
         fs::write(&taken, "kept").unwrap();
-        let words = folder(&taken).unwrap_err().to_string();
+        let words = check_folder(&taken).unwrap_err().to_string();
         assert!(words.contains("taken is no folder"), "{words}");
-        assert!(folder(&taken.join("below")).is_err());
-        // Nobody can make files there, whoever runs the test.
-        assert!(folder(Path::new("/proc")).is_err());
+        assert!(check_folder(&taken.join("below")).is_err());
+        // Not even root can make files there.
+        assert!(check_folder(Path::new("/proc")).is_err());
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_known_before_and_nothing_stays_behind() {
-        let place = tempfile::tempdir().unwrap();
-        let at = |name: &str| place.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
         fs::write(at("old"), "old").unwrap();
-        file(&at("old")).unwrap();
-        file(&at("new")).unwrap();
+        check_file(&at("old")).unwrap();
+        check_file(&at("new")).unwrap();
         assert_eq!(fs::read_to_string(at("old")).unwrap(), "old");
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         for (path, why) in [
             (at(""), "it is a folder"),
             (at("gone/report.json"), "there is no folder"),
             (at("old/report.json"), "Not a directory"),
             ("/proc/report.json".into(), ""), // nobody can make files there, whoever runs the test
         ] {
-            let error = format!("{:#}", file(&path).unwrap_err());
+            let error = format!("{:#}", check_file(&path).unwrap_err());
             let named = error.starts_with(&format!("cannot write {}", path.display()));
             assert!(named && error.contains(why), "{error}");
         }
@@ -183,16 +186,21 @@ mod tests {
 
     #[test]
     fn an_output_that_is_read_or_written_already_is_refused_by_whatever_path() {
-        let place = tempfile::tempdir().unwrap();
-        let at = |name: &str| place.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
         fs::write(at("read"), "").unwrap();
         fs::hard_link(at("read"), at("linked")).unwrap();
         std::os::unix::fs::symlink(at("read"), at("led")).unwrap();
         fs::create_dir(at("below")).unwrap();
         let read = at("read");
         let refused = |json: &Path, html: &Path| {
-            let outputs = [Output::new("--json", json), Output::new("--html", html)];
-            distinct(&outputs, &[&read]).err().map(|e| e.to_string())
+            let outputs = [
+                OutputFile::new("--json", json),
+                OutputFile::new("--html", html),
+            ];
+            check_distinct(&outputs, &[&read])
+                .err()
+                .map(|e| e.to_string())
         };
         for name in ["read", "linked", "led", "below/../read"] {
             let words = refused(&at("new"), &at(name)).unwrap();

@@ -1,0 +1,39 @@
+//! What every file here does with r2r: taking what a stream holds, answering a service, publishing a message.
+
+use futures::{FutureExt, Stream, StreamExt};
+use r2r::{Publisher, ServiceRequest, WrappedServiceTypeSupport, WrappedTypesupport};
+
+/// A stream of messages or requests, as r2r returns it for a subscription or a service.
+pub type R2rStream<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
+
+/// Boxes a stream, so that its type can be named.
+pub fn r2r_stream<T>(stream: impl Stream<Item = T> + Unpin + Send + 'static) -> R2rStream<T> {
+    Box::new(stream)
+}
+
+/// Takes everything that has arrived, without waiting.
+pub fn drain<T>(stream: &mut R2rStream<T>, mut take: impl FnMut(T)) {
+    while let Some(Some(item)) = stream.next().now_or_never() {
+        take(item);
+    }
+}
+
+/// Answers a service request. If the client has gone, that is logged and nothing else.
+pub fn reply<T: WrappedServiceTypeSupport + 'static>(
+    request: ServiceRequest<T>,
+    response: T::Response,
+) {
+    if let Err(error) = request.respond(response) {
+        tracing::warn!("a service reply could not be sent: {error}");
+    }
+}
+
+/// Publishes a message. If the middleware refuses it, that is logged, and the message is lost.
+pub fn send<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>, message: &T) {
+    if let Err(error) = publisher.publish(message) {
+        tracing::error!(
+            "a {} could not be published: {error}",
+            std::any::type_name::<T>()
+        );
+    }
+}

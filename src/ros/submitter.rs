@@ -1,0 +1,196 @@
+//! A thread that decodes frames and submits requests to the engine, so that decoding a large JPEG delays no cancel request.
+//!
+//! It is a single thread and works first in, first out, because the engine has to get the questions in their order.
+
+use std::collections::HashMap;
+use std::sync::{mpsc, Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::convert::SourceImage;
+use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
+use crate::node::{EngineRequest, QuestionId};
+
+/// What is reported about a question that was to be submitted.
+pub enum EngineReport {
+    /// An event of the engine.
+    Engine(Event),
+    /// The frame cannot be decoded, for this reason; the engine has not got the question.
+    BadFrame(String),
+}
+
+/// Submits questions to the engine, and cancels them.
+pub struct Submitter {
+    requests: mpsc::Sender<EngineRequest<SourceImage>>,
+    /// The questions that have neither ended nor been cancelled.
+    open: Arc<Mutex<HashMap<QuestionId, OpenRequest>>>,
+    thread: JoinHandle<()>,
+}
+
+/// How far an open question is.
+enum OpenRequest {
+    /// The engine does not have it yet.
+    Decoding,
+    /// The engine has it.
+    Submitted(CancelToken),
+}
+
+impl Submitter {
+    /// Starts the thread. Everything about its questions is sent to `reports`.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn start(
+        engine: Arc<Engine>,
+        reports: UnboundedSender<(QuestionId, EngineReport)>,
+    ) -> std::io::Result<Self> {
+        let (requests, incoming) = mpsc::channel::<EngineRequest<SourceImage>>();
+        let open = Arc::<Mutex<HashMap<QuestionId, OpenRequest>>>::default();
+        let thread_open = Arc::clone(&open);
+        let thread = std::thread::Builder::new()
+            .name("submitter".to_owned())
+            .spawn(move || {
+                for request in incoming {
+                    decode_and_submit(&engine, request, &thread_open, &reports);
+                }
+            })?;
+        Ok(Self {
+            requests,
+            open,
+            thread,
+        })
+    }
+
+    /// Submits a question as soon as its frame is decoded.
+    pub fn submit(&self, request: EngineRequest<SourceImage>) {
+        lock(&self.open).insert(request.id, OpenRequest::Decoding);
+        // The thread lives as long as this channel, so sending cannot fail.
+        let _ = self.requests.send(request);
+    }
+
+    /// Cancels a question.
+    pub fn cancel(&self, id: QuestionId) {
+        if let Some(OpenRequest::Submitted(token)) = lock(&self.open).remove(&id) {
+            token.cancel();
+        }
+    }
+
+    /// Drops what is kept of a question that has ended.
+    pub fn forget(&self, id: QuestionId) {
+        lock(&self.open).remove(&id);
+    }
+
+    /// Ends the thread, and returns when it has finished the frame that it is decoding.
+    pub fn stop(self) {
+        lock(&self.open).clear();
+        drop(self.requests);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that asks the engine had panicked");
+        }
+    }
+}
+
+fn decode_and_submit(
+    engine: &Engine,
+    request: EngineRequest<SourceImage>,
+    open: &Mutex<HashMap<QuestionId, OpenRequest>>,
+    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+) {
+    let id = request.id;
+    // It was cancelled before its turn, so its frame need not be decoded.
+    if !lock(open).contains_key(&id) {
+        return;
+    }
+    // The channel is closed only when the node is ending, and then the node has ended the question itself.
+    let report = |report| drop(reports.send((id, report)));
+    let frame = match request.frame.frame() {
+        Ok(frame) => frame,
+        Err(why) => return report(EngineReport::BadFrame(why)),
+    };
+    // Submitted under the lock, so that a cancel finds the question either still decoding or with the engine's token.
+    let mut open = lock(open);
+    let Some(slot) = open.get_mut(&id) else {
+        return;
+    };
+    let acceptance = Arc::<Mutex<Acceptance>>::default();
+    let mut sink = EventSink {
+        id,
+        reports: reports.clone(),
+        ended: false,
+        acceptance: Arc::clone(&acceptance),
+    };
+    let submitted = engine.submit_to(
+        Request {
+            instruction: request.instruction,
+            frame,
+            conversation_id: request.conversation_id,
+            options: request.options,
+        },
+        move |event| sink.report(event),
+    );
+    match submitted {
+        Ok(token) => {
+            *slot = OpenRequest::Submitted(token);
+            let dropped = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted)
+                == Acceptance::Dropped;
+            if dropped {
+                report(EngineReport::Engine(Event::Failed(without_answer())));
+            }
+        }
+        Err(error) => report(EngineReport::Engine(Event::Failed(error))),
+    }
+}
+
+/// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what
+/// is reported.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Acceptance {
+    /// `submit_to` has not returned yet.
+    #[default]
+    Unknown,
+    Accepted,
+    /// The sink was dropped before `submit_to` returned.
+    Dropped,
+}
+
+fn without_answer() -> RequestError {
+    RequestError::Model("the request was dropped without an answer".to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reports one question's events, and an error if the engine drops it without a last event.
+struct EventSink {
+    id: QuestionId,
+    reports: UnboundedSender<(QuestionId, EngineReport)>,
+    ended: bool,
+    acceptance: Arc<Mutex<Acceptance>>,
+}
+
+impl EventSink {
+    fn report(&mut self, event: Event) {
+        self.ended |= matches!(event, Event::Done(_) | Event::Failed(_));
+        let _ = self.reports.send((self.id, EngineReport::Engine(event)));
+    }
+}
+
+impl Drop for EventSink {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let accepted = {
+            let mut acceptance = lock(&self.acceptance);
+            if *acceptance == Acceptance::Unknown {
+                *acceptance = Acceptance::Dropped;
+            }
+            *acceptance == Acceptance::Accepted
+        };
+        if accepted {
+            self.report(Event::Failed(without_answer()));
+        }
+    }
+}
