@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use coco_rle::spans;
-pub use coco_rle::{Counts, Rle};
+pub use coco_rle::Rle;
 use serde::Deserialize;
 use serde_json::Value;
 
