@@ -159,6 +159,8 @@ fn unknown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use coco_rle::Counts;
+
     use super::*;
 
     fn rows(mask: &TruthMask) -> Vec<String> {
