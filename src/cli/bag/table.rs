@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
-/// A line of the table.
+use serde::Serialize;
+
+/// The names of the columns, which are there even where no row is.
+const COLUMNS: [&str; 5] = ["file", "stamp_ns", "frame_id", "log_time_ns", "encoding"];
+
+/// A line of the table, its fields in the order of [`COLUMNS`].
+#[derive(Serialize)]
 pub struct Row {
     /// The file's name within the folder.
     pub file: String,
@@ -21,7 +27,7 @@ pub struct Row {
 
 /// The file, and the rows that wait for those before them.
 pub struct Table {
-    out: BufWriter<File>,
+    out: csv::Writer<File>,
     next: usize,
     waiting: BTreeMap<usize, Option<Row>>,
 }
@@ -29,8 +35,11 @@ pub struct Table {
 impl Table {
     /// Creates the file and writes its first line.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(File::create(path)?);
-        writeln!(out, "file,stamp_ns,frame_id,log_time_ns,encoding")?;
+        let out = File::create(path)?;
+        let mut out = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_writer(out);
+        out.write_record(COLUMNS)?;
         Ok(Self {
             out,
             next: 0,
@@ -44,15 +53,7 @@ impl Table {
         while let Some(row) = self.waiting.remove(&self.next) {
             self.next += 1;
             if let Some(row) = row {
-                writeln!(
-                    self.out,
-                    "{},{},{},{},{}",
-                    quoted(&row.file),
-                    row.stamp,
-                    quoted(&row.frame_id),
-                    row.log_time,
-                    quoted(&row.encoding)
-                )?;
+                self.out.serialize(row)?;
             }
         }
         Ok(())
@@ -61,14 +62,6 @@ impl Table {
     /// Writes what is still buffered.
     pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// A field, quoted as RFC 4180 requires.
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
     }
 }
 
