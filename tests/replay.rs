@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lisa::data::TruthMask;
 use lisa::engine::{AnswerOptions, Engine, EngineConfig};
-use lisa::eval::{Protocol, Run};
+use lisa::eval::{Gallery, Protocol, Run};
 use lisa::frames::Stamp;
 use lisa::replay::{
     ask, compare, image_topic, instruction_topic, AnnotateOptions, Annotator, BagReport,
@@ -92,7 +92,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     let engine = engine();
     let ground_truth = || Some(GroundTruth::open(&bag, "/ground_truth/mask").unwrap());
 
-    let mut judge = Judge::new(&bag, ground_truth(), 0);
+    let mut judge = Judge::new(&bag, ground_truth(), Gallery::new(0));
     for resolved in timeline(&bag) {
         let shot = resolved.frame.as_ref().ok().cloned();
         let outcome = ask(&bag, &engine, &options(), resolved);
@@ -156,7 +156,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     };
     assert_eq!(names(&whole), names(&pieces));
 
-    let mut judge = Judge::new(&bag, ground_truth(), 0);
+    let mut judge = Judge::new(&bag, ground_truth(), Gallery::new(0));
     for resolved in timeline(&bag) {
         let said = one.result(&resolved.question.instruction_id).unwrap();
         judge.recorded(&resolved, said.as_ref()).unwrap();
@@ -318,7 +318,7 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
     // Frames of one byte are no pictures.
     let bag = Bag::open(spoken(folder.path(), 10..12, &[(10.5, 10.0), (11.5, 30.0)])).unwrap();
     let engine = engine();
-    let mut judge = Judge::new(&bag, None, 0);
+    let mut judge = Judge::new(&bag, None, Gallery::new(0));
     for resolved in timeline(&bag) {
         let shot = resolved.frame.as_ref().ok().cloned();
         let outcome = ask(&bag, &engine, &options(), resolved);

@@ -11,7 +11,7 @@ use lisa::eval::run::{
     evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, Generated,
     Question, TeacherForced,
 };
-use lisa::eval::{EvalError, Gallery, Protocol, Run};
+use lisa::eval::{EvalError, Protocol, Run};
 use lisa::weights::ModelDir;
 use tableworld::Split;
 
@@ -190,7 +190,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
         bar.set_style(style);
     }
-    let mut gallery = Gallery::new(common.report.pictures());
+    let mut gallery = common.report.gallery()?;
     let list = |line: &dyn Display| {
         let report = &common.report;
         bar.suspend(|| report.list(line, report.writes()));

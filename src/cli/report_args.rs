@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::output_paths::{self, OutputFile};
 use super::streams;
-use lisa::eval::{write_html, Gallery, Report};
+use lisa::eval::{write_html, Gallery, PictureFolder, Report};
 
 /// What a command that measures writes and prints.
 #[derive(clap::Args)]
@@ -21,6 +21,9 @@ pub struct ReportArgs {
     /// Cases shown on the page
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub shown: usize,
+    /// Write a picture of every question into this new or empty folder, and cases.jsonl with questions and answers
+    #[arg(long, value_name = "DIR")]
+    pub pictures: Option<PathBuf>,
     /// Print every question, what became of it and its IoU
     #[arg(long)]
     pub list: bool,
@@ -34,6 +37,15 @@ impl ReportArgs {
             .into_iter()
             .filter_map(|(option, file)| Some(OutputFile::new(option, file.as_deref()?)))
             .collect();
+        if let Some(folder) = &self.pictures {
+            output_paths::check_folder(folder)?;
+            if folder.read_dir()?.next().is_some() {
+                bail!(
+                    "{} is not empty; accepted: a new or an empty folder for pictures",
+                    folder.display()
+                );
+            }
+        }
         files
             .iter()
             .try_for_each(|file| output_paths::check_file(file.path))?;
@@ -42,7 +54,7 @@ impl ReportArgs {
 
     /// Whether a report is written to a file.
     pub fn writes(&self) -> bool {
-        self.json.is_some() || self.html.is_some()
+        self.json.is_some() || self.html.is_some() || self.pictures.is_some()
     }
 
     /// Checks that no report would overwrite a file of the dataset in `data`.
@@ -76,12 +88,17 @@ impl ReportArgs {
         }
     }
 
-    /// How many cases are kept for the page; none if no page is written.
-    pub fn pictures(&self) -> usize {
-        match self.html {
-            Some(_) => self.shown,
-            None => 0,
-        }
+    /// What keeps pictures while cases go by: for the page and in the folder, if these are asked for.
+    ///
+    /// # Errors
+    /// The folder holds something, or cannot be made or written to.
+    pub fn gallery(&self) -> anyhow::Result<Gallery> {
+        let shown = self.html.as_ref().map_or(0, |_| self.shown);
+        let gallery = Gallery::new(shown);
+        Ok(match &self.pictures {
+            Some(folder) => gallery.writing_all(PictureFolder::create(folder)?),
+            None => gallery,
+        })
     }
 
     /// Writes the page if it is asked for, and prints its path.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ::image::RgbImage;
 
 use super::picture::{draw, Pictures};
+use super::pictures::PictureFolder;
 use super::{Case, EvalError, Verdict};
 use crate::data::Turn;
 
@@ -23,6 +24,7 @@ const SLACK: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Gallery {
     shown: usize,
+    folder: Option<PictureFolder>,
     kinds: BTreeMap<String, Shelf>,
 }
 
@@ -69,8 +71,20 @@ impl Gallery {
     pub fn new(shown: usize) -> Self {
         Self {
             shown,
+            folder: None,
             kinds: BTreeMap::new(),
         }
+    }
+
+    /// Also writes every case into a folder, as it goes by.
+    pub fn writing_all(mut self, folder: PictureFolder) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Whether it draws anything: otherwise nobody has to decode the images of its cases.
+    pub fn draws(&self) -> bool {
+        self.shown > 0 || self.folder.is_some()
     }
 
     /// Looks at one more case and draws it if it may be shown. `verdict` is what [`Tally::add`](super::Tally::add) returned.
@@ -79,14 +93,19 @@ impl Gallery {
     /// `image` has the size of the case's masks.
     ///
     /// # Errors
-    /// [`EvalError::ImageSize`], [`EvalError::Picture`].
+    /// [`EvalError::ImageSize`], [`EvalError::Picture`]; [`EvalError::Write`] where all cases go into a folder.
     pub fn offer(
         &mut self,
         case: &Case<'_>,
         verdict: &Verdict,
         image: &RgbImage,
     ) -> Result<(), EvalError> {
-        self.offer_with(case, verdict, || draw(case, image))
+        let Some(folder) = &mut self.folder else {
+            return self.offer_with(case, verdict, || draw(case, image));
+        };
+        let pictures = draw(case, image)?;
+        folder.add(case, verdict, &pictures)?;
+        self.offer_with(case, verdict, || Ok(pictures))
     }
 
     /// [`offer`](Self::offer) with the pictures made by `draw`, which is called only where they are kept.

@@ -12,6 +12,7 @@
 //! | `looking` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
 //! | `gallery`, `picture` | which cases are shown, and their overlays and attention |
+//! | `pictures` | every case as files in a folder |
 //! | `file` | a report is written whole or not at all |
 //! | `table` | a report as text for the terminal |
 //! | `html`, with `cards` and `report.css` | a report as a page |
@@ -27,6 +28,7 @@ mod looking;
 mod metrics;
 mod numbers;
 mod picture;
+mod pictures;
 mod report;
 pub mod run;
 mod table;
@@ -44,5 +46,6 @@ pub use looking::{BySize, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIO
 pub use metrics::Overlap;
 pub(crate) use numbers::latency;
 pub use numbers::LatencyMs;
+pub use pictures::PictureFolder;
 pub use report::{Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS};
 pub use tally::Tally;

@@ -90,14 +90,14 @@ struct JudgedAnswer<'a> {
 }
 
 impl<'b> Judge<'b> {
-    /// `shown` is how many cases the gallery keeps. Without `ground_truth` answers are counted and timed but not scored.
-    pub fn new(bag: &'b Bag, ground_truth: Option<GroundTruth<'b>>, shown: usize) -> Self {
+    /// `gallery` keeps the pictures of the cases. Without `ground_truth` answers are counted and timed but not scored.
+    pub fn new(bag: &'b Bag, ground_truth: Option<GroundTruth<'b>>, gallery: Gallery) -> Self {
         Self {
             bag,
             kinds: kinds(bag),
             ground_truth,
-            gallery: Gallery::new(shown),
-            shows: shown > 0,
+            shows: gallery.draws(),
+            gallery,
             tally: Tally::default(),
             delivery: Delivery::default(),
             rows: Vec::new(),

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(topic) => Some(GroundTruth::open(&bag, topic)?),
         None => None,
     };
-    let judge = Judge::new(&bag, ground_truth, args.report.pictures());
+    let judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
     let questions = Questions::Recorded(topic);
     let mut timeline = Timeline::new(&bag, images, questions, args.sync_slop_s)?;
     // The outcome of a comparison is also in the exit code.
