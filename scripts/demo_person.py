@@ -21,7 +21,8 @@ FOR_THE_REST = 10.0
 FOR_THE_NODE = 120.0
 FOR_A_FRAME = 60.0
 FOR_AN_OVERLAY = 15.0
-# A greeting that is not answered for so long is said again, so often: nobody may have heard it. Then the node is slow.
+# A greeting that is not answered within this time is repeated this many times, because perhaps nobody heard it. After that
+# the node counts as slow.
 BETWEEN_GREETINGS = 5.0
 LOST_GREETINGS = 2
 

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 from demo_pictures import read_png, write_png
 
-# Bytes that README's picture may have.
+# The most bytes that README's picture may have.
 MOST = 200_000
-# Levels of a channel between two that are kept. The eye hardly sees it in a textured picture, and it halves the file.
+# The distance between the levels of a channel that are kept. The eye hardly sees this in a textured picture, and it halves
+# the size of the file.
 STEP = 8
 
 

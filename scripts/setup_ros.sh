@@ -14,14 +14,14 @@ fi
 # 1. What comes from Debian: a C++ compiler, CMake, libclang for bindgen, headers and venv for Python.
 python=${LISA_PYTHON:-python3}
 if [ "$LISA_ROS_KIND" = prefix ] && [ -z "${LISA_PYTHON:-}" ]; then
-    # Not the prefix's own interpreter, which is first in PATH once it exists.
+    # The prefix's own interpreter, which is first in PATH once it exists, must not be used to make the prefix.
     python=$(PATH=${PATH//"$LISA_ROS_PREFIX/bin:"/} command -v python3 || echo python3)
 fi
 missing=()
 command -v g++ >/dev/null || command -v c++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v make >/dev/null || missing+=(make)
-# libclang-cpp is another library, of the same beginning.
+# libclang-cpp is another library, whose name begins alike.
 ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | grep -qv libclang-cpp ||
     [ -n "${LIBCLANG_PATH:-}" ] || missing+=(libclang-dev)
 if ! command -v "$python" >/dev/null; then

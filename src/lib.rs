@@ -36,12 +36,12 @@
 //! | [`nn`] | the layers: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
 //! | [`convert`] | published checkpoints to model directories |
-//! | [`data`] | datasets on disk, the training-data formulation |
-//! | [`eval`] | metrics, reports |
-//! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
+//! | [`data`] | datasets on disk, the training-data formulation |
+//! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`frames`] | camera frames as they arrive: the newest ones, and a short memory |
 //! | [`node`] | the node without ROS: which frame a question is about, what is published, and in which order |
+//! | [`eval`] | metrics, reports |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 

@@ -239,7 +239,7 @@ fn a_namespace_is_one_that_ros_takes() {
         assert!(said.contains("is not the name of a namespace: "), "{said}");
         assert!(!bench.file("out").exists() && !bench.file("out.part").exists());
     }
-    // As a node's: from the root on.
+    // A namespace without a slash is taken from the root on, as a node's is.
     for (name, result) in [
         ("cam", "/cam/result"),
         ("/a/b", "/a/b/result"),

@@ -481,7 +481,7 @@ fn a_bag_cut_in_a_chunk_gives_what_comes_before() {
     let written = pictures(&out);
     assert!((2..10).contains(&written.len()), "{written:?}");
     assert_eq!(read_image(out.join(&written[1])).unwrap(), colour(1));
-    // Nothing at all is left.
+    // The cut leaves no message at all.
     fs::write(&file, &whole[..20]).unwrap();
     let said = failed_in_one_line(&["bag", "info", &bag]);
     assert!(said.ends_with("holds no messages"), "{said}");

@@ -292,7 +292,7 @@ fn options_are_obeyed() {
         let mask = masks.get(object).unwrap().flatten_all().unwrap();
         mask.to_vec1().unwrap()
     };
-    // Thresholds in the midst of this model's logits, whatever they are.
+    // The thresholds are taken from the middle of this model's logits, so that they divide them whatever they are.
     let mut sorted = logits(&ask(&engine, bench.request(&frame, None)), 0);
     sorted.sort_by(f32::total_cmp);
     let areas = [0.25, 0.5, 0.75].map(|share| {

@@ -19,7 +19,7 @@ use lisa::weights::ModelDir;
 use support::{binary, golden, golden_with, load, Golden, MinIou, RelativeL2};
 
 const FEATURES: RelativeL2 = RelativeL2(1e-4);
-/// Stored in half precision.
+/// The tolerance of a tensor that is stored in half precision.
 const SAM_EMBEDDING: RelativeL2 = RelativeL2(1e-3);
 const MASK_LOGITS: RelativeL2 = RelativeL2(1e-3);
 const MASKS: MinIou = MinIou(0.999);

@@ -27,7 +27,7 @@ fn section() -> String {
     rest.split("\n##").next().unwrap().to_owned()
 }
 
-/// What stands in backquotes, its lines joined.
+/// The texts between backquotes, each with its lines joined.
 fn spans(text: &str) -> Vec<String> {
     let spans = text.split('`').skip(1).step_by(2);
     spans

@@ -1,5 +1,5 @@
-//! Recordings with lisa-mini: which frame is asked about, answers into a bag that is gone on with, and one report whoever
-//! answered.
+//! Recordings with lisa-mini: which frame is asked about, answers that go into a bag and can be resumed, and reports that are
+//! the same whether the engine or a node answered.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 

@@ -112,8 +112,8 @@ fn it_takes_six_megabytes_at_most() {
     assert!(bytes <= 6_000_000, "{bytes}");
 }
 
-/// Another machine's sine may round a bit otherwise, so a few pixels of an edge and a level here and there are let pass; another
-/// scene, question, view, quality or renderer is not.
+/// Another machine's sine may round a bit differently, so a few pixels of an edge and a level here and there may differ; another
+/// scene, question, view, quality or renderer fails.
 #[test]
 fn it_is_what_lisa_world_makes_today() {
     let seed = 36;

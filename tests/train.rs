@@ -17,7 +17,7 @@ use lisa::weights::ModelDir;
 use support::tiny_training::{config, questions, scenes, tiny};
 use support::GradientTolerance;
 
-/// What does not depend on how long it took.
+/// The records without their times.
 fn numbers(records: &[Record]) -> Vec<Record> {
     let without = |record: &Record| Record {
         seconds: None,
@@ -30,7 +30,7 @@ fn never() -> AtomicBool {
     AtomicBool::new(false)
 }
 
-/// Trains to the end; the mean gIoU of the last ten steps.
+/// Trains to the end, and returns the mean gIoU of the last ten steps.
 fn learn(text: &str) -> f64 {
     let mut trainer = Trainer::new(TrainConfig::parse(text).unwrap(), false).unwrap();
     let mut giou = Vec::new();
@@ -282,7 +282,7 @@ fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
         let error = (a.losses["attend"] - b.losses["attend"]).abs();
         assert!(error < 1e-3 * a.losses["attend"], "{a:?} {b:?}");
     }
-    // Named and not weighted, the head is as good as not named.
+    // A head that is named but has no weight changes nothing.
     let (plain, _) = run("plain", "", short);
     let (unweighted, unweighted_out) = run("unweighted", head, short);
     assert_eq!(plain, unweighted);
@@ -378,7 +378,7 @@ fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
         );
     }
     assert!(gradients.names().eq(packed.gradients.names()));
-    // Sums in another order.
+    // The sums are made in another order, so the numbers need not be equal.
     let same = GradientTolerance {
         relative: 1e-3,
         total: gradients.norm().unwrap(),
@@ -439,7 +439,7 @@ fn a_killed_run_resumes_with_the_same_numbers() {
     train(&whole, false, None);
     let (killed, killed_out) = write("killed");
     let metrics = killed_out.join("metrics.jsonl");
-    // After a checkpoint and some steps that it does not hold; then again, in the middle of things.
+    // Killed after a checkpoint and some steps that it does not hold, and once more after the run was resumed.
     train(&killed, false, Some((&metrics, 5)));
     train(&killed, true, Some((&metrics, 7)));
     train(&killed, true, None);
@@ -490,7 +490,7 @@ fn what_is_wrong_is_said_in_one_line() {
         words.contains("imagenet") && words.contains("refcoco"),
         "{words}"
     );
-    // Before the data, which is not even there.
+    // It is refused before the data is looked for, which does not exist.
     let words = ask(&format!(
         "[data]\nroot = 'nowhere'\ngroups = [{{ datasets = 'ade20k' }}]\n[model]\ninit = '{}'\n[trainable]\nfull = ['x']\n[objective]\nattend = 1.0\nattend_layer = 7\nattend_head = 0",
         tiny(folder.path())

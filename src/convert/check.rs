@@ -50,7 +50,7 @@ pub(super) fn vision_tower(
     }
 }
 
-/// Whether a name is that of a layer that the configuration, with so many `layers`, does not have.
+/// Whether a name is that of a layer beyond the number of `layers` that the configuration has.
 pub(super) fn beyond(name: &str, prefix: &str, layers: usize) -> bool {
     let number = name
         .strip_prefix(prefix)

@@ -20,7 +20,7 @@ pub struct ConvertOptions {
     pub dtype: Option<DType>,
     /// The conversation template that the checkpoint was trained with; its files do not name it.
     pub template: Template,
-    /// Side of SAM's input, in pixels, a multiple of 16; `None` is that which the weights were trained at.
+    /// Side of SAM's input, in pixels, a multiple of 16; `None` takes the size that the weights were trained at.
     pub sam_image_size: Option<usize>,
     /// Setting it from another thread ends the conversion at the next tensor with
     /// [`WeightsError::Interrupted`](crate::weights::WeightsError::Interrupted).

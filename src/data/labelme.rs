@@ -194,7 +194,7 @@ fn side(name: &str, value: &Value) -> Result<Option<f64>, String> {
     }
 }
 
-/// The error if only one side is stated and it differs: a resized picture cannot be told from a cropped one then.
+/// The error if only one side is stated and it differs: a resized picture then looks like a cropped one.
 fn one_side(name: &str, was: f64, width: u32, height: u32) -> String {
     format!(
         "its {name} is {was}, and the picture is {width}×{height}; \

@@ -7,7 +7,7 @@
 //! | `parts` | PACO-LVIS, PASCAL-Part |
 //! | `refer` | refCLEF, RefCOCO, RefCOCO+, RefCOCOg |
 //! | `vqa` | LLaVA-Instruct-150k |
-//! | `reason_seg` | ReasonSeg with its explanations, and pictures of one's own in its layout |
+//! | `reason_seg` | ReasonSeg with its explanations, and your own pictures in its layout |
 //! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
 //! | `files`, `json`, `form`, `picture`, `pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |

@@ -20,9 +20,9 @@ use serde::forward_to_deserialize_any;
 /// Deeper nesting is refused, so that a list which holds itself ends.
 const DEEPEST: usize = 64;
 
-/// Values and bytes of text that are read for each byte of the pickle. A value that is said in many places is read at each of
-/// them, so that a list of 1000 references to a list of 1000 would be a million. A reference takes at least two bytes, so
-/// texts of up to 31 bytes may be shared without end; in the published files the shared ones are the dicts' keys.
+/// Values and bytes of text that are read for each byte of the pickle. A value that is referred to in many places is read at
+/// each of them, so that a list of 1000 references to a list of 1000 would be a million. A reference takes at least two bytes,
+/// so texts of up to 31 bytes may be shared without limit; in the published files the shared ones are the dicts' keys.
 const MOST_PER_BYTE: usize = 16;
 
 /// What is wrong with a pickle, in words.

@@ -79,7 +79,7 @@ impl Stage {
     }
 }
 
-/// One object the answer speaks of.
+/// One object that the answer names with a `[SEG]`.
 #[derive(Clone, Debug)]
 pub struct ObjectMask {
     /// Which `[SEG]` of the answer it is, from 0.

@@ -26,7 +26,7 @@ pub(super) struct EntryId(u64);
 /// Why the queue did not take an entry.
 #[derive(Debug)]
 pub(super) enum PushError {
-    /// So many wait already.
+    /// The queue is full.
     Full { waiting: usize, max: usize },
     /// [`Queue::close`] was called.
     Closed,

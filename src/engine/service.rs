@@ -45,7 +45,7 @@ pub trait Reasoner {
 pub struct RequestContext<'a> {
     /// Names the request in spans and log lines.
     pub id: RequestId,
-    /// To be looked at for every token and between the layers of the encoders.
+    /// The reasoner has to check it for every token and between the layers of the encoders.
     pub cancel: &'a CancelToken,
     /// How long the request waited in the queue.
     pub queued: Duration,
@@ -319,7 +319,7 @@ impl Engine {
         &self.model
     }
 
-    /// What waits, what runs and what has ended, as of now. Never waits for the model.
+    /// The requests that wait, run and have ended, as of now. The call never waits for the model.
     pub fn load(&self) -> EngineLoad {
         let (waiting, max_waiting) = self.queue.pending_and_max();
         self.gauges.snapshot(waiting, max_waiting)

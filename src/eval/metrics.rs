@@ -66,7 +66,8 @@ impl Overlap {
         Ok(overlap)
     }
 
-    /// Intersection over union as the reference computes it: I / (U + 1e-5), and 1 where the union is empty. In 0..=1.
+    /// Intersection over union as the reference computes it: I / (U + 1e-5), and 1 where the union is empty. The value is in
+    /// 0..=1.
     pub fn iou(self) -> f64 {
         match self.union {
             0 => 1.0,

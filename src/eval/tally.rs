@@ -1,4 +1,4 @@
-//! From cases to scores.
+//! Adds cases up to scores.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

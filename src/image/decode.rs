@@ -63,7 +63,7 @@ impl From<PictureFormat> for ImageFormat {
     }
 }
 
-/// Reads a PNG, JPEG, WebP or BMP file. The format is told from the content, not from the name of the file. A JPEG that lacks
+/// Reads a PNG, JPEG, WebP or BMP file. The format is recognised by the content, not by the name of the file. A JPEG that lacks
 /// only its end marker, or has zeros in its place, is read as libjpeg, Pillow and OpenCV read it: cameras stream such JPEGs.
 ///
 /// The EXIF orientation is applied, so the picture stands as a viewer shows it; transparency is dropped,

@@ -16,7 +16,7 @@ use super::result::{Refusal, ResultStatus};
 use super::settings::MAX_NEW_TOKENS;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
-/// From the input to the engine.
+/// The way of a question from the input to the engine.
 impl<H: Host> NodeCore<H> {
     pub(super) fn next_id(&mut self) -> QuestionId {
         self.questions += 1;

@@ -1,8 +1,8 @@
 //! The life of action goals as `rcl_action` defines it, without the messages: which goals a cancel request means, which client
 //! gets which result, and when a finished goal is forgotten.
 //!
-//! The node keeps its goals itself, because those of r2r's action server never expire: once a result timeout has passed, its spin
-//! returns at once for ever. Here a finished goal is forgotten [`RESULT_KEPT`] after its end.
+//! The node keeps its goals itself, because those of r2r's action server never expire: once a result timeout has passed, every
+//! spin of r2r returns at once, without end. Here a finished goal is forgotten [`RESULT_KEPT`] after its end.
 
 use std::time::{Duration, Instant};
 

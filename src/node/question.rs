@@ -14,7 +14,7 @@ pub struct QuestionId(pub u64);
 pub struct GoalId(pub [u8; 16]);
 
 impl GoalId {
-    /// In a cancel request: all goals.
+    /// The id that means all goals in a cancel request.
     pub(super) const ALL: GoalId = GoalId([0; 16]);
 
     /// An id of 16 bytes, as messages always have it; another length is cut off or filled up with zeros.

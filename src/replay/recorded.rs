@@ -50,7 +50,7 @@ impl<'b> RecordedResults<'b> {
     /// Finds the results on `topic`, or on the only topic of their type if that is `None`.
     ///
     /// # Errors
-    /// As of [`result_topic`], or a bag that cannot be read.
+    /// Those of [`result_topic`], and a bag that cannot be read.
     pub fn open(bag: &'b Bag, topic: Option<&str>) -> Result<Self, ReplayError> {
         let topic = result_topic(bag, topic)?;
         let mut recorded = Self {

@@ -27,7 +27,7 @@ impl StopRequest {
     /// passes it on, and must not cost the results that the orderly end still owes.
     ///
     /// # Errors
-    /// The operating system's, where a handler or a thread cannot be had.
+    /// The operating system refuses a handler or a thread.
     pub fn listen() -> std::io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let (ask, asked) = watch::channel(None);

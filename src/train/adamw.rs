@@ -39,7 +39,7 @@ impl AdamW {
     /// An optimizer that has made no update yet. `group` gives each tensor's settings by its name.
     ///
     /// # Errors
-    /// Memory for the moments that is not to be had.
+    /// There is not enough memory for the moments.
     pub fn new(
         parameters: &Parameters,
         config: AdamWConfig,

@@ -18,7 +18,7 @@ impl Ema {
     /// An average that begins with the tensors as they are. `decay` is 0 to below 1.
     ///
     /// # Errors
-    /// Memory for the copies that is not to be had.
+    /// There is not enough memory for the copies.
     pub fn new(parameters: &Parameters, decay: f64) -> Result<Self, TrainError> {
         let mut average = snapshot(parameters);
         for tensor in average.values_mut() {

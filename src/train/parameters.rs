@@ -161,7 +161,7 @@ impl Parameters {
     /// Adds one trained tensor, which becomes f32.
     ///
     /// # Errors
-    /// Memory on the device that is not to be had.
+    /// There is not enough memory on the device.
     pub fn add(&mut self, name: &str, value: &Tensor) -> Result<(), TrainError> {
         let value = value.to_device(&self.device)?.to_dtype(DType::F32)?;
         self.trained

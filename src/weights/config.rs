@@ -251,8 +251,8 @@ pub enum ProjectorKind {
     Mlp2xGelu,
 }
 
-/// Sizes of the language model, a Llama. The fields bear the names of its `config.json` where nothing else is said; the examples
-/// are those of the published 7B models.
+/// Sizes of the language model, a Llama. The fields have the names of its `config.json` unless their docs say otherwise; the
+/// examples are those of the published 7B models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LlamaConfig {
     /// Rows of the embedding table: as many as the tokenizer has tokens, or more where the table was padded (32004 in

@@ -14,7 +14,7 @@ use super::{lisa, Bench};
 fn a_finished_bag_has_the_name_that_was_asked_for_and_its_files_too() {
     let bench = Bench::new(20);
     for (given, copy) in [("a/", &[][..]), ("b//", &["--copy"]), ("c/.", &[])] {
-        // Not by `join`, which would know better.
+        // Not `join`ed, because `join` would drop the trailing slash that is tested here.
         let out = format!("{}/{given}", bench.folder.path().display());
         let more = [&["--no-overlay", "--max-new-tokens", "4"], copy].concat();
         let recording = bench.recording.to_str().unwrap();

@@ -45,7 +45,7 @@ impl Stored {
             .collect()
     }
 
-    /// Of another element type, of zeros.
+    /// A tensor of the same shape, filled with zeros of another element type.
     pub fn zeros(&self, dtype: Dtype) -> Self {
         let count: usize = self.shape.iter().product();
         Self {

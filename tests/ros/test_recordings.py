@@ -58,13 +58,13 @@ def test_played_to_the_node_a_bag_gives_the_same_masks(rate, bag, offline, tmp_p
     report = json.loads((out / 'report.json').read_text())
     delivery = report['delivery']
     asked = count(bag, INSTRUCTIONS)
-    # Whoever has no answer is accounted for.
+    # Every instruction without an answer is accounted for.
     accounted = sum(delivery[name] for name in ('answered', 'overloaded', 'no_image', 'cancelled', 'failed', 'dropped', 'other_frame'))
     assert delivery['asked'] == accounted == asked and delivery['unasked'] == 0
     assert delivery['failed'] == delivery['cancelled'] == delivery['dropped'] == delivery['other_frame'] == 0
     assert delivery['answered'] >= asked // 2, delivery
     assert report['latency_ms']['p50'] > 0 and delivery['frame_age_ms']['p50'] > 0
-    # By stamp, the same as without ROS 2: the words, the frame, every pixel.
+    # By their stamps, the answers equal those without ROS 2 in words, frames and every pixel.
     said = lisa('bag', 'eval', BAG, '--truth-topic', TRUTH, '--results', out / 'answers', '--against', answers,
                 '--instruction-topic', INSTRUCTIONS)
     equal = delivery['answered']
@@ -139,11 +139,11 @@ def test_what_is_played_is_recorded_byte_for_byte_at_its_own_pace(bag, tmp_path)
     assert code == 0 and 'messages' in said, said
     copy = json.loads(lisa('bag', 'info', tmp_path / 'copy', '--json'))
     assert count(copy, INSTRUCTIONS) == count(bag, INSTRUCTIONS)
-    # Best effort, as it was recorded: the graph may lose some, and none is invented.
+    # The topic is best effort, as it was recorded: the graph may lose messages, but must not add any.
     assert 0 < count(copy, '/camera/camera_info') <= count(bag, '/camera/camera_info')
     assert count(copy, '/clock') > 10
     [recorded] = [t for t in copy['topics'] if t['name'] == INSTRUCTIONS]
-    # Its own pace, eight times as fast: sooner is not possible, and later is a slow machine's.
+    # Played eight times as fast, it cannot take less time than that; on a slow machine it may take more.
     took = copy['duration_ns'] * 1e-9
     assert 0.8 * seconds / 8 < took < seconds / 8 + 10.0, f'{took:.2f} s for {seconds:.2f} s at 8'
     assert recorded['type'] == 'lisa_ros/msg/Instruction'
@@ -160,7 +160,7 @@ def test_ctrl_c_ends_a_loop_and_a_recording(tmp_path):
     recorder.send_signal(signal.SIGTERM)
     code, said = finish(recorder)
     assert code == 0, said
-    # The same half second again and again.
+    # The same half second is played again and again.
     assert count(json.loads(lisa('bag', 'info', tmp_path / 'infos', '--json')), '/camera/camera_info') >= 2
 
 

@@ -227,8 +227,8 @@ pub struct GradientTolerance {
 }
 
 impl GradientTolerance {
-    /// The share of all gradients under which one is rounding: ours stands at 2e-8 of the golden data's, and the smallest
-    /// one that is not zero in exact arithmetic at 1e-5.
+    /// The share of the norm of all gradients below which a gradient is only rounding. On the golden data, our rounding is at
+    /// 2e-8, and the smallest gradient that is not zero in exact arithmetic at 1e-5.
     const NOTHING: f64 = 1e-6;
 
     /// The norm under which a gradient is rounding.

@@ -11,7 +11,7 @@ use lisa::weights::{GuidedHead, ModelDir};
 use crate::support::{golden, load, norm, own_golden, relative_l2, RelativeL2};
 use crate::training::{close, Case, WEIGHTS};
 
-/// Of the reference's forward pass, and of its gradients.
+/// Tolerances of the reference's forward pass, and of its gradients.
 const LOSS: f64 = 1e-4;
 const GRADIENT: f64 = 1e-3;
 

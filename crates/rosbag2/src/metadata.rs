@@ -208,7 +208,7 @@ impl Metadata {
     }
 }
 
-/// In rosbag2's own order.
+/// The fields in the order in which rosbag2 writes them.
 #[derive(Serialize)]
 struct Written<'a> {
     version: u32,

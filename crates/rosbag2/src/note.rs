@@ -1,4 +1,4 @@
-//! What is wrong with a bag that could be opened nevertheless.
+//! What is wrong with a bag that can be read all the same.
 
 use std::fmt;
 use std::path::PathBuf;

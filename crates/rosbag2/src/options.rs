@@ -38,9 +38,9 @@ impl StorageKind {
         }
     }
 
-    /// By how a file begins; `None` where that tells nothing.
+    /// The storage that a file begins like; `None` if its beginning is that of neither.
     pub(super) fn by_content(path: &Path) -> Option<Self> {
-        /// Of a SQLite database (sqlite.org/fileformat2, 1.3).
+        /// The first bytes of a SQLite database (sqlite.org/fileformat2, 1.3).
         const SQLITE: &[u8] = b"SQLite format 3\0";
         let mut head = Vec::with_capacity(SQLITE.len());
         let file = File::open(path).ok()?;

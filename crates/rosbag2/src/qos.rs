@@ -170,8 +170,8 @@ impl QosProfile {
     }
 }
 
-/// The profiles of a topic, from whatever stands there: nothing, a list, or a string that holds one. What is not a profile
-/// is left out: a bag is read without it.
+/// The profiles of a topic, which the metadata gives as nothing, a list, or a string that holds a list. Whatever is not a
+/// profile is left out, because a bag can be read without it.
 pub(super) fn from_value(value: &Value) -> Vec<QosProfile> {
     match value {
         Value::String(text) => parse(text),

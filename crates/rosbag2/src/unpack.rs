@@ -43,7 +43,7 @@ pub(super) fn lz4(packed: &[u8], claimed: Option<u64>) -> Unpacked {
     }
 }
 
-/// How much so many packed bytes may claim to be and get its room at once.
+/// The most memory that is reserved at once for unpacking `packed` bytes, however large they claim to be.
 fn believed(packed: usize) -> u64 {
     (packed as u64).saturating_mul(RATIO).clamp(ALWAYS, MOST)
 }
@@ -58,7 +58,7 @@ fn nothing(error: &io::Error) -> Unpacked {
 fn read(decoder: impl Read, packed: usize, claimed: Option<u64>) -> Unpacked {
     let room = claimed.unwrap_or(packed as u64).min(believed(packed));
     let mut bytes = Vec::with_capacity(room as usize);
-    // One byte more than claimed, so that too many are told from enough.
+    // One byte more than claimed is read, which shows whether there are too many.
     let most = claimed.map_or(MOST, |claimed| claimed.min(MOST));
     let end = decoder.take(most.saturating_add(1)).read_to_end(&mut bytes);
     let found = bytes.len() as u64;

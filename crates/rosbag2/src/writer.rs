@@ -74,7 +74,7 @@ impl BagWriter {
             current: None,
             done: Vec::new(),
         };
-        // A bag without messages has a file nevertheless.
+        // A bag without messages also has a file.
         writer.current = Some(writer.begin()?);
         Ok(writer)
     }
@@ -205,7 +205,7 @@ impl BagWriter {
         self.end()?;
         let metadata = self.metadata(&self.done);
         let path = self.path.join(FILE_NAME);
-        // Whoever sees the file sees all of it.
+        // Written beside its place and renamed, so that nobody ever reads half of it.
         let beside = path.with_extension("yaml.part");
         fs::write(&beside, metadata.to_yaml()).map_err(BagError::io(&beside))?;
         fs::rename(&beside, &path).map_err(BagError::io(&path))?;
@@ -340,7 +340,7 @@ impl Tally {
     }
 }
 
-/// As rosbag2 writes them: the start of nothing is the end of time.
+/// Start and duration as rosbag2 writes them. A bag without messages starts at the largest time there is.
 fn times(span: Option<(u64, u64)>) -> (SinceEpoch, Nanoseconds) {
     let signed = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
     let (first, last) = span.unwrap_or((u64::MAX, u64::MAX));

@@ -1,7 +1,7 @@
 //! Putting primitives together to a thing, and the thing into the scene.
 //!
 //! A thing is built round the origin at any size, z up, its front towards −y; [`Assembly::place`] then stretches it
-//! to the size it shall have.
+//! to the size of its object.
 
 use super::paint::Material;
 use super::primitive::{Primitive, Shape};
@@ -15,13 +15,13 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// A shape under a map.
+    /// Adds a shape that `map` puts into place.
     pub fn add(&mut self, shape: Shape, material: &Material, map: Affine) {
         self.parts
             .push(Primitive::new(shape, material.clone(), map));
     }
 
-    /// A box of half extents `half` round `at`.
+    /// Adds a box of half extents `half` round `at`.
     pub fn cuboid(&mut self, at: Vec3, half: Vec3, material: &Material) {
         self.add(Shape::Box, material, Affine::scaled(at, half));
     }

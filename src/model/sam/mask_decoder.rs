@@ -32,7 +32,7 @@ pub struct DecodedMasks {
 }
 
 impl MaskDecoder {
-    /// Reads the tensors of `mask_decoder.…`; `weights` stands at that place.
+    /// Reads the tensors of `mask_decoder.…`, which is where the names of `weights` begin.
     pub fn load(weights: &Weights, config: &SamConfig) -> Result<Self, WeightsError> {
         let dim = config.prompt_dim;
         let iou_token = weights.get((1, dim), "iou_token.weight")?;

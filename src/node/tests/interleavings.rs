@@ -14,9 +14,9 @@ use crate::frames::Stamp;
 /// Something that may happen to a node, in any order.
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u64),
-    /// A frame arrives whose stamp is so many milliseconds after that of the one before; negative means late, or that the clock
+    /// A frame arrives whose stamp is this many milliseconds after that of the one before; negative means late, or that the clock
     /// went back. The flag says whether it can be decoded.
     Frame(i64, bool),
     Say(Option<i64>),

@@ -42,7 +42,7 @@ pub struct PlayOptions {
 pub struct PlaySummary {
     /// How many messages were published.
     pub messages: u64,
-    /// On how many topics.
+    /// How many topics they were published on.
     pub topics: usize,
     /// How many messages could not be read.
     pub unread: u64,
@@ -91,7 +91,7 @@ pub fn play(options: &PlayOptions, stop: &StopCount) -> Result<PlaySummary, Reco
 
 struct Player {
     node: Node,
-    /// By the topics' indices in the bag.
+    /// The publishers, by the index of their topic in the bag.
     publishers: HashMap<usize, PublisherUntyped>,
     names: HashMap<String, usize>,
     clock: Option<(Publisher<Clock>, Duration)>,

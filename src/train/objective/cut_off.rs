@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The first so many pictures are each named in a warning; after them only each doubling of their number is.
+/// How many of the first pictures are each named in a warning; after them, only each doubling of their number is.
 const NAMED: usize = 20;
 
 /// The pictures with an answer from which nothing is learned. Without a warning such steps would just show a loss of 0.

@@ -45,7 +45,7 @@ impl Vision {
     /// Makes the objective and adds the tensors of its own parts to the trained ones.
     ///
     /// # Errors
-    /// Memory on the device that is not to be had.
+    /// There is not enough memory on the device.
     pub fn new(
         config: &LisaConfig,
         weights: LossWeights,

@@ -73,7 +73,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Reads the number of elements of a sequence, and checks that what is left can hold so many of at least `size` bytes each.
+    /// Reads the number of elements of a sequence, and checks that the rest can hold that many of at least `size` bytes each.
     ///
     /// # Errors
     /// [`CdrError::Short`], [`CdrError::Length`].

@@ -46,7 +46,7 @@ pub trait Message<'a>: Field<'a> {
     }
 }
 
-/// Declares messages as types, those of one's own package too: `struct Name = DEFINITION { fields }`, with a constant
+/// Declares messages as types, also for your own package: `struct Name = DEFINITION { fields }`, with a constant
 /// [`MessageDefinition`] and the fields in its order, which is the order on the wire. A message that borrows bytes from the one it
 /// is read from names its lifetime, which has to be `'a`.
 ///

@@ -199,7 +199,7 @@ fn a_cut_compressed_file_is_unpacked_as_far_as_it_goes() {
             read.iter().all(|message| messages.contains(message)),
             "{name}"
         );
-        // Not even one block.
+        // The file does not hold even one whole block.
         fs::write(&file, &whole[..100]).unwrap();
         let error = Bag::open(&file).err().unwrap();
         one_line(&error.to_string());
@@ -286,7 +286,7 @@ fn a_file_that_the_metadata_does_not_name_is_mentioned() {
             .to_string()
             .starts_with(&left_over.display().to_string()));
         lines(&bag);
-        // Neither counted nor read.
+        // The file that is left over is neither counted nor read.
         assert_eq!(bag.message_count(), messages.len() as u64);
         assert!(
             sample::read(&bag, &Selection::all()).0 == messages,

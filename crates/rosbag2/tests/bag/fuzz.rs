@@ -24,7 +24,7 @@ fn rng(default_seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// What is damaged so many times by default.
+/// The numbers of the trials, of which there are `default` times `LISA_FUZZ_TIMES`.
 fn times(default: u64) -> std::ops::Range<u64> {
     0..default * setting("LISA_FUZZ_TIMES", 1)
 }

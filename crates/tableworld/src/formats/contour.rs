@@ -35,7 +35,7 @@ pub fn polygons(width: u32, inside: &[bool]) -> Vec<Polygon> {
 
 /// Pixels in a box of the frame, with a border of one empty pixel all around.
 struct Grid {
-    /// Of the box with its border.
+    /// The width of the box with its border.
     width: usize,
     height: usize,
     inside: Vec<bool>,

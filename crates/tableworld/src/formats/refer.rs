@@ -37,7 +37,7 @@ struct Ref {
 #[derive(Serialize, Deserialize)]
 struct Sentence {
     sent_id: u64,
-    /// In lower case without punctuation.
+    /// The expression in lower case, without punctuation.
     sent: String,
     raw: String,
     tokens: Vec<String>,
@@ -102,7 +102,7 @@ pub(super) struct Refer {
     root: PathBuf,
     images: PathBuf,
     split: Split,
-    /// Of the pictures written now.
+    /// The ids of the pictures that this run writes.
     ids: std::ops::Range<u64>,
     added: Gathered<Added>,
 }

@@ -26,13 +26,13 @@ pub struct Options {
     /// Quality of JPEG files, 1 to 100.
     pub jpeg_quality: u8,
     /// The kinds of question that become ReasonSeg items. [`Absent`](QuestionKind::Absent) ones are items without
-    /// shapes whose answer stands in `explanatory/`. Of several turns, the mask is the last one's.
+    /// shapes whose answer is in `explanatory/`. If there are several turns, the mask is the last one's.
     pub reason_kinds: Vec<QuestionKind>,
-    /// At most so many ReasonSeg items of a scene, spread evenly over their kinds; all without it, which is about
-    /// forty, each with a name of its own for the picture.
+    /// The largest number of ReasonSeg items of a scene, spread evenly over their kinds. `None` takes all of them, which is
+    /// about forty. Each has a name of its own for the picture.
     pub questions_per_scene: Option<usize>,
     /// Whether half of a scene's ReasonSeg items ask for what is not there, half of these by a near miss, in the words
-    /// of the kinds wanted: see [`language::balanced`]. As many as `questions_per_scene`, or [`BALANCED`].
+    /// of the kinds wanted: see [`language::balanced`]. There are `questions_per_scene` of them, or [`BALANCED`].
     pub balanced: bool,
     /// What a rosbag holds of each scene.
     pub recording: Recording,

@@ -24,7 +24,7 @@ use crate::Split;
 
 use QuestionKind as Q;
 
-/// The kinds in the order in which they take turns. What looking alone decides comes most often.
+/// The kinds in the order in which they take turns. Kinds that only looking can decide come most often.
 const TURNS: [Q; 10] = [
     Q::Explicit,
     Q::Reasoning,
@@ -46,7 +46,7 @@ const NEAR_OF_OTHERS: f64 = 0.25;
 /// How many turns are tried for a question: some have nothing to ask, others would ask again what has been asked.
 const TRIES: usize = 4;
 
-/// `count` questions about a scene in the words of a split, fewer where it has not so many to ask. Half of them are
+/// `count` questions about a scene in the words of a split, or fewer if the scene does not have that many. Half of them are
 /// [`Absent`](QuestionKind::Absent), in the words of the given kinds; the others are of these kinds, without
 /// [`Vqa`](QuestionKind::Vqa). If no such kind is given, the questions are explicit ones.
 pub fn balanced(

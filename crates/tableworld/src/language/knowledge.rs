@@ -23,7 +23,7 @@ pub struct Noun {
     /// Other names for it.
     #[serde(default)]
     pub also: Vec<String>,
-    /// What it might be taken for, from afar or by its shape; it might be taken for each of them as well.
+    /// Categories that it may be confused with, because of the distance or its shape; the confusion goes both ways.
     #[serde(deserialize_with = "categories")]
     pub neighbours: Vec<Category>,
     /// Questions and answers that hold in every scene.
@@ -53,7 +53,7 @@ pub struct Intent {
     /// Each of these is a right answer.
     #[serde(deserialize_with = "categories")]
     pub answers: Vec<Category>,
-    /// Each of these might be taken for one: the question is not asked beside them.
+    /// Each of these might pass for an answer, so the question is not asked if one of them is in the scene.
     #[serde(default, deserialize_with = "categories")]
     pub unless: Vec<Category>,
     /// Whether it is a fact about the world, and no use.
@@ -83,7 +83,7 @@ impl Intent {
 pub struct Group {
     #[serde(deserialize_with = "categories")]
     pub members: Vec<Category>,
-    /// Might be taken for members: the question is not asked beside them.
+    /// Each of these might pass for a member, so the question is not asked if one of them is in the scene.
     #[serde(default, deserialize_with = "categories")]
     pub doubtful: Vec<Category>,
     pub because: String,

@@ -21,7 +21,7 @@ pub enum Look {
     Relation,
     /// Which of several things of a class is meant.
     WhichOfSeveral,
-    /// That nothing is quite as asked for.
+    /// Whether anything is quite as asked for, or only nearly.
     NearMiss,
 }
 

@@ -143,7 +143,7 @@ fn unlike(view: &View, fits: &dyn Fn(Category) -> bool, rng: &mut impl Rng) -> O
     coloured(missing, unseen, Absence::Plain, rng)
 }
 
-/// The colours that are said of a category: nobody asks for the orange orange.
+/// The colours by which a category is asked for, without those that are its name: nobody asks for the orange orange.
 fn sayable(category: Category) -> impl Iterator<Item = Colour> {
     let colours = category.colours().iter().copied();
     colours.filter(move |k| k.name() != category.name())

@@ -190,7 +190,7 @@ impl Dialogue {
 
 /// Everything that can be asked about a scene in the words of a split, [`QuestionKind::Vqa`] apart: one question for
 /// each object by its name, for each purpose that something serves and for each group that has members, and some for
-/// what is not there. In the order of the kinds. Where no object shows enough of itself, only what is absent is asked.
+/// what is not there. They come in the order of the kinds. Where no object shows enough of itself, only what is absent is asked.
 pub fn dialogues(scene: &Scene, frame: &Frame, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let view = View::new(scene, frame);
     let mut all = explicit::dialogues(&view, split, rng);

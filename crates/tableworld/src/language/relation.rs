@@ -52,8 +52,8 @@ impl Relation {
     }
 }
 
-/// Of a category: each place, as seen from something that is the only one of its kind, at which exactly `there` of the
-/// objects of the category stand, clearly so, while the others clearly stand at the opposite one. With the anchor.
+/// The relations that pick out exactly the objects `there` of a category, each with its anchor. An anchor is an object that is
+/// the only one of its kind. The objects `there` are clearly at the related place, the category's others clearly at the opposite.
 pub fn places(view: &View, category: Category, there: &[usize]) -> Vec<(Relation, usize)> {
     let Some(same) = view.visible_of(&[category]) else {
         return Vec::new();

@@ -16,7 +16,7 @@ pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue>
     askable(view).into_iter().map(about).collect()
 }
 
-/// What several objects are asked for as.
+/// The description by which several objects are asked for.
 #[derive(Clone, Copy)]
 pub enum Several {
     Group(&'static Group),

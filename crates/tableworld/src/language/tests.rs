@@ -73,7 +73,7 @@ fn kitchen() -> (Scene, Frame) {
     ])
 }
 
-/// In lower case, without marks.
+/// The words of a text in lower case, without punctuation.
 pub(super) fn words(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())

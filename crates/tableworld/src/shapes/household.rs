@@ -1,4 +1,4 @@
-//! What else stands about in a room.
+//! The shapes of other household things.
 
 use super::{black, steel, Style};
 use crate::assembly::{full_ball, Assembly};

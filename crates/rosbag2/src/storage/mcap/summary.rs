@@ -67,7 +67,7 @@ fn section(file: &[u8]) -> Result<(usize, &[u8]), String> {
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let records = file.get(start..footer_at);
     let records = records.ok_or("the footer points outside of the file")?;
-    // The CRC is of all that stands before it in the footer, too.
+    // The CRC also covers the footer's own fields before it.
     let calculated = file
         .get(start..footer_at + PREFIX + 16)
         .map(crc32fast::hash);

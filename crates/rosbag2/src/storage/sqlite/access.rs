@@ -166,7 +166,7 @@ impl Copied {
 }
 
 impl Sizes {
-    /// By the header (sqlite.org/fileformat2, 1.3).
+    /// Reads the sizes from the header (sqlite.org/fileformat2, 1.3).
     pub fn of(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let found = file.metadata()?.len();

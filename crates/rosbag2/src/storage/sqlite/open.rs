@@ -58,7 +58,7 @@ impl SqliteFile {
             access,
             topics,
             span: None,
-            // What is said about the whole is of less weight than the messages.
+            // Metadata that cannot be read must not keep the messages from being read.
             metadata: metadata(&connection).unwrap_or_default(),
             rows: 0,
             indexed: has_index(&connection).unwrap_or_default(),

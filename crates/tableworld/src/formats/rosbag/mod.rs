@@ -47,7 +47,7 @@ use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::{render, Scene, Split};
 
-/// When the first frame is: any fixed moment, as bags of the same scenes shall be the same.
+/// The time of the first frame. Any fixed time will do; it is fixed so that bags of the same scenes are equal.
 const START: u64 = 1_700_000_000 * SECOND;
 
 pub(super) struct Rosbag {
@@ -61,7 +61,7 @@ pub(super) struct Rosbag {
     held: Vec<Waiting>,
     /// `None` once it is finished. Scenes come from several threads, and a writer is one's alone.
     bag: Mutex<Option<BagWriter>>,
-    /// By [`Topic`].
+    /// The topics in the order of [`Topic`].
     topics: Vec<TopicId>,
     messages: usize,
     /// `None` once it is finished. Dropped last: its lock is held as long as the bag is written.
@@ -99,7 +99,7 @@ impl Rosbag {
         })
     }
 
-    /// Of one scene, frame by frame.
+    /// The messages of one scene, frame by frame.
     fn record(&self, item: &Item) -> Result<Vec<Waiting>, WriteError> {
         let Recording { motion, frames, .. } = self.recording;
         let period = self.recording.period();

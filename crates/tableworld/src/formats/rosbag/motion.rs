@@ -15,13 +15,13 @@ const HEIGHT: f32 = 0.03;
 /// the table in the middle of the picture. At time 0 the camera is where the scene has it.
 pub struct Orbit {
     camera: Camera,
-    /// What the camera travels about.
+    /// The point that the camera circles.
     centre: Vec3,
     /// Radians about the vertical.
     around: Swing,
     /// Radians about the camera's right.
     up: Swing,
-    /// Of the distance.
+    /// Changes of the distance.
     away: Swing,
 }
 
