@@ -19,6 +19,7 @@ use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
+use super::stall;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::weights::shipped_model;
 
@@ -81,6 +82,7 @@ struct Parts {
 
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let mut stop = StopRequest::listen()?;
+    stall::watch()?;
     let parts = start(logger)?;
     let params = parts.shared.params();
     let engine = tokio::select! {

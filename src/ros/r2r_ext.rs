@@ -3,6 +3,8 @@
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::{Publisher, ServiceRequest, WrappedServiceTypeSupport, WrappedTypesupport};
 
+use super::stall::MiddlewareCall;
+
 /// A stream of messages or requests, as r2r returns it for a subscription or a service.
 pub type R2rStream<T> = Box<dyn Stream<Item = T> + Unpin + Send>;
 
@@ -23,6 +25,7 @@ pub fn reply<T: WrappedServiceTypeSupport + 'static>(
     request: ServiceRequest<T>,
     response: T::Response,
 ) {
+    let _call = MiddlewareCall::begin("answering a service request");
     if let Err(error) = request.respond(response) {
         tracing::warn!("a service reply could not be sent: {error}");
     }
@@ -30,7 +33,11 @@ pub fn reply<T: WrappedServiceTypeSupport + 'static>(
 
 /// Publishes a message. If the middleware refuses it, that is logged, and the message is lost.
 pub fn send<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>, message: &T) {
-    if let Err(error) = publisher.publish(message) {
+    let published = {
+        let _call = MiddlewareCall::begin("publishing");
+        publisher.publish(message)
+    };
+    if let Err(error) = published {
         tracing::error!(
             "a {} could not be published: {error}",
             std::any::type_name::<T>()

@@ -26,6 +26,7 @@ use super::convert::SourceImage;
 use super::param_services::ParamServices;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::stall::MiddlewareCall;
 use crate::node::{ImagePublisher, StampedInstruction};
 
 /// What the spinning thread tells the driver.
@@ -204,7 +205,10 @@ impl SpinLoop<'_> {
         let mut endpoints = None;
         let mut last_lookup = Instant::now();
         while !self.flags.stop.load(Ordering::Relaxed) {
-            self.node.spin_once(SPIN);
+            {
+                let _call = MiddlewareCall::begin("spinning");
+                self.node.spin_once(SPIN);
+            }
             if let Some(clock) = &mut self.clock {
                 clock.serve();
             }

@@ -51,6 +51,8 @@ class Client:
         self.diagnostics: list[DiagnosticArray] = []
         self.shown: collections.OrderedDict = collections.OrderedDict()
         self.count = 0
+        # When anything came from the node: a test that waits in vain says whether the node is silent or one message is missing.
+        self.heard = time.monotonic()
         self.image_topic = 'image'
 
         self.context = rclpy.Context()
@@ -78,6 +80,7 @@ class Client:
         def on_message(message):
             with self.changed:
                 keep(message)
+                self.heard = time.monotonic()
                 self.changed.notify_all()
         return self.node.create_subscription(kind, topic, on_message, 200)
 
@@ -106,7 +109,8 @@ class Client:
             while not (value := condition()):
                 left = end - time.monotonic()
                 assert self.process.running(), f'the node ended while waiting for {what}\n{self.process.log()}'
-                assert left > 0, (f'no {what} within {seconds:.0f} s; results so far:\n'
+                assert left > 0, (f'no {what} within {seconds:.0f} s; anything of the node {time.monotonic() - self.heard:.1f} s ago; '
+                                  'results so far:\n'
                                   + '\n'.join(map(said, self.results[-5:])) + f'\n{self.process.log()}')
                 self.changed.wait(min(left, 0.2))
             return value

@@ -1,4 +1,8 @@
-"""Other programs on the graph are killed in the middle of what they do with the node: it goes on, and ends as always."""
+"""Other programs on the graph are killed in the middle of what they do with the node: it goes on, and ends as always.
+
+The node talks over UDP here. What becomes of Fast DDS's shared memory when a program that has locked a part of it is killed is not the
+node's to decide (Fast DDS issues 5469 and 6485; once in some dozens of runs a result was never published): src/ros/stall.rs ends it then.
+"""
 
 import contextlib
 import os
@@ -13,6 +17,7 @@ from lisa_ros.msg import ReasoningResult
 from pictures import rgb8
 
 PEER = pathlib.Path(__file__).parent / 'peer.py'
+UDP = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
 
 
 @contextlib.contextmanager
@@ -49,7 +54,7 @@ def ends_well(process) -> None:
 
 
 def test_in_the_middle_of_its_goal(start, golden):
-    process, lisa = start()
+    process, lisa = start(environment=UDP)
     text = f'{golden.text_only} Really?'
     with killed(process, golden, 'goal', text):
         pass
@@ -62,14 +67,14 @@ def test_in_the_middle_of_its_goal(start, golden):
 
 
 def test_in_the_middle_of_its_goal_and_the_node_ends(start, golden):
-    process, _ = start()
+    process, _ = start(environment=UDP)
     with killed(process, golden, 'goal', golden.text_only):
         pass
     ends_well(process)
 
 
 def test_in_the_middle_of_listening(start, golden):
-    process, lisa = start(mode='continuous', max_rate_hz=20.0)
+    process, lisa = start(environment=UDP, mode='continuous', max_rate_hz=20.0)
     lisa.show(rgb8(golden.picture))
     assert lisa.ask(golden.masked).status == ReasoningResult.SEGMENTED
     with killed(process, golden, 'listen'):
@@ -84,7 +89,7 @@ def test_in_the_middle_of_listening(start, golden):
 
 @pytest.mark.parametrize('again', [True, False], ids=['another camera comes', 'none comes'])
 def test_a_camera(start, golden, again):
-    process, lisa = start()
+    process, lisa = start(environment=UDP)
     with killed(process, golden, 'camera'):
         result = lisa.ask_stamped(golden.masked)
         assert result.status == ReasoningResult.SEGMENTED and result.header.frame_id == 'killed', said(result)
