@@ -10,7 +10,7 @@
 //! | `reason_seg` | ReasonSeg with its explanations, and your own pictures in its layout |
 //! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `form`, `picture`, `pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
+//! | `files`, `json`, `form`, `picture`, `plain_pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | the datasets by their names, and which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
@@ -32,8 +32,8 @@ mod loader;
 mod mixture;
 mod outline;
 mod parts;
-mod pickle;
 mod picture;
+mod plain_pickle;
 mod polygon;
 mod reason_seg;
 mod refer;

@@ -95,7 +95,7 @@ fn all_of(kind: QuestionKind, (scene, frame): &(Scene, Frame), split: Split) -> 
 /// What a train wording of an intent asks for in a scene.
 fn asked_for(wording: &str, (scene, frame): &(Scene, Frame)) -> Option<Vec<usize>> {
     let wording = Wording::from(wording.to_owned());
-    let view = View::new(scene, frame);
+    let view = SceneView::new(scene, frame);
     let mut fitting = reasoning::answerable(&view).into_iter();
     fitting
         .find(|f| f.intent.wordings(Split::Train).contains(&wording))
@@ -146,7 +146,7 @@ fn every_mask_has_its_seg_and_no_other_answer_has_one() {
 #[test]
 fn references_mean_one_object() {
     let (scene, frame) = kitchen();
-    let view = View::new(&scene, &frame);
+    let view = SceneView::new(&scene, &frame);
     for (text, expected) in [
         ("the mug", None),
         ("the red mug", Some(0)),
@@ -178,8 +178,11 @@ fn references_mean_one_object() {
 #[test]
 fn sizes_are_compared_where_they_differ_clearly() {
     let (mut scene, mut frame) = kitchen();
-    let named =
-        |scene: &Scene, frame: &Frame| explicit::phrases(&View::new(scene, frame), 2).0.join(", ");
+    let named = |scene: &Scene, frame: &Frame| {
+        explicit::phrases(&SceneView::new(scene, frame), 2)
+            .0
+            .join(", ")
+    };
     scene.objects[2].size = [0.12; 3];
     frame.unoccluded[2] = frame.unoccluded[2] * 13 / 10;
     assert!(named(&scene, &frame).contains("the biggest mug"));
@@ -304,7 +307,7 @@ fn a_near_miss_is_near_something_in_sight() {
 
     let (scene, mut frame) = kitchen();
     let only = |frame: &Frame| {
-        let view = View::new(&scene, frame);
+        let view = SceneView::new(&scene, frame);
         let mut found = BTreeSet::new();
         for seed in 0..200 {
             let near = [
@@ -441,7 +444,7 @@ fn half_of_balanced_questions_ask_for_what_is_not_there_and_half_of_these_nearly
 }
 
 /// Whether something answers to a phrase like "the red mug" or "the mug left of the orange", by what the scene holds.
-fn answers(view: &View, phrase: &str) -> bool {
+fn answers(view: &SceneView, phrase: &str) -> bool {
     let places = ["left of", "right of", "in front of", "behind"];
     let frames = knowledge().frames.relation.all();
     // The longest one: " to the left of " holds " left of ", too.
@@ -465,7 +468,7 @@ fn answers(view: &View, phrase: &str) -> bool {
             || format!("{} {}", object.colour.name(), object.category.name()) == bare;
         let there = place.is_none_or(|(place, anchor)| {
             view.all().any(|j| {
-                let (x, y) = (view.seen(i), view.seen(j));
+                let (x, y) = (view.visibility(i), view.visibility(j));
                 view.object(j).category.name() == anchor
                     && match place {
                         "left of" => x.across < y.across,
@@ -482,15 +485,15 @@ fn answers(view: &View, phrase: &str) -> bool {
 #[test]
 fn a_near_miss_is_not_there_and_what_makes_it_near_is() {
     let (scene, frame) = kitchen();
-    let view = View::new(&scene, &frame);
+    let view = SceneView::new(&scene, &frame);
     let mut seen = BTreeSet::new();
     for seed in 0..300 {
-        let asked = looking(&scene, &frame, Split::Train, &mut rng(seed));
-        for (look, dialogue) in asked {
+        let asked = visual_questions(&scene, &frame, Split::Train, &mut rng(seed));
+        for (kind, dialogue) in asked {
             let (text, answer) = (&dialogue.query.text, &dialogue.turns[0].answer);
-            if look != Look::NearMiss {
+            if kind != VisualQuestionKind::NearMiss {
                 assert!(dialogue.absence.is_none() && !dialogue.targets().is_empty());
-                let told = look == Look::WhichOfSeveral || dialogue.query.is_sentence;
+                let told = kind == VisualQuestionKind::WhichOfSeveral || dialogue.query.is_sentence;
                 assert!(told || answers(&view, text), "{text}");
                 continue;
             }
@@ -527,10 +530,10 @@ fn a_near_miss_is_not_there_and_what_makes_it_near_is() {
 fn a_place_is_wrong_only_where_it_is_clearly_the_opposite_one() {
     // 0.02 of the width apart, and as deep: neither left nor right, neither before nor behind.
     let (scene, mut frame) = scene(&[(C::Mug, K::Red), (C::Orange, K::Orange)]);
-    let clear = relation::places(&View::new(&scene, &frame), C::Mug, &[0]);
+    let clear = relation::places(&SceneView::new(&scene, &frame), C::Mug, &[0]);
     use relation::Relation as R;
     assert_eq!(clear, [(R::Left, 1), (R::Front, 1)]);
-    let wrong = relation::places(&View::new(&scene, &frame), C::Mug, &[]);
+    let wrong = relation::places(&SceneView::new(&scene, &frame), C::Mug, &[]);
     assert_eq!(wrong, [(R::Right, 1), (R::Behind, 1)]);
     frame.depth.fill(1.0);
     let order = [1u8, 2, 1, 2];
@@ -540,7 +543,7 @@ fn a_place_is_wrong_only_where_it_is_clearly_the_opposite_one() {
         }
     }
     for there in [&[0][..], &[]] {
-        let unclear = relation::places(&View::new(&scene, &frame), C::Mug, there);
+        let unclear = relation::places(&SceneView::new(&scene, &frame), C::Mug, there);
         assert_eq!(unclear, []);
     }
 }
@@ -550,8 +553,8 @@ fn which_of_several_names_all_of_the_class() {
     let (scene, frame) = kitchen();
     let mut phrases = BTreeSet::new();
     for seed in 0..200 {
-        for (look, dialogue) in looking(&scene, &frame, Split::Test, &mut rng(seed)) {
-            if look == Look::WhichOfSeveral {
+        for (kind, dialogue) in visual_questions(&scene, &frame, Split::Test, &mut rng(seed)) {
+            if kind == VisualQuestionKind::WhichOfSeveral {
                 assert_eq!(dialogue.candidates, [0, 2]);
                 assert!(dialogue.which_of_several());
                 assert!(dialogue.candidates.contains(&dialogue.targets()[0]));

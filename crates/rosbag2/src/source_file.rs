@@ -11,7 +11,7 @@ use super::{BagError, Note};
 pub(super) const PACKED: &str = "zstd";
 
 /// A file that can be read.
-pub struct Place {
+pub struct SourceFile {
     /// Where it is read.
     pub real: PathBuf,
     /// Where it came from: the path that errors and notes name.
@@ -19,7 +19,7 @@ pub struct Place {
     _unpacked: Option<Temporary>,
 }
 
-impl Place {
+impl SourceFile {
     /// Unpacks a file that is compressed as a whole. One that ends early is unpacked as far as it goes.
     ///
     /// # Errors
