@@ -108,24 +108,24 @@ pub(super) fn resolve(
     let mut origins = BTreeMap::new();
     let mut replaced = Vec::new();
     for name in checkpoint.names() {
-        match Part::of(name) {
-            Part::Plain => drop(origins.insert(name.to_owned(), TensorOrigin::Stored(name.to_owned()))),
-            Part::Base(layer, "weight") => layers.entry(layer).or_default().weight = Some(name),
-            Part::Base(layer, rest) => {
+        match AdapterNamePart::of(name) {
+            AdapterNamePart::Plain => drop(origins.insert(name.to_owned(), TensorOrigin::Stored(name.to_owned()))),
+            AdapterNamePart::Base(layer, "weight") => layers.entry(layer).or_default().weight = Some(name),
+            AdapterNamePart::Base(layer, rest) => {
                 let to = format!("{layer}.{rest}");
                 origins.insert(to, TensorOrigin::Stored(name.to_owned()));
             }
-            Part::A(layer, adapter) => {
+            AdapterNamePart::A(layer, adapter) => {
                 layers.entry(layer).or_default().a.push((adapter, name));
             }
-            Part::B(layer, adapter) => {
+            AdapterNamePart::B(layer, adapter) => {
                 layers.entry(layer).or_default().b.push((adapter, name));
             }
-            Part::Saved(to) => replaced.push((to, name)),
-            Part::Original(to) => {
+            AdapterNamePart::Saved(to) => replaced.push((to, name)),
+            AdapterNamePart::Original(to) => {
                 origins.entry(to).or_insert_with(|| TensorOrigin::Stored(name.to_owned()));
             }
-            Part::Unknown => {
+            AdapterNamePart::Unknown => {
                 return Err(refuse(format!("it holds {name}, of an adapter that is not read; accepted: plain LoRA, or a merged model: {MERGE}")))
             }
         }
@@ -166,7 +166,7 @@ pub(super) fn resolve(
 }
 
 /// What a name says about adapters.
-enum Part<'n> {
+enum AdapterNamePart<'n> {
     Plain,
     /// A tensor of the layer under an adapter: the layer, and the rest of the name.
     Base(&'n str, &'n str),
@@ -179,7 +179,7 @@ enum Part<'n> {
     Unknown,
 }
 
-impl<'n> Part<'n> {
+impl<'n> AdapterNamePart<'n> {
     fn of(name: &'n str) -> Self {
         let between = |inner: &str| name.split_once(inner);
         if let Some((layer, rest)) = between(".base_layer.") {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::{html, Markup};
 
 use super::case_image::{CaseImage, PREDICTED, TRUE};
-use super::gallery::{Selection, ShownCase};
+use super::gallery::{SelectedCases, ShownCase};
 use super::numbers::duration;
 use super::Report;
 use crate::image::HEAT_RAMP;
@@ -31,7 +31,7 @@ pub(super) fn filter_rules(report: &Report) -> String {
     rules
 }
 
-pub(super) fn cases(report: &Report, selection: &Selection) -> Markup {
+pub(super) fn cases(report: &Report, selection: &SelectedCases) -> Markup {
     let groups = [
         ("Best", &selection.best),
         ("About the median", &selection.median),

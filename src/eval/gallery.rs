@@ -49,7 +49,7 @@ pub(super) struct ShownCase {
 
 /// Cases of all kinds in the order they are shown.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Selection {
+pub(super) struct SelectedCases {
     pub best: Vec<Arc<ShownCase>>,
     pub median: Vec<Arc<ShownCase>>,
     pub worst: Vec<Arc<ShownCase>>,
@@ -144,9 +144,9 @@ impl Gallery {
     }
 
     /// The cases to show of those seen so far. None is shown twice.
-    pub(super) fn selection(&self) -> Selection {
+    pub(super) fn selection(&self) -> SelectedCases {
         let each = (self.shown / (3 * self.kinds.len().max(1))).max(1);
-        let mut all = Selection::default();
+        let mut all = SelectedCases::default();
         for candidates in self.kinds.values() {
             let of_kind = candidates.selection(each);
             all.best.extend(of_kind.best);
@@ -224,7 +224,7 @@ impl KindCandidates {
         }
     }
 
-    fn selection(&self, each: usize) -> Selection {
+    fn selection(&self, each: usize) -> SelectedCases {
         let mut taken: Vec<Arc<ShownCase>> = Vec::new();
         let mut take = |candidates: Vec<&Arc<ShownCase>>| {
             let free = |c: &&Arc<ShownCase>| !taken.iter().any(|t| Arc::ptr_eq(t, c));
@@ -243,7 +243,7 @@ impl KindCandidates {
         let mut middle: Vec<_> = self.middle.iter().enumerate().collect();
         middle.sort_by_key(|(i, _)| i.abs_diff(median));
         let median = take(middle.into_iter().map(|(_, shown)| shown).collect());
-        Selection {
+        SelectedCases {
             best,
             median,
             worst,

@@ -147,10 +147,10 @@ impl ImageReliance {
 /// What [`ImageReliance`] is computed from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ImageRelianceTally {
-    present: Part,
-    absent: Part,
-    near: BTreeMap<String, Part>,
-    singled_out: Part,
+    present: RightOfAll,
+    absent: RightOfAll,
+    near: BTreeMap<String, RightOfAll>,
+    singled_out: RightOfAll,
     /// By the number of objects of the class, how many questions singled out one of them.
     candidates: BTreeMap<usize, usize>,
     attended: Vec<f64>,
@@ -160,12 +160,12 @@ pub(super) struct ImageRelianceTally {
 
 /// A count of right answers and of all answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Part {
+struct RightOfAll {
     right: usize,
     all: usize,
 }
 
-impl Part {
+impl RightOfAll {
     fn add(&mut self, right: bool) {
         self.right += usize::from(right);
         self.all += 1;
@@ -207,10 +207,13 @@ impl ImageRelianceTally {
 
     pub fn scores(&self) -> ImageReliance {
         let presence = self.present.share().zip(self.absent.share());
-        let near = self.near.values().fold(Part::default(), |sum, part| Part {
-            right: sum.right + part.right,
-            all: sum.all + part.all,
-        });
+        let near = self
+            .near
+            .values()
+            .fold(RightOfAll::default(), |sum, part| RightOfAll {
+                right: sum.right + part.right,
+                all: sum.all + part.all,
+            });
         let blind = |(of, count): (&usize, &usize)| *count as f64 / *of as f64;
         let chance: f64 = self.candidates.iter().map(blind).sum();
         let [small, middle, large] = &self.ious;

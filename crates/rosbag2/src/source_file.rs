@@ -10,7 +10,7 @@ use super::{BagError, Note};
 /// How a file compressed as a whole ends.
 pub(super) const PACKED: &str = "zstd";
 
-/// A file that can be read.
+/// A file of a bag as it is read: the file itself, or its unpacked copy.
 pub struct SourceFile {
     /// Where it is read.
     pub real: PathBuf,

@@ -50,7 +50,7 @@ impl Solid {
     }
 }
 
-/// The place of the table from which an object keeps the room's light.
+/// Where an object keeps the room's light from the table: the rectangle below it and a darker rim around.
 struct ContactShadow {
     at: [f32; 2],
     turn: (f32, f32),
@@ -75,7 +75,7 @@ impl ContactShadow {
     }
 }
 
-/// A scene ready to be looked at.
+/// A scene prepared for shading: its objects as primitives, where they darken the table, and its light.
 pub struct ShadingView<'a> {
     scene: &'a Scene,
     contact_shadows: Vec<ContactShadow>,

@@ -104,7 +104,7 @@ impl Reasoning {
     fn head(
         &self,
         lisa: &Lisa,
-        (output, attention): (&Tensor, Option<Attention<'_>>),
+        (output, attention): (&Tensor, Option<GuidedHeadScores<'_>>),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
@@ -163,7 +163,7 @@ impl Reasoning {
     fn add_attend_term(
         &self,
         terms: &mut Terms,
-        attention: Attention<'_>,
+        attention: GuidedHeadScores<'_>,
         example: &Example,
         pass: Pass,
     ) -> candle_core::Result<Vec<f32>> {
@@ -218,12 +218,12 @@ impl Reasoning {
 
 /// The scores of the guided head and what its rows may look at, both `(guided, rows)`.
 #[derive(Clone, Copy)]
-struct Attention<'a> {
+struct GuidedHeadScores<'a> {
     scores: &'a Tensor,
     visible: &'a Tensor,
 }
 
-impl<'a> Attention<'a> {
+impl<'a> GuidedHeadScores<'a> {
     fn of(scores: Option<&'a Tensor>, visible: Option<&'a Tensor>) -> Option<Self> {
         let (scores, visible) = (scores?, visible?);
         Some(Self { scores, visible })
@@ -357,7 +357,7 @@ impl Objective for Reasoning {
             scores = scores.or(found);
         }
         let visible = visible(&sequence, look.as_ref())?;
-        let attention = Attention::of(scores.as_ref(), visible.as_ref());
+        let attention = GuidedHeadScores::of(scores.as_ref(), visible.as_ref());
         let (mut terms, measured) = self.head(
             &lisa,
             (&x, attention),
@@ -393,7 +393,7 @@ impl Reasoning {
         let inputs = recompute::forward(&lisa.llama, &embeddings, sequence, look)?;
         let visible = visible(sequence, look)?;
         let scores = inputs.scores.as_ref().map(|scores| scores.as_tensor());
-        let attention = Attention::of(scores, visible.as_ref());
+        let attention = GuidedHeadScores::of(scores, visible.as_ref());
         let (mut terms, measured) = self.head(
             lisa,
             (inputs.output.as_tensor(), attention),
