@@ -99,10 +99,10 @@ fn refer_name(text: &str) -> Result<&'static str, String> {
         .ok_or_else(|| "accepted: refclef, refcoco, refcoco+, refcocog".to_owned())
 }
 
-type QuestionSource = Box<dyn Iterator<Item = Result<EvalQuestion, EvalError>>>;
+type EvalQuestions = Box<dyn Iterator<Item = Result<EvalQuestion, EvalError>>>;
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (questions, total, dataset, split, seed, common): (QuestionSource, _, _, _, _, _) =
+    let (questions, total, dataset, split, seed, common): (EvalQuestions, _, _, _, _, _) =
         match args.target {
             EvalTarget::ReasonSeg {
                 root,

@@ -210,9 +210,9 @@ impl ImageRelianceTally {
         let near = self
             .near
             .values()
-            .fold(RightOfAll::default(), |sum, part| RightOfAll {
-                right: sum.right + part.right,
-                all: sum.all + part.all,
+            .fold(RightOfAll::default(), |sum, counted| RightOfAll {
+                right: sum.right + counted.right,
+                all: sum.all + counted.all,
             });
         let blind = |(of, count): (&usize, &usize)| *count as f64 / *of as f64;
         let chance: f64 = self.candidates.iter().map(blind).sum();
@@ -223,10 +223,10 @@ impl ImageRelianceTally {
             near_misses: self
                 .near
                 .iter()
-                .map(|(sort, part)| {
+                .map(|(sort, counted)| {
                     let refusals = Refusals {
-                        count: part.all,
-                        refusal_rate: part.share(),
+                        count: counted.all,
+                        refusal_rate: counted.share(),
                     };
                     (sort.clone(), refusals)
                 })
