@@ -35,6 +35,7 @@
 //! | [`weights`] | model directories: opening one, and writing one |
 //! | [`nn`] | the layers: linear, norm, attention, rotary embedding, resize |
 //! | [`model`] | the network: CLIP tower, projector, Llama, SAM, LISA |
+//! | `pickle` | bytes and stack of Python's pickles, read within bounds; nothing in one is run |
 //! | [`convert`] | published checkpoints to model directories |
 //! | [`engine`] | one thread owns the model; requests, events, sessions, caches |
 //! | [`data`] | datasets on disk, the training-data formulation |
@@ -55,6 +56,7 @@ pub mod image;
 pub mod model;
 pub mod nn;
 pub mod node;
+mod pickle;
 pub mod replay;
 pub mod signals;
 pub mod text;

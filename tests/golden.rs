@@ -326,7 +326,7 @@ fn evaluating_reason_seg_equals_the_reference() {
 /// Told its answer, a model cannot refuse, leave `[SEG]` out, name the wrong thing or take long: none of it is scored.
 #[test]
 fn a_given_answer_earns_the_mask_s_scores_and_no_others() {
-    use lisa::eval::run::{evaluate, world_questions, Question, TeacherForced};
+    use lisa::eval::run::{evaluate, world_questions, EvalQuestion, TeacherForced};
     use lisa::eval::{Gallery, Protocol, Run};
     use tableworld::Split;
 
@@ -334,7 +334,7 @@ fn a_given_answer_earns_the_mask_s_scores_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let model = ModelDir::open(golden.convert(folder.path())).unwrap();
     let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
-    let mut questions: Vec<Question> = world_questions(Split::Test, 0..4, (160, 120))
+    let mut questions: Vec<EvalQuestion> = world_questions(Split::Test, 0..4, (160, 120))
         .map(Result::unwrap)
         .filter(|question| ["absent", "explanatory"].contains(&question.kind.as_str()))
         .collect();

@@ -26,7 +26,7 @@ pub struct Args {
     out: PathBuf,
     /// Store the weights so [default: as the checkpoint has them]
     #[arg(long, value_enum)]
-    dtype: Option<Stored>,
+    dtype: Option<StoredDtype>,
     /// Conversation template the checkpoint was trained with: llava_v1 or llava_llama_2
     #[arg(long, default_value = "llava_v1")]
     template: Template,
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Stored {
+enum StoredDtype {
     F32,
     F16,
     Bf16,
@@ -50,9 +50,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let options = ConvertOptions {
         stop: interrupt.asked.clone(),
         dtype: args.dtype.map(|dtype| match dtype {
-            Stored::F32 => DType::F32,
-            Stored::F16 => DType::F16,
-            Stored::Bf16 => DType::Bf16,
+            StoredDtype::F32 => DType::F32,
+            StoredDtype::F16 => DType::F16,
+            StoredDtype::Bf16 => DType::Bf16,
         }),
         template: args.template,
         sam_image_size: args.sam_size,

@@ -8,8 +8,8 @@ use anyhow::bail;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::eval::run::{
-    evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, Generated,
-    Question, TeacherForced,
+    evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, EvalQuestion,
+    Generated, TeacherForced,
 };
 use lisa::eval::{EvalError, Protocol, Run};
 use lisa::weights::ModelDir;
@@ -27,11 +27,11 @@ use super::world::{size, split};
   lisa eval refer --model models/lisa-7b --root data --dataset refcoco --split testA --json report.json")]
 pub struct Args {
     #[command(subcommand)]
-    on: On,
+    target: EvalTarget,
 }
 
 #[derive(Subcommand)]
-enum On {
+enum EvalTarget {
     /// ReasonSeg, as the reference validates it: the first text of every picture
     ReasonSeg {
         /// Folder with reason_seg/ReasonSeg/SPLIT
@@ -41,7 +41,7 @@ enum On {
         #[arg(long)]
         split: String,
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
     /// refCLEF, RefCOCO, RefCOCO+, RefCOCOg: every expression
     Refer {
@@ -55,7 +55,7 @@ enum On {
         #[arg(long)]
         split: String,
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
     /// TableWorld, made on the fly: of each scene at most one question of each kind, one by place, one for one of
     /// several things of a class, and a near miss of each sort
@@ -73,12 +73,12 @@ enum On {
         #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
         size: (u32, u32),
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
 }
 
 #[derive(clap::Args)]
-struct Common {
+struct CommonArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// The reference's protocol: the answer "[SEG]." is given, and only its mask is the model's. What the model would have
@@ -99,63 +99,63 @@ fn refer_name(text: &str) -> Result<&'static str, String> {
         .ok_or_else(|| "accepted: refclef, refcoco, refcoco+, refcocog".to_owned())
 }
 
-type Questions = Box<dyn Iterator<Item = Result<Question, EvalError>>>;
+type EvalQuestions = Box<dyn Iterator<Item = Result<EvalQuestion, EvalError>>>;
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (questions, total, dataset, split, seed, common): (Questions, _, _, _, _, _) = match args.on
-    {
-        On::ReasonSeg {
-            root,
-            split,
-            common,
-        } => {
-            common.report.check_data(&root.join("reason_seg"))?;
-            let limit = common.limit.unwrap_or(usize::MAX);
-            let questions = reason_seg_questions(&root, &split, limit)?;
-            let total = questions.len();
-            (
-                Box::new(questions),
-                total,
-                "reason-seg",
+    let (questions, total, dataset, split, seed, common): (EvalQuestions, _, _, _, _, _) =
+        match args.target {
+            EvalTarget::ReasonSeg {
+                root,
                 split,
-                None,
                 common,
-            )
-        }
-        On::Refer {
-            root,
-            dataset,
-            split,
-            common,
-        } => {
-            common.report.check_data(&root.join("refer_seg"))?;
-            let limit = common.limit.unwrap_or(usize::MAX);
-            let questions = refer_questions(&root, dataset, &split, limit)?;
-            let total = questions.len();
-            (Box::new(questions), total, dataset, split, None, common)
-        }
-        On::World {
-            split,
-            count,
-            seed0,
-            size,
-            common,
-        } => {
-            let limit = common.limit.unwrap_or(usize::MAX);
-            let questions = world_questions(split, seed0..seed0 + count, size).take(limit);
-            // About twelve a scene; the bar is corrected as it goes.
-            let total = (count as usize * 12).min(limit);
-            let name = split.name().to_owned();
-            (
-                Box::new(questions),
-                total,
-                "world",
-                name,
-                Some(seed0),
+            } => {
+                common.report.check_data(&root.join("reason_seg"))?;
+                let limit = common.limit.unwrap_or(usize::MAX);
+                let questions = reason_seg_questions(&root, &split, limit)?;
+                let total = questions.len();
+                (
+                    Box::new(questions),
+                    total,
+                    "reason-seg",
+                    split,
+                    None,
+                    common,
+                )
+            }
+            EvalTarget::Refer {
+                root,
+                dataset,
+                split,
                 common,
-            )
-        }
-    };
+            } => {
+                common.report.check_data(&root.join("refer_seg"))?;
+                let limit = common.limit.unwrap_or(usize::MAX);
+                let questions = refer_questions(&root, dataset, &split, limit)?;
+                let total = questions.len();
+                (Box::new(questions), total, dataset, split, None, common)
+            }
+            EvalTarget::World {
+                split,
+                count,
+                seed0,
+                size,
+                common,
+            } => {
+                let limit = common.limit.unwrap_or(usize::MAX);
+                let questions = world_questions(split, seed0..seed0 + count, size).take(limit);
+                // About twelve a scene; the bar is corrected as it goes.
+                let total = (count as usize * 12).min(limit);
+                let name = split.name().to_owned();
+                (
+                    Box::new(questions),
+                    total,
+                    "world",
+                    name,
+                    Some(seed0),
+                    common,
+                )
+            }
+        };
     let model = common.model.files();
     common
         .report

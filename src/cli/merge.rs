@@ -16,7 +16,7 @@ pub struct Args {
     run: PathBuf,
     /// Its best step in validation, or its last; best where there is one
     #[arg(long, value_enum)]
-    checkpoint: Option<Which>,
+    checkpoint: Option<CheckpointChoice>,
     /// The model directory that was trained, where it has moved
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Which {
+enum CheckpointChoice {
     Best,
     Last,
 }
@@ -52,8 +52,8 @@ fn stored(text: &str) -> Result<DType, String> {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let best = args.run.join(BEST);
     let checkpoint = match args.checkpoint {
-        Some(Which::Best) => best,
-        Some(Which::Last) => args.run.join(LAST),
+        Some(CheckpointChoice::Best) => best,
+        Some(CheckpointChoice::Last) => args.run.join(LAST),
         None if best.is_file() => best,
         None => args.run.join(LAST),
     };

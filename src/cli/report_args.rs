@@ -91,7 +91,7 @@ impl ReportArgs {
     /// What keeps pictures while cases go by: for the page and in the folder, if these are asked for.
     ///
     /// # Errors
-    /// The folder holds something, or cannot be made or written to.
+    /// The folder cannot be made or written to. That it is empty was looked at by [`check`](Self::check).
     pub fn gallery(&self) -> anyhow::Result<Gallery> {
         let shown = self.html.as_ref().map_or(0, |_| self.shown);
         let gallery = Gallery::new(shown);
@@ -108,5 +108,26 @@ impl ReportArgs {
             say!("{}", file.display());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_for_pictures_that_holds_something_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine"), "").unwrap();
+        let args = ReportArgs {
+            json: None,
+            html: None,
+            shown: 0,
+            pictures: Some(folder.path().to_owned()),
+            list: false,
+        };
+        let refused = args.check(&[]).unwrap_err().to_string();
+        assert!(refused.contains("is not empty; accepted: "), "{refused}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 }

@@ -11,7 +11,7 @@ use crate::weights::{LisaConfig, ProjectorKind, WeightsError};
 
 /// Fields of `config.json` that are only compared: the network takes these numbers from elsewhere.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
+pub(super) struct RedundantConfig {
     out_dim: Option<usize>,
     mm_hidden_size: Option<usize>,
     mm_projector_type: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Said {
     use_sliding_window: Option<bool>,
 }
 
-impl Said {
+impl RedundantConfig {
     /// Reads the fields from a whole `config.json`.
     ///
     /// # Errors

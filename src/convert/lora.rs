@@ -21,7 +21,7 @@ use crate::weights::WeightsError;
 
 /// Where a tensor of the network comes from.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Origin {
+pub(super) enum TensorOrigin {
     /// A tensor of the checkpoint as it is, by its name there.
     Stored(String),
     /// The sum `W + scale · B A` of three tensors of the checkpoint, by their names.
@@ -33,7 +33,7 @@ pub(super) enum Origin {
     },
 }
 
-impl Origin {
+impl TensorOrigin {
     /// The stored tensor whose shape it has.
     pub fn base(&self) -> &str {
         match self {
@@ -92,7 +92,7 @@ const MERGE: &str = "merge them first, by model.merge_and_unload().save_pretrain
 pub(super) fn resolve(
     checkpoint: &Checkpoint,
     folder: &Path,
-) -> Result<(BTreeMap<String, Origin>, usize), WeightsError> {
+) -> Result<(BTreeMap<String, TensorOrigin>, usize), WeightsError> {
     let refuse = |reason: String| WeightsError::Invalid {
         path: checkpoint.path.clone(),
         reason,
@@ -108,24 +108,24 @@ pub(super) fn resolve(
     let mut origins = BTreeMap::new();
     let mut replaced = Vec::new();
     for name in checkpoint.names() {
-        match Part::of(name) {
-            Part::Plain => drop(origins.insert(name.to_owned(), Origin::Stored(name.to_owned()))),
-            Part::Base(layer, "weight") => layers.entry(layer).or_default().weight = Some(name),
-            Part::Base(layer, rest) => {
+        match AdapterNamePart::of(name) {
+            AdapterNamePart::Plain => drop(origins.insert(name.to_owned(), TensorOrigin::Stored(name.to_owned()))),
+            AdapterNamePart::Base(layer, "weight") => layers.entry(layer).or_default().weight = Some(name),
+            AdapterNamePart::Base(layer, rest) => {
                 let to = format!("{layer}.{rest}");
-                origins.insert(to, Origin::Stored(name.to_owned()));
+                origins.insert(to, TensorOrigin::Stored(name.to_owned()));
             }
-            Part::A(layer, adapter) => {
+            AdapterNamePart::A(layer, adapter) => {
                 layers.entry(layer).or_default().a.push((adapter, name));
             }
-            Part::B(layer, adapter) => {
+            AdapterNamePart::B(layer, adapter) => {
                 layers.entry(layer).or_default().b.push((adapter, name));
             }
-            Part::Saved(to) => replaced.push((to, name)),
-            Part::Original(to) => {
-                origins.entry(to).or_insert_with(|| Origin::Stored(name.to_owned()));
+            AdapterNamePart::Saved(to) => replaced.push((to, name)),
+            AdapterNamePart::Original(to) => {
+                origins.entry(to).or_insert_with(|| TensorOrigin::Stored(name.to_owned()));
             }
-            Part::Unknown => {
+            AdapterNamePart::Unknown => {
                 return Err(refuse(format!("it holds {name}, of an adapter that is not read; accepted: plain LoRA, or a merged model: {MERGE}")))
             }
         }
@@ -155,7 +155,7 @@ pub(super) fn resolve(
     }
     let json = AdapterJson::read(&config)?;
     for (to, name) in replaced {
-        origins.insert(to, Origin::Stored(name.to_owned()));
+        origins.insert(to, TensorOrigin::Stored(name.to_owned()));
     }
     let merged = layers.len();
     for (layer, adapter) in layers {
@@ -166,7 +166,7 @@ pub(super) fn resolve(
 }
 
 /// What a name says about adapters.
-enum Part<'n> {
+enum AdapterNamePart<'n> {
     Plain,
     /// A tensor of the layer under an adapter: the layer, and the rest of the name.
     Base(&'n str, &'n str),
@@ -179,7 +179,7 @@ enum Part<'n> {
     Unknown,
 }
 
-impl<'n> Part<'n> {
+impl<'n> AdapterNamePart<'n> {
     fn of(name: &'n str) -> Self {
         let between = |inner: &str| name.split_once(inner);
         if let Some((layer, rest)) = between(".base_layer.") {
@@ -223,7 +223,7 @@ impl Adapter<'_> {
         layer: &str,
         checkpoint: &Checkpoint,
         json: &AdapterJson,
-    ) -> Result<Origin, String> {
+    ) -> Result<TensorOrigin, String> {
         let (weight, a, b) = match (self.weight, &self.a[..], &self.b[..]) {
             (Some(weight), [(of_a, a)], [(of_b, b)]) if of_a == of_b => (weight, *a, *b),
             (Some(_), [_, _, ..], _) => {
@@ -260,7 +260,7 @@ impl Adapter<'_> {
             Some(true) => json.lora_alpha / rank.sqrt(),
             _ => json.lora_alpha / rank,
         };
-        Ok(Origin::Merged {
+        Ok(TensorOrigin::Merged {
             weight: weight.to_owned(),
             a: a.to_owned(),
             b: b.to_owned(),

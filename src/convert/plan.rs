@@ -6,7 +6,7 @@ use candle_core::DType as TensorType;
 
 use super::check::{self, beyond, explain, Shapes};
 use super::checkpoint::Checkpoint;
-use super::lora::{self, Origin};
+use super::lora::{self, TensorOrigin};
 use super::options::ConvertOptions;
 use super::published::Published;
 use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
@@ -15,21 +15,21 @@ use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
 pub(super) struct Plan {
     pub config: LisaConfig,
     /// The tensors of the network, by their names in it.
-    pub kept: BTreeMap<String, Planned>,
+    pub kept: BTreeMap<String, PlannedTensor>,
     pub left_out: Vec<String>,
     pub notes: Vec<String>,
 }
 
 /// A tensor of the network.
-pub(super) struct Planned {
-    pub whose: Whose,
-    pub origin: Origin,
+pub(super) struct PlannedTensor {
+    pub source: SourceCheckpoint,
+    pub origin: TensorOrigin,
     pub shape: Vec<usize>,
 }
 
 /// The checkpoint that a tensor is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum SourceCheckpoint {
     Lisa,
     Clip,
 }
@@ -56,20 +56,23 @@ impl Plan {
             ));
         }
         tie(lisa, &mut origins, published, &mut notes)?;
-        let mut planned: BTreeMap<String, Planned> = BTreeMap::new();
+        let mut planned: BTreeMap<String, PlannedTensor> = BTreeMap::new();
         let mut left_out = Vec::new();
         for (name, origin) in origins {
             // The reference leaves the vision tower out of its checkpoints. Where a checkpoint has it, it is frozen and equal to
             // CLIP's, which is taken.
             match name.contains("vision_tower.") {
                 true => left_out.push(name),
-                false => drop(planned.insert(name, Planned::new(Whose::Lisa, lisa, origin))),
+                false => drop(planned.insert(
+                    name,
+                    PlannedTensor::new(SourceCheckpoint::Lisa, lisa, origin),
+                )),
             }
         }
         for name in clip.names() {
-            let origin = Origin::Stored(name.to_owned());
+            let origin = TensorOrigin::Stored(name.to_owned());
             let to = format!("{VISION_TOWER_PREFIX}.{name}");
-            planned.insert(to, Planned::new(Whose::Clip, clip, origin));
+            planned.insert(to, PlannedTensor::new(SourceCheckpoint::Clip, clip, origin));
         }
 
         let shapes: Shapes = planned
@@ -87,7 +90,7 @@ impl Plan {
         let (asked, loaded) = check::network(shapes, &config);
         let of_lisa = asked.iter().filter_map(|name| planned.get(name));
         let of_lisa = of_lisa
-            .filter(|p| p.whose == Whose::Lisa)
+            .filter(|p| p.source == SourceCheckpoint::Lisa)
             .map(|p| p.origin.base());
         check::floats(lisa, of_lisa)?;
         loaded.map_err(hint)?;
@@ -98,7 +101,7 @@ impl Plan {
             if asked.contains(&name) {
                 kept.insert(name, planned);
             } else {
-                if planned.whose == Whose::Lisa {
+                if planned.source == SourceCheckpoint::Lisa {
                     check_superfluous(&name, &planned, lisa, &config)?;
                 }
                 left_out.push(planned.origin.base().to_owned());
@@ -114,21 +117,21 @@ impl Plan {
 
     pub fn checkpoint<'c>(
         &self,
-        planned: &Planned,
+        planned: &PlannedTensor,
         lisa: &'c Checkpoint,
         clip: &'c Checkpoint,
     ) -> &'c Checkpoint {
-        match planned.whose {
-            Whose::Lisa => lisa,
-            Whose::Clip => clip,
+        match planned.source {
+            SourceCheckpoint::Lisa => lisa,
+            SourceCheckpoint::Clip => clip,
         }
     }
 }
 
-impl Planned {
-    fn new(whose: Whose, checkpoint: &Checkpoint, origin: Origin) -> Self {
+impl PlannedTensor {
+    fn new(source: SourceCheckpoint, checkpoint: &Checkpoint, origin: TensorOrigin) -> Self {
         Self {
-            whose,
+            source,
             shape: checkpoint.shape(origin.base()).unwrap_or_default().to_vec(),
             origin,
         }
@@ -138,7 +141,7 @@ impl Planned {
 /// Fills in the output table, which a model with tied embeddings does not store, and checks it where the model does.
 fn tie(
     lisa: &Checkpoint,
-    origins: &mut BTreeMap<String, Origin>,
+    origins: &mut BTreeMap<String, TensorOrigin>,
     published: &Published,
     notes: &mut Vec<String>,
 ) -> Result<(), WeightsError> {
@@ -172,10 +175,14 @@ fn tie(
 }
 
 /// The floating-point type that most elements of both checkpoints have.
-fn precision(planned: &BTreeMap<String, Planned>, lisa: &Checkpoint, clip: &Checkpoint) -> DType {
+fn precision(
+    planned: &BTreeMap<String, PlannedTensor>,
+    lisa: &Checkpoint,
+    clip: &Checkpoint,
+) -> DType {
     let mut elements: HashMap<DType, usize> = HashMap::new();
     for planned in planned.values() {
-        let checkpoint = if planned.whose == Whose::Lisa {
+        let checkpoint = if planned.source == SourceCheckpoint::Lisa {
             lisa
         } else {
             clip
@@ -227,7 +234,7 @@ const UNUSED: [&str; 2] = [
 /// Checks that a tensor that the network did not ask for can be left out: it is not learned, or known to be of no use.
 fn check_superfluous(
     name: &str,
-    planned: &Planned,
+    planned: &PlannedTensor,
     lisa: &Checkpoint,
     config: &LisaConfig,
 ) -> Result<(), WeightsError> {

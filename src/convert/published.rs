@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::agreement::Said;
+use super::agreement::RedundantConfig;
 use super::check::Shapes;
 use super::folder::read_json;
 use super::options::ConvertOptions;
@@ -117,7 +117,7 @@ pub(super) struct Published {
     /// Path of LISA's `config.json`.
     pub path: PathBuf,
     json: LlavaJson,
-    said: Said,
+    redundant: RedundantConfig,
     rope: Rope,
     /// Whether the output table is the embedding table (`tie_word_embeddings`).
     pub tied: bool,
@@ -139,12 +139,12 @@ impl Published {
             reason,
         };
         let rope = Rope::read(&value).map_err(invalid)?;
-        let said = Said::read(&value).map_err(|e| invalid(e.to_string()))?;
+        let redundant = RedundantConfig::read(&value).map_err(|e| invalid(e.to_string()))?;
         let json: LlavaJson = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
         let clip_path = beside_weights(&options.clip, "config.json")?;
         let preprocessor = beside_weights(&options.clip, "preprocessor_config.json")?;
         Ok(Self {
-            said,
+            redundant,
             rope,
             tied: json.tie_word_embeddings.unwrap_or(false),
             clip: clip(&clip_path, &path, &json)?,
@@ -200,14 +200,14 @@ impl Published {
             tokens: tokens(path, json, &self.tokenizer.tokenizer)?,
             clip: self.clip.clone(),
             clip_preprocess: self.clip_preprocess.clone(),
-            projector: self.said.projector(path, shapes)?,
+            projector: self.redundant.projector(path, shapes)?,
             out_dim: sam.prompt_dim,
             llama: self.llama(shapes, precision)?,
             sam,
             sam_preprocess: SamPreprocess::default(),
             guided_head: None,
         };
-        self.said.check(path, &config)?;
+        self.redundant.check(path, &config)?;
         config.check().map_err(|reason| WeightsError::Invalid {
             path: path.clone(),
             reason: format!("with it and the tensors, {reason}"),

@@ -11,7 +11,7 @@ use safetensors::tensor::View;
 use safetensors::Dtype;
 
 use super::checkpoint::Checkpoint;
-use super::plan::{Plan, Planned};
+use super::plan::{Plan, PlannedTensor};
 use crate::weights::{write_safetensors, WeightsError};
 
 /// Writes `model.safetensors` into `folder` and returns its size in bytes.
@@ -72,7 +72,7 @@ struct State<'p> {
 struct Streamed<'a, 'p> {
     name: &'a str,
     checkpoint: &'a Checkpoint,
-    planned: &'a Planned,
+    planned: &'a PlannedTensor,
     dtype: TensorType,
     shared: Rc<Shared<'p>>,
 }

@@ -10,15 +10,15 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{bounded, Receiver, Sender};
 
 /// The result of an item, or the panic that ended its computation.
-type Outcome<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
+type LoadedSample<T, E> = Result<Result<T, E>, Box<dyn Any + Send>>;
 
 /// Computes `f(first)`, `f(first + 1)`, … ahead of time and hands them out in that order.
 ///
 /// Dropping it ends the threads after the items under way.
 pub struct Loader<T, E> {
-    results: Receiver<(u64, Outcome<T, E>)>,
+    results: Receiver<(u64, LoadedSample<T, E>)>,
     permits: Option<Sender<()>>,
-    waiting: std::cell::RefCell<BTreeMap<u64, Outcome<T, E>>>,
+    waiting: std::cell::RefCell<BTreeMap<u64, LoadedSample<T, E>>>,
     next: std::cell::Cell<u64>,
     threads: Vec<JoinHandle<()>>,
 }

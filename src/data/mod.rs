@@ -8,9 +8,10 @@
 //! | `refer` | refCLEF, RefCOCO, RefCOCO+, RefCOCOg |
 //! | `vqa` | LLaVA-Instruct-150k |
 //! | `reason_seg` | ReasonSeg with its explanations, and your own pictures in its layout |
-//! | `folder`, `labelme`, `shape` | labelled pictures of a folder, their labels, and what these cover |
+//! | `folder`, `labelme` | labelled pictures of a folder, and their labels |
+//! | `shape`, `area` | shapes of LabelMe, and the pixels that they cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `form`, `picture`, `pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
+//! | `files`, `json`, `form`, `picture`, `plain_pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | the datasets by their names, and which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
@@ -19,6 +20,7 @@
 //! an error that names it; nothing is skipped in silence. The memory that reading a file takes is bounded by the file's size:
 //! no number in it decides alone how much is allocated.
 
+mod area;
 mod check;
 mod coco;
 mod encode;
@@ -32,8 +34,8 @@ mod loader;
 mod mixture;
 mod outline;
 mod parts;
-mod pickle;
 mod picture;
+mod plain_pickle;
 mod polygon;
 mod reason_seg;
 mod refer;
@@ -45,6 +47,8 @@ mod vqa;
 
 #[cfg(test)]
 mod own_tests;
+#[cfg(test)]
+mod reason_seg_tests;
 #[cfg(test)]
 mod refer_tests;
 #[cfg(test)]

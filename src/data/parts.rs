@@ -22,7 +22,7 @@ pub struct PartsDataset {
     name: &'static str,
     path: PathBuf,
     classes: HashMap<u64, Class>,
-    pictures: Vec<Picture>,
+    images: Vec<AnnotatedImage>,
     samples_per_image: usize,
 }
 
@@ -32,7 +32,7 @@ enum Class {
     Part { object: String, part: String },
 }
 
-struct Picture {
+struct AnnotatedImage {
     path: PathBuf,
     width: u32,
     height: u32,
@@ -113,9 +113,9 @@ impl PartsDataset {
                 )));
             }
         }
-        let mut pictures: BTreeMap<u64, Picture> = BTreeMap::new();
+        let mut pictures: BTreeMap<u64, AnnotatedImage> = BTreeMap::new();
         for image in file.images {
-            let picture = Picture {
+            let picture = AnnotatedImage {
                 path: images.join(&image.file_name),
                 width: image.width,
                 height: image.height,
@@ -158,14 +158,18 @@ impl PartsDataset {
             name,
             path,
             classes,
-            pictures: pictures.into_values().collect(),
+            images: pictures.into_values().collect(),
             samples_per_image,
         })
     }
 }
 
 impl PartsDataset {
-    fn mask(&self, picture: &Picture, annotation: &Annotation) -> Result<TruthMask, DataError> {
+    fn mask(
+        &self,
+        picture: &AnnotatedImage,
+        annotation: &Annotation,
+    ) -> Result<TruthMask, DataError> {
         let mask = annotation.segmentation.mask(picture.width, picture.height);
         mask.map_err(|reason| self.wrong(annotation, reason))
     }
@@ -203,11 +207,11 @@ impl Dataset for PartsDataset {
     }
 
     fn len(&self) -> usize {
-        self.pictures.len()
+        self.images.len()
     }
 
     fn sample(&self, at: usize, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
-        let picture = &self.pictures[at];
+        let picture = &self.images[at];
         let count = picture.annotations.len().min(self.samples_per_image);
         let conversations = index::sample(rng, picture.annotations.len(), count)
             .into_iter()
@@ -234,13 +238,13 @@ impl Dataset for PartsDataset {
     }
 
     fn item_name(&self, at: usize) -> String {
-        let picture = &self.pictures[at];
+        let picture = &self.images[at];
         let ids: Vec<u64> = picture.annotations.iter().map(|a| a.id).collect();
         format!("{} {ids:?}", file_name(&picture.path))
     }
 
     fn check(&self, at: usize) -> Vec<DataError> {
-        let picture = &self.pictures[at];
+        let picture = &self.images[at];
         let wrong = |annotation: &Annotation| {
             let segmentation = &annotation.segmentation;
             let checked = segmentation.check(picture.width, picture.height);
@@ -252,10 +256,10 @@ impl Dataset for PartsDataset {
     }
 
     fn describe(&self) -> String {
-        let annotations: usize = self.pictures.iter().map(|p| p.annotations.len()).sum();
+        let annotations: usize = self.images.iter().map(|p| p.annotations.len()).sum();
         format!(
             "{} images, {annotations} annotations of {} classes",
-            self.pictures.len(),
+            self.images.len(),
             self.classes.len()
         )
     }

@@ -134,6 +134,7 @@ fn draw_line(pixels: &mut [u8], size: Point, start: Point, end: Point, value: u8
 
 #[cfg(test)]
 mod tests {
+    use super::super::coco::Segmentation;
     use super::*;
 
     #[test]
@@ -167,5 +168,51 @@ mod tests {
             draw(&[]),
             [".".repeat(6), ".".repeat(6), ".".repeat(6), ".".repeat(6)]
         );
+    }
+
+    /// Polygons with the masks that pycocotools and OpenCV make of them.
+    #[test]
+    fn polygons_fill_the_pixels_that_the_reference_s_libraries_fill() {
+        #[derive(serde::Deserialize)]
+        struct Masks {
+            coco: Vec<Case>,
+            opencv: Vec<Case>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Case {
+            size: [u32; 2],
+            #[serde(default)]
+            polygons: serde_json::Value,
+            #[serde(default)]
+            packed: String,
+            #[serde(default)]
+            corners: Vec<(i32, i32)>,
+            /// Row by row, background first.
+            runs: Vec<usize>,
+        }
+        let masks: Masks = serde_json::from_str(include_str!("fixtures/masks.json")).unwrap();
+        let filled = |case: &Case| -> Vec<u8> {
+            let runs = case.runs.iter().enumerate();
+            runs.flat_map(|(i, run)| vec![(i % 2) as u8; *run])
+                .collect()
+        };
+        for (i, case) in masks.coco.iter().enumerate() {
+            let [width, height] = case.size;
+            let rle = serde_json::json!({"size": [height, width], "counts": case.packed});
+            for json in [case.polygons.clone(), rle] {
+                let mask: Segmentation = serde_json::from_value(json).unwrap();
+                assert_eq!(
+                    mask.mask(width, height).unwrap().pixels,
+                    filled(case),
+                    "coco {i}"
+                );
+            }
+        }
+        for (i, case) in masks.opencv.iter().enumerate() {
+            let [width, height] = case.size;
+            let mut pixels = vec![0; (width * height) as usize];
+            fill_polygon(&mut pixels, width, height, &case.corners, 1);
+            assert_eq!(pixels, filled(case), "opencv {i}");
+        }
     }
 }

@@ -14,21 +14,21 @@ use super::form::INSTANCES;
 use super::json::read_json;
 use super::picture::check_picture;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
-use super::{pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
+use super::{plain_pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
 /// The expressions of one split, each for one object in a picture.
 pub struct ReferDataset {
     name: &'static str,
     refs: PathBuf,
     instances: PathBuf,
-    images: Vec<Picture>,
+    images: Vec<ReferredImage>,
     /// The place of every expression as (picture, expression), in the order of the pictures and of the file.
     places: Vec<(usize, usize)>,
     samples_per_image: usize,
 }
 
 /// One picture with all its expressions.
-struct Picture {
+struct ReferredImage {
     path: PathBuf,
     width: u32,
     height: u32,
@@ -115,14 +115,14 @@ impl ReferDataset {
         }
         let bytes = read(&refs_path)?;
         let refs: Vec<Ref> =
-            pickle::from_slice(&bytes).map_err(|e| broken(&refs_path)(e.to_string()))?;
+            plain_pickle::from_slice(&bytes).map_err(|e| broken(&refs_path)(e.to_string()))?;
         let held: Instances = read_json(&instances, &INSTANCES)?;
         let pictures = root.join("refer_seg/images").join(match name {
             "refclef" => "saiapr_tc-12",
             _ => "mscoco/images/train2014",
         });
         let mut annotations = Annotations::new(held.annotations);
-        let mut images: BTreeMap<u64, Picture> = BTreeMap::new();
+        let mut images: BTreeMap<u64, ReferredImage> = BTreeMap::new();
         let mut sizes: HashMap<u64, &Image> = HashMap::new();
         for image in &held.images {
             if sizes.insert(image.id, image).is_some() {
@@ -166,13 +166,15 @@ impl ReferDataset {
                 unmasked.push(place);
                 continue;
             }
-            let picture = images.entry(reference.image_id).or_insert_with(|| Picture {
-                path: pictures.join(&size.file_name),
-                width: size.width,
-                height: size.height,
-                expressions: Vec::new(),
-                masks: Vec::new(),
-            });
+            let picture = images
+                .entry(reference.image_id)
+                .or_insert_with(|| ReferredImage {
+                    path: pictures.join(&size.file_name),
+                    width: size.width,
+                    height: size.height,
+                    expressions: Vec::new(),
+                    masks: Vec::new(),
+                });
             let at = known.unwrap_or(picture.masks.len());
             picture
                 .masks
@@ -199,7 +201,7 @@ impl ReferDataset {
                 splits.join(", ")
             )));
         }
-        let images: Vec<Picture> = images.into_values().collect();
+        let images: Vec<ReferredImage> = images.into_values().collect();
         let places = images.iter().enumerate();
         let places = places.flat_map(|(i, p)| (0..p.expressions.len()).map(move |at| (i, at)));
         Ok(Self {
@@ -212,7 +214,7 @@ impl ReferDataset {
         })
     }
 
-    fn mask(&self, picture: &Picture, at: usize) -> Result<TruthMask, DataError> {
+    fn mask(&self, picture: &ReferredImage, at: usize) -> Result<TruthMask, DataError> {
         let (id, mask) = &picture.masks[at];
         mask.mask(picture.width, picture.height)
             .map_err(|reason| self.wrong(*id, reason))
@@ -221,7 +223,7 @@ impl ReferDataset {
     /// The expression at a place of a picture, and the place of its mask.
     fn expression<'a>(
         &self,
-        picture: &'a Picture,
+        picture: &'a ReferredImage,
         at: usize,
     ) -> Result<(&'a str, usize), DataError> {
         match &picture.expressions[at] {

@@ -134,3 +134,18 @@ pub(super) fn vqa(dialogues: &str) -> Tree {
     tree.file("llava_dataset/llava_instruct_150k.json", dialogues);
     tree
 }
+
+/// A shape as LabelMe writes it.
+pub(super) fn shape(kind: &str, points: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "label": "mug", "points": points, "shape_type": kind, "group_id": null, "flags": {"occluded": true}
+    })
+}
+
+/// A grey PNG file in base64.
+pub(super) fn png_base64(width: u32, height: u32, pixels: &[u8]) -> String {
+    let image = image::GrayImage::from_raw(width, height, pixels.to_vec()).unwrap();
+    let mut png = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    base64::encode(png.into_inner())
+}

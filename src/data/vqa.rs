@@ -27,11 +27,11 @@ pub struct VqaDataset {
 #[derive(Deserialize)]
 struct Item {
     image: String,
-    conversations: Vec<Message>,
+    conversations: Vec<LlavaMessage>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct LlavaMessage {
     from: String,
     value: String,
 }

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use maud::{html, Markup};
 
-use super::gallery::{Selection, Shown};
+use super::case_image::{CaseImage, PREDICTED, TRUE};
+use super::gallery::{SelectedCases, ShownCase};
 use super::numbers::duration;
-use super::picture::{Picture, PREDICTED, TRUE};
 use super::Report;
 use crate::image::HEAT_RAMP;
 
@@ -31,14 +31,14 @@ pub(super) fn filter_rules(report: &Report) -> String {
     rules
 }
 
-pub(super) fn cases(report: &Report, selection: &Selection) -> Markup {
+pub(super) fn cases(report: &Report, selection: &SelectedCases) -> Markup {
     let groups = [
         ("Best", &selection.best),
         ("About the median", &selection.median),
         ("Worst", &selection.worst),
     ];
     let mut shown = groups.iter().flat_map(|(_, cases)| cases.iter());
-    let looks = shown.any(|case| case.pictures.attention.is_some());
+    let looks = shown.any(|case| case.images.attention.is_some());
     let groups = groups.into_iter().filter(|(_, cases)| !cases.is_empty());
     let place = |kind: &str| report.kinds.keys().position(|known| known == kind);
     html! {
@@ -92,7 +92,7 @@ fn legend(looks: bool) -> Markup {
 }
 
 /// `kind`: the kind's place among the kinds, from 1.
-fn card(case: &Shown, kind: usize) -> Markup {
+fn card(case: &ShownCase, kind: usize) -> Markup {
     let iou = case.verdict.iou;
     let level = match iou {
         iou if iou >= 0.7 => "good",
@@ -107,8 +107,8 @@ fn card(case: &Shown, kind: usize) -> Markup {
     html! {
         article class={ "card k" (kind) } {
             div.views {
-                (image(&case.pictures.masks, &case.instruction))
-                @if let Some(attention) = &case.pictures.attention {
+                (image(&case.images.masks, &case.instruction))
+                @if let Some(attention) = &case.images.attention {
                     (image(attention, "where the model looked"))
                 }
             }
@@ -135,7 +135,7 @@ fn card(case: &Shown, kind: usize) -> Markup {
 }
 
 /// What was measured of a case, for the line below its answer.
-fn facts(case: &Shown) -> Vec<String> {
+fn facts(case: &ShownCase) -> Vec<String> {
     let mut facts = vec![match case.emitted {
         Some(_) => duration(case.latency_ms),
         None => "answer given".to_owned(),
@@ -159,7 +159,7 @@ fn facts(case: &Shown) -> Vec<String> {
     facts
 }
 
-fn image(picture: &Picture, alt: &str) -> Markup {
+fn image(picture: &CaseImage, alt: &str) -> Markup {
     let data = base64::encode(&picture.jpeg);
     html! {
         img src={ "data:image/jpeg;base64," (data) } width=(picture.width) height=(picture.height)

@@ -39,8 +39,8 @@ pub struct Case<'a> {
     /// Whether an explanation names the right object; `None` where no explanation was asked for. It says nothing about the
     /// model if the answer was given to it.
     pub names_right: Option<bool>,
-    /// What else is known about the question.
-    pub closer: Closer<'a>,
+    /// What could be mistaken for what is asked for.
+    pub distractors: Distractors<'a>,
     /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
     /// asked.
     pub attention: Option<&'a Attention>,
@@ -48,9 +48,9 @@ pub struct Case<'a> {
     pub latency: Latency<'a>,
 }
 
-/// What is known about a question beyond whether it has a target.
+/// What could be mistaken for what a question asks for, as far as that is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Closer<'a> {
+pub struct Distractors<'a> {
     /// In what way an absent object is nearly there, e.g. `colour`. `None` if it is not nearly there, or nobody knows.
     pub near_miss: Option<&'a str>,
     /// If the question singles out one of several objects of a class: the masks of the others, as full frames.
@@ -111,12 +111,12 @@ impl Case<'_> {
     /// # Errors
     /// Those of [`Overlap::of`].
     pub fn singled_out(&self) -> Result<Option<bool>, EvalError> {
-        let Some(truth) = self.truth.filter(|_| !self.closer.rivals.is_empty()) else {
+        let Some(truth) = self.truth.filter(|_| !self.distractors.rivals.is_empty()) else {
             return Ok(None);
         };
         let iou = |mask| Ok::<_, EvalError>(Overlap::of(self.name, self.predicted, mask)?.iou());
         let right = iou(truth)?;
-        for rival in self.closer.rivals {
+        for rival in self.distractors.rivals {
             if iou(rival)? >= right {
                 return Ok(Some(false));
             }

@@ -56,7 +56,7 @@ pub enum EvalError {
     },
     /// A picture for the report cannot be encoded as JPEG.
     #[error("case {case}: its picture cannot be encoded: {source}")]
-    Picture {
+    CaseImage {
         /// The case's name.
         case: String,
         /// What the encoder says.

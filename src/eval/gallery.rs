@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ::image::RgbImage;
 
-use super::picture::{draw, Pictures};
-use super::pictures::PictureFolder;
+use super::case_image::{draw, CaseImages};
+use super::picture_folder::PictureFolder;
 use super::{Case, EvalError, Verdict};
 use crate::data::Turn;
 
@@ -25,12 +25,12 @@ const SLACK: usize = 16;
 pub struct Gallery {
     shown: usize,
     folder: Option<PictureFolder>,
-    kinds: BTreeMap<String, Shelf>,
+    kinds: BTreeMap<String, KindCandidates>,
 }
 
 /// A case as it is shown.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+pub(super) struct ShownCase {
     pub name: String,
     pub kind: String,
     pub history: Vec<Turn>,
@@ -44,24 +44,24 @@ pub(super) struct Shown {
     pub latency_ms: f64,
     /// See [`Case::attended`].
     pub attended: Option<f64>,
-    pub pictures: Pictures,
+    pub images: CaseImages,
 }
 
 /// Cases of all kinds in the order they are shown.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Selection {
-    pub best: Vec<Arc<Shown>>,
-    pub median: Vec<Arc<Shown>>,
-    pub worst: Vec<Arc<Shown>>,
+pub(super) struct SelectedCases {
+    pub best: Vec<Arc<ShownCase>>,
+    pub median: Vec<Arc<ShownCase>>,
+    pub worst: Vec<Arc<ShownCase>>,
 }
 
 /// Candidates of one kind. `best`, `worst` and `middle` go from the lowest IoU up.
 #[derive(Clone, Debug, Default)]
-struct Shelf {
+struct KindCandidates {
     seen: usize,
-    best: Vec<Arc<Shown>>,
-    worst: Vec<Arc<Shown>>,
-    middle: Vec<Arc<Shown>>,
+    best: Vec<Arc<ShownCase>>,
+    worst: Vec<Arc<ShownCase>>,
+    middle: Vec<Arc<ShownCase>>,
     /// Number of cases that lie below all of `middle` and are not kept.
     below: usize,
 }
@@ -93,7 +93,7 @@ impl Gallery {
     /// `image` has the size of the case's masks.
     ///
     /// # Errors
-    /// [`EvalError::ImageSize`], [`EvalError::Picture`]; [`EvalError::Write`] where all cases go into a folder.
+    /// [`EvalError::ImageSize`], [`EvalError::CaseImage`]; [`EvalError::Write`] where all cases go into a folder.
     pub fn offer(
         &mut self,
         case: &Case<'_>,
@@ -113,19 +113,19 @@ impl Gallery {
         &mut self,
         case: &Case<'_>,
         verdict: &Verdict,
-        draw: impl FnOnce() -> Result<Pictures, EvalError>,
+        draw: impl FnOnce() -> Result<CaseImages, EvalError>,
     ) -> Result<(), EvalError> {
         if self.shown == 0 {
             return Ok(());
         }
         let most = self.shown.div_ceil(3);
         let rank = (verdict.iou, case.name);
-        let shelf = self.kinds.entry(case.kind.to_owned()).or_default();
-        if !shelf.wants(rank, most) {
-            shelf.pass_by(rank);
+        let candidates = self.kinds.entry(case.kind.to_owned()).or_default();
+        if !candidates.wants(rank, most) {
+            candidates.pass_by(rank);
             return Ok(());
         }
-        let shown = Arc::new(Shown {
+        let shown = Arc::new(ShownCase {
             name: case.name.to_owned(),
             kind: case.kind.to_owned(),
             history: case.history.to_vec(),
@@ -137,18 +137,18 @@ impl Gallery {
             names_right: case.names_right,
             latency_ms: case.latency.total.as_secs_f64() * 1e3,
             attended: case.attended(),
-            pictures: draw()?,
+            images: draw()?,
         });
-        shelf.keep(shown, most);
+        candidates.keep(shown, most);
         Ok(())
     }
 
     /// The cases to show of those seen so far. None is shown twice.
-    pub(super) fn selection(&self) -> Selection {
+    pub(super) fn selection(&self) -> SelectedCases {
         let each = (self.shown / (3 * self.kinds.len().max(1))).max(1);
-        let mut all = Selection::default();
-        for shelf in self.kinds.values() {
-            let of_kind = shelf.selection(each);
+        let mut all = SelectedCases::default();
+        for candidates in self.kinds.values() {
+            let of_kind = candidates.selection(each);
             all.best.extend(of_kind.best);
             all.median.extend(of_kind.median);
             all.worst.extend(of_kind.worst);
@@ -160,7 +160,7 @@ impl Gallery {
     }
 }
 
-impl Shown {
+impl ShownCase {
     fn rank(&self) -> (f64, &str) {
         (self.verdict.iou, &self.name)
     }
@@ -170,9 +170,9 @@ fn order(a: (f64, &str), b: (f64, &str)) -> Ordering {
     a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1))
 }
 
-impl Shelf {
+impl KindCandidates {
     fn wants(&self, rank: (f64, &str), most: usize) -> bool {
-        let above = |shown: Option<&Arc<Shown>>| {
+        let above = |shown: Option<&Arc<ShownCase>>| {
             shown.is_some_and(|shown| order(rank, shown.rank()) == Ordering::Greater)
         };
         let is_best = self.best.len() < most || above(self.best.first());
@@ -196,8 +196,8 @@ impl Shelf {
         self.seen += 1;
     }
 
-    fn keep(&mut self, shown: Arc<Shown>, most: usize) {
-        let insert = |list: &mut Vec<Arc<Shown>>| {
+    fn keep(&mut self, shown: Arc<ShownCase>, most: usize) {
+        let insert = |list: &mut Vec<Arc<ShownCase>>| {
             let at = list.partition_point(|s| order(s.rank(), shown.rank()) == Ordering::Less);
             list.insert(at, shown.clone());
         };
@@ -224,10 +224,10 @@ impl Shelf {
         }
     }
 
-    fn selection(&self, each: usize) -> Selection {
-        let mut taken: Vec<Arc<Shown>> = Vec::new();
-        let mut take = |candidates: Vec<&Arc<Shown>>| {
-            let free = |c: &&Arc<Shown>| !taken.iter().any(|t| Arc::ptr_eq(t, c));
+    fn selection(&self, each: usize) -> SelectedCases {
+        let mut taken: Vec<Arc<ShownCase>> = Vec::new();
+        let mut take = |candidates: Vec<&Arc<ShownCase>>| {
+            let free = |c: &&Arc<ShownCase>| !taken.iter().any(|t| Arc::ptr_eq(t, c));
             let chosen: Vec<_> = candidates
                 .into_iter()
                 .filter(free)
@@ -243,7 +243,7 @@ impl Shelf {
         let mut middle: Vec<_> = self.middle.iter().enumerate().collect();
         middle.sort_by_key(|(i, _)| i.abs_diff(median));
         let median = take(middle.into_iter().map(|(_, shown)| shown).collect());
-        Selection {
+        SelectedCases {
             best,
             median,
             worst,
@@ -253,7 +253,7 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::Picture;
+    use super::super::case_image::CaseImage;
     use super::super::testing::case;
     use super::super::Overlap;
     use super::*;
@@ -276,8 +276,8 @@ mod tests {
         gallery
     }
 
-    fn blank() -> Result<Pictures, EvalError> {
-        Ok(Picture {
+    fn blank() -> Result<CaseImages, EvalError> {
+        Ok(CaseImage {
             jpeg: Vec::new(),
             width: 1,
             height: 1,
@@ -285,7 +285,7 @@ mod tests {
         .into())
     }
 
-    fn places(shown: &[Arc<Shown>]) -> Vec<usize> {
+    fn places(shown: &[Arc<ShownCase>]) -> Vec<usize> {
         shown.iter().map(|s| s.name.parse().unwrap()).collect()
     }
 
@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let gallery = gallery(9, 3000);
-        let shelf = &gallery.kinds["short"];
-        assert_eq!((shelf.best.len(), shelf.worst.len()), (3, 3));
-        assert_eq!(shelf.middle.len(), 3 + SLACK);
-        assert_eq!(shelf.seen, 3000);
+        let candidates = &gallery.kinds["short"];
+        assert_eq!((candidates.best.len(), candidates.worst.len()), (3, 3));
+        assert_eq!(candidates.middle.len(), 3 + SLACK);
+        assert_eq!(candidates.seen, 3000);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use super::cards::{cases, filter_rules};
 use super::gallery::Gallery;
-use super::looking::{self, LOOKING_DEFINITIONS};
+use super::image_reliance::{self, IMAGE_RELIANCE_DEFINITIONS};
 use super::numbers::{duration, share};
 use super::table::{Table, LEGEND};
 use super::{write_whole, EvalError, Report, Scores, DEFINITIONS, HISTOGRAM_BINS};
@@ -103,19 +103,19 @@ fn tiles(all: &Scores) -> Markup {
 
 fn table(report: &Report) -> Markup {
     let scores = Table::of(report);
-    let looking = Table::looking(report);
+    let reliance = Table::image_reliance(report);
     html! {
         h2 { "Scores" }
         (rows(&scores))
         (note(LEGEND))
         @for reason in scores.notes() { (note(&reason)) }
         @if let Some(absent) = report.without_absent() { (note(&absent)) }
-        @if !looking.rows.is_empty() {
-            (rows(&looking))
-            (note(looking::LEGEND))
-            @for reason in looking.notes() { (note(&reason)) }
+        @if !reliance.rows.is_empty() {
+            (rows(&reliance))
+            (note(image_reliance::LEGEND))
+            @for reason in reliance.notes() { (note(&reason)) }
         }
-        @if let Some(near) = report.overall.quality.looking.near_misses() { (note(&near)) }
+        @if let Some(near) = report.overall.quality.image_reliance.near_misses() { (note(&near)) }
         (stages(&report.overall))
     }
 }
@@ -214,7 +214,7 @@ fn settings(report: &Report) -> Markup {
         details {
             summary { "What the numbers are" }
             dl {
-                @for (name, is) in DEFINITIONS.iter().chain(&LOOKING_DEFINITIONS) {
+                @for (name, is) in DEFINITIONS.iter().chain(&IMAGE_RELIANCE_DEFINITIONS) {
                     dt { (name) }
                     dd { (is) }
                 }
@@ -268,7 +268,7 @@ fn histogram(bins: &[usize; HISTOGRAM_BINS]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::{Picture, MOST_BYTES};
+    use super::super::case_image::{CaseImage, MOST_BYTES};
     use super::super::testing::{attention, case, mask, run, truth};
     use super::super::Tally;
     use super::*;
@@ -290,7 +290,7 @@ mod tests {
             }
             let verdict = tally.add(&case).unwrap();
             let picture = || {
-                Ok(Picture {
+                Ok(CaseImage {
                     jpeg: vec![i as u8; bytes],
                     width: 2,
                     height: 1,
@@ -361,7 +361,7 @@ mod tests {
         given.names_right = Some(false);
         let verdict = tally.add(&given).unwrap();
         let picture = || {
-            Ok(Picture {
+            Ok(CaseImage {
                 jpeg: vec![1],
                 width: 2,
                 height: 1,

@@ -9,26 +9,26 @@
 //! | `metrics` | intersection and union of a mask with the truth |
 //! | `case` | one question, what was answered, what is true |
 //! | `tally`, `report`, `numbers` | cases to scores; their definitions; latencies |
-//! | `looking` | scores that tell looking from answering by the words |
+//! | `image_reliance` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
-//! | `gallery`, `picture` | which cases are shown, and their overlays and attention |
-//! | `pictures` | every case as files in a folder |
+//! | `gallery`, `case_image` | which cases are shown, and their overlays and attention |
+//! | `picture_folder` | every case as files in a folder |
 //! | `file` | a report is written whole or not at all |
 //! | `table` | a report as text for the terminal |
 //! | `html`, with `cards` and `report.css` | a report as a page |
 
 mod cards;
 mod case;
+mod case_image;
 mod delivery;
 mod error;
 mod file;
 mod gallery;
 mod html;
-mod looking;
+mod image_reliance;
 mod metrics;
 mod numbers;
-mod picture;
-mod pictures;
+mod picture_folder;
 mod report;
 pub mod run;
 mod table;
@@ -36,16 +36,18 @@ mod tally;
 #[cfg(test)]
 mod testing;
 
-pub use case::{Case, Closer, Latency, Verdict};
+pub use case::{Case, Distractors, Latency, Verdict};
 pub use delivery::Delivery;
 pub use error::EvalError;
 pub use file::write_whole;
 pub use gallery::Gallery;
 pub use html::write_html;
-pub use looking::{BySize, Looking, Refusals, SizeScore, LARGE, LOOKING_DEFINITIONS, SMALL};
+pub use image_reliance::{
+    BySize, ImageReliance, Refusals, SizeScore, IMAGE_RELIANCE_DEFINITIONS, LARGE, SMALL,
+};
 pub use metrics::Overlap;
 pub(crate) use numbers::latency;
 pub use numbers::LatencyMs;
-pub use pictures::PictureFolder;
+pub use picture_folder::PictureFolder;
 pub use report::{Protocol, Quality, Report, Run, Scores, Timing, DEFINITIONS, HISTOGRAM_BINS};
 pub use tally::Tally;

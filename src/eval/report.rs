@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{write_whole, Delivery, EvalError, LatencyMs, Looking};
+use super::{write_whole, Delivery, EvalError, ImageReliance, LatencyMs};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
 pub const HISTOGRAM_BINS: usize = 10;
@@ -123,7 +123,7 @@ pub struct Quality {
     pub iou_histogram: [usize; HISTOGRAM_BINS],
     /// Scores that tell whether the model looks at the picture.
     #[serde(flatten)]
-    pub looking: Looking,
+    pub image_reliance: ImageReliance,
 }
 
 /// How long the answers took.
@@ -163,7 +163,7 @@ pub struct Report {
     /// What became of the instructions of a recording; `None` where a dataset was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// What each score is: [`DEFINITIONS`] and [`LOOKING_DEFINITIONS`](super::LOOKING_DEFINITIONS).
+    /// What each score is: [`DEFINITIONS`] and [`IMAGE_RELIANCE_DEFINITIONS`](super::IMAGE_RELIANCE_DEFINITIONS).
     pub definitions: BTreeMap<&'static str, &'static str>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::looking;
+use super::image_reliance;
 use super::numbers::{duration, share};
 use super::{LatencyMs, Report, Scores};
 
@@ -43,9 +43,9 @@ impl<'a> Table<'a> {
     }
 
     /// The scores that tell whether the model looks. Rows without a number are left out too.
-    pub fn looking(report: &'a Report) -> Self {
-        let mut table = Self::with(report, looking::HEADS, |s| {
-            let cells = s.quality.looking.cells();
+    pub fn image_reliance(report: &'a Report) -> Self {
+        let mut table = Self::with(report, image_reliance::HEADS, |s| {
+            let cells = s.quality.image_reliance.cells();
             cells.map(|(score, text)| s.not_measured.get(score).map_or(Ok(text), |why| Err(*why)))
         });
         table
@@ -151,14 +151,14 @@ impl fmt::Display for Report {
         if let Some(note) = self.without_absent() {
             writeln!(f, "{note}")?;
         }
-        let table = Table::looking(self);
+        let table = Table::image_reliance(self);
         if !table.rows.is_empty() {
-            writeln!(f, "{table}{}", looking::LEGEND)?;
+            writeln!(f, "{table}{}", image_reliance::LEGEND)?;
             for note in table.notes() {
                 writeln!(f, "{note}")?;
             }
         }
-        if let Some(near) = self.overall.quality.looking.near_misses() {
+        if let Some(near) = self.overall.quality.image_reliance.near_misses() {
             writeln!(f, "{near}")?;
         }
         match &self.delivery {

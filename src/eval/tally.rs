@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::looking::LookingTally;
+use super::image_reliance::ImageRelianceTally;
 use super::numbers::latency;
 use super::{
     Case, EvalError, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS, HISTOGRAM_BINS,
-    LOOKING_DEFINITIONS,
+    IMAGE_RELIANCE_DEFINITIONS,
 };
 
 /// Why a score is not known where the answer was given to the model.
@@ -34,7 +34,7 @@ struct Bucket {
     seg_written: usize,
     explanations: usize,
     explanations_right: usize,
-    looking: LookingTally,
+    image_reliance: ImageRelianceTally,
     /// Answers about present objects that were given to the model, and how many of them are explanations.
     given: usize,
     explanations_given: usize,
@@ -62,7 +62,7 @@ impl Tally {
         let kind = self.kinds.entry(case.kind.to_owned()).or_default();
         kind.add(case, true, &verdict);
         for bucket in [&mut self.overall, kind] {
-            bucket.looking.add(case, &verdict, singled_out);
+            bucket.image_reliance.add(case, &verdict, singled_out);
         }
         Ok(verdict)
     }
@@ -92,7 +92,10 @@ impl Tally {
             kinds: kinds.collect(),
             run,
             delivery: None,
-            definitions: DEFINITIONS.into_iter().chain(LOOKING_DEFINITIONS).collect(),
+            definitions: DEFINITIONS
+                .into_iter()
+                .chain(IMAGE_RELIANCE_DEFINITIONS)
+                .collect(),
         }
     }
 }
@@ -175,7 +178,7 @@ impl Bucket {
                 targets: self.targets,
                 absent: self.absent,
                 iou_histogram,
-                looking: self.looking.scores(),
+                image_reliance: self.image_reliance.scores(),
             },
             timing: Timing {
                 latency_ms: latency(&self.totals),
@@ -195,16 +198,16 @@ impl Bucket {
         let (given, not_asked) = (self.given > 0, self.not_asked > 0);
         let only_not_asked = not_asked && self.not_asked == self.targets + self.absent;
         let explained = self.explanations_given > 0;
-        let looking = &quality.looking;
+        let reliance = &quality.image_reliance;
         let all = [
             (
                 "presence_accuracy",
-                looking.presence_accuracy.is_none() && given && self.absent > 0,
+                reliance.presence_accuracy.is_none() && given && self.absent > 0,
                 GIVEN,
             ),
             (
                 "near_miss_refusal_rate",
-                looking.near_miss_refusal_rate.is_none() && self.near_not_asked > 0,
+                reliance.near_miss_refusal_rate.is_none() && self.near_not_asked > 0,
                 NOT_ASKED,
             ),
             ("giou", quality.giou.is_none() && only_not_asked, NOT_ASKED),

@@ -64,7 +64,7 @@ pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
         emitted: Some(0),
         expected: 0,
         names_right: None,
-        closer: Default::default(),
+        distractors: Default::default(),
         attention: None,
         latency: Latency {
             total: Duration::from_millis(100),

@@ -17,7 +17,7 @@ use super::{Outcome, ReplayError};
 use crate::engine::Attention;
 use crate::eval::{
     latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
-    LOOKING_DEFINITIONS,
+    IMAGE_RELIANCE_DEFINITIONS,
 };
 use crate::frames::Stamp;
 use crate::node::Question;
@@ -270,7 +270,7 @@ impl<'b> Judge<'b> {
                     emitted: Some(judged.answer.matches("[SEG]").count()),
                     expected: usize::from(truth.is_some()),
                     names_right: None,
-                    closer: Default::default(),
+                    distractors: Default::default(),
                     attention: judged.attention,
                     latency: judged.latency,
                 };
@@ -344,7 +344,7 @@ fn unscored(report: &mut Report, answers: usize, timing: Timing) {
     report.overall.quality.count = answers;
     report.overall.timing = timing;
     let known = ["latency_ms", "not_measured"];
-    let scores = DEFINITIONS.into_iter().chain(LOOKING_DEFINITIONS);
+    let scores = DEFINITIONS.into_iter().chain(IMAGE_RELIANCE_DEFINITIONS);
     let scores = scores.filter(|(score, _)| !known.contains(score));
     report.overall.not_measured = scores.map(|(score, _)| (score, NO_TRUTH)).collect();
 }

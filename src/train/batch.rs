@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use super::objective::{Counts, Example, Looked, Losses, Objective, Outcome, Pass, Probed};
+use super::objective::{
+    Counts, Example, GuidanceScore, ImageLosses, Losses, Objective, Pass, Probed,
+};
 use super::{Gradients, Parameters, TrainError};
 
 /// What the images of a step gave together.
 #[derive(Debug, Default)]
-pub struct BatchOutcome {
+pub struct BatchLosses {
     /// The weighted losses by name, means over the step's batches.
     pub losses: Losses,
     /// Gradients of the sum of the losses; empty where the images were only measured.
@@ -16,7 +18,7 @@ pub struct BatchOutcome {
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
     /// One for each guided answer, where attention is guided.
-    pub looks: Vec<Looked>,
+    pub guidance: Vec<GuidanceScore>,
     /// How often the heads of the vision objective were right.
     pub probed: Vec<Probed>,
 }
@@ -54,7 +56,7 @@ impl Workers {
         examples: &[Example],
         batch_size: usize,
         learn: Option<u64>,
-    ) -> Result<BatchOutcome, TrainError> {
+    ) -> Result<BatchLosses, TrainError> {
         let totals: Vec<Counts> = examples
             .chunks(batch_size)
             .map(|batch| {
@@ -79,9 +81,9 @@ impl Workers {
                             factor,
                             learn: learn.map(|seed| seed.wrapping_add(i as u64)),
                         };
-                        let outcome = objective.run(parameters, example, pass);
+                        let image = objective.run(parameters, example, pass);
                         let mut sum = sum.lock().unwrap_or_else(|p| p.into_inner());
-                        if !sum.put(i, outcome) {
+                        if !sum.put(i, image) {
                             break;
                         }
                     });
@@ -96,28 +98,28 @@ impl Workers {
     }
 }
 
-/// Adds outcomes up in the order of the images, whichever finishes first: sums of floats depend on their order.
+/// Adds up what the images gave in the order of the images, whichever finishes first: sums of floats depend on their order.
 #[derive(Default)]
 struct OrderedSum {
-    total: BatchOutcome,
-    waiting: std::collections::BTreeMap<usize, Outcome>,
+    total: BatchLosses,
+    waiting: std::collections::BTreeMap<usize, ImageLosses>,
     done: usize,
     error: Option<TrainError>,
 }
 
 impl OrderedSum {
-    /// Takes in one image's outcome. Returns whether to go on, which is until the first error.
-    fn put(&mut self, i: usize, outcome: Result<Outcome, TrainError>) -> bool {
+    /// Takes in what one image gave. Returns whether to go on, which is until the first error.
+    fn put(&mut self, i: usize, image: Result<ImageLosses, TrainError>) -> bool {
         let put = |sum: &mut Self| -> Result<(), TrainError> {
-            sum.waiting.insert(i, outcome?);
-            while let Some(outcome) = sum.waiting.remove(&sum.done) {
-                for (name, loss) in outcome.losses {
+            sum.waiting.insert(i, image?);
+            while let Some(image) = sum.waiting.remove(&sum.done) {
+                for (name, loss) in image.losses {
                     *sum.total.losses.entry(name).or_default() += loss;
                 }
-                sum.total.gradients.add(outcome.gradients)?;
-                sum.total.overlaps.extend(outcome.overlaps);
-                sum.total.looks.extend(outcome.looks);
-                sum.total.probed.extend(outcome.probed);
+                sum.total.gradients.add(image.gradients)?;
+                sum.total.overlaps.extend(image.overlaps);
+                sum.total.guidance.extend(image.guidance);
+                sum.total.probed.extend(image.probed);
                 sum.done += 1;
             }
             Ok(())

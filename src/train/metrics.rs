@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::BatchOutcome;
-use super::objective::{Looked, Probed};
+use super::batch::BatchLosses;
+use super::objective::{GuidanceScore, Probed};
 use super::TrainError;
 
 /// A line of the metrics file.
@@ -58,22 +58,22 @@ pub struct Record {
 
 impl Record {
     /// The line about what the images of a step or of a validation gave. `split` is `train` or `validation`.
-    pub(super) fn new(step: u64, split: &str, outcome: BatchOutcome) -> Self {
-        let BatchOutcome {
+    pub(super) fn new(step: u64, split: &str, batch: BatchLosses) -> Self {
+        let BatchLosses {
             losses,
             overlaps,
-            looks,
+            guidance,
             probed,
             ..
-        } = outcome;
+        } = batch;
         let giou = overlaps.iter().map(|(both, either)| match either {
             0.0 => 1.0,
             _ => both / (either + 1e-5),
         });
         let sum = |f: fn(&(f64, f64)) -> f64| overlaps.iter().map(f).sum::<f64>();
         let some = !overlaps.is_empty();
-        let right = |which: fn(&Looked) -> bool| {
-            mean(looks.iter().filter(|l| which(l)), |l| {
+        let right = |which: fn(&GuidanceScore) -> bool| {
+            mean(guidance.iter().filter(|l| which(l)), |l| {
                 f64::from(u8::from(l.right))
             })
         };
@@ -84,7 +84,7 @@ impl Record {
             losses: losses.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             giou: some.then(|| giou.sum::<f64>() / overlaps.len() as f64),
             ciou: some.then(|| sum(|o| o.0) / (sum(|o| o.1) + 1e-5)),
-            attended: mean(looks.iter(), |l| l.mass),
+            attended: mean(guidance.iter(), |l| l.mass),
             probes: shares(&probed),
             presence: right(|_| true),
             presence_present: right(|l| !l.absent),
@@ -110,10 +110,10 @@ fn shares(probed: &[Probed]) -> BTreeMap<String, f64> {
 
 /// The mean of a value; `None` where there is no answer.
 fn mean<'a>(
-    looks: impl Iterator<Item = &'a Looked>,
-    value: impl Fn(&Looked) -> f64,
+    scores: impl Iterator<Item = &'a GuidanceScore>,
+    value: impl Fn(&GuidanceScore) -> f64,
 ) -> Option<f64> {
-    let values: Vec<f64> = looks.map(value).collect();
+    let values: Vec<f64> = scores.map(value).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -204,15 +204,15 @@ mod tests {
     #[test]
     fn heads_are_right_as_often_as_all_their_pictures_say() {
         let of = |name, right, of| Probed { name, right, of };
-        let outcome = BatchOutcome {
+        let batch = BatchLosses {
             probed: vec![
                 of("patch_tower", 1, 1),
                 of("patch_tower", 1, 3),
                 of("patch_sam", 0, 0),
             ],
-            ..BatchOutcome::default()
+            ..BatchLosses::default()
         };
-        let record = Record::new(1, "train", outcome);
+        let record = Record::new(1, "train", batch);
         assert_eq!(
             record.probes,
             BTreeMap::from([("patch_tower".to_owned(), 0.5)]),

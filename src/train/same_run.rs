@@ -33,7 +33,7 @@ const MAY_CHANGE: [&str; 17] = [
 ];
 
 /// What the run to be resumed is now, for comparison with what its checkpoint says.
-pub(super) struct Ours<'a> {
+pub(super) struct CurrentRun<'a> {
     /// The configuration.
     pub config: &'a TrainConfig,
     /// The items of each dataset by the dataset's name.
@@ -44,7 +44,7 @@ pub(super) struct Ours<'a> {
     pub parameters: &'a Parameters,
 }
 
-impl Ours<'_> {
+impl CurrentRun<'_> {
     /// Checks that the checkpoint at `path` belongs to this run: that settings, data and model are the same. Returns the
     /// checkpoint's configuration.
     ///

@@ -17,7 +17,7 @@ use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
 use super::run_folder::RunFolder;
-use super::same_run::Ours;
+use super::same_run::CurrentRun;
 use super::setup::Setup;
 use super::skipping::Skipping;
 use super::{read_metrics, AdamW, Gradients, Parameters, TrainError};
@@ -104,7 +104,7 @@ impl Trainer {
         let (mut step, mut best, mut keep) = (0, None, 0);
         if resume {
             let (state, tensors) = read_checkpoint(&last)?;
-            let ours = Ours {
+            let ours = CurrentRun {
                 config: &config,
                 items: &items,
                 frozen,
@@ -259,21 +259,21 @@ impl Trainer {
     /// One update.
     fn update(&mut self, examples: &[Example]) -> Result<Record, TrainError> {
         let seed = (self.config.run.seed << 32) ^ (self.step * examples.len() as u64);
-        let mut outcome = self.workers.run(
+        let mut batch = self.workers.run(
             self.objective.as_ref(),
             &self.parameters,
             examples,
             self.config.run.batch_size,
             Some(seed),
         )?;
-        let loss: f64 = outcome.losses.values().sum();
+        let loss: f64 = batch.losses.values().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged {
                 step: self.step + 1,
                 loss,
             });
         }
-        let gradients: &mut Gradients = &mut outcome.gradients;
+        let gradients: &mut Gradients = &mut batch.gradients;
         let norm = gradients.clip(self.config.optimizer.clip_norm)?;
         let lr = self.config.schedule().at(self.step);
         self.optimizer.step(&self.parameters, gradients, lr)?;
@@ -281,7 +281,7 @@ impl Trainer {
         if let Some(ema) = &mut self.ema {
             ema.update(&self.parameters, self.step)?;
         }
-        let mut record = Record::new(self.step, "train", outcome);
+        let mut record = Record::new(self.step, "train", batch);
         record.lr = Some(lr);
         record.grad_norm = Some(norm);
         Ok(record)
@@ -316,7 +316,7 @@ impl Trainer {
             }
             None => None,
         };
-        let outcome = self.workers.run(
+        let batch = self.workers.run(
             self.objective.as_ref(),
             &self.parameters,
             &self.validation,
@@ -326,8 +326,8 @@ impl Trainer {
         if let Some(own) = own {
             set_all(&self.parameters, &own)?;
         }
-        let outcome = outcome?;
-        Ok(Record::new(self.step, "validation", outcome))
+        let batch = batch?;
+        Ok(Record::new(self.step, "validation", batch))
     }
 
     /// Writes the best checkpoint if this validation is better than all before: by gIoU where there are masks, and by the loss

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use lisa::model::Lisa;
-use lisa::train::objective::{attention_losses, Guided, LossWeights, Objective, Outcome};
+use lisa::train::objective::{attention_losses, GuidedAnswer, ImageLosses, LossWeights, Objective};
 use lisa::train::{Gradients, Parameters};
 use lisa::weights::{GuidedHead, ModelDir};
 
@@ -126,7 +126,7 @@ impl Guidance {
         let mut case = Case::new(golden);
         let sequence = &case.example.sequence;
         let (answer, image) = (&sequence.answers[0], sequence.image_row().unwrap());
-        case.example.guided = vec![Guided {
+        case.example.guided = vec![GuidedAnswer {
             row: answer.row,
             columns: [17, 18, 33, 34].map(|i| image + i).to_vec(),
             words: vec![answer.word],
@@ -138,7 +138,7 @@ impl Guidance {
         }
     }
 
-    fn run(&self, weights: LossWeights, head: Option<GuidedHead>, recompute: bool) -> Outcome {
+    fn run(&self, weights: LossWeights, head: Option<GuidedHead>, recompute: bool) -> ImageLosses {
         let mut objective = self.case.objective_with(weights);
         objective.guided_head = head;
         objective.checkpoint_activations = recompute;
@@ -171,7 +171,7 @@ fn without_its_weight_nothing_changes_to_the_bit() {
         let unweighted = guidance.run(WEIGHTS, Some(HEAD), recompute);
         assert_eq!(plain.losses, unweighted.losses);
         assert_eq!(bits(&plain.gradients), bits(&unweighted.gradients));
-        assert!(unweighted.looks.is_empty());
+        assert!(unweighted.guidance.is_empty());
     }
 }
 
@@ -193,8 +193,8 @@ fn guidance_adds_its_own_loss_and_gradient_also_with_recomputed_layers() {
         let plain = guidance.run(WEIGHTS, None, recompute);
         let both = guidance.run(attend, Some(HEAD), recompute);
         let only = guidance.run(alone, Some(HEAD), recompute);
-        let [looked] = both.looks[..] else {
-            panic!("one guided answer, {} looks", both.looks.len());
+        let [looked] = both.guidance[..] else {
+            panic!("one guided answer, {} looks", both.guidance.len());
         };
         assert!(!looked.absent && looked.mass > 0.0 && looked.mass < 1.0);
         close(

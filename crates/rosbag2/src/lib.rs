@@ -12,7 +12,7 @@
 //! | `qos.rs`, `topic.rs`, `options.rs` | quality of service; topics; how a bag is stored |
 //! | `name.rs`, `error.rs`, `note.rs` | names; what keeps a bag from being read; what is wrong and does not |
 //! | `metadata.rs` | what `metadata.yaml` says |
-//! | `unpack.rs`, `place.rs` | decompression; files that are compressed as a whole |
+//! | `unpack.rs`, `source_file.rs` | decompression; files that are compressed as a whole |
 //! | `payload.rs`, `select.rs` | a message and its bytes, without copying; which messages are wanted |
 //! | `storage/` | one file: MCAP, SQLite |
 //! | `merge.rs` | messages of several files in one order |
@@ -47,10 +47,10 @@ mod note;
 mod open;
 mod options;
 mod payload;
-mod place;
 mod qos;
 mod reader;
 mod select;
+mod source_file;
 mod storage;
 mod topic;
 mod unpack;

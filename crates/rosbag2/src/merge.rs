@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::payload::{Payload, RawMessage};
-use super::select::Wanted;
+use super::select::MessageFilter;
 use super::storage::{StorageFile, Stored};
 use super::topic::Topic;
 use super::unpack::{self, ZSTD_MAGIC};
@@ -22,13 +22,13 @@ pub struct Messages {
 }
 
 enum Source {
-    Closed(StorageFile, Wanted),
+    Closed(StorageFile, MessageFilter),
     Open(Stored, Result<RawMessage, BagError>),
 }
 
 impl Messages {
     pub(super) fn new(
-        parts: impl Iterator<Item = (StorageFile, Wanted)>,
+        parts: impl Iterator<Item = (StorageFile, MessageFilter)>,
         topics: Arc<[Topic]>,
     ) -> Self {
         let mut messages = Self {
@@ -36,14 +36,14 @@ impl Messages {
             due: BinaryHeap::new(),
             topics,
         };
-        for (file, wanted) in parts {
+        for (file, filter) in parts {
             // A damaged file may not know its times: then it is asked for its messages.
             let (first, last) = file.span().unwrap_or((0, u64::MAX));
-            if wanted.topics.is_empty() || !wanted.overlaps(first, last) {
+            if filter.topics.is_empty() || !filter.overlaps(first, last) {
                 continue;
             }
             let place = messages.sources.len();
-            messages.sources.push(Some(Source::Closed(file, wanted)));
+            messages.sources.push(Some(Source::Closed(file, filter)));
             messages.due.push(Reverse((first, place)));
         }
         messages
@@ -92,7 +92,7 @@ impl Iterator for Messages {
         loop {
             let Reverse((time, place)) = self.due.pop()?;
             match self.sources.get_mut(place).and_then(Option::take) {
-                Some(Source::Closed(file, wanted)) => match file.messages(wanted) {
+                Some(Source::Closed(file, filter)) => match file.messages(filter) {
                     Ok(messages) => self.put(place, time, messages),
                     Err(error) => return Some(Err(error)),
                 },

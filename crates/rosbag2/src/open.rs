@@ -8,8 +8,8 @@ use lisa_files::lfs;
 
 use super::metadata::{CountedTopic, Metadata, TopicMetadata, FILE_NAME};
 use super::options::StorageKind;
-use super::place::{Place, PACKED};
 use super::reader::{Bag, BagFile};
+use super::source_file::{SourceFile, PACKED};
 use super::storage::StorageFile;
 use super::topic::{full_type, Topic};
 use super::{BagError, Note};
@@ -201,15 +201,15 @@ fn open_file(path: &Path, notes: &mut Vec<Note>) -> Result<BagFile, BagError> {
         let path = path.to_owned();
         return Err(BagError::Pointer { path });
     }
-    let place = Place::of(path, notes)?;
-    if let Some(found) = StorageKind::by_content(&place.real).filter(|found| *found != kind) {
+    let source = SourceFile::of(path, notes)?;
+    if let Some(found) = StorageKind::by_content(&source.real).filter(|found| *found != kind) {
         return Err(BagError::OtherStorage {
             path: path.to_owned(),
             found,
             named: kind,
         });
     }
-    let storage = StorageFile::open(kind, place, notes)?;
+    let storage = StorageFile::open(kind, source, notes)?;
     Ok(BagFile {
         path: path.to_owned(),
         kind,

@@ -9,7 +9,7 @@ use super::messages::Message;
 use super::metadata::Metadata;
 use super::options::StorageKind;
 use super::payload::RawMessage;
-use super::select::{Selection, Wanted};
+use super::select::{MessageFilter, Selection};
 use super::storage::StorageFile;
 use super::topic::Topic;
 use super::{BagError, Note};
@@ -124,12 +124,12 @@ impl Bag {
         };
         let parts = self.files.iter().map(|file| {
             let keys = file.keys.iter().map(|(&key, &topic)| (key, topic));
-            let wanted = Wanted {
+            let filter = MessageFilter {
                 topics: keys.filter(|&(_, topic)| wanted(topic)).collect(),
                 from: selection.from,
                 until: selection.until,
             };
-            (file.storage.clone(), wanted)
+            (file.storage.clone(), filter)
         });
         Ok(Messages::new(parts, self.topics.clone()))
     }

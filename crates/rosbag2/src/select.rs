@@ -45,7 +45,7 @@ impl Selection {
 
 /// Which messages of a file are wanted.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct MessageFilter {
     /// The bag's topic of each of the file's numbers.
     pub topics: BTreeMap<i64, usize>,
     /// The first log time that is wanted, nanoseconds.
@@ -54,8 +54,8 @@ pub struct Wanted {
     pub until: Option<u64>,
 }
 
-impl Wanted {
-    pub fn time(&self, time: u64) -> bool {
+impl MessageFilter {
+    pub fn includes(&self, time: u64) -> bool {
         self.overlaps(time, time)
     }
 

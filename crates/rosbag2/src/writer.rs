@@ -11,7 +11,7 @@ use super::metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata, FILE_NAME,
 };
 use super::options::{Compression, WriterOptions};
-use super::place::PACKED;
+use super::source_file::PACKED;
 use super::storage::StorageWriter;
 use super::topic::{full_type, Definition, NewTopic, Topic};
 use super::BagError;

@@ -11,7 +11,7 @@
 //! | `catalogue.rs`, `shapes/`, `assembly.rs` | categories and colours; what each is built from |
 //! | `vector.rs`, `camera.rs`, `primitive.rs`, `raster.rs` | geometry: which surface a pixel sees, and how far away |
 //! | `texture.rs`, `drawing.rs`, `paint.rs`, `backdrop.rs` | colours and patterns of surfaces |
-//! | `shade.rs`, `render.rs` | light; from a scene to a picture |
+//! | `shading.rs`, `render.rs` | light; from a scene to a picture |
 //! | `language/` | questions and answers |
 //! | `formats/` | data sets on disk |
 
@@ -30,7 +30,7 @@ mod raster;
 mod render;
 mod sample;
 mod setting;
-mod shade;
+mod shading;
 mod shapes;
 mod texture;
 mod vector;

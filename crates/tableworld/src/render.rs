@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::raster;
 use super::scene::{Frame, Scene};
-use super::shade::{Seen, View};
+use super::shading::{PixelHit, ShadingView};
 use super::texture::hash;
 use super::vector::{v, Vec3};
 
@@ -15,16 +15,16 @@ use super::vector::{v, Vec3};
 ///
 /// A size of 0 gives an empty frame. Only the first 254 objects are drawn.
 pub fn render(scene: &Scene, width: u32, height: u32) -> Frame {
-    let view = View::new(scene, width, height);
+    let view = ShadingView::new(scene, width, height);
     let (w, h) = (width as usize, height as usize);
-    let mut seen = vec![Seen::default(); w * h];
+    let mut seen = vec![PixelHit::default(); w * h];
     let mut unoccluded = Vec::with_capacity(scene.objects.len());
     for (i, solid) in view.solids.iter().enumerate() {
         let layer = raster::layer(&solid.thing.parts, &scene.camera, &view.k, width, height);
         unoccluded.push(layer.covered);
         for (at, sample) in layer.covered_pixels(w) {
             if sample.t < seen[at].t {
-                seen[at] = Seen {
+                seen[at] = PixelHit {
                     t: sample.t,
                     instance: (i + 1) as u8,
                     part: sample.part,

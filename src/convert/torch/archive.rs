@@ -7,7 +7,7 @@ use std::io::BufReader;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::locate::{locate, read_span, Span, Tensors};
-use super::pickle;
+use super::unpickler;
 
 /// Finds the tensors of such a file.
 ///
@@ -74,7 +74,7 @@ pub(super) fn read(file: &File) -> Result<Tensors, String> {
     }
     let data = find("data.pkl")?.ok_or("it has no data.pkl")?;
     let pickle =
-        pickle::read(&read_span(file, data, pickle::LONGEST)?).map_err(|e| e.to_string())?;
+        unpickler::read(&read_span(file, data, unpickler::LONGEST)?).map_err(|e| e.to_string())?;
     locate(&pickle, |key| {
         find(&format!("data/{key}"))?.ok_or_else(|| format!("it has no member data/{key}"))
     })

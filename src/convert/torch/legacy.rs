@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::locate::{locate, read_span, Span, Tensors};
-use super::node::Node;
-use super::pickle::{self, Pickle};
+use super::unpickler::{self, Pickle};
+use super::value::TorchValue;
 
 /// The magic number 0x1950a86a20f9469cfc6c as a pickle writes it, lowest byte first.
 pub(super) const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -25,15 +25,15 @@ pub(super) fn read(mut file: &File) -> Result<Tensors, String> {
     let len = file.metadata().map_err(|e| e.to_string())?.len();
     let head = Span {
         at: 0,
-        bytes: len.min(pickle::LONGEST as u64),
+        bytes: len.min(unpickler::LONGEST as u64),
     };
-    let head = read_span(file, head, pickle::LONGEST)?;
+    let head = read_span(file, head, unpickler::LONGEST)?;
     if let Some(known) = foreign(&head) {
         return Err(known.to_owned());
     }
     let mut at = 0;
     let mut next = || -> Result<Pickle, String> {
-        let pickle = pickle::read(&head[at..]).map_err(|mut error| {
+        let pickle = unpickler::read(&head[at..]).map_err(|mut error| {
             error.at += at;
             error.to_string()
         })?;
@@ -47,13 +47,13 @@ pub(super) fn read(mut file: &File) -> Result<Tensors, String> {
         ));
     }
     match next()?.root() {
-        Node::Long(magic) if *magic == MAGIC => {}
+        TorchValue::Long(magic) if *magic == MAGIC => {}
         _ => {
             return Err("it is a pickle of its own, not a file of torch.save".to_owned());
         }
     }
     match next()?.root() {
-        Node::Int(VERSION) => {}
+        TorchValue::Int(VERSION) => {}
         other => return Err(format!("its version is {other:?}; accepted: {VERSION}")),
     }
     if !is_little_endian(&next()?) {
@@ -75,11 +75,11 @@ pub(super) fn read(mut file: &File) -> Result<Tensors, String> {
 }
 
 fn is_little_endian(system: &Pickle) -> bool {
-    let Node::Dict(items) = system.root() else {
+    let TorchValue::Dict(items) = system.root() else {
         return false;
     };
     items.iter().any(|(key, value)| {
-        matches!((&system.nodes[*key], &system.nodes[*value]), (Node::Text(key), Node::Bool(true)) if key == "little_endian")
+        matches!((&system.values[*key], &system.values[*value]), (TorchValue::Text(key), TorchValue::Bool(true)) if key == "little_endian")
     })
 }
 
@@ -92,19 +92,19 @@ fn spans(
     mut count_at: impl FnMut(u64) -> Result<u64, String>,
 ) -> Result<HashMap<String, Span>, String> {
     let mut sizes = HashMap::new();
-    for node in &object.nodes {
-        if let Node::Storage(storage) = node {
-            if let Node::Text(key) = &object.nodes[storage.key] {
+    for node in &object.values {
+        if let TorchValue::Storage(storage) = node {
+            if let TorchValue::Text(key) = &object.values[storage.key] {
                 sizes.insert(key.as_str(), storage.of.size() as u64);
             }
         }
     }
-    let Node::List(listed) = keys.root() else {
+    let TorchValue::List(listed) = keys.root() else {
         return Err("it does not list its storages".to_owned());
     };
     let mut spans = HashMap::new();
     for key in listed {
-        let Node::Text(key) = &keys.nodes[*key] else {
+        let TorchValue::Text(key) = &keys.values[*key] else {
             return Err("a storage's key is no text".to_owned());
         };
         let size = sizes.get(key.as_str());

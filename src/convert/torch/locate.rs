@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::node::Node;
-use super::pickle::Pickle;
 use super::strided::Strided;
+use super::unpickler::Pickle;
+use super::value::TorchValue;
 use crate::convert::element::Element;
 
 /// Most elements of a tensor that has more elements than its storage, as `expand` makes it.
@@ -73,21 +73,21 @@ pub(super) fn locate(
     find: impl Fn(&str) -> Result<Span, String>,
 ) -> Result<Tensors, String> {
     let mut named = entries(pickle, pickle.root())?;
-    let is_tensor = |id: &usize| matches!(pickle.nodes[*id], Node::Tensor(_));
+    let is_tensor = |id: &usize| matches!(pickle.values[*id], TorchValue::Tensor(_));
     if !named.values().any(is_tensor) {
         if let Some(inner) = BELOW.iter().find_map(|key| named.get(key)) {
-            named = entries(pickle, &pickle.nodes[*inner])?;
+            named = entries(pickle, &pickle.values[*inner])?;
         }
     }
     let mut tensors = BTreeMap::new();
     for (name, id) in named {
-        let Node::Tensor(tensor) = &pickle.nodes[id] else {
+        let TorchValue::Tensor(tensor) = &pickle.values[id] else {
             continue; // another value, such as the number of steps or the arguments of a run
         };
-        let Node::Storage(storage) = &pickle.nodes[tensor.storage] else {
+        let TorchValue::Storage(storage) = &pickle.values[tensor.storage] else {
             return Err(format!("tensor {name} has no storage"));
         };
-        let Node::Text(key) = &pickle.nodes[storage.key] else {
+        let TorchValue::Text(key) = &pickle.values[storage.key] else {
             return Err(format!("tensor {name} has a storage without a name"));
         };
         let span = find(key)?;
@@ -123,22 +123,22 @@ pub(super) fn locate(
 }
 
 /// The values of a dict by its keys that are texts. Of two values with one key the later one counts, as in Python.
-fn entries<'a>(pickle: &'a Pickle, node: &Node) -> Result<BTreeMap<&'a str, usize>, String> {
-    let Node::Dict(items) = node else {
+fn entries<'a>(pickle: &'a Pickle, node: &TorchValue) -> Result<BTreeMap<&'a str, usize>, String> {
+    let TorchValue::Dict(items) = node else {
         return Err(
             "it holds no dict; accepted: a file of torch.save(model.state_dict(), …)".into(),
         );
     };
     let mut entries = BTreeMap::new();
     for (key, value) in items {
-        match &pickle.nodes[*key] {
-            Node::Text(text) if text.len() > LONGEST_NAME => {
+        match &pickle.values[*key] {
+            TorchValue::Text(text) if text.len() > LONGEST_NAME => {
                 return Err(format!(
                     "it names a tensor in {} bytes; accepted: {LONGEST_NAME} at most",
                     text.len()
                 ))
             }
-            Node::Text(text) => drop(entries.insert(text.as_str(), *value)),
+            TorchValue::Text(text) => drop(entries.insert(text.as_str(), *value)),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 //! | since PyTorch 1.6 | a zip archive without compression: `NAME/data.pkl`, and `NAME/data/KEY` for each storage | `archive` |
 //! | before | five pickles one after the other, then the storages | `legacy` |
 //!
-//! `pickle` reads what `node` lists and asks `rebuild` what a call makes; `locate` and `strided` say where the numbers lie.
+//! `unpickler` reads what `value` lists and asks `rebuild` what a call makes; `locate` and `strided` say where the numbers lie.
 //!
 //! Nothing in a file is run. Nothing in it makes this program take more memory than the file is large, except tensors that repeat
 //! their own numbers, which `locate` limits to 2²⁴ elements.
@@ -13,14 +13,14 @@
 mod archive;
 mod legacy;
 mod locate;
-mod node;
-mod pickle;
 mod rebuild;
 mod strided;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod unpickler;
+mod value;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -192,7 +192,7 @@ fn what_would_run_something_is_refused_by_name_and_byte() {
 
 #[test]
 fn hostile_pickles_cost_no_more_than_their_bytes() {
-    let many = pickle::LONGEST - 16;
+    let many = unpickler::LONGEST - 16;
     let nested = |code: &[u8], times: usize| [b"\x80\x02", &code.repeat(times)[..], b"."].concat();
     // Each list holds the one before it ten times, which would be 10^40 values if they were copied.
     let mut doubling = b"\x80\x02]q\0".to_vec();
@@ -224,7 +224,7 @@ fn hostile_pickles_cost_no_more_than_their_bytes() {
         let error = refused(&zipped_with(&pickle));
         assert!(error.contains(word), "{word}: {error}");
     }
-    let error = refused(&zipped_with(&vec![0; pickle::LONGEST + 1]));
+    let error = refused(&zipped_with(&vec![0; unpickler::LONGEST + 1]));
     assert!(error.contains("at most"), "{error}");
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::super::EvalError;
-use super::{Answerer, Question, Reply};
+use super::{Answerer, EvalQuestion, Reply};
 use crate::engine::{Answer, AnswerOptions, Engine, Request};
 use crate::image::union_masks;
 
@@ -25,7 +25,7 @@ impl Generated {
 
     fn ask(
         &self,
-        question: &Question,
+        question: &EvalQuestion,
         words: &str,
         conversation: Option<&str>,
     ) -> Result<Answer, EvalError> {
@@ -48,7 +48,7 @@ impl Generated {
 }
 
 impl Answerer for Generated {
-    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError> {
+    fn answer(&mut self, question: &EvalQuestion) -> Result<Option<Reply>, EvalError> {
         let conversation = (!question.history.is_empty()).then_some(question.name.as_str());
         for turn in &question.history {
             self.ask(question, &turn.question, conversation)?;

@@ -7,7 +7,7 @@ mod questions;
 mod teacher_forced;
 
 pub use generated::Generated;
-pub use questions::{reason_seg_questions, refer_questions, world_questions, Question};
+pub use questions::{reason_seg_questions, refer_questions, world_questions, EvalQuestion};
 pub use teacher_forced::TeacherForced;
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use image::GrayImage;
 
 use crate::engine::Attention;
 
-use super::{Case, Closer, EvalError, Gallery, Latency, Tally, Verdict};
+use super::{Case, Distractors, EvalError, Gallery, Latency, Tally, Verdict};
 
 /// A model's answer to a question.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub trait Answerer {
     ///
     /// # Errors
     /// [`EvalError::Answer`], with the question's name.
-    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError>;
+    fn answer(&mut self, question: &EvalQuestion) -> Result<Option<Reply>, EvalError>;
 }
 
 /// Asks every question and scores the reply. `done` is called after each with the verdict, or with `None` for a question that
@@ -50,10 +50,10 @@ pub trait Answerer {
 /// # Errors
 /// The first error of a question, an answer or a case; it ends the run.
 pub fn evaluate(
-    questions: impl Iterator<Item = Result<Question, EvalError>>,
+    questions: impl Iterator<Item = Result<EvalQuestion, EvalError>>,
     answerer: &mut dyn Answerer,
     gallery: &mut Gallery,
-    mut done: impl FnMut(&Question, Option<(&Reply, &Verdict)>),
+    mut done: impl FnMut(&EvalQuestion, Option<(&Reply, &Verdict)>),
 ) -> Result<Tally, EvalError> {
     let mut tally = Tally::default();
     for question in questions {
@@ -74,7 +74,7 @@ pub fn evaluate(
             emitted: reply.emitted,
             expected: question.expected,
             names_right: question.names_right(&reply.answer),
-            closer: Closer {
+            distractors: Distractors {
                 near_miss: question.near_miss,
                 rivals: &question.rivals,
             },

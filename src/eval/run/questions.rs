@@ -13,7 +13,7 @@ use crate::engine::Frame;
 
 /// One question about one picture.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct EvalQuestion {
     /// Unique within a run.
     pub name: String,
     /// Kind of question, e.g. `short`; scores are given for each kind.
@@ -32,13 +32,13 @@ pub struct Question {
     pub expected: usize,
     /// What an explanation has to name; empty where none is asked for.
     pub names: Vec<String>,
-    /// See [`Closer::near_miss`](crate::eval::Closer::near_miss).
+    /// See [`Distractors::near_miss`](crate::eval::Distractors::near_miss).
     pub near_miss: Option<&'static str>,
-    /// See [`Closer::rivals`](crate::eval::Closer::rivals).
+    /// See [`Distractors::rivals`](crate::eval::Distractors::rivals).
     pub rivals: Vec<TruthMask>,
 }
 
-impl Question {
+impl EvalQuestion {
     /// Whether an answer names everything it has to; `None` where nothing was to be named.
     pub fn names_right(&self, answer: &str) -> Option<bool> {
         let answer = answer.to_lowercase();
@@ -60,14 +60,14 @@ pub fn reason_seg_questions(
     root: &Path,
     split: &str,
     limit: usize,
-) -> Result<impl ExactSizeIterator<Item = Result<Question, EvalError>>, EvalError> {
+) -> Result<impl ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>, EvalError> {
     let data = ReasonSegDataset::open(root, split, 1, 0.0)?;
     let count = data.items().min(limit);
     Ok((0..count).map(move |index| {
         let item = data.item(index)?;
         let frame = Frame::new(read_picture(&item.image)?);
         let name = item.image.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Question {
+        Ok(EvalQuestion {
             name: name.into_owned(),
             kind: if item.is_sentence { "long" } else { "short" }.to_owned(),
             frame,
@@ -92,7 +92,7 @@ pub fn refer_questions(
     dataset: &'static str,
     split: &str,
     limit: usize,
-) -> Result<impl ExactSizeIterator<Item = Result<Question, EvalError>>, EvalError> {
+) -> Result<impl ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>, EvalError> {
     let data = ReferDataset::open(root, dataset, split, 1)?;
     let mut last: Option<(PathBuf, Frame)> = None;
     Ok((0..data.items().min(limit)).map(move |index| {
@@ -106,7 +106,7 @@ pub fn refer_questions(
             }
         };
         let stem = item.image.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Question {
+        Ok(EvalQuestion {
             name: format!("{stem}-{index}"),
             kind: dataset.to_owned(),
             frame,
@@ -127,13 +127,13 @@ pub fn refer_questions(
 }
 
 /// Questions about scenes of TableWorld that are made as they are asked for, in the split's own wordings. Each scene has at
-/// most one question of each kind; questions that only looking can answer (see [`Look`](language::Look)) are kinds of their
-/// own. Equal arguments give equal questions.
+/// most one question of each kind; questions that only looking can answer are kinds of their own, named by
+/// [`VisualQuestionKind`](language::VisualQuestionKind). Equal arguments give equal questions.
 pub fn world_questions(
     split: Split,
     seeds: std::ops::Range<u64>,
     (width, height): (u32, u32),
-) -> impl Iterator<Item = Result<Question, EvalError>> {
+) -> impl Iterator<Item = Result<EvalQuestion, EvalError>> {
     seeds.flat_map(move |seed| {
         let scene = Scene::sample(split, seed);
         let rendered = render(&scene, width, height);
@@ -141,11 +141,11 @@ pub fn world_questions(
         rng.set_stream(0x6576_616c ^ split as u64);
         let usual = language::evaluation(&scene, &rendered, split, &mut rng);
         let usual = usual.into_iter().map(|d| (d.kind.name(), d));
-        let looking = language::looking(&scene, &rendered, split, &mut rng);
-        let looking = looking.into_iter().map(|(look, d)| (look.name(), d));
+        let visual = language::visual_questions(&scene, &rendered, split, &mut rng);
+        let visual = visual.into_iter().map(|(kind, d)| (kind.name(), d));
         let frame = Frame::new(rendered.image.clone());
         let questions: Vec<_> = usual
-            .chain(looking)
+            .chain(visual)
             .filter_map(|(kind, dialogue)| {
                 let scene = format!("{}-{seed}", split.name());
                 question(&scene, kind, dialogue, &frame, &rendered.instances).map(Ok)
@@ -162,7 +162,7 @@ fn question(
     mut dialogue: Dialogue,
     frame: &Frame,
     instances: &[u8],
-) -> Option<Question> {
+) -> Option<EvalQuestion> {
     let (width, height) = (frame.width(), frame.height());
     let mask = |objects: &[usize]| union(instances, objects, width, height);
     let targets = dialogue.targets().to_vec();
@@ -175,7 +175,7 @@ fn question(
         .into_iter()
         .map(|turn| Turn::new(turn.question, turn.answer));
     let names = dialogue.names.iter().map(|c| c.name().to_owned());
-    Some(Question {
+    Some(EvalQuestion {
         name: match near_miss {
             Some(sort) => format!("{scene}-{kind}-{sort}"),
             None => format!("{scene}-{kind}"),
@@ -236,7 +236,7 @@ mod tests {
             std::fs::remove_file(&last).unwrap();
             std::fs::write(&last, "gone").unwrap();
             let root = folder.path();
-            let mut questions: Box<dyn ExactSizeIterator<Item = Result<Question, EvalError>>> =
+            let mut questions: Box<dyn ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>> =
                 match pictures.starts_with("refer") {
                     true => Box::new(refer_questions(root, "refcoco", "train", 1000).unwrap()),
                     false => Box::new(reason_seg_questions(root, "train", 1000).unwrap()),

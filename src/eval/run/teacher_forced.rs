@@ -9,7 +9,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 
 use super::super::EvalError;
-use super::{Answerer, Question, Reply};
+use super::{Answerer, EvalQuestion, Reply};
 use crate::data::{Conversation, Encoder, Turn, IGNORED_LABEL, IMAGE_TOKEN};
 use crate::engine::FrameId;
 use crate::image::{Mask, SamPreprocessor};
@@ -25,11 +25,11 @@ pub struct TeacherForced {
     dtype: DType,
     device: Device,
     /// Features of the last frame: questions about one picture follow each other.
-    seen: Option<(FrameId, Seen)>,
+    seen: Option<(FrameId, EncodedImage)>,
 }
 
 #[derive(Clone)]
-struct Seen {
+struct EncodedImage {
     tokens: Tensor,
     embedding: Tensor,
     resized: (usize, usize),
@@ -57,7 +57,7 @@ impl TeacherForced {
         })
     }
 
-    fn see(&mut self, question: &Question) -> Result<Seen, EvalError> {
+    fn encode_image(&mut self, question: &EvalQuestion) -> Result<EncodedImage, EvalError> {
         if let Some((id, seen)) = &self.seen {
             if *id == question.frame.id() {
                 return Ok(seen.clone());
@@ -76,7 +76,7 @@ impl TeacherForced {
         let sam = self.tensor(sam.pixels)?;
         let (_, tokens) = self.lisa.image_tokens(&clip, &|| false)?;
         let embedding = self.lisa.image_encoder.forward(&sam, &|| false)?;
-        let seen = Seen {
+        let seen = EncodedImage {
             tokens,
             embedding,
             resized,
@@ -94,13 +94,13 @@ impl TeacherForced {
 }
 
 impl Answerer for TeacherForced {
-    fn answer(&mut self, question: &Question) -> Result<Option<Reply>, EvalError> {
+    fn answer(&mut self, question: &EvalQuestion) -> Result<Option<Reply>, EvalError> {
         let started = Instant::now();
         if question.truth.is_none() {
             return Ok(None);
         }
         let answer = "[SEG].".to_owned();
-        let seen = self.see(question)?;
+        let seen = self.encode_image(question)?;
         let mut turns = question.history.clone();
         turns.push(Turn::new(question.instruction.clone(), answer.clone()));
         let encoded = self.encoder.encode(&Conversation {

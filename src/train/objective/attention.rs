@@ -23,7 +23,7 @@ const SINK: u32 = 0;
 
 /// An answer whose attention is guided, because there is something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guided {
+pub struct GuidedAnswer {
     /// The row that predicts the answer's first word.
     pub row: u32,
     /// Rows of the sequence that the first row should look at; at least one.
@@ -36,7 +36,7 @@ pub struct Guided {
 
 /// How one guided answer came out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Looked {
+pub struct GuidanceScore {
     /// Attention on the target's columns together, in 0..=1.
     pub mass: f64,
     /// Whether the likeliest first word is a right one.
@@ -97,7 +97,7 @@ impl TokenGrid {
         sequence: &PackedSequence,
         masks: &[TruthMask],
         openings: &[u32],
-    ) -> Vec<Guided> {
+    ) -> Vec<GuidedAnswer> {
         let Some(image) = sequence.image_row() else {
             return Vec::new();
         };
@@ -118,7 +118,7 @@ impl TokenGrid {
                 if !answer.absent {
                     words.extend(openings.iter().filter(|word| **word != answer.word));
                 }
-                Guided {
+                GuidedAnswer {
                     row: answer.row,
                     columns: columns(&answer.masks, answer.absent),
                     words,
@@ -269,7 +269,7 @@ mod tests {
         // A mask; plain words; a refusal; another mask.
         let turns = [(0..1, false), (1..1, false), (1..1, true), (1..2, false)];
         let guided = squashed.guide(&sequence(&turns, 16), &masks, &[21, 20, 40]);
-        let want = |row, columns: &[u32], words: &[u32], absent| Guided {
+        let want = |row, columns: &[u32], words: &[u32], absent| GuidedAnswer {
             row,
             columns: columns.to_vec(),
             words: words.to_vec(),

@@ -8,7 +8,7 @@ use rand::{Rng, RngCore};
 
 use super::attention::TokenGrid;
 use super::cut_off::CutOff;
-use super::{patch_labels, Guided};
+use super::{patch_labels, GuidedAnswer};
 use crate::data::{read_picture, ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
 use crate::image::{ClipPreprocessor, ClipView, SamPreprocessor};
 use crate::text::LisaTokenizer;
@@ -41,7 +41,7 @@ pub struct Example {
     /// The same for their attributes.
     pub attributes: Option<PatchTruth>,
     /// What the answers should look at, where attention is guided.
-    pub guided: Vec<Guided>,
+    pub guided: Vec<GuidedAnswer>,
 }
 
 /// Indices of classes or of attributes; [`ClassMap::IGNORED`] where a patch has none.
@@ -225,7 +225,7 @@ impl Preparation {
         sequence: &PackedSequence,
         masks: &[TruthMask],
         size: (u32, u32),
-    ) -> Vec<Guided> {
+    ) -> Vec<GuidedAnswer> {
         let Some(share) = self.attend_share else {
             return Vec::new();
         };

@@ -14,7 +14,7 @@ mod probe;
 mod reasoning;
 mod vision;
 
-pub use attention::{attention_losses, Guided, Looked, TokenGrid};
+pub use attention::{attention_losses, GuidanceScore, GuidedAnswer, TokenGrid};
 pub use example::{Example, Preparation};
 pub use features::FeatureCache;
 pub use patches::patch_labels;
@@ -88,7 +88,7 @@ pub type Losses = BTreeMap<&'static str, f64>;
 
 /// The results of one image.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct ImageLosses {
     /// The weighted losses by name.
     pub losses: Losses,
     /// Gradients of their sum; empty where the image was only measured.
@@ -96,7 +96,7 @@ pub struct Outcome {
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
     /// One for each guided answer, where attention is guided.
-    pub looks: Vec<Looked>,
+    pub guidance: Vec<GuidanceScore>,
     /// How often the heads of [`Vision`] were right.
     pub probed: Vec<Probed>,
 }
@@ -126,7 +126,7 @@ pub trait Objective: Send + Sync {
         parameters: &Parameters,
         example: &Example,
         pass: Pass,
-    ) -> Result<Outcome, TrainError>;
+    ) -> Result<ImageLosses, TrainError>;
 }
 
 /// The weighted losses of one image: their sum, from which gradients are computed, and the value of each.

@@ -5,8 +5,8 @@ use candle_core::{DType, Tensor};
 use super::attention::attention_losses;
 use super::grounding::grounding_loss;
 use super::{
-    overlaps, Counts, Example, FeatureCache, Looked, LossWeights, Objective, Outcome, Pass,
-    PhraseEncoder, Terms,
+    overlaps, Counts, Example, FeatureCache, GuidanceScore, ImageLosses, LossWeights, Objective,
+    Pass, PhraseEncoder, Terms,
 };
 use crate::model::{sam, Lisa, Look, Sequence};
 use crate::train::loss::{cross_entropy_sum, mask_losses, MaskTargets, MASK_COUNT_EPS};
@@ -104,7 +104,7 @@ impl Reasoning {
     fn head(
         &self,
         lisa: &Lisa,
-        (output, attention): (&Tensor, Option<Attention<'_>>),
+        (output, attention): (&Tensor, Option<GuidedHeadScores<'_>>),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
@@ -122,7 +122,7 @@ impl Reasoning {
             terms.add("ce", &cross_entropy_sum(&logits, &ids)?, factor)?;
             if let Some(attention) = attention {
                 let mass = self.add_attend_term(&mut terms, attention, example, pass)?;
-                measured.looks = looks(example, &logits, &predicting, &mass)?;
+                measured.guidance = guidance_scores(example, &logits, &predicting, &mass)?;
             }
         }
         if let Some(embedding) = image_embedding {
@@ -163,7 +163,7 @@ impl Reasoning {
     fn add_attend_term(
         &self,
         terms: &mut Terms,
-        attention: Attention<'_>,
+        attention: GuidedHeadScores<'_>,
         example: &Example,
         pass: Pass,
     ) -> candle_core::Result<Vec<f32>> {
@@ -218,12 +218,12 @@ impl Reasoning {
 
 /// The scores of the guided head and what its rows may look at, both `(guided, rows)`.
 #[derive(Clone, Copy)]
-struct Attention<'a> {
+struct GuidedHeadScores<'a> {
     scores: &'a Tensor,
     visible: &'a Tensor,
 }
 
-impl<'a> Attention<'a> {
+impl<'a> GuidedHeadScores<'a> {
     fn of(scores: Option<&'a Tensor>, visible: Option<&'a Tensor>) -> Option<Self> {
         let (scores, visible) = (scores?, visible?);
         Some(Self { scores, visible })
@@ -238,19 +238,19 @@ fn visible(sequence: &Sequence, look: Option<&Look>) -> candle_core::Result<Opti
 #[derive(Default)]
 struct Measured {
     overlaps: Vec<(f64, f64)>,
-    looks: Vec<Looked>,
+    guidance: Vec<GuidanceScore>,
 }
 
 /// How each guided answer came out.
 ///
 /// # Shapes
 /// `logits` `(predicting, vocab)`; one `mass` for each guided answer.
-fn looks(
+fn guidance_scores(
     example: &Example,
     logits: &Tensor,
     predicting: &[u32],
     mass: &[f32],
-) -> candle_core::Result<Vec<Looked>> {
+) -> candle_core::Result<Vec<GuidanceScore>> {
     let place = |row| {
         predicting
             .iter()
@@ -261,9 +261,9 @@ fn looks(
     let places = Tensor::from_slice(&places, places.len(), logits.device())?;
     let said = logits.detach().index_select(&places, 0)?;
     let said = said.argmax(1)?.to_vec1::<u32>()?;
-    let looked = example.guided.iter().zip(said).zip(mass);
-    Ok(looked
-        .map(|((guided, said), mass)| Looked {
+    let answers = example.guided.iter().zip(said).zip(mass);
+    Ok(answers
+        .map(|((guided, said), mass)| GuidanceScore {
             mass: f64::from(*mass),
             right: guided.words.contains(&said),
             absent: guided.absent,
@@ -325,7 +325,7 @@ impl Objective for Reasoning {
         parameters: &Parameters,
         example: &Example,
         pass: Pass,
-    ) -> Result<Outcome, TrainError> {
+    ) -> Result<ImageLosses, TrainError> {
         let lisa = Lisa::load(&parameters.weights(pass.learn), &self.config)?;
         let image_embedding = match self.weights.masks() && !example.masks.is_empty() {
             true => Some(self.image_embedding(&lisa, parameters, example)?),
@@ -357,7 +357,7 @@ impl Objective for Reasoning {
             scores = scores.or(found);
         }
         let visible = visible(&sequence, look.as_ref())?;
-        let attention = Attention::of(scores.as_ref(), visible.as_ref());
+        let attention = GuidedHeadScores::of(scores.as_ref(), visible.as_ref());
         let (mut terms, measured) = self.head(
             &lisa,
             (&x, attention),
@@ -370,11 +370,11 @@ impl Objective for Reasoning {
             (Some(_), Some(sum)) => Gradients::take(&mut sum.backward()?, parameters.trained())?,
             _ => Gradients::default(),
         };
-        Ok(Outcome {
+        Ok(ImageLosses {
             losses: terms.losses,
             gradients,
             overlaps: measured.overlaps,
-            looks: measured.looks,
+            guidance: measured.guidance,
             probed: Vec::new(),
         })
     }
@@ -389,11 +389,11 @@ impl Reasoning {
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
-    ) -> Result<Outcome, TrainError> {
+    ) -> Result<ImageLosses, TrainError> {
         let inputs = recompute::forward(&lisa.llama, &embeddings, sequence, look)?;
         let visible = visible(sequence, look)?;
         let scores = inputs.scores.as_ref().map(|scores| scores.as_tensor());
-        let attention = Attention::of(scores, visible.as_ref());
+        let attention = GuidedHeadScores::of(scores, visible.as_ref());
         let (mut terms, measured) = self.head(
             lisa,
             (inputs.output.as_tensor(), attention),
@@ -430,11 +430,11 @@ impl Reasoning {
                 }
             }
         }
-        Ok(Outcome {
+        Ok(ImageLosses {
             losses: terms.losses,
             gradients,
             overlaps: measured.overlaps,
-            looks: measured.looks,
+            guidance: measured.guidance,
             probed: Vec::new(),
         })
     }

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use super::phrase::PhraseEncoder;
 use super::probe::{Probe, Probed};
 use super::reasoning::{add_iou_term, add_mask_terms};
-use super::{overlaps, Counts, Example, LossWeights, Objective, Outcome, Pass, Terms};
+use super::{overlaps, Counts, Example, ImageLosses, LossWeights, Objective, Pass, Terms};
 use crate::model::{sam, Lisa};
 use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
@@ -147,7 +147,7 @@ impl Objective for Vision {
         parameters: &Parameters,
         example: &Example,
         pass: Pass,
-    ) -> Result<Outcome, TrainError> {
+    ) -> Result<ImageLosses, TrainError> {
         let weights = parameters.weights(pass.learn);
         let aux = weights.pp("aux");
         let lisa = Lisa::load(&weights, &self.config)?;
@@ -199,12 +199,12 @@ impl Objective for Vision {
             (Some(_), Some(sum)) => Gradients::take(&mut sum.backward()?, parameters.trained())?,
             _ => Gradients::default(),
         };
-        Ok(Outcome {
+        Ok(ImageLosses {
             losses: terms.losses,
             gradients,
             overlaps: found,
             probed,
-            looks: Vec::new(),
+            guidance: Vec::new(),
         })
     }
 }

@@ -11,8 +11,8 @@ use self::sqlite::{SqliteFile, SqliteWriter};
 use super::metadata::Metadata;
 use super::options::{ChunkCompression, Compression, StorageKind, WriterOptions};
 use super::payload::RawMessage;
-use super::place::Place;
-use super::select::Wanted;
+use super::select::MessageFilter;
+use super::source_file::SourceFile;
 use super::topic::{StoredTopic, Topic};
 use super::{BagError, Note};
 
@@ -27,10 +27,14 @@ pub enum StorageFile {
 
 impl StorageFile {
     /// Opens a file.
-    pub fn open(kind: StorageKind, place: Place, notes: &mut Vec<Note>) -> Result<Self, BagError> {
+    pub fn open(
+        kind: StorageKind,
+        source: SourceFile,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self, BagError> {
         Ok(match kind {
-            StorageKind::Mcap => Self::Mcap(Arc::new(McapFile::open(place, notes)?)),
-            StorageKind::Sqlite3 => Self::Sqlite(Arc::new(SqliteFile::open(place, notes)?)),
+            StorageKind::Mcap => Self::Mcap(Arc::new(McapFile::open(source, notes)?)),
+            StorageKind::Sqlite3 => Self::Sqlite(Arc::new(SqliteFile::open(source, notes)?)),
         })
     }
 
@@ -67,10 +71,10 @@ impl StorageFile {
     }
 
     /// The messages that are wanted, in log-time order.
-    pub fn messages(&self, wanted: Wanted) -> Result<Stored, BagError> {
+    pub fn messages(&self, filter: MessageFilter) -> Result<Stored, BagError> {
         Ok(match self {
-            Self::Mcap(file) => Box::new(mcap::Messages::new(file.clone(), wanted)),
-            Self::Sqlite(file) => Box::new(sqlite::Messages::new(file.clone(), wanted)?),
+            Self::Mcap(file) => Box::new(mcap::Messages::new(file.clone(), filter)),
+            Self::Sqlite(file) => Box::new(sqlite::Messages::new(file.clone(), filter)?),
         })
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use image::ExtendedColorType;
 use serde::Serialize;
 
+use super::files::{make_folder, write_png};
 use super::listing::write_json_pretty;
-use super::picture::{make_folder, write_png};
 use super::sink::{split_name, Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::language::Dialogue;
@@ -93,7 +93,7 @@ impl Frames {
     }
 
     fn truth<'a>(&self, item: &Item<'a>, files: Files) -> Truth<'a> {
-        let scene = &item.told.scene;
+        let scene = &item.annotated.scene;
         let (width, height) = item.size();
         let k = scene.camera.intrinsics(width, height);
         let pose = scene.camera.pose();
@@ -107,10 +107,10 @@ impl Frames {
                 size: object.size,
                 roi: bounds(width, &inside),
                 visible_pixels: inside.iter().filter(|&&inside| inside).count() as u32,
-                unoccluded_pixels: item.told.frame.unoccluded.get(i).copied().unwrap_or(0),
+                unoccluded_pixels: item.annotated.frame.unoccluded.get(i).copied().unwrap_or(0),
             }
         };
-        let dialogues = item.told.dialogues.iter().chain(&item.told.talk);
+        let dialogues = item.annotated.dialogues.iter().chain(&item.annotated.talk);
         Truth {
             split: split_name(self.split),
             seed: item.number,
@@ -153,7 +153,7 @@ impl Sink for Frames {
             depth: format!("{name}_depth.png"),
             instances: format!("{name}_instances.png"),
         };
-        let (frame, size) = (&item.told.frame, item.size());
+        let (frame, size) = (&item.annotated.frame, item.size());
         let path = |name: &str| self.folder.join(name);
         write_png(
             &path(&files.rgb),

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
-use super::picture::write;
+use super::files::write;
 use super::WriteError;
 
 /// Entries by the number of their scene.

@@ -19,10 +19,10 @@
 
 mod contour;
 mod error;
+mod files;
 mod frames;
 mod listing;
 mod own;
-mod picture;
 mod reason;
 mod refer;
 mod rosbag;
@@ -36,7 +36,7 @@ mod write;
 pub use contour::{polygons, Polygon};
 pub use error::WriteError;
 pub use rosbag::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
-pub use sink::{Made, Options, Told, BALANCED, MAX_SEED};
+pub use sink::{AnnotatedScene, Made, Options, BALANCED, MAX_SEED};
 pub use write::{write_dataset, write_scenes, Order, Summary};
 
 use std::fmt;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::picture::make_folder;
+use super::files::make_folder;
 use super::sink::{split_name, Plan};
 use super::{Format, WriteError};
 use crate::Split;

@@ -18,8 +18,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::contour::{polygons, Polygon};
+use super::files::{make_folder, remove};
 use super::listing::{read_json, write_json, write_json_pretty, Gathered};
-use super::picture::{make_folder, remove};
 use super::sink::{split_name, Item, Made, Plan, Sink, BALANCED};
 use super::{Format, WriteError};
 use crate::language::{balanced, Dialogue, Query, QuestionKind, Turn};
@@ -123,10 +123,10 @@ impl ReasonSeg {
         if !self.balanced {
             return self.chosen(item).into_iter().map(Cow::Borrowed).collect();
         }
-        let (told, most) = (item.told, self.most.unwrap_or(BALANCED));
+        let (annotated, most) = (item.annotated, self.most.unwrap_or(BALANCED));
         let mut rng = ChaCha8Rng::seed_from_u64(item.number);
         rng.set_stream(0x6261_6c61 ^ self.split as u64);
-        let (scene, frame) = (&told.scene, &told.frame);
+        let (scene, frame) = (&annotated.scene, &annotated.frame);
         let all = balanced(scene, frame, self.split, &self.kinds, most, &mut rng);
         all.into_iter().map(Cow::Owned).collect()
     }
@@ -136,7 +136,7 @@ impl ReasonSeg {
         let most = self.most.unwrap_or(usize::MAX);
         let mut rng = ChaCha8Rng::seed_from_u64(item.number);
         let of_kind = |kind: &QuestionKind| {
-            let dialogues = item.told.dialogues.iter();
+            let dialogues = item.annotated.dialogues.iter();
             let mut fitting: Vec<_> = dialogues
                 .filter(|dialogue| dialogue.kind == *kind && self.wanted(dialogue))
                 .collect();
@@ -217,7 +217,7 @@ impl ReasonSeg {
                 .map(|turn| HistoryTurn::new(turn, dialogue.absence.is_some()))
                 .collect(),
         };
-        item.picture.place(&self.part.join(&image))?;
+        item.jpeg.place(&self.part.join(&image))?;
         write_json(&self.part.join(format!("{name}.json")), &annotation)?;
         // Readers ask for what is listed to be said in every second item, so only questions for it are listed.
         let asked = [QuestionKind::Explanatory, QuestionKind::Absent].contains(&dialogue.kind);

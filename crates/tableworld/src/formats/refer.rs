@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use coco_rle::Rle;
 use serde::{Deserialize, Serialize};
 
+use super::files::make_folder;
 use super::frames::bounds;
 use super::listing::{read_json, read_pickle, write_json, write_pickle, Gathered};
-use super::picture::make_folder;
 use super::reason::without_article;
 use super::sink::{Item, Made, Plan, Sink, MAX_SEED};
 use super::{Format, WriteError};
@@ -46,7 +46,7 @@ struct Sentence {
 #[derive(Default, Serialize, Deserialize)]
 struct Instances {
     info: Info,
-    images: Vec<Picture>,
+    images: Vec<ImageRecord>,
     annotations: Vec<Annotation>,
     categories: Vec<Kind>,
 }
@@ -65,7 +65,7 @@ impl Default for Info {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Picture {
+struct ImageRecord {
     id: u64,
     file_name: String,
     width: u32,
@@ -93,7 +93,7 @@ struct Kind {
 
 /// What one scene adds to the two files.
 struct Added {
-    picture: Picture,
+    image: ImageRecord,
     annotations: Vec<Annotation>,
     refs: Vec<Ref>,
 }
@@ -127,7 +127,7 @@ impl Refer {
         let image = image_id(self.split, item.number);
         let file_name = format!("COCO_train2014_{image:012}.jpg");
         let (width, height) = item.size();
-        let objects = item.told.scene.objects.iter().enumerate();
+        let objects = item.annotated.scene.objects.iter().enumerate();
         let ann_id = |object: usize| image * 1000 + object as u64;
         let mut annotations = Vec::new();
         let mut refs = Vec::new();
@@ -148,7 +148,7 @@ impl Refer {
                 bbox,
                 iscrowd: 0,
             });
-            let own = item.told.dialogues.iter().filter(|dialogue| {
+            let own = item.annotated.dialogues.iter().filter(|dialogue| {
                 dialogue.kind == QuestionKind::Explicit && dialogue.targets() == [i]
             });
             let sentences: Vec<Sentence> = (0u64..)
@@ -168,14 +168,14 @@ impl Refer {
                 });
             }
         }
-        let picture = Picture {
+        let image = ImageRecord {
             id: image,
             file_name,
             width,
             height,
         };
         Ok(Added {
-            picture,
+            image,
             annotations,
             refs,
         })
@@ -203,8 +203,7 @@ impl Sentence {
 impl Sink for Refer {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
         let added = self.add(item)?;
-        item.picture
-            .place(&self.images.join(&added.picture.file_name))?;
+        item.jpeg.place(&self.images.join(&added.image.file_name))?;
         self.added.put(item.number, vec![added]);
         Ok(())
     }
@@ -219,7 +218,7 @@ impl Sink for Refer {
         annotations.retain(|a| !self.ids.contains(&a.image_id));
         let mut items = 0;
         for added in self.added.take() {
-            images.push(added.picture);
+            images.push(added.image);
             annotations.extend(added.annotations);
             items += added.refs.iter().map(|r| r.sentences.len()).sum::<usize>();
             refs.extend(added.refs);

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use image::ExtendedColorType;
 
+use super::files::{make_folder, write_png};
 use super::listing::write_json;
-use super::picture::{make_folder, write_png};
 use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::{Category, Colour, Object, Split};
@@ -52,19 +52,18 @@ impl Semantic {
 impl Sink for Semantic {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
         let name = format!("{:09}", item.number);
-        let objects = &item.told.scene.objects;
+        let objects = &item.annotated.scene.objects;
         let write = |folder: &PathBuf, index: fn(&Object) -> usize| {
             let value = |id: u8| {
                 let object = usize::from(id).checked_sub(1).and_then(|i| objects.get(i));
                 object.map_or(0, |object| index(object) as u8 + 1)
             };
-            let instances = item.told.frame.instances.iter();
+            let instances = item.annotated.frame.instances.iter();
             let values: Vec<u8> = instances.map(|&id| value(id)).collect();
             let path = folder.join(format!("{name}.png"));
             write_png(&path, item.size(), &values, ExtendedColorType::L8)
         };
-        item.picture
-            .place(&self.images.join(format!("{name}.jpg")))?;
+        item.jpeg.place(&self.images.join(format!("{name}.jpg")))?;
         write(&self.annotations, |object| object.category.index())?;
         write(&self.attributes, |object| object.colour.index())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::picture::Picture;
+use super::files::SceneJpeg;
 use super::rosbag::Recording;
 use super::{Format, WriteError};
 use crate::language::{self, Dialogue, QuestionKind};
@@ -57,7 +57,7 @@ impl Default for Options {
 
 /// A scene with its frame, its questions and its conversations.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct AnnotatedScene {
     /// The scene.
     pub scene: Scene,
     /// The picture, depth and masks of it.
@@ -68,7 +68,7 @@ pub struct Told {
     pub talk: Vec<Dialogue>,
 }
 
-impl Told {
+impl AnnotatedScene {
     /// Samples and renders the scene and asks all questions about it. The same arguments give the same result.
     pub fn new(split: Split, seed: u64, width: u32, height: u32) -> Self {
         let scene = Scene::sample(split, seed);
@@ -98,18 +98,18 @@ impl Told {
 pub(super) struct Item<'a> {
     /// The seed, which numbers the scene's files.
     pub number: u64,
-    pub told: &'a Told,
-    pub picture: Picture<'a>,
+    pub annotated: &'a AnnotatedScene,
+    pub jpeg: SceneJpeg<'a>,
 }
 
 impl Item<'_> {
     pub fn size(&self) -> (u32, u32) {
-        self.told.frame.image.dimensions()
+        self.annotated.frame.image.dimensions()
     }
 
     /// Whether each pixel shows one of the objects, row by row.
     pub fn inside(&self, objects: &[usize]) -> Vec<bool> {
-        let instances = self.told.frame.instances.iter();
+        let instances = self.annotated.frame.instances.iter();
         let among = |id: u8| id > 0 && objects.contains(&(usize::from(id) - 1));
         instances.map(|&id| among(id)).collect()
     }

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::Told;
+use super::AnnotatedScene;
 use crate::language::{Absence, Dialogue, Query, QuestionKind, Turn};
 use crate::scene::Object;
 use crate::{Camera, Category, Colour, Frame, Light, Scene, Table};
@@ -11,7 +11,7 @@ pub(super) const WIDTH: u32 = 64;
 pub(super) const HEIGHT: u32 = 48;
 
 /// A red mug, a ring of a bowl and a lemon that lies in it; each shifted with the seed.
-pub(super) fn told(seed: u64) -> Told {
+pub(super) fn annotated(seed: u64) -> AnnotatedScene {
     let shift = (seed % 5) as u32;
     let objects = [
         (Category::Mug, Colour::Red),
@@ -39,7 +39,7 @@ pub(super) fn told(seed: u64) -> Told {
     });
     let pixels = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
     let instances: Vec<u8> = pixels.map(|(x, y)| instance(x, y)).collect();
-    Told {
+    AnnotatedScene {
         scene: Scene {
             seed,
             objects: objects.into_iter().enumerate().map(object).collect(),

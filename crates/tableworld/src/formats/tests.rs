@@ -8,7 +8,7 @@ use coco_rle::Rle;
 use serde_json::Value;
 
 use super::contour::draw;
-use super::testing::{told, HEIGHT, WIDTH};
+use super::testing::{annotated, HEIGHT, WIDTH};
 use super::*;
 use crate::language::QuestionKind;
 use crate::Split;
@@ -28,7 +28,7 @@ fn write(folder: &Path, order: &Order) -> Summary {
     let mut options = Options::default();
     options.reason_kinds.push(QuestionKind::Absent);
     options.reason_kinds.push(QuestionKind::MultiTurn);
-    write_scenes(order, folder, &options, &told, &|_| ()).unwrap()
+    write_scenes(order, folder, &options, &annotated, &|_| ()).unwrap()
 }
 
 fn json(path: PathBuf) -> Value {
@@ -55,7 +55,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Object `i` of the scene of `seed`, as its renderer would say.
 fn mask(seed: u64, objects: &[u8]) -> Vec<bool> {
-    let instances = told(seed).frame.instances;
+    let instances = annotated(seed).frame.instances;
     let among = |id: &u8| *id > 0 && objects.contains(&(id - 1));
     instances.iter().map(among).collect()
 }
@@ -154,7 +154,7 @@ fn classes_and_colours_are_one_more_than_their_place_in_the_list() {
     let out = tempfile::tempdir().unwrap();
     write(out.path(), &order(&[Format::Semantic], Split::Train, 0, 1));
     let root = out.path().join("ade20k");
-    let colours = told(0).scene.objects.clone();
+    let colours = annotated(0).scene.objects.clone();
     let colours = std::iter::once("").chain(colours.iter().map(|o| o.colour.name()));
     for (kind, list, names) in [
         ("annotations", "classes", vec!["", "mug", "bowl", "lemon"]),
@@ -166,7 +166,7 @@ fn classes_and_colours_are_one_more_than_their_place_in_the_list() {
             panic!("{kind}: {:?}", picture.color());
         };
         let mut seen = BTreeSet::new();
-        for (id, &value) in told(0).frame.instances.iter().zip(picture.as_raw()) {
+        for (id, &value) in annotated(0).frame.instances.iter().zip(picture.as_raw()) {
             let name = names[usize::from(*id)];
             match value {
                 0 => assert_eq!(name, ""),
@@ -211,7 +211,7 @@ fn frames_hold_depth_in_millimetres_and_the_truth() {
     let root = out.path().join("frames/test");
     let truth = json(root.join("000000009.json"));
     let open = |kind: &str| image::open(root.join(truth["files"][kind].as_str().unwrap())).unwrap();
-    let frame = told(9).frame;
+    let frame = annotated(9).frame;
     let image::DynamicImage::ImageLuma16(depth) = open("depth") else {
         panic!();
     };
@@ -258,21 +258,24 @@ fn all_formats_together_are_the_same_with_any_number_of_threads() {
 #[test]
 fn what_cannot_be_written_says_why_and_where() {
     let out = tempfile::tempdir().unwrap();
-    let fail = |order: &Order, told: &(dyn Fn(u64) -> Told + Sync)| {
-        let result = write_scenes(order, out.path(), &Options::default(), told, &|_| ());
+    let fail = |order: &Order, annotated: &(dyn Fn(u64) -> AnnotatedScene + Sync)| {
+        let result = write_scenes(order, out.path(), &Options::default(), annotated, &|_| ());
         result.unwrap_err().to_string()
     };
     let refer = order(&[Format::Refer], Split::Train, 0, 1);
-    assert!(fail(&order(&[], Split::Train, 0, 1), &told).contains("accepted: reason-seg"));
-    let error = fail(&order(&[Format::Vqa], Split::Train, MAX_SEED, 1), &told);
+    assert!(fail(&order(&[], Split::Train, 0, 1), &annotated).contains("accepted: reason-seg"));
+    let error = fail(
+        &order(&[Format::Vqa], Split::Train, MAX_SEED, 1),
+        &annotated,
+    );
     assert!(
         error.contains("accepted: seeds below 1000000000"),
         "{error}"
     );
     let broken = |seed| {
-        let mut told = told(seed);
-        told.frame.depth.pop();
-        told
+        let mut annotated = annotated(seed);
+        annotated.frame.depth.pop();
+        annotated
     };
     let error = fail(&refer, &broken);
     assert!(
@@ -282,7 +285,7 @@ fn what_cannot_be_written_says_why_and_where() {
 
     let list = out.path().join("refer_seg/refcoco/refs(unc).p");
     fs::write(&list, b"no pickle").unwrap();
-    let error = fail(&refer, &told);
+    let error = fail(&refer, &annotated);
     assert!(
         error.contains("refs(unc).p is there already") && !error.contains('\n'),
         "{error}"
@@ -290,7 +293,7 @@ fn what_cannot_be_written_says_why_and_where() {
     assert_eq!(fs::read(&list).unwrap(), b"no pickle");
 
     fs::write(out.path().join("frames"), b"").unwrap();
-    let error = fail(&order(&[Format::Frames], Split::Val, 0, 1), &told);
+    let error = fail(&order(&[Format::Frames], Split::Val, 0, 1), &annotated);
     assert!(
         error.starts_with("cannot write ") && error.contains("frames/val"),
         "{error}"
@@ -316,7 +319,7 @@ fn what_is_not_of_tableworld_is_neither_added_to_nor_overwritten() {
         fs::write(&path, "mine").unwrap();
         let formats = [Format::Semantic, Format::Frames, format];
         let order = order(&formats, Split::Train, 0, 1);
-        let refused = write_scenes(&order, out.path(), &Options::default(), &told, &|_| ());
+        let refused = write_scenes(&order, out.path(), &Options::default(), &annotated, &|_| ());
         let refused = refused.unwrap_err().to_string();
         assert!(
             refused.contains("not of TableWorld") && refused.contains("accepted: another --out"),
@@ -351,7 +354,7 @@ fn a_scene_gives_as_many_reason_seg_items_as_wanted_of_all_kinds() {
     };
     // An earlier run that made more of them.
     write(out.path(), &order);
-    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    let summary = write_scenes(&order, out.path(), &options, &annotated, &|_| ()).unwrap();
     assert_eq!(summary.made[0].items, 120);
     let files = contents(&out.path().join("reason_seg/ReasonSeg/train"));
     assert_eq!(files.len(), 240);
@@ -379,7 +382,7 @@ fn half_of_balanced_items_have_no_mask_and_say_so() {
         reason_kinds: QuestionKind::ALL.into(),
         ..Options::default()
     };
-    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    let summary = write_scenes(&order, out.path(), &options, &annotated, &|_| ()).unwrap();
     let root = out.path().join("reason_seg/ReasonSeg");
     let said = json(root.join("explanatory/train.json"));
     let said: BTreeMap<&str, &str> = said.as_array().unwrap().iter().map(said_of).collect();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::make_folder;
 use super::listing::{read_json, write_json, Gathered};
-use super::picture::make_folder;
 use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::language::Turn;
@@ -19,11 +19,11 @@ const LONG_ENOUGH: usize = 4;
 struct Conversation {
     id: String,
     image: String,
-    conversations: Vec<Said>,
+    conversations: Vec<LlavaMessage>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct LlavaMessage {
     /// `human` or `gpt`.
     from: String,
     value: String,
@@ -67,7 +67,7 @@ impl Vqa {
 impl Sink for Vqa {
     fn scene(&self, item: &Item) -> Result<(), WriteError> {
         let mut talks: Vec<Vec<&Turn>> = Vec::new();
-        for dialogue in &item.told.talk {
+        for dialogue in &item.annotated.talk {
             match talks.last_mut() {
                 Some(talk) if talk.len() + dialogue.turns.len() <= LONG_ENOUGH => {
                     talk.extend(&dialogue.turns);
@@ -80,7 +80,7 @@ impl Sink for Vqa {
             return Ok(());
         }
         let image = format!("{:012}.jpg", item.number);
-        item.picture.place(&self.images.join(&image))?;
+        item.jpeg.place(&self.images.join(&image))?;
         let conversation = |(i, talk): (usize, Vec<&Turn>)| Conversation {
             id: format!("{:012}_{i}", item.number),
             image: image.clone(),
@@ -110,15 +110,15 @@ impl Sink for Vqa {
     }
 }
 
-fn said(talk: &[&Turn]) -> Vec<Said> {
+fn said(talk: &[&Turn]) -> Vec<LlavaMessage> {
     let mut said = Vec::new();
     for (i, turn) in talk.iter().enumerate() {
         let mark = if i == 0 { "<image>\n" } else { "" };
-        said.push(Said {
+        said.push(LlavaMessage {
             from: "human".into(),
             value: format!("{mark}{}", turn.question),
         });
-        said.push(Said {
+        said.push(LlavaMessage {
             from: "gpt".into(),
             value: turn.answer.clone(),
         });

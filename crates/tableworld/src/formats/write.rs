@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::picture::Picture;
-use super::sink::{Item, Made, Options, Plan, Sink, Told, MAX_SEED};
+use super::files::SceneJpeg;
+use super::sink::{AnnotatedScene, Item, Made, Options, Plan, Sink, MAX_SEED};
 use super::{frames, own, reason, refer, rosbag, semantic, vqa, Format, WriteError};
 use crate::{Frame, Split};
 
@@ -68,11 +68,11 @@ pub fn write_dataset(
     options: &Options,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Summary, WriteError> {
-    let told = |seed| Told::new(order.split, seed, order.width, order.height);
-    write_scenes(order, folder, options, &told, progress)
+    let annotate = |seed| AnnotatedScene::new(order.split, seed, order.width, order.height);
+    write_scenes(order, folder, options, &annotate, progress)
 }
 
-/// Writes scenes that the caller makes: `told` is called once for each seed, from any thread.
+/// Writes scenes that the caller makes: `annotate` is called once for each seed, from any thread.
 ///
 /// # Errors
 /// As for [`write_dataset`], and [`WriteError::Frame`] if the parts of a frame do not fit together.
@@ -80,7 +80,7 @@ pub fn write_scenes(
     order: &Order,
     folder: &Path,
     options: &Options,
-    told: &(dyn Fn(u64) -> Told + Sync),
+    annotate: &(dyn Fn(u64) -> AnnotatedScene + Sync),
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Summary, WriteError> {
     let numbers = check(order)?;
@@ -111,12 +111,12 @@ pub fn write_scenes(
     };
     for batch in numbers.chunks((BATCH / frames).max(1)) {
         batch.par_iter().try_for_each(|&number| {
-            let told = told(number);
-            check_frame(number, &told.frame)?;
+            let annotated = annotate(number);
+            check_frame(number, &annotated.frame)?;
             let item = Item {
                 number,
-                told: &told,
-                picture: Picture::new(&told.frame.image, options.jpeg_quality),
+                annotated: &annotated,
+                jpeg: SceneJpeg::new(&annotated.frame.image, options.jpeg_quality),
             };
             for sink in &sinks {
                 sink.scene(&item)?;

@@ -4,7 +4,7 @@ use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::knowledge::{knowledge, the, there_is_no, Intent};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{noun_query, query, question};
 use super::{Absence, Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
@@ -14,7 +14,7 @@ use crate::Split;
 const EACH: usize = 2;
 
 /// Some for categories and some for purposes of which the scene has nothing at all.
-pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let missing = view.missing();
     let mut all = Vec::new();
     for category in missing.choose_multiple(rng, EACH).copied() {
@@ -44,7 +44,7 @@ pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue>
 }
 
 /// All intents that nothing in the scene serves, nor might be taken to serve.
-pub fn unmet(view: &View) -> Vec<&'static Intent> {
+pub fn unmet(view: &SceneView) -> Vec<&'static Intent> {
     let met = |intent: &Intent| view.any_of(&intent.answers) || view.any_of(&intent.unless);
     let intents = knowledge().intents.iter();
     intents.filter(|intent| !met(intent)).collect()

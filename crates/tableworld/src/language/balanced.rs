@@ -13,8 +13,8 @@ use super::missing::{class, counterpart};
 use super::multi_turn::first_question;
 use super::reasoning::{answerable, Answerable};
 use super::reference::{references, Form};
+use super::scene_view::SceneView;
 use super::several::{askable, asked, Several};
-use super::view::View;
 use super::wording::{noun_query, query, question, question_and_why};
 use super::{explicit, multi_turn, reasoning, several};
 use super::{Absence, Dialogue, Query, QuestionKind, Turn};
@@ -57,7 +57,7 @@ pub fn balanced(
     count: usize,
     rng: &mut impl Rng,
 ) -> Vec<Dialogue> {
-    let view = View::new(scene, frame);
+    let view = SceneView::new(scene, frame);
     let mut turns: Vec<_> = TURNS.into_iter().filter(|k| kinds.contains(k)).collect();
     if turns.is_empty() {
         turns.push(Q::Explicit);
@@ -91,7 +91,7 @@ pub fn balanced(
 
 /// A question for something that is there and one for something that is not.
 fn pair(
-    view: &View,
+    view: &SceneView,
     kind: QuestionKind,
     near: bool,
     split: Split,
@@ -107,7 +107,7 @@ fn pair(
 }
 
 fn of_one(
-    view: &View,
+    view: &SceneView,
     near: bool,
     split: Split,
     rng: &mut impl Rng,
@@ -131,7 +131,7 @@ fn of_one(
 }
 
 fn of_purpose(
-    view: &View,
+    view: &SceneView,
     kind: QuestionKind,
     near: bool,
     split: Split,
@@ -227,7 +227,7 @@ fn refused_conversation(
 }
 
 fn of_several(
-    view: &View,
+    view: &SceneView,
     near: bool,
     split: Split,
     rng: &mut impl Rng,
@@ -256,7 +256,7 @@ fn of_several(
 }
 
 /// A group of which nothing is there, drawn as often as it is asked for where it is: that depends on its size.
-fn empty_group(view: &View, rng: &mut impl Rng) -> Option<&'static Group> {
+fn empty_group(view: &SceneView, rng: &mut impl Rng) -> Option<&'static Group> {
     let there = view.categories().len();
     let groups = knowledge().groups.iter();
     let empty = groups.filter(|g| !view.any_of(&g.members) && !view.any_of(&g.doubtful));

@@ -4,7 +4,7 @@ use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::knowledge::knowledge;
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{answer, noun_query, question};
 use super::{Dialogue, QuestionKind, Turn};
 use crate::catalogue::Colour;
@@ -21,7 +21,7 @@ const VOLUME: f32 = 1.3;
 const PIXELS: f32 = 1.2;
 
 /// One question for each visible object that can be singled out.
-pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let mut all = Vec::new();
     for index in view.left_to_right() {
         let (own, among_all) = phrases(view, index);
@@ -41,7 +41,7 @@ pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue>
 
 /// A question for one object by a noun phrase.
 pub fn dialogue(
-    view: &View,
+    view: &SceneView,
     phrase: &str,
     index: usize,
     candidates: Vec<usize>,
@@ -66,7 +66,7 @@ pub fn dialogue(
 }
 
 /// All noun phrases that mean this object and no other: those with its name, and those without.
-pub fn phrases(view: &View, index: usize) -> (Vec<String>, Vec<String>) {
+pub fn phrases(view: &SceneView, index: usize) -> (Vec<String>, Vec<String>) {
     (
         phrases_of_its_kind(view, index),
         phrases_among_all(view, index),
@@ -75,7 +75,7 @@ pub fn phrases(view: &View, index: usize) -> (Vec<String>, Vec<String>) {
 
 /// Noun phrases that mean this object alone, with its name: the name itself where there is one of its kind, otherwise
 /// with its colour, place or size.
-fn phrases_of_its_kind(view: &View, index: usize) -> Vec<String> {
+fn phrases_of_its_kind(view: &SceneView, index: usize) -> Vec<String> {
     let object = view.object(index);
     let noun = knowledge().noun(object.category);
     let (name, colour) = (noun.name(), object.colour.name());
@@ -95,7 +95,7 @@ fn phrases_of_its_kind(view: &View, index: usize) -> Vec<String> {
 }
 
 /// Noun phrases that mean this object alone, without its name: "the leftmost object", "the red object".
-fn phrases_among_all(view: &View, index: usize) -> Vec<String> {
+fn phrases_among_all(view: &SceneView, index: usize) -> Vec<String> {
     let all: Vec<_> = view.all().collect();
     let colour = view.object(index).colour;
     let mut phrases = comparisons(view, index, &all, "object", DEPTH_OF_ALL);
@@ -126,23 +126,23 @@ pub fn compared(name: &str) -> [String; 12] {
 
 /// The comparisons with the others that hold by a margin.
 pub fn comparisons(
-    view: &View,
+    view: &SceneView,
     index: usize,
     among: &[usize],
     name: &str,
     depth_margin: f32,
 ) -> Vec<String> {
     let others = || among.iter().copied().filter(|i| *i != index);
-    if others().next().is_none() || among.iter().any(|i| !view.seen(*i).visible) {
+    if others().next().is_none() || among.iter().any(|i| !view.visibility(*i).visible) {
         return Vec::new();
     }
     let beats = |key: &dyn Fn(usize) -> f32, margin: f32| {
         others().all(|other| key(index) >= key(other) + margin)
     };
-    let across = |i: usize| view.seen(i).across;
-    let depth = |i: usize| view.seen(i).depth;
+    let across = |i: usize| view.visibility(i).across;
+    let depth = |i: usize| view.visibility(i).depth;
     let volume = |i: usize| view.object(i).size.iter().product::<f32>().max(1e-9).ln();
-    let pixels = |i: usize| (view.seen(i).unoccluded.max(1) as f32).ln();
+    let pixels = |i: usize| (view.visibility(i).unoccluded.max(1) as f32).ln();
     let minus = |key: &dyn Fn(usize) -> f32, i: usize| -key(i);
     let largest = beats(&volume, VOLUME.ln()) && beats(&pixels, PIXELS.ln());
     let smallest =

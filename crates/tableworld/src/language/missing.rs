@@ -11,7 +11,7 @@ use super::explicit::differ;
 use super::knowledge::{knowledge, there_is_none_such};
 use super::reference::{called, Form, Reference};
 use super::relation::{places, Relation};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::Absence;
 use crate::catalogue::{Category, Colour};
 use crate::Split;
@@ -27,7 +27,7 @@ pub struct Missing {
 
 /// One in the form of a reference to what is there; a near miss if that is wanted and the scene has one.
 pub fn counterpart(
-    view: &View,
+    view: &SceneView,
     of: &Reference,
     near: bool,
     split: Split,
@@ -95,7 +95,7 @@ pub fn named(category: Category, absence: Absence, rng: &mut impl Rng) -> Missin
 }
 
 /// A missing class: one that what is there might be taken for, or one that it might not; any where there is none such.
-pub fn class(view: &View, near: bool, rng: &mut impl Rng) -> Option<(Category, Absence)> {
+pub fn class(view: &SceneView, near: bool, rng: &mut impl Rng) -> Option<(Category, Absence)> {
     let missing = view.missing();
     let like = |c: &Category| view.shows_any_of(&knowledge().noun(*c).neighbours);
     let wanted: Vec<_> = missing.iter().filter(|c| like(c) == near).collect();
@@ -109,7 +109,7 @@ pub fn class(view: &View, near: bool, rng: &mut impl Rng) -> Option<(Category, A
 }
 
 /// "the red mug" where there are mugs, and none that anybody would call red.
-pub fn wrong_colour(view: &View, rng: &mut impl Rng) -> Option<Missing> {
+pub fn wrong_colour(view: &SceneView, rng: &mut impl Rng) -> Option<Missing> {
     let wrong = |category: Category| -> Vec<Colour> {
         let same = view.of(category);
         let clear = |k: &Colour| same.iter().all(|i| differ(*k, view.object(*i).colour));
@@ -123,7 +123,7 @@ pub fn wrong_colour(view: &View, rng: &mut impl Rng) -> Option<Missing> {
 
 /// "the red bottle" where something else is red, and there is no bottle.
 pub fn other_class(
-    view: &View,
+    view: &SceneView,
     fits: &dyn Fn(Category) -> bool,
     rng: &mut impl Rng,
 ) -> Option<Missing> {
@@ -135,7 +135,11 @@ pub fn other_class(
 }
 
 /// "the red bottle" where there is no bottle, and nothing red.
-fn unlike(view: &View, fits: &dyn Fn(Category) -> bool, rng: &mut impl Rng) -> Option<Missing> {
+fn unlike(
+    view: &SceneView,
+    fits: &dyn Fn(Category) -> bool,
+    rng: &mut impl Rng,
+) -> Option<Missing> {
     let clear = |k: &Colour| view.all().all(|i| view.object(i).colour != *k);
     let unseen = |category: Category| sayable(category).filter(clear).collect();
     let mut missing = view.missing();
@@ -164,7 +168,7 @@ fn coloured(
 }
 
 /// "the mug left of the bowl" where every mug is clearly to the right of it.
-pub fn wrong_place(view: &View, split: Split, rng: &mut impl Rng) -> Option<Missing> {
+pub fn wrong_place(view: &SceneView, split: Split, rng: &mut impl Rng) -> Option<Missing> {
     let all = view.categories().into_iter().filter_map(|category| {
         let wrong = places(view, category, &[]);
         (!wrong.is_empty()).then_some((category, wrong))
@@ -178,7 +182,7 @@ pub fn wrong_place(view: &View, split: Split, rng: &mut impl Rng) -> Option<Miss
 }
 
 /// "the red object" where nobody would call anything red.
-fn unlike_all(view: &View, rng: &mut impl Rng) -> Option<Missing> {
+fn unlike_all(view: &SceneView, rng: &mut impl Rng) -> Option<Missing> {
     let clear = |k: &Colour| view.all().all(|i| differ(*k, view.object(i).colour));
     let colours: Vec<_> = Colour::ALL.into_iter().filter(clear).collect();
     let colour = colours.choose(rng)?.name();

@@ -7,28 +7,28 @@
 //! Wordings are split like scenes are. Those of `val` and `test` never occur in `train`, but are made of words that do.
 //!
 //! There are three draws: [`dialogues`], everything that can be asked; [`balanced`], to learn from, whose words do not tell
-//! whether a thing is there; and [`evaluation`] with [`looking`], to measure with.
+//! whether a thing is there; and [`evaluation`] with [`visual_questions`], to measure with.
 
 mod absent;
 mod balanced;
 mod explicit;
 mod frames;
 mod knowledge;
-mod looking;
 mod missing;
 mod multi_turn;
 mod reasoning;
 mod reference;
 mod relation;
+mod scene_view;
 mod several;
 mod texts;
-mod view;
+mod visual;
 mod vqa;
 mod wording;
 
 pub use balanced::balanced;
-pub use looking::{looking, Look};
 pub use texts::{training_texts, wordings};
+pub use visual::{visual_questions, VisualQuestionKind};
 pub use vqa::vqa;
 
 use rand::seq::IndexedRandom;
@@ -37,7 +37,7 @@ use rand::Rng;
 use super::catalogue::Category;
 use super::scene::{Frame, Scene};
 use super::Split;
-use view::View;
+use scene_view::SceneView;
 
 /// What a question asks for, and what it takes to answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,7 +192,7 @@ impl Dialogue {
 /// each object by its name, for each purpose that something serves and for each group that has members, and some for
 /// what is not there. They come in the order of the kinds. Where no object shows enough of itself, only what is absent is asked.
 pub fn dialogues(scene: &Scene, frame: &Frame, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
-    let view = View::new(scene, frame);
+    let view = SceneView::new(scene, frame);
     let mut all = explicit::dialogues(&view, split, rng);
     all.extend(reasoning::dialogues(&view, split, rng));
     all.extend(reasoning::explained_dialogues(&view, split, rng));

@@ -6,13 +6,13 @@ use rand::Rng;
 use super::frames::Wording;
 use super::knowledge::{knowledge, the};
 use super::reasoning::{answerable, Answerable};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{answer, fill_to};
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::Split;
 
 /// One conversation for each intent that the scene answers.
-pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let converse = |fitting: &Answerable| dialogue(fitting, split, rng);
     answerable(view).iter().filter_map(converse).collect()
 }

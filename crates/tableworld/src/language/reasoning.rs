@@ -4,7 +4,7 @@ use rand::seq::IndexedRandom;
 use rand::Rng;
 
 use super::knowledge::{knowledge, Intent};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{answer, query, question, question_and_why};
 use super::{Dialogue, QuestionKind, Turn};
 use crate::catalogue::Category;
@@ -38,7 +38,7 @@ pub fn kind(intent: &Intent) -> QuestionKind {
 }
 
 /// All intents to which exactly one category in the scene is an answer, and nothing might be taken for another.
-pub fn answerable(view: &View) -> Vec<Answerable> {
+pub fn answerable(view: &SceneView) -> Vec<Answerable> {
     let fits = |intent: &'static Intent| {
         let mut answers = intent
             .answers
@@ -59,7 +59,7 @@ pub fn answerable(view: &View) -> Vec<Answerable> {
 }
 
 /// One question for each intent that the scene answers.
-pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let ask = |fitting: &Answerable| dialogue(fitting, split, rng);
     answerable(view).iter().filter_map(ask).collect()
 }
@@ -84,7 +84,7 @@ pub fn dialogue(fitting: &Answerable, split: Split, rng: &mut impl Rng) -> Optio
 }
 
 /// The same questions, asking why as well: the answer is `It is [SEG].` and the reason.
-pub fn explained_dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn explained_dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let ask = |fitting: &Answerable| explained(fitting, split, rng);
     answerable(view).iter().filter_map(ask).collect()
 }

@@ -7,7 +7,7 @@ use super::explicit::{comparisons, phrases, DEPTH};
 use super::frames::pick;
 use super::knowledge::knowledge;
 use super::relation::{places, Relation};
-use super::view::View;
+use super::scene_view::SceneView;
 use crate::catalogue::Category;
 use crate::Split;
 
@@ -50,7 +50,12 @@ pub struct Reference {
 }
 
 /// A reference of that form to each visible object that one can mean.
-pub fn references(view: &View, form: Form, split: Split, rng: &mut impl Rng) -> Vec<Reference> {
+pub fn references(
+    view: &SceneView,
+    form: Form,
+    split: Split,
+    rng: &mut impl Rng,
+) -> Vec<Reference> {
     let objects = view.left_to_right().into_iter();
     objects
         .filter_map(|object| reference(view, form, object, split, rng))
@@ -58,7 +63,7 @@ pub fn references(view: &View, form: Form, split: Split, rng: &mut impl Rng) -> 
 }
 
 fn reference(
-    view: &View,
+    view: &SceneView,
     form: Form,
     object: usize,
     split: Split,

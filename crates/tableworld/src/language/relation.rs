@@ -5,7 +5,7 @@ use rand::Rng;
 use super::explicit::{ACROSS, DEPTH};
 use super::frames::Framing;
 use super::knowledge::{knowledge, the};
-use super::view::View;
+use super::scene_view::SceneView;
 use crate::catalogue::Category;
 use crate::Split;
 
@@ -40,8 +40,8 @@ impl Relation {
     }
 
     /// Whether an object is there, as seen from another: `None` where it is not clear by a margin.
-    pub fn holds(self, view: &View, object: usize, anchor: usize) -> Option<bool> {
-        let (x, y) = (view.seen(object), view.seen(anchor));
+    pub fn holds(self, view: &SceneView, object: usize, anchor: usize) -> Option<bool> {
+        let (x, y) = (view.visibility(object), view.visibility(anchor));
         let (towards, margin) = match self {
             Self::Left => (y.across - x.across, ACROSS),
             Self::Right => (x.across - y.across, ACROSS),
@@ -54,13 +54,13 @@ impl Relation {
 
 /// The relations that pick out exactly the objects `there` of a category, each with its anchor. An anchor is an object that is
 /// the only one of its kind. The objects `there` are clearly at the related place, the category's others clearly at the opposite.
-pub fn places(view: &View, category: Category, there: &[usize]) -> Vec<(Relation, usize)> {
+pub fn places(view: &SceneView, category: Category, there: &[usize]) -> Vec<(Relation, usize)> {
     let Some(same) = view.visible_of(&[category]) else {
         return Vec::new();
     };
     let anchors = view.all().filter(|anchor| {
         let anchors = view.object(*anchor).category;
-        anchors != category && view.seen(*anchor).visible && view.of(anchors).len() == 1
+        anchors != category && view.visibility(*anchor).visible && view.of(anchors).len() == 1
     });
     let fits = |relation: Relation, anchor: usize| {
         !same.is_empty()

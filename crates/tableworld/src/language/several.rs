@@ -4,14 +4,14 @@ use rand::Rng;
 
 use super::frames::pick;
 use super::knowledge::{knowledge, Group};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{answer, noun_query, question};
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::Split;
 
 /// One question for each group and each category with two or more objects.
-pub fn dialogues(view: &View, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
+pub fn dialogues(view: &SceneView, split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
     let about = |(several, objects)| dialogue(view, several, objects, split, rng);
     askable(view).into_iter().map(about).collect()
 }
@@ -43,7 +43,7 @@ impl Several {
 }
 
 /// Every group and class of which several objects are there, with these objects.
-pub fn askable(view: &View) -> Vec<(Several, Vec<usize>)> {
+pub fn askable(view: &SceneView) -> Vec<(Several, Vec<usize>)> {
     let groups = knowledge().groups.iter();
     let groups = groups.filter_map(|group| Some((Several::Group(group), members(view, group)?)));
     let classes = view.categories().into_iter().filter_map(|category| {
@@ -60,7 +60,7 @@ pub fn phrases(category: Category) -> [String; 2] {
 }
 
 /// The group's objects, if there are two or more of at least two categories, each in sight and none doubtful.
-fn members(view: &View, group: &Group) -> Option<Vec<usize>> {
+fn members(view: &SceneView, group: &Group) -> Option<Vec<usize>> {
     let objects = view.visible_of(&group.members)?;
     let first = view.object(*objects.first()?).category;
     let differ = objects.iter().any(|i| view.object(*i).category != first);
@@ -69,7 +69,7 @@ fn members(view: &View, group: &Group) -> Option<Vec<usize>> {
 
 /// A question for several objects in one mask.
 pub fn dialogue(
-    view: &View,
+    view: &SceneView,
     several: Several,
     objects: Vec<usize>,
     split: Split,

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::frames::Wording;
 use super::knowledge::{either, knowledge, there_is_no, Noun};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::{Dialogue, Query, QuestionKind, Turn};
 use crate::catalogue::Category;
 use crate::scene::{Frame, Scene};
@@ -19,7 +19,7 @@ const DEPTH: f32 = 0.06;
 /// One or more conversations about a scene, of one to three turns. They are text to learn from: all splits use the same words,
 /// and none of them are the words of the other kinds that are held out for `val` and `test`.
 pub fn vqa(scene: &Scene, frame: &Frame, _split: Split, rng: &mut impl Rng) -> Vec<Dialogue> {
-    let view = View::new(scene, frame);
+    let view = SceneView::new(scene, frame);
     let mut turns = about_scene(&view, rng);
     turns.extend(about_world(&view, rng));
     turns.shuffle(rng);
@@ -53,7 +53,7 @@ fn dialogue(turns: Vec<(String, String)>) -> Dialogue {
     }
 }
 
-fn about_scene(view: &View, rng: &mut impl Rng) -> Vec<(String, String)> {
+fn about_scene(view: &SceneView, rng: &mut impl Rng) -> Vec<(String, String)> {
     let frames = &knowledge().frames.vqa;
     let order = view.left_to_right();
     let mut turns = Vec::new();
@@ -102,7 +102,7 @@ fn about_scene(view: &View, rng: &mut impl Rng) -> Vec<(String, String)> {
 }
 
 /// Facts: half of them about what is in sight.
-fn about_world(view: &View, rng: &mut impl Rng) -> Vec<(String, String)> {
+fn about_world(view: &SceneView, rng: &mut impl Rng) -> Vec<(String, String)> {
     let known = knowledge();
     let mut subjects = view.categories();
     subjects.shuffle(rng);
@@ -155,7 +155,7 @@ fn of_people(to: &str) -> Option<String> {
     words.map(|words| words.join(" "))
 }
 
-fn colour(view: &View, index: usize, rng: &mut impl Rng) -> Option<(String, String)> {
+fn colour(view: &SceneView, index: usize, rng: &mut impl Rng) -> Option<(String, String)> {
     let frames = &knowledge().frames.vqa;
     let object = view.object(index);
     let noun = knowledge().noun(object.category);
@@ -171,7 +171,7 @@ fn colour(view: &View, index: usize, rng: &mut impl Rng) -> Option<(String, Stri
 }
 
 /// Where one thing is, as seen from another: to the sides, and in depth.
-fn places(view: &View, single: &[usize], rng: &mut impl Rng) -> Vec<(String, String)> {
+fn places(view: &SceneView, single: &[usize], rng: &mut impl Rng) -> Vec<(String, String)> {
     let frames = &knowledge().frames.vqa;
     let pairs: Vec<_> = single
         .iter()
@@ -187,7 +187,7 @@ fn places(view: &View, single: &[usize], rng: &mut impl Rng) -> Vec<(String, Str
         ]
     };
     let mut turns = Vec::new();
-    let apart = |(x, y): &(usize, usize)| view.seen(*x).across - view.seen(*y).across;
+    let apart = |(x, y): &(usize, usize)| view.visibility(*x).across - view.visibility(*y).across;
     let beside: Vec<_> = pairs.iter().filter(|p| apart(p).abs() >= ACROSS).collect();
     if let Some(pair) = beside.choose(rng) {
         let side = if apart(pair) < 0.0 { "left" } else { "right" };
@@ -196,7 +196,7 @@ fn places(view: &View, single: &[usize], rng: &mut impl Rng) -> Vec<(String, Str
             &values(**pair, side),
         ));
     }
-    let deeper = |(x, y): &(usize, usize)| view.seen(*x).depth - view.seen(*y).depth;
+    let deeper = |(x, y): &(usize, usize)| view.visibility(*x).depth - view.visibility(*y).depth;
     let before: Vec<_> = pairs.iter().filter(|p| deeper(p).abs() >= DEPTH).collect();
     if let Some(pair) = before.choose(rng) {
         let side = if deeper(pair) < 0.0 {

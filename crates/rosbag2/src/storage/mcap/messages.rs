@@ -11,7 +11,7 @@ use std::vec::IntoIter;
 use super::chunk::{self, Entry};
 use super::open::McapFile;
 use crate::payload::{Backing, Payload, RawMessage};
-use crate::select::Wanted;
+use crate::select::MessageFilter;
 use crate::{BagError, McapFault};
 
 /// A run of messages in order.
@@ -30,7 +30,7 @@ enum Source {
 /// The messages of one file that are wanted, in log-time order.
 pub struct Messages {
     file: Arc<McapFile>,
-    wanted: Wanted,
+    filter: MessageFilter,
     sources: Vec<Option<Source>>,
     /// When the next message of each source is due; a chunk's is the earliest it could be.
     due: BinaryHeap<Reverse<(u64, usize)>>,
@@ -39,15 +39,15 @@ pub struct Messages {
 
 impl Messages {
     /// The messages of a file that are wanted.
-    pub fn new(file: Arc<McapFile>, wanted: Wanted) -> Self {
+    pub fn new(file: Arc<McapFile>, filter: MessageFilter) -> Self {
         let mut messages = Self {
             file,
-            wanted,
+            filter,
             sources: Vec::new(),
             due: BinaryHeap::new(),
             errors: VecDeque::new(),
         };
-        if messages.wanted.topics.is_empty() {
+        if messages.filter.topics.is_empty() {
             return messages;
         }
         let (mut loose, errors) = messages.file.loose();
@@ -61,7 +61,7 @@ impl Messages {
                 continue;
             };
             let (start, end) = (chunk.start, chunk.end);
-            let times = messages.wanted.overlaps(start, end);
+            let times = messages.filter.overlaps(start, end);
             let topics = chunk.channels.as_ref().is_none_or(|channels| {
                 let mut wanted = channels.iter();
                 wanted.any(|channel| messages.wants_channel(*channel))
@@ -75,11 +75,11 @@ impl Messages {
 
     /// A message of a channel that the file does not describe is not wanted, and is an error when its chunk is listed.
     fn wants(&self, channel: u16, time: u64) -> bool {
-        self.wanted.time(time) && (self.wants_channel(channel) || self.unknown(channel))
+        self.filter.includes(time) && (self.wants_channel(channel) || self.unknown(channel))
     }
 
     fn wants_channel(&self, channel: u16) -> bool {
-        self.wanted.topics.contains_key(&channel.into())
+        self.filter.topics.contains_key(&channel.into())
     }
 
     fn unknown(&self, channel: u16) -> bool {
@@ -147,7 +147,7 @@ impl Messages {
     }
 
     fn raw(&self, entry: &Entry, data: Payload) -> Result<RawMessage, BagError> {
-        let topic = self.wanted.topics.get(&entry.channel.into());
+        let topic = self.filter.topics.get(&entry.channel.into());
         let topic = topic.ok_or_else(|| {
             let fault = McapFault::Channel {
                 channel: entry.channel,

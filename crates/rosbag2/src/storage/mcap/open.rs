@@ -9,13 +9,13 @@ use super::index::Index;
 use super::records::{op, ChunkHeader, Walk, MAGIC, PREFIX};
 use super::{scan, summary};
 use crate::payload::Backing;
-use crate::place::Place;
+use crate::source_file::SourceFile;
 use crate::topic::{full_type, Definition, StoredTopic, Topic};
 use crate::{qos, BagError, McapFault, Note};
 
 /// An MCAP file, opened.
 pub struct McapFile {
-    place: Place,
+    source: SourceFile,
     pub(super) file: Arc<Backing>,
     pub(super) index: Index,
     /// Messages outside of chunks, where a scan has found them already.
@@ -27,10 +27,10 @@ impl McapFile {
     ///
     /// # Errors
     /// [`BagError::Io`]; [`BagError::Mcap`] for another kind of file.
-    pub fn open(place: Place, notes: &mut Vec<Note>) -> Result<Self, BagError> {
-        let file = Arc::new(Backing::map(&place.real)?);
+    pub fn open(source: SourceFile, notes: &mut Vec<Note>) -> Result<Self, BagError> {
+        let file = Arc::new(Backing::map(&source.real)?);
         let damaged = |at: usize, fault: McapFault| BagError::Mcap {
-            path: place.shown.clone(),
+            path: source.shown.clone(),
             at: at as u64,
             fault,
         };
@@ -40,7 +40,7 @@ impl McapFile {
         let reason = match summary::read(&file) {
             Ok(index) => {
                 return Ok(Self {
-                    place,
+                    source,
                     file,
                     index,
                     loose: None,
@@ -51,7 +51,7 @@ impl McapFile {
         let scan = scan::scan(&file).map_err(|fault| damaged(0, fault))?;
         if let Some(at) = scan.appended {
             notes.push(Note::Appended {
-                path: place.shown.clone(),
+                path: source.shown.clone(),
                 at: at as u64,
             });
         }
@@ -62,19 +62,19 @@ impl McapFile {
         }
         notes.push(match scan.stopped {
             Some((at, fault)) => Note::Truncated {
-                path: place.shown.clone(),
+                path: source.shown.clone(),
                 read: at as u64,
                 bytes: file.len() as u64,
                 messages: scan.index.messages(),
                 reason: fault.to_string(),
             },
             None => Note::Unindexed {
-                path: place.shown.clone(),
+                path: source.shown.clone(),
                 reason,
             },
         });
         Ok(Self {
-            place,
+            source,
             file,
             index: scan.index,
             loose: Some(scan.loose),
@@ -158,7 +158,7 @@ impl McapFile {
 
     pub(super) fn damaged(&self, at: usize, fault: McapFault) -> BagError {
         BagError::Mcap {
-            path: self.place.shown.clone(),
+            path: self.source.shown.clone(),
             at: at as u64,
             fault,
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::place::Temporary;
+use crate::source_file::Temporary;
 use crate::{BagError, Note};
 
 /// See the module's text.

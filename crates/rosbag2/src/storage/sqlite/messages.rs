@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row};
 use super::open::{time, SqliteFile};
 use super::salvage::{Salvage, Salvaged};
 use crate::payload::{Payload, RawMessage};
-use crate::select::Wanted;
+use crate::select::MessageFilter;
 use crate::BagError;
 
 /// How many messages are listed at a time.
@@ -28,7 +28,7 @@ struct Listed {
 /// See the module's text.
 pub struct Messages {
     file: Arc<SqliteFile>,
-    wanted: Wanted,
+    filter: MessageFilter,
     connection: Connection,
     batch: IntoIter<Listed>,
     /// The last timestamp that is wanted.
@@ -42,8 +42,8 @@ pub struct Messages {
 
 impl Messages {
     /// The messages of a file that are wanted.
-    pub fn new(file: Arc<SqliteFile>, wanted: Wanted) -> Result<Self, BagError> {
-        let times = timestamps(&wanted);
+    pub fn new(file: Arc<SqliteFile>, filter: MessageFilter) -> Result<Self, BagError> {
+        let times = timestamps(&filter);
         let (first, last) = times.unwrap_or((i64::MAX, i64::MIN));
         let mut messages = Self {
             connection: file.connect()?,
@@ -51,8 +51,8 @@ impl Messages {
             last,
             after: (first, i64::MIN),
             salvaged: None,
-            ended: wanted.topics.is_empty() || times.is_none(),
-            wanted,
+            ended: filter.topics.is_empty() || times.is_none(),
+            filter,
             file,
         };
         if let Some(salvage) = messages.file.salvaged.clone() {
@@ -66,7 +66,7 @@ impl Messages {
         self.ended = true;
         let mut messages = salvage.messages.clone();
         messages.retain(|message| {
-            self.wanted.topics.contains_key(&message.topic)
+            self.filter.topics.contains_key(&message.topic)
                 && (message.timestamp, message.id) > self.after
                 && message.timestamp <= self.last
         });
@@ -75,7 +75,7 @@ impl Messages {
     }
 
     fn list(&mut self) -> rusqlite::Result<()> {
-        let keys: Vec<String> = self.wanted.topics.keys().map(i64::to_string).collect();
+        let keys: Vec<String> = self.filter.topics.keys().map(i64::to_string).collect();
         // Without an index, every batch would sort the whole table anew.
         let limited = if self.file.indexed { BATCH } else { -1 };
         let sql = format!(
@@ -115,7 +115,7 @@ impl Messages {
     fn message(&self, listed: Listed, data: Vec<u8>) -> Option<RawMessage> {
         let time = time(listed.timestamp);
         Some(RawMessage {
-            topic: *self.wanted.topics.get(&listed.topic)?,
+            topic: *self.filter.topics.get(&listed.topic)?,
             log_time: time,
             publish_time: time,
             sequence: listed.id as u32,
@@ -168,13 +168,13 @@ impl Iterator for Messages {
 }
 
 /// The first and the last timestamp that are wanted; `None` where no timestamp could be.
-fn timestamps(wanted: &Wanted) -> Option<(i64, i64)> {
-    let first = match wanted.from {
+fn timestamps(filter: &MessageFilter) -> Option<(i64, i64)> {
+    let first = match filter.from {
         // What is before zero counts as zero.
         0 => i64::MIN,
         from => i64::try_from(from).ok()?,
     };
-    let last = match wanted.until {
+    let last = match filter.until {
         None => i64::MAX,
         Some(until) => i64::try_from(until.checked_sub(1)?).unwrap_or(i64::MAX),
     };

@@ -11,14 +11,14 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::access::{Access, Sizes};
 use super::salvage::Salvage;
-use crate::place::Place;
 use crate::qos;
+use crate::source_file::SourceFile;
 use crate::topic::{full_type, Definition, StoredTopic, Topic};
 use crate::{BagError, Note};
 
 /// A database, opened.
 pub struct SqliteFile {
-    place: Place,
+    source: SourceFile,
     access: Access,
     topics: Vec<StoredTopic>,
     span: Option<(u64, u64)>,
@@ -34,8 +34,8 @@ pub struct SqliteFile {
 impl SqliteFile {
     /// # Errors
     /// [`BagError::Io`], [`BagError::Sqlite`]; [`BagError::Table`] for a database that is not a bag.
-    pub fn open(place: Place, notes: &mut Vec<Note>) -> Result<Self, BagError> {
-        let (path, shown) = (&place.real, &place.shown);
+    pub fn open(source: SourceFile, notes: &mut Vec<Note>) -> Result<Self, BagError> {
+        let (path, shown) = (&source.real, &source.shown);
         let sizes = Sizes::of(path).map_err(BagError::io(shown))?;
         let (access, connection) = Access::find(path, shown, &sizes, notes)?;
         for table in ["topics", "messages"] {
@@ -63,7 +63,7 @@ impl SqliteFile {
             rows: 0,
             indexed: has_index(&connection).unwrap_or_default(),
             salvaged: None,
-            place,
+            source,
         };
         match extent {
             Ok(extent) => file.found(extent, notes),
@@ -74,7 +74,7 @@ impl SqliteFile {
 
     /// The database can be asked for its messages.
     fn found(&mut self, extent: Extent, notes: &mut Vec<Note>) {
-        let path = || self.place.shown.clone();
+        let path = || self.source.shown.clone();
         if self.access.has_journal() {
             notes.push(Note::Journal { path: path() });
         }
@@ -98,7 +98,7 @@ impl SqliteFile {
         let salvaged = self.salvage()?;
         let times = || salvaged.messages.iter().map(|message| message.timestamp);
         self.span = times().map(time).min().zip(times().map(time).max());
-        let path = || self.place.shown.clone();
+        let path = || self.source.shown.clone();
         if self.access.has_journal() {
             notes.push(Note::JournalUnread {
                 path: path(),
@@ -163,23 +163,23 @@ impl SqliteFile {
             rows.collect::<Result<_, _>>()
         };
         self.connect()
-            .and_then(|connection| count(&connection).map_err(BagError::sqlite(&self.place.shown)))
+            .and_then(|connection| count(&connection).map_err(BagError::sqlite(&self.source.shown)))
     }
 
     /// The path that errors and notes name.
     pub fn path(&self) -> &Path {
-        &self.place.shown
+        &self.source.shown
     }
 
     /// Another connection: they cannot be shared among threads.
     pub(super) fn connect(&self) -> Result<Connection, BagError> {
-        let connection = self.access.connect(&self.place.real);
-        connection.map_err(BagError::sqlite(&self.place.shown))
+        let connection = self.access.connect(&self.source.real);
+        connection.map_err(BagError::sqlite(&self.source.shown))
     }
 
     /// The messages that can be found in the database's pages without SQLite.
     pub(super) fn salvage(&self) -> Result<Salvage, BagError> {
-        Salvage::of(&self.place.real)
+        Salvage::of(&self.source.real)
     }
 }
 

@@ -51,7 +51,7 @@ pub fn topics(images: Images) -> [NewTopic; 6] {
 
 /// A message that waits for its turn.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct PendingMessage {
     pub topic: Topic,
     /// Nanoseconds.
     pub log_time: u64,
@@ -59,7 +59,7 @@ pub struct Waiting {
 }
 
 /// What a camera sees at a moment.
-pub struct View<'a> {
+pub struct CameraObservation<'a> {
     /// Nanoseconds.
     pub stamp: u64,
     pub camera: Camera,
@@ -68,10 +68,10 @@ pub struct View<'a> {
     pub jpeg: Option<&'a [u8]>,
 }
 
-impl View<'_> {
+impl CameraObservation<'_> {
     /// Where the camera is comes first: whoever gets the picture can look it up.
-    pub fn messages(&self) -> [Waiting; 4] {
-        let message = |topic, data| Waiting {
+    pub fn messages(&self) -> [PendingMessage; 4] {
+        let message = |topic, data| PendingMessage {
             topic,
             log_time: self.stamp,
             data,
@@ -135,7 +135,7 @@ impl View<'_> {
 }
 
 /// An instruction about the scene's own frame, seen at `stamp`, and its true mask.
-pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [Waiting; 2] {
+pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [PendingMessage; 2] {
     let question = dialogue.turns.first();
     let instruction = Instruction {
         header: header(stamp, CAMERA),
@@ -145,7 +145,7 @@ pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [Waiti
     };
     let inside = item.inside(dialogue.targets()).into_iter();
     let mask: Vec<u8> = inside.map(|inside| u8::from(inside) * 255).collect();
-    let message = |topic, data| Waiting {
+    let message = |topic, data| PendingMessage {
         topic,
         log_time: stamp + DELAY,
         data,

@@ -24,9 +24,9 @@
 //! the chunks of the file are compressed by zstd too, for the depth's sake: 0.11 MB a frame. Time begins at a fixed moment, and
 //! the same order gives the same bytes. The bag is made in `SPLIT.part` and takes the place of an earlier one when it is whole.
 
+mod destination;
 mod messages;
 mod motion;
-mod place;
 mod recording;
 
 pub use recording::{CameraMotion, Images, Recording, MAX_FRAMES, RATES};
@@ -37,12 +37,12 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use rosbag2::{BagError, BagWriter, TopicId};
 
-use self::messages::{topics, Topic, View, Waiting};
+use self::destination::BagDestination;
+use self::messages::{topics, CameraObservation, PendingMessage, Topic};
 use self::motion::Orbit;
-use self::place::BagPlace;
 use self::recording::SECOND;
+use super::files::SceneJpeg;
 use super::listing::Gathered;
-use super::picture::Picture;
 use super::sink::{Item, Made, Plan, Sink};
 use super::{Format, WriteError};
 use crate::{render, Scene, Split};
@@ -56,16 +56,16 @@ pub(super) struct Rosbag {
     first: u64,
     recording: Recording,
     jpeg_quality: u8,
-    gathered: Gathered<Waiting>,
+    gathered: Gathered<PendingMessage>,
     /// What is heard after the last frame so far.
-    held: Vec<Waiting>,
+    held: Vec<PendingMessage>,
     /// `None` once it is finished. Scenes come from several threads, and a writer is one's alone.
     bag: Mutex<Option<BagWriter>>,
     /// The topics in the order of [`Topic`].
     topics: Vec<TopicId>,
     messages: usize,
     /// `None` once it is finished. Dropped last: its lock is held as long as the bag is written.
-    place: Option<BagPlace>,
+    destination: Option<BagDestination>,
 }
 
 impl Rosbag {
@@ -73,10 +73,10 @@ impl Rosbag {
         let recording = plan.options.recording;
         recording.check()?;
         let parent = plan.folder.join("rosbag");
-        let place = BagPlace::open(&parent, plan.split.name())?;
+        let destination = BagDestination::open(&parent, plan.split.name())?;
         let folder = parent.join(plan.split.name());
         let open = || -> Result<_, BagError> {
-            let mut bag = BagWriter::create(place.bag(), recording.writer_options())?;
+            let mut bag = BagWriter::create(destination.bag(), recording.writer_options())?;
             let topics = topics(recording.images)
                 .into_iter()
                 .map(|topic| bag.add_topic(topic))
@@ -95,52 +95,52 @@ impl Rosbag {
             bag: Mutex::new(Some(bag)),
             topics,
             messages: 0,
-            place: Some(place),
+            destination: Some(destination),
         })
     }
 
     /// The messages of one scene, frame by frame.
-    fn record(&self, item: &Item) -> Result<Vec<Waiting>, WriteError> {
+    fn record(&self, item: &Item) -> Result<Vec<PendingMessage>, WriteError> {
         let Recording { motion, frames, .. } = self.recording;
         let period = self.recording.period();
-        let (told, middle) = (item.told, frames / 2);
+        let (annotated, middle) = (item.annotated, frames / 2);
         let first = START + (item.number - self.first) * u64::from(frames) * period;
         let stamp = |i: u32| first + u64::from(i) * period;
-        let own_jpeg = self.jpeg(&item.picture)?;
-        let orbit = Orbit::sample(self.split, item.number, told.scene.camera);
+        let own_jpeg = self.jpeg(&item.jpeg)?;
+        let orbit = Orbit::sample(self.split, item.number, annotated.scene.camera);
         let seen = |i: u32| {
             if motion == CameraMotion::Still || i == middle {
-                let view = View {
+                let observation = CameraObservation {
                     stamp: stamp(i),
-                    camera: told.scene.camera,
-                    frame: &told.frame,
+                    camera: annotated.scene.camera,
+                    frame: &annotated.frame,
                     jpeg: own_jpeg,
                 };
-                return Ok(view.messages());
+                return Ok(observation.messages());
             }
             let seconds = (f64::from(i) - f64::from(middle)) * period as f64 / SECOND as f64;
             let camera = orbit.camera(seconds as f32);
             let scene = Scene {
                 camera,
-                ..told.scene.clone()
+                ..annotated.scene.clone()
             };
-            let (width, height) = told.frame.image.dimensions();
+            let (width, height) = annotated.frame.image.dimensions();
             let frame = render(&scene, width, height);
-            let picture = Picture::new(&frame.image, self.jpeg_quality);
-            let view = View {
+            let jpeg = SceneJpeg::new(&frame.image, self.jpeg_quality);
+            let observation = CameraObservation {
                 stamp: stamp(i),
                 camera,
                 frame: &frame,
-                jpeg: self.jpeg(&picture)?,
+                jpeg: self.jpeg(&jpeg)?,
             };
-            Ok(view.messages())
+            Ok(observation.messages())
         };
         let seen: Vec<_> = (0..frames)
             .into_par_iter()
             .map(seen)
             .collect::<Result<_, WriteError>>()?;
-        let mut messages: Vec<Waiting> = seen.into_iter().flatten().collect();
-        if let Some(dialogue) = recording::question(item.number, &told.dialogues) {
+        let mut messages: Vec<PendingMessage> = seen.into_iter().flatten().collect();
+        if let Some(dialogue) = recording::question(item.number, &annotated.dialogues) {
             let id = recording::id(self.split, item.number, dialogue);
             messages.extend(messages::asked(item, dialogue, id, stamp(middle)));
         }
@@ -148,17 +148,17 @@ impl Rosbag {
     }
 
     /// The picture's file, where files are recorded.
-    fn jpeg<'p>(&self, picture: &'p Picture) -> Result<Option<&'p [u8]>, WriteError> {
+    fn jpeg<'p>(&self, jpeg: &'p SceneJpeg) -> Result<Option<&'p [u8]>, WriteError> {
         match self.recording.images {
             Images::Raw => Ok(None),
             Images::Jpeg => {
-                let jpeg = picture.jpeg().map_err(WriteError::encode(&self.folder))?;
-                Ok(Some(jpeg))
+                let bytes = jpeg.bytes().map_err(WriteError::encode(&self.folder))?;
+                Ok(Some(bytes))
             }
         }
     }
 
-    fn write(&mut self, messages: &[Waiting]) -> Result<(), WriteError> {
+    fn write(&mut self, messages: &[PendingMessage]) -> Result<(), WriteError> {
         let bag = self.bag.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(bag) = bag else {
             return Ok(());
@@ -198,8 +198,8 @@ impl Sink for Rosbag {
         if let Some(bag) = bag.take() {
             bag.finish().map_err(WriteError::encode(&self.folder))?;
         }
-        if let Some(place) = self.place.take() {
-            place.publish()?;
+        if let Some(destination) = self.destination.take() {
+            destination.publish()?;
         }
         Ok(Made {
             format: Format::Rosbag,

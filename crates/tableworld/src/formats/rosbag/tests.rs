@@ -1,6 +1,6 @@
 //! Bags of scenes, read back.
 
-mod seen;
+mod frame_messages;
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use image::codecs::jpeg::JpegEncoder;
 use lisa_messages::Instruction;
 use rosbag2::{Bag, CompressedImage, Image, Message};
 
-use self::seen::{asked, inside, raw, seen, SIZE};
+use self::frame_messages::{asked, frame_messages, inside, raw, SIZE};
 use super::recording::DELAY;
 use super::*;
-use crate::formats::testing::{told, HEIGHT, WIDTH};
-use crate::formats::{write_dataset, write_scenes, Options, Order, Told};
+use crate::formats::testing::{annotated, HEIGHT, WIDTH};
+use crate::formats::{write_dataset, write_scenes, AnnotatedScene, Options, Order};
 use crate::language::QuestionKind;
 use crate::Split;
 
@@ -56,7 +56,7 @@ fn frames_and_what_is_asked_about_them_come_in_time() {
     let out = tempfile::tempdir().unwrap();
     let order = order(Split::Val, 3, 2, (WIDTH, HEIGHT));
     let options = Options::default();
-    let summary = write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    let summary = write_scenes(&order, out.path(), &options, &annotated, &|_| ()).unwrap();
     assert_eq!(summary.made[0].items, 12);
     let root = out.path().join("rosbag/val");
     assert_eq!(Bag::open(&root).unwrap().message_count(), 12);
@@ -77,7 +77,7 @@ fn frames_and_what_is_asked_about_them_come_in_time() {
     assert_eq!(second[0].log_time - messages[0].log_time, SECOND);
     assert_eq!(second[4].log_time - second[0].log_time, DELAY);
     // Scene 4 is asked a question of the fifth kind.
-    let frame = told(4).frame;
+    let frame = annotated(4).frame;
     assert!(second[1].data.ends_with(frame.image.as_raw()));
     let instruction = Instruction::from_cdr(&second[4].data).unwrap();
     assert_eq!(instruction.text, "the dishes");
@@ -102,7 +102,7 @@ fn objects_lie_where_tf_and_camera_info_put_them() {
         };
         let bag = bag(out.path(), &order(Split::Test, 30, 6, SIZE), recording);
         let (mut on, mut all) = (0, 0);
-        for (i, seen) in seen(&bag).iter().enumerate() {
+        for (i, seen) in frame_messages(&bag).iter().enumerate() {
             let scene = Scene::sample(Split::Test, 30 + i as u64 / u64::from(frames));
             for object in &scene.objects {
                 let (u, v, z) = seen.project(object.position.map(f64::from));
@@ -130,7 +130,7 @@ fn a_moving_camera_sees_things_that_stand_still() {
     let (frames, scenes) = (4, 6);
     let order = order(Split::Test, 30, scenes, SIZE);
     let bag = bag(out.path(), &order, moving(frames as u32, 5.0));
-    let seen = seen(&bag);
+    let seen = frame_messages(&bag);
     assert_eq!(seen.len(), frames * scenes);
     for pair in seen.windows(2) {
         let [a, b] = [&pair[0], &pair[1]];
@@ -145,19 +145,19 @@ fn a_moving_camera_sees_things_that_stand_still() {
     assert_eq!(asked.len(), scenes);
     for (i, (instruction, mask)) in asked.iter().enumerate() {
         let number = 30 + i as u64;
-        let told = Told::new(Split::Test, number, SIZE.0, SIZE.1);
-        let dialogue = recording::question(number, &told.dialogues).unwrap();
+        let annotated = AnnotatedScene::new(Split::Test, number, SIZE.0, SIZE.1);
+        let dialogue = recording::question(number, &annotated.dialogues).unwrap();
         assert_eq!(instruction.id, recording::id(Split::Test, number, dialogue));
         let views = &seen[i * frames..][..frames];
         // The frame it is about is the scene's own view.
         let middle = &views[frames / 2];
         assert_eq!(instruction.header.stamp, middle.stamp);
-        assert_eq!(&middle.picture, told.frame.image.as_raw());
+        assert_eq!(&middle.picture, annotated.frame.image.as_raw());
         // The mask is that frame's: every pixel of it lies on what is asked for.
         let targets: Vec<_> = dialogue
             .targets()
             .iter()
-            .map(|&i| &told.scene.objects[i])
+            .map(|&i| &annotated.scene.objects[i])
             .collect();
         assert_eq!(mask.is_empty(), targets.is_empty(), "{}", instruction.id);
         let points: Vec<_> = mask.iter().map(|&at| middle.point(at)).collect();
@@ -227,7 +227,7 @@ fn all_kinds_take_their_turn_and_ids_name_them() {
     let out = tempfile::tempdir().unwrap();
     let options = Options::default();
     let order = order(Split::Train, 0, 36, (WIDTH, HEIGHT));
-    write_scenes(&order, out.path(), &options, &told, &|_| ()).unwrap();
+    write_scenes(&order, out.path(), &options, &annotated, &|_| ()).unwrap();
     let bag = Bag::open(out.path().join("rosbag/train")).unwrap();
     let mut counts = std::collections::BTreeMap::new();
     for (number, (instruction, mask)) in asked(&bag).into_iter().enumerate() {
@@ -251,7 +251,7 @@ fn messages_stand_in_the_order_in_which_they_are_heard() {
     };
     // More than one batch, and instructions that are heard three frames later.
     let order = order(Split::Val, 0, 70, (WIDTH, HEIGHT));
-    write_scenes(&order, out.path(), &options(recording), &told, &|_| ()).unwrap();
+    write_scenes(&order, out.path(), &options(recording), &annotated, &|_| ()).unwrap();
     let bytes = std::fs::read(out.path().join("rosbag/val/val_0.mcap")).unwrap();
     let times = mcap::MessageStream::new(&bytes).unwrap();
     let times: Vec<_> = times.map(|message| message.unwrap().log_time).collect();
@@ -269,7 +269,7 @@ fn what_cannot_be_recorded_is_refused() {
         moving(5, 0.0),
         moving(5, f64::NAN),
     ] {
-        let result = write_scenes(&order, out.path(), &options(recording), &told, &|_| ());
+        let result = write_scenes(&order, out.path(), &options(recording), &annotated, &|_| ());
         let error = result.unwrap_err().to_string();
         assert!(
             error.contains("accepted: 1 to 200 frames, 0.01 to 1000"),

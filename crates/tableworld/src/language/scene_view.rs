@@ -8,7 +8,7 @@ const ENOUGH: u64 = 1200;
 
 /// Where an object shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seen {
+pub struct Visibility {
     /// Visible pixels.
     pub pixels: u32,
     /// Pixels it would cover alone.
@@ -22,13 +22,13 @@ pub struct Seen {
 }
 
 /// A scene with what shows of its objects.
-pub struct View<'a> {
+pub struct SceneView<'a> {
     scene: &'a Scene,
     /// One for each object.
-    seen: Vec<Seen>,
+    visibilities: Vec<Visibility>,
 }
 
-impl<'a> View<'a> {
+impl<'a> SceneView<'a> {
     pub fn new(scene: &'a Scene, frame: &Frame) -> Self {
         let (width, height) = frame.image.dimensions();
         let mut sums = vec![(0u32, 0f64, 0f64); scene.objects.len()];
@@ -44,9 +44,9 @@ impl<'a> View<'a> {
             sum.2 += f64::from(frame.depth.get(at).copied().unwrap_or(0.0));
         }
         let area = u64::from(width) * u64::from(height);
-        let seen = |(i, (pixels, across, depth)): (usize, (u32, f64, f64))| {
+        let visibility = |(i, (pixels, across, depth)): (usize, (u32, f64, f64))| {
             let mean = |sum: f64| sum / f64::from(pixels.max(1));
-            Seen {
+            Visibility {
                 pixels,
                 unoccluded: frame.unoccluded.get(i).copied().unwrap_or(pixels),
                 across: (mean(across) / f64::from(width.max(1))) as f32,
@@ -56,7 +56,7 @@ impl<'a> View<'a> {
         };
         Self {
             scene,
-            seen: sums.into_iter().enumerate().map(seen).collect(),
+            visibilities: sums.into_iter().enumerate().map(visibility).collect(),
         }
     }
 
@@ -64,8 +64,8 @@ impl<'a> View<'a> {
         &self.scene.objects[index]
     }
 
-    pub fn seen(&self, index: usize) -> &Seen {
-        &self.seen[index]
+    pub fn visibility(&self, index: usize) -> &Visibility {
+        &self.visibilities[index]
     }
 
     /// Indices of all objects.
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
             .collect();
         objects
             .iter()
-            .all(|i| self.seen[*i].visible)
+            .all(|i| self.visibilities[*i].visible)
             .then_some(objects)
     }
 
@@ -106,7 +106,7 @@ impl<'a> View<'a> {
 
     /// Indices of the objects of which enough shows.
     pub fn in_sight(&self) -> impl Iterator<Item = usize> + '_ {
-        self.all().filter(|i| self.seen(*i).visible)
+        self.all().filter(|i| self.visibility(*i).visible)
     }
 
     /// The object and the others of its category, in their order, where there are others and all are in sight; none
@@ -125,7 +125,11 @@ impl<'a> View<'a> {
     /// Indices of the visible objects, left to right.
     pub fn left_to_right(&self) -> Vec<usize> {
         let mut order: Vec<_> = self.in_sight().collect();
-        order.sort_by(|a, b| self.seen[*a].across.total_cmp(&self.seen[*b].across));
+        order.sort_by(|a, b| {
+            self.visibilities[*a]
+                .across
+                .total_cmp(&self.visibilities[*b].across)
+        });
         order
     }
 

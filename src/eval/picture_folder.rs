@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::picture::Pictures;
+use super::case_image::CaseImages;
 use super::{Case, EvalError, Verdict};
 
 /// The list: one JSON object a line, in the order of the cases.
@@ -40,25 +40,18 @@ struct Line<'a> {
 }
 
 impl PictureFolder {
-    /// Begins the list in a folder, which is made where it is not there. It has to be empty, so that no picture of another run
-    /// is taken for one of this.
+    /// Begins the list in a folder, which is made where it is not there. The caller has seen to it that the folder is empty, so
+    /// that no picture of another run is taken for one of this; `lisa eval` does so before it loads the model.
     ///
     /// # Errors
-    /// [`EvalError::Write`], also where the folder holds something.
+    /// [`EvalError::Write`], also where the folder has the list of another run.
     pub fn create(folder: &Path) -> Result<Self, EvalError> {
         let write = |source| EvalError::Write {
             path: folder.to_owned(),
             source,
         };
         lisa_files::make_folder(folder).map_err(write)?;
-        if fs::read_dir(folder).map_err(write)?.next().is_some() {
-            let holds = io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "the folder for pictures is not empty",
-            );
-            return Err(write(holds));
-        }
-        File::create(folder.join(LIST)).map_err(write)?;
+        File::create_new(folder.join(LIST)).map_err(write)?;
         Ok(Self {
             folder: folder.to_owned(),
             written: 0,
@@ -70,7 +63,7 @@ impl PictureFolder {
         &mut self,
         case: &Case<'_>,
         verdict: &Verdict,
-        pictures: &Pictures,
+        pictures: &CaseImages,
     ) -> Result<(), EvalError> {
         self.written += 1;
         let stem = format!("{:04}-{}", self.written, file_name(case.name));
@@ -124,7 +117,7 @@ fn file_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::picture::draw;
+    use super::super::case_image::draw;
     use super::super::testing::{case, mask, truth};
     use super::*;
 
@@ -161,13 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_holds_something_is_left_alone() {
+    fn the_list_of_another_run_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("mine"), "").unwrap();
-        let refused = PictureFolder::create(folder.path())
-            .unwrap_err()
-            .to_string();
-        assert!(refused.contains("not empty"), "{refused}");
+        let list = folder.path().join(LIST);
+        fs::write(&list, "another run's").unwrap();
+        PictureFolder::create(folder.path()).unwrap_err();
+        assert_eq!(fs::read_to_string(list).unwrap(), "another run's");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

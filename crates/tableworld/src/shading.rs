@@ -12,14 +12,14 @@ const MOST: usize = 254;
 
 /// What a pixel sees: no object where `instance` is 0.
 #[derive(Clone, Copy, PartialEq)]
-pub struct Seen {
+pub struct PixelHit {
     /// Depth in metres.
     pub t: f32,
     pub instance: u8,
     pub part: u16,
 }
 
-impl Default for Seen {
+impl Default for PixelHit {
     fn default() -> Self {
         Self {
             t: f32::MAX,
@@ -50,8 +50,8 @@ impl Solid {
     }
 }
 
-/// The place of the table from which an object keeps the room's light.
-struct Foot {
+/// Where an object keeps the room's light from the table: the rectangle below it and a darker rim around.
+struct ContactShadow {
     at: [f32; 2],
     turn: (f32, f32),
     half: [f32; 2],
@@ -61,7 +61,7 @@ struct Foot {
     far: f32,
 }
 
-impl Foot {
+impl ContactShadow {
     fn of(object: &Object) -> Self {
         let half = [0.42 * object.size[0], 0.42 * object.size[1]];
         let reach = 0.018 + 0.22 * object.size[2].min(0.12);
@@ -75,10 +75,10 @@ impl Foot {
     }
 }
 
-/// A scene ready to be looked at.
-pub struct View<'a> {
+/// A scene prepared for shading: its objects as primitives, where they darken the table, and its light.
+pub struct ShadingView<'a> {
     scene: &'a Scene,
-    feet: Vec<Foot>,
+    contact_shadows: Vec<ContactShadow>,
     pub k: Intrinsics,
     pub solids: Vec<Solid>,
     light: Vec3,
@@ -88,7 +88,7 @@ pub struct View<'a> {
     ambient: Vec3,
 }
 
-impl<'a> View<'a> {
+impl<'a> ShadingView<'a> {
     /// For a picture of that size.
     pub fn new(scene: &'a Scene, width: u32, height: u32) -> Self {
         let light = Vec3::from(scene.light.direction).unit();
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
             .collect();
         Self {
             scene,
-            feet: scene.objects.iter().map(Foot::of).collect(),
+            contact_shadows: scene.objects.iter().map(ContactShadow::of).collect(),
             k: scene.camera.intrinsics(width, height),
             solids,
             light,
@@ -116,7 +116,7 @@ impl<'a> View<'a> {
     }
 
     /// Colour and depth (0 in the open) of what the ray sees.
-    pub fn shade(&self, ray: &Ray, seen: Seen) -> (Vec3, f32) {
+    pub fn shade(&self, ray: &Ray, seen: PixelHit) -> (Vec3, f32) {
         let part = (seen.instance > 0)
             .then(|| &self.solids[usize::from(seen.instance) - 1].thing.parts[seen.part as usize]);
         let Some(part) = part else {
@@ -171,17 +171,17 @@ impl<'a> View<'a> {
     /// How much of the room's light reaches a place of the table: less near things.
     fn openness(&self, p: Vec3) -> f32 {
         let mut open = 1.0;
-        for foot in &self.feet {
-            let (dx, dy) = (p.x - foot.at[0], p.y - foot.at[1]);
-            if dx * dx + dy * dy > foot.far * foot.far {
+        for shadow in &self.contact_shadows {
+            let (dx, dy) = (p.x - shadow.at[0], p.y - shadow.at[1]);
+            if dx * dx + dy * dy > shadow.far * shadow.far {
                 continue;
             }
-            let (s, c) = foot.turn;
-            let u = ((c * dx + s * dy).abs() - foot.half[0]).max(0.0);
-            let w = ((c * dy - s * dx).abs() - foot.half[1]).max(0.0);
+            let (s, c) = shadow.turn;
+            let u = ((c * dx + s * dy).abs() - shadow.half[0]).max(0.0);
+            let w = ((c * dy - s * dx).abs() - shadow.half[1]).max(0.0);
             let gap = (u * u + w * w).sqrt();
-            if gap < foot.reach {
-                let t = 1.0 - gap / foot.reach;
+            if gap < shadow.reach {
+                let t = 1.0 - gap / shadow.reach;
                 open *= 1.0 - 0.5 * t * t;
             }
         }
@@ -208,7 +208,7 @@ impl<'a> View<'a> {
     }
 
     /// The mean of four places in the pixel; only surfaces that the pixel or a neighbour sees are looked at.
-    pub fn smooth(&self, seen: &[Seen], x: usize, y: usize, w: usize, h: usize) -> Vec3 {
+    pub fn smooth(&self, seen: &[PixelHit], x: usize, y: usize, w: usize, h: usize) -> Vec3 {
         let mut near: Vec<(u8, u16)> = Vec::with_capacity(9);
         for row in y.saturating_sub(1)..(y + 2).min(h) {
             for s in &seen[row * w + x.saturating_sub(1)..row * w + (x + 2).min(w)] {
@@ -225,11 +225,11 @@ impl<'a> View<'a> {
             (-0.375, 0.125),
         ] {
             let ray = self.scene.camera.ray(&self.k, x as f32 + du, y as f32 + dv);
-            let mut best = Seen::default();
+            let mut best = PixelHit::default();
             for &(instance, part) in &near {
                 let primitive = &self.solids[usize::from(instance) - 1].thing.parts[part as usize];
                 if let Some(t) = primitive.meet(&ray, 1e-3, best.t) {
-                    best = Seen { t, instance, part };
+                    best = PixelHit { t, instance, part };
                 }
             }
             sum = sum + self.shade(&ray, best).0.min(v(1.0, 1.0, 1.0));

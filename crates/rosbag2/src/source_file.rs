@@ -10,8 +10,8 @@ use super::{BagError, Note};
 /// How a file compressed as a whole ends.
 pub(super) const PACKED: &str = "zstd";
 
-/// A file that can be read.
-pub struct Place {
+/// A file of a bag as it is read: the file itself, or its unpacked copy.
+pub struct SourceFile {
     /// Where it is read.
     pub real: PathBuf,
     /// Where it came from: the path that errors and notes name.
@@ -19,7 +19,7 @@ pub struct Place {
     _unpacked: Option<Temporary>,
 }
 
-impl Place {
+impl SourceFile {
     /// Unpacks a file that is compressed as a whole. One that ends early is unpacked as far as it goes.
     ///
     /// # Errors

@@ -6,189 +6,175 @@
 //! anywhere. It keeps values as trees and copies them whole: thirty times `DUP APPEND`, 60 bytes, make 2³⁰ values, and each
 //! `MARK`, one byte, takes room for 128 of them. It nests as deep as the file says, in reading as in freeing, until the stack
 //! overflows, and it reads shared values again at each place, also in fields that nobody asked for. A look at the
-//! instructions beforehand would have to follow stack and memo to tell how deep a value is, which is all that the reader below
+//! instructions beforehand would have to follow stack and memo to tell how deep a value is, which is all that this reader
 //! does: its values are indices into one list, so a pickle takes memory in proportion to its bytes.
 
-use std::cell::Cell;
+mod deserialize;
+
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::de::DeserializeOwned;
 
-/// Deeper nesting is refused, so that a list which holds itself ends.
-const DEEPEST: usize = 64;
-
-/// Values and bytes of text that are read for each byte of the pickle. A value that is referred to in many places is read at
-/// each of them, so that a list of 1000 references to a list of 1000 would be a million. A reference takes at least two bytes,
-/// so texts of up to 31 bytes may be shared without limit; in the published files the shared ones are the dicts' keys.
-const MOST_PER_BYTE: usize = 16;
+use self::deserialize::{deserialize, PlainValue};
+use crate::pickle::{pairs, utf8, PickleBytes, PickleFault, PickleStack, ValueId};
 
 /// What is wrong with a pickle, in words.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PickleError(String);
+pub(super) struct PlainPickleError(String);
 
-impl fmt::Display for PickleError {
+impl fmt::Display for PlainPickleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for PickleError {}
+impl std::error::Error for PlainPickleError {}
 
-impl serde::de::Error for PickleError {
+impl From<PickleFault> for PlainPickleError {
+    fn from(fault: PickleFault) -> Self {
+        wrong(match fault {
+            PickleFault::Short => "it is no pickle, or ends early",
+            PickleFault::NotUtf8 => "a text is not UTF-8",
+            PickleFault::KeyWithoutValue => "a dict has a key without a value",
+        })
+    }
+}
+
+impl serde::de::Error for PlainPickleError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
 
 /// Reads a whole pickle.
-pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PickleError> {
-    let mut machine = Machine {
-        bytes,
-        at: 0,
-        nodes: Vec::new(),
-        stack: Vec::new(),
-        marks: Vec::new(),
+pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PlainPickleError> {
+    let mut unpickler = PlainUnpickler {
+        bytes: PickleBytes::new(bytes),
+        values: Vec::new(),
+        stack: PickleStack::default(),
         memo: HashMap::new(),
     };
-    let root = machine
-        .run()
-        .map_err(|PickleError(reason)| PickleError(format!("{reason}, at byte {}", machine.at)))?;
-    T::deserialize(View {
-        nodes: &machine.nodes,
-        left: &Cell::new(bytes.len().saturating_mul(MOST_PER_BYTE)),
-        at: root,
-        depth: 0,
-    })
+    let root = unpickler.run().map_err(|PlainPickleError(reason)| {
+        PlainPickleError(format!("{reason}, at byte {}", unpickler.bytes.offset()))
+    })?;
+    deserialize(&unpickler.values, root, bytes.len())
 }
 
-/// A value; what it holds are indices of others, since a pickle may say one value in several places.
-enum Node {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    List(Vec<usize>),
-    Dict(Vec<(usize, usize)>),
+/// Runs the opcodes of plain data and refuses all others.
+struct PlainUnpickler<'a> {
+    bytes: PickleBytes<'a>,
+    values: Vec<PlainValue>,
+    stack: PickleStack,
+    memo: HashMap<u64, ValueId>,
 }
 
-struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    nodes: Vec<Node>,
-    stack: Vec<usize>,
-    marks: Vec<usize>,
-    memo: HashMap<u64, usize>,
-}
-
-type Done<T> = Result<T, PickleError>;
-
-impl<'a> Machine<'a> {
-    fn run(&mut self) -> Done<usize> {
+impl<'a> PlainUnpickler<'a> {
+    fn run(&mut self) -> Result<usize, PlainPickleError> {
         loop {
-            let code = self.take(1)?[0];
+            let code = self.bytes.byte()?;
             match code {
-                b'.' => return self.pop(),
-                0x80 => drop(self.take(1)?),
-                0x95 => drop(self.take(8)?),
-                b'(' => self.marks.push(self.stack.len()),
-                b'0' => drop(self.pop()?),
-                b'1' => drop(self.since_mark()?),
+                b'.' => return Ok(self.stack.pop()?),
+                0x80 => drop(self.bytes.take(1)?),
+                0x95 => drop(self.bytes.take(8)?),
+                b'(' => self.stack.mark(),
+                b'0' => drop(self.stack.pop()?),
+                b'1' => drop(self.stack.pop_to_mark()?),
                 b'2' => {
-                    let top = self.top()?;
+                    let top = self.stack.top()?;
                     self.stack.push(top);
                 }
-                b'N' => self.push(Node::None),
-                0x88 | 0x89 => self.push(Node::Bool(code == 0x88)),
+                b'N' => self.push(PlainValue::None),
+                0x88 | 0x89 => self.push(PlainValue::Bool(code == 0x88)),
                 b'I' => {
-                    let node = match self.line()? {
-                        "00" => Node::Bool(false),
-                        "01" => Node::Bool(true),
-                        digits => Node::Int(number(digits)?),
+                    let value = match self.line()? {
+                        "00" => PlainValue::Bool(false),
+                        "01" => PlainValue::Bool(true),
+                        digits => PlainValue::Int(number(digits)?),
                     };
-                    self.push(node);
+                    self.push(value);
                 }
                 b'L' => {
                     let digits = self.line()?;
                     let value = number(digits.strip_suffix('L').unwrap_or(digits))?;
-                    self.push(Node::Int(value));
+                    self.push(PlainValue::Int(value));
                 }
                 b'F' => {
                     let value = number(self.line()?)?;
-                    self.push(Node::Float(value));
+                    self.push(PlainValue::Float(value));
                 }
                 b'J' | b'K' | b'M' | 0x8a => self.binary_int(code)?,
                 b'G' => {
-                    let bits = self.take(8)?.iter().fold(0, |n, b| n << 8 | u64::from(*b));
-                    self.push(Node::Float(f64::from_bits(bits)));
+                    let bits = self
+                        .bytes
+                        .take(8)?
+                        .iter()
+                        .fold(0, |n, b| n << 8 | u64::from(*b));
+                    self.push(PlainValue::Float(f64::from_bits(bits)));
                 }
                 b'S' => {
                     let text = unquote(self.line()?)?;
-                    self.push(Node::Text(text));
+                    self.push(PlainValue::Text(text));
                 }
                 b'V' => {
                     let text = raw_unicode(self.raw_line()?);
-                    self.push(Node::Text(text));
+                    self.push(PlainValue::Text(text));
                 }
                 b'U' | 0x8c => self.text(1)?,
                 b'T' | b'X' => self.text(4)?,
                 0x8d => self.text(8)?,
-                b']' | b')' => self.push(Node::List(Vec::new())),
+                b']' | b')' => self.push(PlainValue::List(Vec::new())),
                 b'l' | b't' => {
-                    let items = self.since_mark()?;
-                    self.push(Node::List(items));
+                    let items = self.stack.pop_to_mark()?;
+                    self.push(PlainValue::List(items));
                 }
                 0x85..=0x87 => {
                     let count = usize::from(code - 0x84);
-                    let from = self.stack.len().checked_sub(count).ok_or_else(short)?;
-                    let items = self.stack.split_off(from);
-                    self.push(Node::List(items));
+                    let items = self.stack.pop_many(count)?;
+                    self.push(PlainValue::List(items));
                 }
-                b'}' => self.push(Node::Dict(Vec::new())),
+                b'}' => self.push(PlainValue::Dict(Vec::new())),
                 b'd' => {
-                    let items = self.since_mark()?;
-                    self.push(Node::Dict(pairs(&items)?));
+                    let items = self.stack.pop_to_mark()?;
+                    self.push(PlainValue::Dict(pairs(&items)?));
                 }
                 b'a' => {
-                    let item = self.pop()?;
+                    let item = self.stack.pop()?;
                     self.append(vec![item])?;
                 }
                 b'e' => {
-                    let items = self.since_mark()?;
+                    let items = self.stack.pop_to_mark()?;
                     self.append(items)?;
                 }
                 b's' => {
-                    let value = self.pop()?;
-                    let key = self.pop()?;
+                    let value = self.stack.pop()?;
+                    let key = self.stack.pop()?;
                     self.set(vec![key, value])?;
                 }
                 b'u' => {
-                    let items = self.since_mark()?;
+                    let items = self.stack.pop_to_mark()?;
                     self.set(items)?;
                 }
                 b'p' | b'q' | b'r' | 0x94 => {
                     let id = match code {
                         b'p' => number(self.line()?)?,
-                        b'q' => self.unsigned(1)?,
-                        b'r' => self.unsigned(4)?,
+                        b'q' => self.bytes.unsigned(1)?,
+                        b'r' => self.bytes.unsigned(4)?,
                         _ => self.memo.len() as u64,
                     };
-                    let top = self.top()?;
+                    let top = self.stack.top()?;
                     self.memo.insert(id, top);
                 }
                 b'g' | b'h' | b'j' => {
                     let id = match code {
                         b'g' => number(self.line()?)?,
-                        b'h' => self.unsigned(1)?,
-                        _ => self.unsigned(4)?,
+                        b'h' => self.bytes.unsigned(1)?,
+                        _ => self.bytes.unsigned(4)?,
                     };
                     let known = self.memo.get(&id).copied();
-                    let node =
+                    let value =
                         known.ok_or_else(|| wrong("it refers to a value it does not hold"))?;
-                    self.stack.push(node);
+                    self.stack.push(value);
                 }
                 b'c' | b'R' | b'i' | b'o' | b'b' | 0x81 | 0x92 | 0x93 => {
                     return Err(wrong("it holds an object of a class; accepted: plain data"));
@@ -202,78 +188,48 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn push(&mut self, node: Node) {
-        self.stack.push(self.nodes.len());
-        self.nodes.push(node);
+    fn push(&mut self, value: PlainValue) {
+        self.stack.push(self.values.len());
+        self.values.push(value);
     }
 
-    fn pop(&mut self) -> Done<usize> {
-        self.stack.pop().ok_or_else(short)
-    }
-
-    fn top(&self) -> Done<usize> {
-        self.stack.last().copied().ok_or_else(short)
-    }
-
-    fn since_mark(&mut self) -> Done<Vec<usize>> {
-        let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len());
-        Ok(self.stack.split_off(mark.ok_or_else(short)?))
-    }
-
-    fn append(&mut self, mut items: Vec<usize>) -> Done<()> {
-        let top = self.top()?;
-        match &mut self.nodes[top] {
-            Node::List(list) => list.append(&mut items),
+    fn append(&mut self, mut items: Vec<ValueId>) -> Result<(), PlainPickleError> {
+        let top = self.stack.top()?;
+        match &mut self.values[top] {
+            PlainValue::List(list) => list.append(&mut items),
             _ => return Err(wrong("it appends to what is no list")),
         }
         Ok(())
     }
 
-    fn set(&mut self, items: Vec<usize>) -> Done<()> {
-        let (top, mut items) = (self.top()?, pairs(&items)?);
-        match &mut self.nodes[top] {
-            Node::Dict(dict) => dict.append(&mut items),
+    fn set(&mut self, items: Vec<ValueId>) -> Result<(), PlainPickleError> {
+        let (top, mut items) = (self.stack.top()?, pairs(&items)?);
+        match &mut self.values[top] {
+            PlainValue::Dict(dict) => dict.append(&mut items),
             _ => return Err(wrong("it sets a key of what is no dict")),
         }
         Ok(())
     }
 
-    fn take(&mut self, count: usize) -> Done<&'a [u8]> {
-        let end = self
-            .at
-            .checked_add(count)
-            .filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or_else(short)?;
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn raw_line(&mut self) -> Done<&'a [u8]> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|b| *b == b'\n').ok_or_else(short)?;
-        let line = &self.take(length + 1)?[..length];
+    /// A line without its end, which some have written as Windows does.
+    fn raw_line(&mut self) -> Result<&'a [u8], PlainPickleError> {
+        let line = self.bytes.line()?;
         Ok(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    fn line(&mut self) -> Done<&'a str> {
-        utf8(self.raw_line()?)
+    fn line(&mut self) -> Result<&'a str, PlainPickleError> {
+        Ok(utf8(self.raw_line()?)?)
     }
 
-    fn unsigned(&mut self, bytes: usize) -> Done<u64> {
-        let taken = self.take(bytes)?.iter().rev();
-        Ok(taken.fold(0, |n, b| n << 8 | u64::from(*b)))
-    }
-
-    fn binary_int(&mut self, code: u8) -> Done<()> {
+    fn binary_int(&mut self, code: u8) -> Result<(), PlainPickleError> {
         let value = match code {
-            b'J' => self.unsigned(4)? as u32 as i32 as i64,
-            b'K' => self.unsigned(1)? as i64,
-            b'M' => self.unsigned(2)? as i64,
+            b'J' => self.bytes.unsigned(4)? as u32 as i32 as i64,
+            b'K' => self.bytes.unsigned(1)? as i64,
+            b'M' => self.bytes.unsigned(2)? as i64,
             _ => {
                 // Little endian two's complement, often with more bytes than it needs.
-                let length = self.unsigned(1)? as usize;
-                let bytes = self.take(length)?;
+                let length = self.bytes.unsigned(1)? as usize;
+                let bytes = self.bytes.take(length)?;
                 let sign = match bytes.last() {
                     Some(last) if *last >= 0x80 => 0xff,
                     _ => 0,
@@ -289,47 +245,28 @@ impl<'a> Machine<'a> {
                 i64::from_le_bytes(value)
             }
         };
-        self.push(Node::Int(value));
+        self.push(PlainValue::Int(value));
         Ok(())
     }
 
-    fn text(&mut self, length_bytes: usize) -> Done<()> {
-        let length = usize::try_from(self.unsigned(length_bytes)?).map_err(|_| short())?;
-        let text = utf8(self.take(length)?)?.to_owned();
-        self.push(Node::Text(text));
+    fn text(&mut self, length_bytes: usize) -> Result<(), PlainPickleError> {
+        let text = self.bytes.text(length_bytes)?.to_owned();
+        self.push(PlainValue::Text(text));
         Ok(())
     }
 }
 
-fn wrong(reason: &str) -> PickleError {
-    PickleError(reason.to_owned())
+fn wrong(reason: &str) -> PlainPickleError {
+    PlainPickleError(reason.to_owned())
 }
 
-fn short() -> PickleError {
-    wrong("it is no pickle, or ends early")
-}
-
-fn utf8(bytes: &[u8]) -> Done<&str> {
-    std::str::from_utf8(bytes).map_err(|_| wrong("a text is not UTF-8"))
-}
-
-fn number<T: std::str::FromStr>(digits: &str) -> Done<T> {
+fn number<T: std::str::FromStr>(digits: &str) -> Result<T, PlainPickleError> {
     let wrong = |_| wrong(&format!("'{digits}' is no number"));
     digits.trim().parse().map_err(wrong)
 }
 
-fn pairs(items: &[usize]) -> Done<Vec<(usize, usize)>> {
-    match items.len() % 2 {
-        0 => Ok(items
-            .chunks_exact(2)
-            .map(|pair| (pair[0], pair[1]))
-            .collect()),
-        _ => Err(wrong("a dict has a key without a value")),
-    }
-}
-
 /// Python 2's `repr` of a byte string.
-fn unquote(line: &str) -> Done<String> {
+fn unquote(line: &str) -> Result<String, PlainPickleError> {
     let odd = || wrong(&format!("{line} is no text"));
     let quote = line
         .chars()
@@ -357,7 +294,7 @@ fn unquote(line: &str) -> Done<String> {
             _ => return Err(odd()),
         });
     }
-    String::from_utf8(bytes).map_err(|_| wrong("a text is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| PickleFault::NotUtf8.into())
 }
 
 /// Latin-1 with `\uXXXX` and `\UXXXXXXXX`, and no other escape.
@@ -384,71 +321,6 @@ fn raw_unicode(line: &[u8]) -> String {
         rest = rest.get(at + 2 + digits..).unwrap_or_default();
     }
     text + rest
-}
-
-/// A node as serde reads it.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    nodes: &'a [Node],
-    /// Values and bytes of text that may still be read; see [`MOST_PER_BYTE`].
-    left: &'a Cell<usize>,
-    at: usize,
-    depth: usize,
-}
-
-impl<'de> Deserializer<'de> for View<'_> {
-    type Error = PickleError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
-        if self.depth > DEEPEST {
-            return Err(PickleError::custom("its values are nested without an end"));
-        }
-        let node = &self.nodes[self.at];
-        let size = match node {
-            Node::Text(text) => 1 + text.len(),
-            _ => 1,
-        };
-        let left = self.left.get().checked_sub(size);
-        self.left.set(left.ok_or_else(|| {
-            wrong("it says its values again in so many places that they could fill the memory")
-        })?);
-        let view = |at: usize| View {
-            at,
-            depth: self.depth + 1,
-            ..self
-        };
-        match node {
-            Node::None => visitor.visit_unit(),
-            Node::Bool(value) => visitor.visit_bool(*value),
-            Node::Int(value) => visitor.visit_i64(*value),
-            Node::Float(value) => visitor.visit_f64(*value),
-            Node::Text(text) => visitor.visit_str(text),
-            Node::List(items) => {
-                visitor.visit_seq(SeqDeserializer::new(items.iter().map(|at| view(*at))))
-            }
-            Node::Dict(items) => visitor.visit_map(MapDeserializer::new(
-                items.iter().map(|(key, value)| (view(*key), view(*value))),
-            )),
-        }
-    }
-
-    /// Fields that nobody reads cost nothing.
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Done<V::Value> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
-    }
-}
-
-impl<'de> IntoDeserializer<'de, PickleError> for View<'_> {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
 }
 
 #[cfg(test)]

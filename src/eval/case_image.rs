@@ -29,7 +29,7 @@ pub(super) const TRUE: [u8; 3] = [120, 214, 255];
 
 /// A JPEG file and its size in pixels.
 #[derive(Clone, Debug)]
-pub(super) struct Picture {
+pub(super) struct CaseImage {
     pub jpeg: Vec<u8>,
     pub width: u32,
     pub height: u32,
@@ -37,15 +37,15 @@ pub(super) struct Picture {
 
 /// The pictures that show a case.
 #[derive(Clone, Debug)]
-pub(super) struct Pictures {
+pub(super) struct CaseImages {
     /// The image with the predicted mask and the outline of the true one.
-    pub masks: Picture,
+    pub masks: CaseImage,
     /// The image with the attention of the guided head; `None` where it is not known where the model looked.
-    pub attention: Option<Picture>,
+    pub attention: Option<CaseImage>,
 }
 
-impl From<Picture> for Pictures {
-    fn from(masks: Picture) -> Self {
+impl From<CaseImage> for CaseImages {
+    fn from(masks: CaseImage) -> Self {
         Self {
             masks,
             attention: None,
@@ -56,9 +56,9 @@ impl From<Picture> for Pictures {
 /// Draws prediction and truth over the image, and attention and truth over another copy of it, both at the size of the report.
 ///
 /// # Errors
-/// [`EvalError::ImageSize`] where a mask has another size than the image, [`EvalError::Picture`] where an image
+/// [`EvalError::ImageSize`] where a mask has another size than the image, [`EvalError::CaseImage`] where an image
 /// without pixels cannot be encoded.
-pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Pictures, EvalError> {
+pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<CaseImages, EvalError> {
     let size = image.dimensions();
     let masks = [
         case.truth.map(|truth| (truth.width, truth.height)),
@@ -75,19 +75,19 @@ pub(super) fn draw(case: &Case<'_>, image: &RgbImage) -> Result<Pictures, EvalEr
         let picture = paint_attention(case, attention, image);
         encode(case, &picture, MOST_BYTES_OF_ATTENTION)
     });
-    Ok(Pictures {
+    Ok(CaseImages {
         masks: encode(case, &paint(case, image), MOST_BYTES)?,
         attention: attention.transpose()?,
     })
 }
 
-fn encode(case: &Case<'_>, picture: &RgbImage, most: usize) -> Result<Picture, EvalError> {
+fn encode(case: &Case<'_>, picture: &RgbImage, most: usize) -> Result<CaseImage, EvalError> {
     let mut jpeg = Vec::new();
     for quality in QUALITIES {
         jpeg.clear();
         JpegEncoder::new_with_quality(&mut jpeg, quality)
             .encode_image(picture)
-            .map_err(|source| EvalError::Picture {
+            .map_err(|source| EvalError::CaseImage {
                 case: case.name.to_owned(),
                 source,
             })?;
@@ -95,7 +95,7 @@ fn encode(case: &Case<'_>, picture: &RgbImage, most: usize) -> Result<Picture, E
             break;
         }
     }
-    Ok(Picture {
+    Ok(CaseImage {
         jpeg,
         width: picture.width(),
         height: picture.height(),

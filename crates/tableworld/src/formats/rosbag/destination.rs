@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use lisa_files::lock::{lock, FolderLock, Locked};
 
-use super::super::picture::make_folder;
+use super::super::files::make_folder;
 use super::super::WriteError;
 
 /// See the module's text.
-pub(super) struct BagPlace {
+pub(super) struct BagDestination {
     out: PathBuf,
     part: PathBuf,
     bag: PathBuf,
     _lock: FolderLock,
 }
 
-impl BagPlace {
+impl BagDestination {
     /// Makes room for a bag `name` in the folder `parent`.
     ///
     /// # Errors
@@ -120,8 +120,8 @@ mod tests {
         write(at("val/metadata.yaml"));
         for _ in 0..2 {
             // Killed.
-            let place = BagPlace::open(root.path(), "val").unwrap();
-            let second = BagPlace::open(root.path(), "val")
+            let place = BagDestination::open(root.path(), "val").unwrap();
+            let second = BagDestination::open(root.path(), "val")
                 .err()
                 .unwrap()
                 .to_string();
@@ -132,7 +132,7 @@ mod tests {
             write(place.bag().join("val_0.mcap"));
             assert!(at("val/metadata.yaml").exists());
         }
-        let place = BagPlace::open(root.path(), "val").unwrap();
+        let place = BagDestination::open(root.path(), "val").unwrap();
         fs::create_dir(place.bag()).unwrap();
         place.publish().unwrap();
         assert!(at("val").is_dir() && !at("val/val_0.mcap").exists());
@@ -151,7 +151,7 @@ mod tests {
         ] {
             let root = tempfile::tempdir().unwrap();
             write(root.path().join(file));
-            let error = BagPlace::open(root.path(), "val")
+            let error = BagDestination::open(root.path(), "val")
                 .err()
                 .unwrap()
                 .to_string();

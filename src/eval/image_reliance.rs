@@ -14,8 +14,8 @@ pub const SMALL: f64 = 0.01;
 /// From this share of the picture's pixels on a mask is large: 9216 pixels at 640×480, COCO's 96².
 pub const LARGE: f64 = 0.03;
 
-/// What each number of [`Looking`] is, in the words every report carries.
-pub const LOOKING_DEFINITIONS: [(&str, &str); 9] = [
+/// What each number of [`ImageReliance`] is, in the words every report carries.
+pub const IMAGE_RELIANCE_DEFINITIONS: [(&str, &str); 9] = [
     (
         "presence_accuracy",
         "mean of two shares: of the questions with a target, those answered with [SEG]; of those about an absent object, those answered without. 0.5 is chance, and null without questions of both sorts",
@@ -81,9 +81,9 @@ pub struct BySize {
 }
 
 /// The scores that tell looking from answering by the words. All are shares or means in 0..=1; `None` (JSON `null`) where
-/// there was no question to measure one by. [`LOOKING_DEFINITIONS`] defines them exactly.
+/// there was no question to measure one by. [`IMAGE_RELIANCE_DEFINITIONS`] defines them exactly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Looking {
+pub struct ImageReliance {
     /// Mean of the share of present objects that were answered with `[SEG]` and the share of absent ones that were answered
     /// without; 0.5 is chance.
     pub presence_accuracy: Option<f64>,
@@ -116,7 +116,7 @@ pub(super) const LEGEND: &str = "presence: mean of present ones answered with [S
      attended: the guided head's attention on what was asked for, or on <s> where that is absent; \
      small, middle, large: gIoU by the true mask's share of the picture, below 1 %, to 3 %, above";
 
-impl Looking {
+impl ImageReliance {
     /// One for each of [`HEADS`]: the score's name, and its value; "-" for a share of nothing.
     pub(super) fn cells(&self) -> [(&'static str, String); HEADS.len()] {
         let size = &self.giou_by_size;
@@ -144,13 +144,13 @@ impl Looking {
     }
 }
 
-/// What [`Looking`] is computed from.
+/// What [`ImageReliance`] is computed from.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LookingTally {
-    present: Part,
-    absent: Part,
-    near: BTreeMap<String, Part>,
-    singled_out: Part,
+pub(super) struct ImageRelianceTally {
+    present: RightOfAll,
+    absent: RightOfAll,
+    near: BTreeMap<String, RightOfAll>,
+    singled_out: RightOfAll,
     /// By the number of objects of the class, how many questions singled out one of them.
     candidates: BTreeMap<usize, usize>,
     attended: Vec<f64>,
@@ -160,12 +160,12 @@ pub(super) struct LookingTally {
 
 /// A count of right answers and of all answers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Part {
+struct RightOfAll {
     right: usize,
     all: usize,
 }
 
-impl Part {
+impl RightOfAll {
     fn add(&mut self, right: bool) {
         self.right += usize::from(right);
         self.all += 1;
@@ -176,7 +176,7 @@ impl Part {
     }
 }
 
-impl LookingTally {
+impl ImageRelianceTally {
     /// `singled_out`: see [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>, verdict: &Verdict, singled_out: Option<bool>) {
         self.attended.extend(case.attended());
@@ -185,7 +185,7 @@ impl LookingTally {
         let Some(truth) = case.truth else {
             if let Some(silent) = silent {
                 self.absent.add(silent);
-                if let Some(sort) = case.closer.near_miss {
+                if let Some(sort) = case.distractors.near_miss {
                     self.near.entry(sort.to_owned()).or_default().add(silent);
                 }
             }
@@ -196,7 +196,7 @@ impl LookingTally {
         }
         if let Some(right) = singled_out {
             self.singled_out.add(right);
-            let candidates = case.closer.rivals.len() + 1;
+            let candidates = case.distractors.rivals.len() + 1;
             *self.candidates.entry(candidates).or_default() += 1;
         }
         let pixels = truth.pixels.iter().filter(|pixel| **pixel == 1).count();
@@ -205,25 +205,28 @@ impl LookingTally {
         self.ious[size].push(verdict.iou);
     }
 
-    pub fn scores(&self) -> Looking {
+    pub fn scores(&self) -> ImageReliance {
         let presence = self.present.share().zip(self.absent.share());
-        let near = self.near.values().fold(Part::default(), |sum, part| Part {
-            right: sum.right + part.right,
-            all: sum.all + part.all,
-        });
+        let near = self
+            .near
+            .values()
+            .fold(RightOfAll::default(), |sum, counted| RightOfAll {
+                right: sum.right + counted.right,
+                all: sum.all + counted.all,
+            });
         let blind = |(of, count): (&usize, &usize)| *count as f64 / *of as f64;
         let chance: f64 = self.candidates.iter().map(blind).sum();
         let [small, middle, large] = &self.ious;
-        Looking {
+        ImageReliance {
             presence_accuracy: presence.map(|(found, refused)| (found + refused) / 2.0),
             near_miss_refusal_rate: near.share(),
             near_misses: self
                 .near
                 .iter()
-                .map(|(sort, part)| {
+                .map(|(sort, counted)| {
                     let refusals = Refusals {
-                        count: part.all,
-                        refusal_rate: part.share(),
+                        count: counted.all,
+                        refusal_rate: counted.share(),
                     };
                     (sort.clone(), refusals)
                 })
@@ -275,9 +278,9 @@ mod tests {
         for case in [&mug, &spoon] {
             tally.add(case).unwrap();
         }
-        let looking = tally.report(run()).overall.quality.looking;
-        assert_eq!(looking.presence_accuracy, None);
-        assert_eq!(looking.giou_by_size.large.count, 1);
+        let reliance = tally.report(run()).overall.quality.image_reliance;
+        assert_eq!(reliance.presence_accuracy, None);
+        assert_eq!(reliance.giou_by_size.large.count, 1);
     }
 
     #[test]
@@ -290,13 +293,13 @@ mod tests {
             (mug.truth, mug.emitted, mug.expected) = (Some(&there), Some(emitted), 1);
             tally.add(&mug).unwrap();
         }
-        let only_there = tally.report(run()).overall.quality.looking;
+        let only_there = tally.report(run()).overall.quality.image_reliance;
         assert_eq!(only_there.presence_accuracy, None);
         tally.add(&case("b", "absent")).unwrap();
-        let looking = tally.report(run()).overall.quality.looking;
+        let reliance = tally.report(run()).overall.quality.image_reliance;
         let expected = (2.0 / 3.0 + 1.0) / 2.0;
-        assert!((looking.presence_accuracy.unwrap() - expected).abs() < 1e-12);
-        assert_eq!(looking.near_miss_refusal_rate, None);
+        assert!((reliance.presence_accuracy.unwrap() - expected).abs() < 1e-12);
+        assert_eq!(reliance.near_miss_refusal_rate, None);
     }
 
     #[test]
@@ -305,22 +308,25 @@ mod tests {
         tally.add(&case("plain", "absent")).unwrap();
         for (sort, emitted) in [("colour", 1), ("colour", 0), ("place", 1), ("place", 1)] {
             let mut near = case("near", "near-miss");
-            (near.closer.near_miss, near.emitted) = (Some(sort), Some(emitted));
+            (near.distractors.near_miss, near.emitted) = (Some(sort), Some(emitted));
             tally.add(&near).unwrap();
         }
         let report = tally.report(run());
         let all = &report.overall.quality;
         assert_eq!(all.refusal_rate, Some(0.4));
-        assert_eq!(all.looking.near_miss_refusal_rate, Some(0.25));
+        assert_eq!(all.image_reliance.near_miss_refusal_rate, Some(0.25));
         let half = Refusals {
             count: 2,
             refusal_rate: Some(0.5),
         };
-        assert_eq!(all.looking.near_misses["colour"], half);
-        assert_eq!(all.looking.near_misses["place"].refusal_rate, Some(0.0));
+        assert_eq!(all.image_reliance.near_misses["colour"], half);
+        assert_eq!(
+            all.image_reliance.near_misses["place"].refusal_rate,
+            Some(0.0)
+        );
         let plain = &report.kinds["absent"].quality;
         assert_eq!(plain.refusal_rate, Some(1.0));
-        assert!(plain.looking.near_misses.is_empty());
+        assert!(plain.image_reliance.near_misses.is_empty());
     }
 
     #[test]
@@ -334,7 +340,7 @@ mod tests {
             let predicted = mask(6, 1, &pixels);
             let mut mug = case("a", "explicit");
             (mug.truth, mug.predicted, mug.emitted) = (Some(&right), Some(&predicted), Some(1));
-            mug.closer.rivals = rivals;
+            mug.distractors.rivals = rivals;
             mug.singled_out().unwrap()
         };
         assert_eq!(decided([1, 0, 0, 0, 0, 0], &rivals), Some(true));
@@ -352,13 +358,13 @@ mod tests {
             let mut mug = case("a", "explicit");
             (mug.truth, mug.predicted) = (Some(&right), predicted);
             mug.emitted = Some(usize::from(predicted.is_some()));
-            mug.closer.rivals = others;
+            mug.distractors.rivals = others;
             tally.add(&mug).unwrap();
         }
-        let looking = tally.report(run()).overall.quality.looking;
-        assert_eq!(looking.which_of_several, Some(0.5));
-        assert_eq!(looking.which_of_several_count, 2);
-        let chance = looking.which_of_several_chance.unwrap();
+        let reliance = tally.report(run()).overall.quality.image_reliance;
+        assert_eq!(reliance.which_of_several, Some(0.5));
+        assert_eq!(reliance.which_of_several_count, 2);
+        let chance = reliance.which_of_several_chance.unwrap();
         assert!((chance - (1.0 / 3.0 + 0.5) / 2.0).abs() < 1e-12);
     }
 
@@ -367,7 +373,8 @@ mod tests {
         let (right, rivals) = (truth(2, 1, &[1, 0]), [truth(1, 1, &[1])]);
         let predicted = mask(2, 1, &[1, 0]);
         let mut mug = case("a", "explicit");
-        (mug.truth, mug.predicted, mug.closer.rivals) = (Some(&right), Some(&predicted), &rivals);
+        (mug.truth, mug.predicted, mug.distractors.rivals) =
+            (Some(&right), Some(&predicted), &rivals);
         let mut tally = Tally::default();
         tally.add(&mug).unwrap_err();
         assert_eq!(tally.count(), 0);
@@ -387,7 +394,12 @@ mod tests {
             tally.add(&mug).unwrap();
         }
         tally.add(&case("b", "absent")).unwrap();
-        let size = tally.report(run()).overall.quality.looking.giou_by_size;
+        let size = tally
+            .report(run())
+            .overall
+            .quality
+            .image_reliance
+            .giou_by_size;
         let counts = [size.small.count, size.middle.count, size.large.count];
         assert_eq!(counts, [1, 2, 1]);
         let close = |score: SizeScore, giou: f64| (score.giou.unwrap() - giou).abs() < 1e-5;
@@ -411,8 +423,11 @@ mod tests {
             tally.add(&mug).unwrap();
         }
         let report = tally.report(run());
-        let looking = &report.overall.quality.looking;
-        assert_eq!((looking.attended, looking.attended_count), (Some(0.375), 2));
+        let reliance = &report.overall.quality.image_reliance;
+        assert_eq!(
+            (reliance.attended, reliance.attended_count),
+            (Some(0.375), 2)
+        );
         let text = report.to_string();
         assert!(
             text.contains("attended") && text.contains("0.375"),
@@ -428,14 +443,14 @@ mod tests {
         let mut tally = Tally::default();
         let mut mug = case("a", "which-of-several");
         (mug.truth, mug.predicted, mug.emitted) = (Some(&there), Some(&exact), Some(1));
-        mug.closer.rivals = &rivals;
+        mug.distractors.rivals = &rivals;
         tally.add(&mug).unwrap();
         let mut near = case("b", "near-miss");
-        near.closer.near_miss = Some("colour");
+        near.distractors.near_miss = Some("colour");
         tally.add(&near).unwrap();
         let report = tally.report(run());
         let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
-        for (name, _) in LOOKING_DEFINITIONS {
+        for (name, _) in IMAGE_RELIANCE_DEFINITIONS {
             assert!(json["definitions"][name].is_string(), "{name}");
             assert!(json.get(name).is_some(), "{name}");
         }

@@ -1,13 +1,11 @@
 //! The values that a pickle of `torch.save` is made of: plain data, PyTorch's own names, storages and tensors.
 
 use crate::convert::element::Element;
+use crate::pickle::ValueId;
 
-/// Index of a value in the list of all values of a pickle.
-pub(super) type Id = usize;
-
-/// A value of a pickle. Values refer to each other by their [`Id`].
+/// A value of a pickle. Values refer to each other by their [`ValueId`].
 #[derive(Debug)]
-pub(super) enum Node {
+pub(super) enum TorchValue {
     None,
     Bool(bool),
     Int(i64),
@@ -16,9 +14,9 @@ pub(super) enum Node {
     /// A value that nothing here needs, such as a float, bytes or a device.
     Other,
     Text(String),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
+    Tuple(Vec<ValueId>),
+    List(Vec<ValueId>),
+    Dict(Vec<(ValueId, ValueId)>),
     Global(Global),
     Storage(Storage),
     Tensor(TensorAt),
@@ -44,12 +42,12 @@ pub(super) enum Global {
     /// A class of tensors, which is an argument and is never called.
     TensorClass,
     /// The type of a storage or of an element.
-    Type(Known),
+    Type(StorageType),
 }
 
 /// The type of the elements of a storage; `Bytes` where the storage has none, as that of newer files.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Known {
+pub(super) enum StorageType {
     Bytes,
     Float(Float),
     Other { name: &'static str, size: usize },
@@ -63,7 +61,7 @@ pub(super) enum Float {
     F64,
 }
 
-impl Known {
+impl StorageType {
     pub fn element(self) -> Element {
         match self {
             Self::Bytes => Element::Other("bytes".to_owned()),
@@ -135,7 +133,9 @@ impl Global {
             | ("torch._tensor", "Tensor")
             | ("torch.nn.parameter", "Parameter")
             | ("torch.nn", "Parameter") => Self::TensorClass,
-            ("torch" | "torch.cuda" | "torch.storage", name) => Self::Type(Known::find(name)?),
+            ("torch" | "torch.cuda" | "torch.storage", name) => {
+                Self::Type(StorageType::find(name)?)
+            }
             _ => return None,
         })
     }
@@ -144,9 +144,9 @@ impl Global {
 /// A storage as the pickle names it, before its place in the file is known.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
-    pub of: Known,
+    pub of: StorageType,
     /// The text that names it.
-    pub key: Id,
+    pub key: ValueId,
     /// Number of elements.
     pub count: usize,
     /// Elements before the first one, for a view of a storage. Only files from before PyTorch 0.4 have such views.
@@ -157,8 +157,8 @@ pub(super) struct Storage {
 #[derive(Clone, Debug)]
 pub(super) struct TensorAt {
     /// The value that is its storage.
-    pub storage: Id,
-    pub of: Known,
+    pub storage: ValueId,
+    pub of: StorageType,
     /// Elements of the storage before the tensor's first. Offset and strides count elements.
     pub offset: usize,
     pub shape: Vec<usize>,

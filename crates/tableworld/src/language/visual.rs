@@ -8,7 +8,7 @@ use super::absent;
 use super::explicit;
 use super::missing::{class, named, other_class, wrong_colour, wrong_place, Missing};
 use super::reference::{references, Form};
-use super::view::View;
+use super::scene_view::SceneView;
 use super::wording::{noun_query, question};
 use super::{Absence, Dialogue, QuestionKind};
 use crate::scene::{Frame, Scene};
@@ -16,7 +16,7 @@ use crate::Split;
 
 /// What has to be seen to answer a question, beyond the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Look {
+pub enum VisualQuestionKind {
     /// Where one thing is, as seen from another.
     Relation,
     /// Which of several things of a class is meant.
@@ -25,8 +25,8 @@ pub enum Look {
     NearMiss,
 }
 
-impl Look {
-    /// All of them, in the order in which [`looking`] asks.
+impl VisualQuestionKind {
+    /// All of them, in the order in which [`visual_questions`] asks.
     pub const ALL: [Self; 3] = [Self::Relation, Self::WhichOfSeveral, Self::NearMiss];
 
     /// Its name in reports, e.g. `which-of-several`.
@@ -41,13 +41,13 @@ impl Look {
 
 /// Questions that need looking, as far as the scene allows them: a reference by place, a reference to one of several things of a
 /// class, and a near miss of each sort.
-pub fn looking(
+pub fn visual_questions(
     scene: &Scene,
     frame: &Frame,
     split: Split,
     rng: &mut impl Rng,
-) -> Vec<(Look, Dialogue)> {
-    let view = View::new(scene, frame);
+) -> Vec<(VisualQuestionKind, Dialogue)> {
+    let view = SceneView::new(scene, frame);
     let mut all = Vec::new();
     let relation = references(&view, Form::Relation, split, rng);
     let mut several = Vec::new();
@@ -56,12 +56,15 @@ pub fn looking(
         found.retain(|reference| reference.candidates.len() > 1);
         several.extend(found.choose(rng).cloned());
     }
-    for (look, found) in [(Look::Relation, relation), (Look::WhichOfSeveral, several)] {
+    for (kind, found) in [
+        (VisualQuestionKind::Relation, relation),
+        (VisualQuestionKind::WhichOfSeveral, several),
+    ] {
         if let Some(reference) = found.choose(rng) {
             let (object, candidates) = (reference.object, reference.candidates.clone());
             let phrase = &reference.phrase;
             let asked = explicit::dialogue(&view, phrase, object, candidates, split, rng);
-            all.push((look, asked));
+            all.push((kind, asked));
         }
     }
     for absence in Absence::NEAR {
@@ -70,13 +73,18 @@ pub fn looking(
             let asked = question(&query, rng);
             let kind = QuestionKind::Explicit;
             let dialogue = absent::dialogue(query, asked, missing.nothing, kind);
-            all.push((Look::NearMiss, dialogue));
+            all.push((VisualQuestionKind::NearMiss, dialogue));
         }
     }
     all
 }
 
-fn near_miss(view: &View, absence: Absence, split: Split, rng: &mut impl Rng) -> Option<Missing> {
+fn near_miss(
+    view: &SceneView,
+    absence: Absence,
+    split: Split,
+    rng: &mut impl Rng,
+) -> Option<Missing> {
     match absence {
         Absence::Plain => None,
         Absence::Colour => wrong_colour(view, rng),

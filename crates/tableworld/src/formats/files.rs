@@ -12,14 +12,14 @@ use image::{ExtendedColorType, ImageEncoder, ImageError, RgbImage};
 use super::WriteError;
 
 /// A scene's JPEG, made once, written where it is first wanted and linked from there.
-pub(super) struct Picture<'a> {
+pub(super) struct SceneJpeg<'a> {
     pixels: &'a RgbImage,
     quality: u8,
     jpeg: OnceCell<Vec<u8>>,
     first: RefCell<Option<PathBuf>>,
 }
 
-impl<'a> Picture<'a> {
+impl<'a> SceneJpeg<'a> {
     /// `quality` 1 to 100.
     pub fn new(pixels: &'a RgbImage, quality: u8) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl<'a> Picture<'a> {
     }
 
     /// The file's bytes.
-    pub fn jpeg(&self) -> Result<&[u8], ImageError> {
+    pub fn bytes(&self) -> Result<&[u8], ImageError> {
         if let Some(jpeg) = self.jpeg.get() {
             return Ok(jpeg);
         }
@@ -49,7 +49,7 @@ impl<'a> Picture<'a> {
                 .or_else(|_| fs::copy(first, path).map(drop))
                 .map_err(WriteError::io(path));
         }
-        write(path, self.jpeg().map_err(WriteError::encode(path))?)?;
+        write(path, self.bytes().map_err(WriteError::encode(path))?)?;
         *first = Some(path.into());
         Ok(())
     }
@@ -98,9 +98,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [a, b] = ["a.jpg", "b.jpg"].map(|name| folder.path().join(name));
         let grey = RgbImage::from_pixel(16, 8, image::Rgb([90, 90, 90]));
-        let picture = Picture::new(&grey, 92);
-        picture.place(&a).unwrap();
-        picture.place(&b).unwrap();
+        let jpeg = SceneJpeg::new(&grey, 92);
+        jpeg.place(&a).unwrap();
+        jpeg.place(&b).unwrap();
         let written = fs::read(&a).unwrap();
         assert_eq!(fs::read(&b).unwrap(), written);
         write(&a, b"another").unwrap();

@@ -13,7 +13,7 @@ pub fn raw(bag: &Bag, topic: &str) -> Vec<RawMessage> {
 }
 
 /// A frame as its messages have it.
-pub struct Seen {
+pub struct FrameMessages {
     pub stamp: Time,
     tf: Transform,
     info: CameraInfo,
@@ -22,7 +22,7 @@ pub struct Seen {
     depth: Vec<u16>,
 }
 
-pub fn seen(bag: &Bag) -> Vec<Seen> {
+pub fn frame_messages(bag: &Bag) -> Vec<FrameMessages> {
     let topics = ["/tf", "/camera/camera_info", "/camera/image_raw"];
     let [tfs, infos, pictures] = topics.map(|topic| raw(bag, topic));
     let depths = raw(bag, "/camera/depth/image");
@@ -45,7 +45,7 @@ pub fn seen(bag: &Bag) -> Vec<Seen> {
             ("16UC1", 2 * depth.width)
         );
         let pair = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]);
-        Seen {
+        FrameMessages {
             stamp: tf.header.stamp,
             tf: tf.transform,
             info,
@@ -71,7 +71,7 @@ fn turned(q: [f64; 3], w: f64, v: [f64; 3]) -> [f64; 3] {
     std::array::from_fn(|i| v[i] + 2.0 * (w * once[i] + twice[i]))
 }
 
-impl Seen {
+impl FrameMessages {
     fn quaternion(&self) -> ([f64; 3], f64) {
         let q = self.tf.rotation;
         ([q.x, q.y, q.z], q.w)
