@@ -10,7 +10,7 @@ use super::timeline::ResolvedQuestion;
 use crate::engine::{Answer, Engine, Frame};
 use crate::node::{CameraFrame, Question, QuestionResult, Refusal};
 
-/// A question of the recording with its result.
+/// A question of the recording, and how it ended: with an answer or without.
 pub struct AnsweredQuestion {
     /// The result, as the node would publish it.
     pub result: QuestionResult,
@@ -44,24 +44,22 @@ pub fn ask(bag: &Bag, engine: &Engine, resolved: ResolvedQuestion) -> AnsweredQu
         }
     };
     let recorded = Arc::clone(&request.frame);
-    let frame = recorded.frame(bag);
-    let (mut total, mut answered) = (Duration::ZERO, None);
-    let outcome = match frame {
-        Err(why) => Err(Refusal::bad_frame(&why)),
+    let (frame, outcome, total) = match recorded.frame(bag) {
         Ok(frame) => {
-            answered = Some(frame.clone());
             let started = Instant::now();
-            let ticket = engine.submit(request.with_frame(frame));
+            let ticket = engine.submit(request.with_frame(frame.clone()));
             let answer = ticket.and_then(|ticket| ticket.wait());
-            total = started.elapsed();
-            answer.map(Arc::new).map_err(|error| (&error).into())
+            let total = started.elapsed();
+            let outcome = answer.map(Arc::new).map_err(|error| (&error).into());
+            (Some(frame), outcome, total)
         }
+        Err(why) => (None, Err(Refusal::bad_frame(&why)), Duration::ZERO),
     };
     AnsweredQuestion {
         result: QuestionResult::ended(question, recorded.header(), outcome),
         log_time,
         frame_time: recorded.log_time(),
-        frame: answered,
+        frame,
         total,
     }
 }

@@ -66,7 +66,7 @@ pub enum ReplayError {
         /// What kind of depth, by its first message.
         depth: Depth,
     },
-    /// A message does not hold what its fields say.
+    /// A message cannot be decoded.
     #[error("{} at {time} ns: {source}", shown(topic))]
     Pixels {
         /// Its topic.

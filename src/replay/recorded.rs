@@ -87,6 +87,7 @@ impl<'b> RecordedResults<'b> {
             .filter(|t| is_instruction(&t.ros_type) && !t.name.ends_with(&answers))
             .map(|t| t.name.as_str())
             .collect();
+        // The node's own numbers also count its goals and repeats, which a recording of instructions does not tell.
         let mut number = 0u64;
         for message in self.bag.messages(&Selection::all().topics(heard))? {
             let message = message?;
