@@ -10,6 +10,7 @@ use lisa::data::TruthMask;
 use lisa::engine::{AnswerOptions, Engine, EngineConfig};
 use lisa::eval::{Gallery, Protocol, Run};
 use lisa::frames::Stamp;
+use lisa::node::{Settings, Subscribers};
 use lisa::replay::{
     ask, compare, image_topic, instruction_topic, AnnotateOptions, Annotator, BagReport,
     GroundTruth, Judge, Questions, RecordedResults, ReplayError, ResolvedQuestion, Timeline, Truth,
@@ -52,9 +53,17 @@ fn recording(folder: &Path) -> PathBuf {
 }
 
 fn timeline(bag: &Bag) -> Timeline<'_> {
-    let pictures = image_topic(bag, None).unwrap();
     let topic = instruction_topic(bag, None).unwrap();
-    Timeline::new(bag, pictures, Questions::Recorded(topic), 0.1).unwrap()
+    replay(bag, Questions::Recorded(topic))
+}
+
+fn replay(bag: &Bag, questions: Questions) -> Timeline<'_> {
+    let settings = Settings {
+        answer: options(),
+        ..Settings::default()
+    };
+    let pictures = image_topic(bag, None).unwrap();
+    Timeline::new(bag, pictures, questions, settings, Subscribers::default()).unwrap()
 }
 
 fn annotating(settings: &str) -> AnnotateOptions {
@@ -94,9 +103,9 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
 
     let mut judge = Judge::new(&bag, ground_truth(), Gallery::new(0));
     for resolved in timeline(&bag) {
-        let shot = resolved.frame.as_ref().ok().cloned();
-        let outcome = ask(&bag, &engine, &options(), resolved);
-        judge.computed(shot.as_deref(), &outcome).unwrap();
+        let shot = resolved.frame().cloned();
+        let answered = ask(&bag, &engine, resolved);
+        judge.computed(shot.as_deref(), &answered).unwrap();
     }
     let (computed, _) = judge.finish(run(Protocol::Generated));
     let delivery = computed.report.delivery.clone().unwrap();
@@ -107,16 +116,12 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
     let mut annotator = Annotator::begin(&bag, &whole, annotating("a")).unwrap();
     for resolved in timeline(&bag) {
-        annotator
-            .write(&ask(&bag, &engine, &options(), resolved))
-            .unwrap();
+        annotator.write(&ask(&bag, &engine, resolved)).unwrap();
     }
     annotator.finish().unwrap();
     let mut annotator = Annotator::begin(&bag, &pieces, annotating("a")).unwrap();
     for resolved in timeline(&bag).take(2) {
-        annotator
-            .write(&ask(&bag, &engine, &options(), resolved))
-            .unwrap();
+        annotator.write(&ask(&bag, &engine, resolved)).unwrap();
     }
     drop(annotator);
     let other = Annotator::begin(&bag, &pieces, annotating("b"))
@@ -131,9 +136,7 @@ fn answers_are_gone_on_with_and_judged_as_if_they_were_computed() {
     let left: Vec<ResolvedQuestion> = timeline(&bag).filter(|m| !annotator.is_done(m)).collect();
     assert_eq!(left.len(), SCENES - 2);
     for resolved in left {
-        annotator
-            .write(&ask(&bag, &engine, &options(), resolved))
-            .unwrap();
+        annotator.write(&ask(&bag, &engine, resolved)).unwrap();
     }
     annotator.finish().unwrap();
     let again = Annotator::begin(&bag, &pieces, annotating("a"))
@@ -180,9 +183,7 @@ fn the_recording_goes_into_the_bag_where_that_is_asked_for() {
     let mut annotator = Annotator::begin(&bag, &out, copying).unwrap();
     let questions: Vec<ResolvedQuestion> = timeline(&bag).collect();
     for resolved in questions {
-        annotator
-            .write(&ask(&bag, &engine, &options(), resolved))
-            .unwrap();
+        annotator.write(&ask(&bag, &engine, resolved)).unwrap();
     }
     annotator.finish().unwrap();
     assert!(!folder.path().join("out.part").exists());
@@ -258,9 +259,9 @@ fn an_instruction_is_about_the_frame_that_the_node_would_take() {
         .map(|m| {
             (
                 m.question.id.0,
-                m.frame
-                    .map(|frame| frame.stamp().0 / SECOND as i64)
-                    .map_err(|refusal| refusal.why),
+                m.request
+                    .map(|request| request.frame.stamp().0 / SECOND as i64)
+                    .map_err(|refused| refused.message().error),
             )
         })
         .collect();
@@ -284,14 +285,14 @@ fn the_first_frame_is_waited_for_as_the_node_would() {
     let folder = tempfile::tempdir().unwrap();
     let asks = [(9.2, 0.0), (9.9, 0.0), (10.5, 0.0)];
     let bag = Bag::open(spoken(folder.path(), 11..13, &asks)).unwrap();
-    let found = timeline(&bag).map(|m| (m.question.id.0, m.frame.is_ok()));
+    let found = timeline(&bag).map(|m| (m.question.id.0, m.request.is_ok()));
     assert_eq!(
         found.collect::<Vec<_>>(),
         [(1, false), (2, false), (3, false)]
     );
     let folder = tempfile::tempdir().unwrap();
     let bag = Bag::open(spoken(folder.path(), 10..13, &asks)).unwrap();
-    let found = timeline(&bag).map(|m| (m.question.id.0, m.frame.is_ok()));
+    let found = timeline(&bag).map(|m| (m.question.id.0, m.request.is_ok()));
     assert_eq!(found.collect::<Vec<_>>(), [(1, true), (2, true), (3, true)]);
 }
 
@@ -305,9 +306,8 @@ fn the_same_can_be_asked_of_every_nth_frame() {
         text: "the mug".to_owned(),
         every: 3,
     };
-    let stamps: Vec<i64> = Timeline::new(&bag, pictures, questions, 0.1)
-        .unwrap()
-        .map(|m| m.frame.ok().unwrap().stamp().0 / SECOND as i64)
+    let stamps: Vec<i64> = replay(&bag, questions)
+        .map(|m| m.frame().unwrap().stamp().0 / SECOND as i64)
         .collect();
     assert_eq!(stamps, [10, 13, 16, 19]);
 }
@@ -320,9 +320,9 @@ fn what_cannot_be_answered_is_counted_and_the_next_one_is() {
     let engine = engine();
     let mut judge = Judge::new(&bag, None, Gallery::new(0));
     for resolved in timeline(&bag) {
-        let shot = resolved.frame.as_ref().ok().cloned();
-        let outcome = ask(&bag, &engine, &options(), resolved);
-        judge.computed(shot.as_deref(), &outcome).unwrap();
+        let shot = resolved.frame().cloned();
+        let answered = ask(&bag, &engine, resolved);
+        judge.computed(shot.as_deref(), &answered).unwrap();
     }
     judge.unasked(3);
     let (report, _) = judge.finish(run(Protocol::Generated));

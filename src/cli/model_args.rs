@@ -1,12 +1,14 @@
 //! Arguments of all commands that run a model.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
 use lisa::image::ClipFit;
+use lisa::node::DEFAULT_MAX_NEW_TOKENS;
 use lisa::weights::{find_model, shipped_model};
 
 /// Which model, where it runs, and how it answers.
@@ -23,7 +25,12 @@ pub struct ModelArgs {
     #[arg(long, default_value = "auto")]
     dtype: DTypeSpec,
     /// End an answer after so many tokens
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=32768))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = AnswerOptions::default().max_new_tokens as u32,
+        value_parser = clap::value_parser!(u32).range(1..=32768)
+    )]
     max_new_tokens: u32,
     /// 0 takes the likeliest token, above 0 samples (0 to 2)
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = in_range(0.0, 2.0))]
@@ -38,6 +45,13 @@ pub struct ModelArgs {
     /// is said
     #[arg(long)]
     clip_fit: Option<ClipFit>,
+}
+
+/// For commands that answer as the node would: gives `--max-new-tokens` the default of the node's parameter. Others keep that of
+/// the reference.
+pub fn as_the_node(tokens: clap::Arg) -> clap::Arg {
+    static DEFAULT: LazyLock<String> = LazyLock::new(|| DEFAULT_MAX_NEW_TOKENS.to_string());
+    tokens.default_value(DEFAULT.as_str())
 }
 
 /// How a sampling answer draws.

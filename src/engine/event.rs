@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
 
 use super::Attention;
-use crate::image::{draw_overlay, Caption, OverlayObject, Roi};
+use crate::image::{draw_overlay, union_masks, Caption, OverlayObject, Roi};
 
 /// Progress of one request, in the order it happens.
 #[derive(Debug)]
@@ -135,6 +135,14 @@ impl Answer {
     /// Whether the model named objects, even if every mask came out empty.
     pub fn names_objects(&self) -> bool {
         self.status != AnswerStatus::TextOnly
+    }
+
+    /// The union of the objects' masks in a frame of that size, 0 or 255; `None` if the answer names no object. It is all zero
+    /// if objects were named and every mask came out empty.
+    pub fn union_mask(&self, width: u32, height: u32) -> Option<GrayImage> {
+        let masks = self.objects.iter().map(|o| (o.roi, &*o.mask));
+        self.names_objects()
+            .then(|| union_masks(width, height, masks))
     }
 
     /// The frame with the answer's masks, boxes, labels and words on it; `alpha` is the masks' opacity, 0 to 1.

@@ -50,10 +50,7 @@ impl<H: Host> NodeCore<H> {
     }
 
     pub(super) fn disabled_refusal(&self) -> Option<Refusal> {
-        let why = format!(
-            "the node is disabled; call {} with data: true",
-            self.enable_service
-        );
+        let why = format!("the node is disabled; {}", self.how_to_enable());
         (!self.enabled).then(|| Refusal::new(ResultStatus::Error, why))
     }
 
@@ -68,7 +65,7 @@ impl<H: Host> NodeCore<H> {
 
     /// Chooses the frame that the question is about from those that have arrived, and submits the question.
     pub(super) fn choose(&mut self, question: Arc<Question>, now: Instant) {
-        let explain_no_image = || self.camera.explain_no_image(self.silence.duration(now));
+        let explain_no_image = || self.explain_no_image(now);
         match choose(
             &self.frames,
             question.origin,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// After this long without a frame the node warns.
-pub const CAMERA_SILENCE: Duration = Duration::from_secs(5);
+const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
 /// What is known about the topic that frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,11 @@ impl CameraSilence {
     /// For how long there has been no frame.
     pub fn duration(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
+    }
+
+    /// Whether there has been no frame for so long that people have to know.
+    pub fn is_long(&self, now: Instant) -> bool {
+        self.duration(now) >= CAMERA_SILENCE
     }
 
     /// When the silence is to be reported, unless it was.

@@ -89,11 +89,12 @@ impl<H: Host> NodeCore<H> {
         self.silence.restart(now);
     }
 
-    /// Takes a frame whose message has `bytes` bytes of pixels.
-    pub fn handle_frame(&mut self, stamp: Stamp, bytes: usize, frame: H::Frame, now: Instant) {
+    /// Takes a frame of the camera.
+    pub fn handle_frame(&mut self, frame: H::Frame, now: Instant) {
         if !self.enabled {
             return;
         }
+        let (stamp, bytes) = (frame.stamp(), frame.bytes());
         if self.frames.push(stamp, bytes, frame, now) == Arrival::TimeJump {
             self.log(
                 LogLevel::Info,
@@ -115,10 +116,7 @@ impl<H: Host> NodeCore<H> {
         let question = Question {
             id,
             origin: instruction.stamp.map_or(Origin::Newest, Origin::Stamped),
-            instruction_id: match instruction.id.is_empty() {
-                true => id.0.to_string(),
-                false => instruction.id,
-            },
+            instruction_id: instruction.id_or_number(id),
             conversation_id: instruction.conversation_id,
             text: instruction.text,
             max_new_tokens: None,
@@ -256,7 +254,7 @@ impl<H: Host> NodeCore<H> {
         self.goals.expire(now);
         if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
             self.silence.reported = true;
-            let text = self.camera.explain_no_image(self.silence.duration(now));
+            let text = self.explain_no_image(now);
             self.log(LogLevel::Warn, text);
         }
     }
@@ -325,9 +323,20 @@ impl<H: Host> NodeCore<H> {
         &self.frames
     }
 
-    /// For how long no frame has come.
-    pub fn silent_for(&self, now: Instant) -> std::time::Duration {
-        self.silence.duration(now)
+    /// Why no frames come, once none has come for so long that people have to know.
+    pub fn camera_fault(&self, now: Instant) -> Option<String> {
+        self.silence
+            .is_long(now)
+            .then(|| self.explain_no_image(now))
+    }
+
+    /// What to do about a node that is disabled, in words.
+    pub fn how_to_enable(&self) -> String {
+        format!("call {} with data: true", self.enable_service)
+    }
+
+    pub(super) fn explain_no_image(&self, now: Instant) -> String {
+        self.camera.explain_no_image(self.silence.duration(now))
     }
 
     /// The number that the next question will have.

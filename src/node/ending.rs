@@ -8,6 +8,7 @@ use rosbag2::Header;
 use super::core::{NodeCore, Submitted};
 use super::goals::GoalState;
 use super::output::{CameraFrame, Host, LogLevel, Output};
+use super::publishing::{answer_parts, AnswerPart};
 use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use crate::engine::Answer;
@@ -32,35 +33,33 @@ impl<H: Host> NodeCore<H> {
             tokens: answer.tokens,
             done: true,
         });
-        // An answer whose objects all have empty masks has a mask, too: otherwise an earlier answer's would stay the latest.
-        if answer.names_objects() {
-            self.outputs.push_back(Output::PublishMask {
-                header: header.clone(),
-                frame: Arc::clone(&frame),
-                answer: Arc::clone(&answer),
+        for part in answer_parts(&answer, &settings, self.subscribers) {
+            let (header, frame) = (header.clone(), Arc::clone(&frame));
+            let (answer, alpha) = (Arc::clone(&answer), settings.overlay_alpha);
+            self.outputs.push_back(match part {
+                AnswerPart::Mask => Output::PublishMask {
+                    header,
+                    frame,
+                    answer,
+                },
+                AnswerPart::Overlay => Output::DrawOverlay {
+                    question: Arc::clone(&question),
+                    header,
+                    frame,
+                    answer,
+                    alpha,
+                },
+                AnswerPart::Attention => Output::DrawAttention {
+                    header,
+                    frame,
+                    answer,
+                    alpha,
+                },
+                AnswerPart::Text => Output::PublishAnswer {
+                    text: answer.text.clone(),
+                },
             });
         }
-        if settings.publish_overlay && self.subscribers.overlay {
-            self.outputs.push_back(Output::DrawOverlay {
-                question: Arc::clone(&question),
-                header: header.clone(),
-                frame: Arc::clone(&frame),
-                answer: Arc::clone(&answer),
-                alpha: settings.overlay_alpha,
-            });
-        }
-        // The answer has an attention if somebody subscribed when the question was asked; they may have gone since.
-        if settings.publish_attention && self.subscribers.attention && answer.attention.is_some() {
-            self.outputs.push_back(Output::DrawAttention {
-                header: header.clone(),
-                frame,
-                answer: Arc::clone(&answer),
-                alpha: settings.overlay_alpha,
-            });
-        }
-        self.outputs.push_back(Output::PublishAnswer {
-            text: answer.text.clone(),
-        });
         let seconds = now
             .saturating_duration_since(question.received)
             .as_secs_f64();
@@ -70,11 +69,7 @@ impl<H: Host> NodeCore<H> {
         };
         let (text, notes) = (answer.text.clone(), answer.notes.clone());
         let id = question.instruction_id.clone();
-        let result = QuestionResult {
-            question,
-            header,
-            outcome: Ok(Arc::clone(&answer)),
-        };
+        let result = QuestionResult::ended(question, header, Ok(Arc::clone(&answer)));
         let status = result.status();
         self.health.answered(status, chosen.number, &answer.timings);
         self.end(result, now);
@@ -110,14 +105,7 @@ impl<H: Host> NodeCore<H> {
             _ => LogLevel::Warn,
         };
         self.health.refused(&refusal, now);
-        self.end(
-            QuestionResult {
-                question,
-                header,
-                outcome: Err(refusal),
-            },
-            now,
-        );
+        self.end(QuestionResult::ended(question, header, Err(refusal)), now);
         self.log(level, text);
     }
 

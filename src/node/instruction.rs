@@ -3,6 +3,8 @@
 //! Instructions are read from serialized bytes and not through r2r's types, because those turn a string that is not UTF-8 into an
 //! empty one, and the error message should say which of the two it was.
 
+use super::publishing::ros_text;
+use super::question::QuestionId;
 use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
 use rosbag2::cdr::{CdrError, Decoder};
@@ -93,6 +95,14 @@ impl StampedInstruction {
         read().unwrap_or_else(|error| Self::unreadable(topic, error))
     }
 
+    /// The id that its result carries: the one that its sender gave it, as a message can carry it, or else its number.
+    pub fn id_or_number(&self, number: QuestionId) -> String {
+        match self.id.is_empty() {
+            true => number.0.to_string(),
+            false => ros_text(&self.id),
+        }
+    }
+
     fn on_its_own(text: InstructionText) -> Self {
         Self {
             stamp: None,
@@ -145,6 +155,17 @@ mod tests {
         assert_eq!((s.id.as_str(), s.conversation_id.as_str()), ("q7", "talk"));
         assert_eq!(s.text, InstructionText::checked(cup.to_owned()));
         assert_eq!(stamped(0, 0, [b"", b"", b"", b"x"]).stamp, None);
+    }
+
+    #[test]
+    fn an_id_is_the_sender_s_own_or_else_the_number() {
+        let id = |id: &[u8]| stamped(1, 0, [b"", id, b"", b"x"]).id_or_number(QuestionId(7));
+        assert_eq!(id(b"q7"), "q7");
+        assert_eq!(id(b""), "7");
+        assert_eq!(id(b"a\0\xff"), "a\u{fffd}\u{fffd}");
+        assert_eq!(unstamped(b"x").id_or_number(QuestionId(8)), "8");
+        let unreadable = StampedInstruction::from_instruction("ask", b"no message");
+        assert_eq!(unreadable.id_or_number(QuestionId(9)), "9");
     }
 
     #[test]

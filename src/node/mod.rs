@@ -31,8 +31,10 @@
 //! | `asking.rs` | a question's way to the engine, and the engine's events |
 //! | `ending.rs` | how questions end: what is published, in which order |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
+//! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
 //! | `question.rs` | an instruction on its way to its result |
 //! | `instruction.rs` | reading an instruction from a message |
+//! | `decode_once.rs` | decoding a camera's message, once and whatever is in it |
 //! | `frame_choice.rs` | which frame a question is about, and how long it waits for it |
 //! | `camera.rs` | for how long the camera has been silent, and why |
 //! | `repeat.rs` | mode `continuous` |
@@ -44,12 +46,14 @@
 mod asking;
 mod camera;
 mod core;
+mod decode_once;
 mod ending;
 mod frame_choice;
 mod goals;
 mod health;
 mod instruction;
 mod output;
+mod publishing;
 mod question;
 mod repeat;
 mod result;
@@ -57,12 +61,14 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use camera::{Camera, ImagePublisher, CAMERA_SILENCE};
+pub use camera::{Camera, ImagePublisher};
 pub use core::NodeCore;
+pub use decode_once::{decode_guarded, DecodeError, DecodeOnce};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
+pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
 pub use question::{GoalId, Origin, Question, QuestionId};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{Settings, Subscribers, MAX_NEW_TOKENS};
+pub use settings::{Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};

@@ -7,7 +7,7 @@ use rosbag2::Header;
 use super::goals::{CancelReply, GoalState};
 use super::question::{GoalId, Question, QuestionId};
 use super::result::QuestionResult;
-use crate::engine::{Answer, AnswerOptions, ObjectMask, Stage};
+use crate::engine::{Answer, AnswerOptions, Frame, ObjectMask, Request, Stage};
 use crate::frames::Stamp;
 
 /// The types that a driver brings along. The state machine only stores them and hands them back.
@@ -26,6 +26,14 @@ pub trait Host {
 pub trait CameraFrame {
     /// The header as the camera wrote it.
     fn header(&self) -> Header;
+
+    /// How many bytes of pixels it has, as they were sent. The memory of frames is bounded in these.
+    fn bytes(&self) -> usize;
+
+    /// When the camera took it.
+    fn stamp(&self) -> Stamp {
+        Stamp(self.header().stamp.nanoseconds())
+    }
 }
 
 /// One thing to do. A driver does them in the order in which [`poll_output`](super::NodeCore::poll_output) returns them.
@@ -160,6 +168,18 @@ pub struct EngineRequest<F> {
     pub conversation_id: Option<String>,
     /// How to answer it.
     pub options: AnswerOptions,
+}
+
+impl<F> EngineRequest<F> {
+    /// The request as the engine takes it, with the decoded frame.
+    pub fn with_frame(self, frame: Frame) -> Request {
+        Request {
+            instruction: self.instruction,
+            frame,
+            conversation_id: self.conversation_id,
+            options: self.options,
+        }
+    }
 }
 
 /// How much a log line matters.

@@ -1,12 +1,12 @@
 //! How a question ended, and the message that says so.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lisa_messages::{ReasoningResult, SegmentedObject, StageTime};
-use rosbag2::{Header, Image, RegionOfInterest};
+use rosbag2::{Header, RegionOfInterest};
 
+use super::publishing::{mono8, ros_text};
 use super::question::Question;
 use crate::engine::{Answer, AnswerStatus, ObjectMask, RequestError};
 
@@ -57,6 +57,19 @@ pub struct QuestionResult {
 }
 
 impl QuestionResult {
+    /// How a question ended: about the frame of this header, or of an empty one where there was no frame.
+    pub fn ended(
+        question: Arc<Question>,
+        header: Header,
+        outcome: Result<Arc<Answer>, Refusal>,
+    ) -> Self {
+        Self {
+            question,
+            header,
+            outcome,
+        }
+    }
+
     /// The status that its message carries.
     pub fn status(&self) -> ResultStatus {
         match &self.outcome {
@@ -74,9 +87,9 @@ impl QuestionResult {
         let question = &self.question;
         let blank = ReasoningResult {
             header: self.header.clone(),
-            instruction_id: question.instruction_id.clone(),
-            conversation_id: question.conversation_id.clone(),
-            instruction: question.text.words.clone(),
+            instruction_id: ros_text(&question.instruction_id),
+            conversation_id: ros_text(&question.conversation_id),
+            instruction: ros_text(&question.text.words),
             status: self.status() as u8,
             ..ReasoningResult::default()
         };
@@ -84,7 +97,7 @@ impl QuestionResult {
             Ok(answer) => answer,
             Err(refusal) => {
                 return ReasoningResult {
-                    error: refusal.why.clone(),
+                    error: ros_text(&refusal.why),
                     ..blank
                 }
             }
@@ -99,8 +112,8 @@ impl QuestionResult {
             .map(|(name, time)| stage(name.name(), time));
         let objects = answer.objects.iter();
         ReasoningResult {
-            answer: answer.text.clone(),
-            notes: answer.notes.clone(),
+            answer: ros_text(&answer.text),
+            notes: answer.notes.iter().map(|note| ros_text(note)).collect(),
             objects: objects.map(|o| object_message(&self.header, o)).collect(),
             timings: stages.chain([stage("total", timings.total)]).collect(),
             token_seconds: timings.tokens.iter().map(|t| t.as_secs_f32()).collect(),
@@ -113,7 +126,7 @@ impl QuestionResult {
 pub fn object_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedObject<'a> {
     SegmentedObject {
         id: object.index as u32,
-        label: object.label.clone(),
+        label: ros_text(&object.label),
         score: object.score,
         roi: RegionOfInterest {
             x_offset: object.roi.x,
@@ -122,14 +135,55 @@ pub fn object_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedO
             height: object.roi.height,
             do_rectify: false,
         },
-        mask: Image {
-            header: header.clone(),
-            height: object.mask.height(),
-            width: object.mask.width(),
-            encoding: "mono8".to_owned(),
-            is_bigendian: 0,
-            step: object.mask.width(),
-            data: Cow::Borrowed(object.mask.as_raw()),
-        },
+        mask: mono8(header, object.mask.dimensions(), object.mask.as_raw()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::tests::{answer, object};
+    use super::super::{InstructionText, Origin, QuestionId};
+    use super::*;
+
+    /// The node replaced them when it published and a replay did not, so that their results differed.
+    #[test]
+    fn a_message_has_no_nul_in_any_of_its_texts() {
+        let question = Arc::new(Question {
+            id: QuestionId(1),
+            origin: Origin::Newest,
+            instruction_id: "a\0".to_owned(),
+            conversation_id: "b\0".to_owned(),
+            text: InstructionText::new(b"the\0cup"),
+            max_new_tokens: None,
+            received: Instant::now(),
+        });
+        let answer = Answer {
+            text: "this\0".to_owned(),
+            notes: vec!["note\0".to_owned()],
+            objects: vec![ObjectMask {
+                label: "cup\0".to_owned(),
+                ..object()
+            }],
+            ..answer()
+        };
+        let refusal = Refusal::bad_frame("its\0encoding");
+        let plain = |text: &str| text.replace('\0', "\u{fffd}");
+        for outcome in [Ok(Arc::new(answer)), Err(refusal)] {
+            let result = QuestionResult::ended(Arc::clone(&question), Header::default(), outcome);
+            let message = result.message();
+            assert_eq!(message.instruction_id, plain("a\0"));
+            assert_eq!(message.conversation_id, plain("b\0"));
+            assert_eq!(message.instruction, plain("the\0cup"));
+            match &result.outcome {
+                Ok(_) => {
+                    assert_eq!(message.answer, plain("this\0"));
+                    assert_eq!(message.notes, [plain("note\0")]);
+                    assert_eq!(message.objects[0].label, plain("cup\0"));
+                }
+                Err(_) => assert!(message.error.ends_with(&plain("its\0encoding"))),
+            }
+        }
     }
 }

@@ -7,6 +7,10 @@ use crate::engine::AnswerOptions;
 /// The most tokens that an answer may be allowed.
 pub const MAX_NEW_TOKENS: usize = 2048;
 
+/// How many tokens an answer of the node is allowed where its parameter does not say otherwise. The reference, and so
+/// [`AnswerOptions::default`], allows 512.
+pub const DEFAULT_MAX_NEW_TOKENS: usize = 128;
+
 /// A snapshot of the parameters; a change makes a new one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -29,10 +33,13 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The defaults of the node's parameters, except that an answer's length is that of [`AnswerOptions`].
+    /// The defaults of the node's parameters.
     fn default() -> Self {
         Self {
-            answer: AnswerOptions::default(),
+            answer: AnswerOptions {
+                max_new_tokens: DEFAULT_MAX_NEW_TOKENS,
+                ..AnswerOptions::default()
+            },
             max_pending: 8,
             sync_slop_s: 0.1,
             continuous: false,

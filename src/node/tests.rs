@@ -6,7 +6,8 @@ mod interleavings;
 use super::*;
 use crate::engine::{Event, Stage};
 use crate::frames::Stamp;
-use harness::{answer, header, object, Harness, MS};
+pub(super) use harness::{answer, object};
+use harness::{header, Harness, MS};
 
 /// Node and replay once disagreed here: the instruction waits for a second after the node began to listen, and not after the
 /// instruction came.

@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
+use image::RgbImage;
 use lisa_messages::ReasoningResult;
 use rosbag2::{
     check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
-    Compression, Image, Message, NewTopic, QosProfile, Selection, StorageKind, StringMessage,
-    TopicId, WriterOptions,
+    Compression, Header, Image, Message, NewTopic, QosProfile, Selection, StorageKind,
+    StringMessage, TopicId, WriterOptions,
 };
 
-use super::messages::mono8;
 use super::work_folder::WorkFolder;
-use super::{Outcome, ReplayError, ResolvedQuestion};
+use super::{AnsweredQuestion, ReplayError, ResolvedQuestion};
+use crate::node::{answer_parts, mono8, ros_text, topics, AnswerPart, Settings, Subscribers};
 
 /// What is written into a bag of answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,41 +125,47 @@ impl<'b> Annotator<'b> {
         Ok(())
     }
 
-    /// Writes everything that belongs to an answer, its result last.
+    /// Writes everything that the node publishes of an answer, in its order, so that the result comes last.
     ///
     /// # Errors
     /// [`BagError`], where the file cannot be written; [`ReplayError::Overlay`].
-    pub fn write(&mut self, outcome: &Outcome) -> Result<(), ReplayError> {
+    pub fn write(&mut self, answered: &AnsweredQuestion) -> Result<(), ReplayError> {
         // The log time is the frame's, so that players show image and answer together; the publish time is the instruction's.
-        let (at, asked) = (outcome.frame_time, outcome.log_time);
-        let header = &outcome.result.header;
+        let (at, asked) = (answered.frame_time, answered.log_time);
+        let header = &answered.result.header;
         let mut write =
             |topic: TopicId, data: Vec<u8>| self.writer.write_at(topic, at, asked, &data);
-        if let Some(mask) = outcome.mask() {
-            write(self.topics.mask, mono8(header, &mask).to_cdr())?;
-        }
-        if let Some(answer) = outcome.answer() {
-            let data = answer.text.clone();
-            write(self.topics.answer, StringMessage { data }.to_cdr())?;
-        }
-        let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
-        if let Some((topic, alpha)) = overlay {
-            if let (Some(answer), Some(frame)) = (outcome.answer(), &outcome.frame) {
-                let words = &outcome.question().text.words;
-                let picture = answer.overlay(frame.pixels(), words, alpha);
-                let mut data = Vec::new();
-                JpegEncoder::new_with_quality(&mut data, OVERLAY_QUALITY)
-                    .encode_image(&picture)
-                    .map_err(ReplayError::Overlay)?;
-                let message = CompressedImage {
-                    header: header.clone(),
-                    format: "rgb8; jpeg compressed rgb8".to_owned(),
-                    data: data.into(),
-                };
-                write(topic, message.to_cdr())?;
+        if let (Some(answer), Some(frame)) = (answered.answer(), &answered.frame) {
+            let subscribers = Subscribers {
+                overlay: self.topics.overlay.is_some(),
+                attention: false,
+            };
+            for part in answer_parts(answer, &Settings::default(), subscribers) {
+                match part {
+                    AnswerPart::Mask => {
+                        if let Some(mask) = answered.mask() {
+                            let mask = mono8(header, mask.dimensions(), mask.into_raw());
+                            write(self.topics.mask, mask.to_cdr())?;
+                        }
+                    }
+                    AnswerPart::Overlay => {
+                        let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
+                        if let Some((topic, alpha)) = overlay {
+                            let words = &answered.question().text.words;
+                            let picture = answer.overlay(frame.pixels(), words, alpha);
+                            write(topic, jpeg_message(header, &picture)?.to_cdr())?;
+                        }
+                    }
+                    // A bag of answers has no such topic.
+                    AnswerPart::Attention => {}
+                    AnswerPart::Text => {
+                        let data = ros_text(&answer.text);
+                        write(self.topics.answer, StringMessage { data }.to_cdr())?;
+                    }
+                }
             }
         }
-        write(self.topics.result, outcome.result.message().to_cdr())?;
+        write(self.topics.result, answered.result.message().to_cdr())?;
         Ok(())
     }
 
@@ -199,6 +206,21 @@ impl<'b> Annotator<'b> {
     }
 }
 
+fn jpeg_message(
+    header: &Header,
+    picture: &RgbImage,
+) -> Result<CompressedImage<'static>, ReplayError> {
+    let mut data = Vec::new();
+    JpegEncoder::new_with_quality(&mut data, OVERLAY_QUALITY)
+        .encode_image(picture)
+        .map_err(ReplayError::Overlay)?;
+    Ok(CompressedImage {
+        header: header.clone(),
+        format: "rgb8; jpeg compressed rgb8".to_owned(),
+        data: data.into(),
+    })
+}
+
 /// Names of the topics that are written.
 struct Names {
     result: String,
@@ -215,10 +237,10 @@ impl Names {
             check_topic(&name).map(|()| name)
         };
         Ok(Self {
-            result: name("result")?,
-            mask: name("mask")?,
-            answer: name("answer")?,
-            overlay: name("overlay/compressed")?,
+            result: name(topics::RESULT)?,
+            mask: name(topics::MASK)?,
+            answer: name(topics::ANSWER)?,
+            overlay: name(&format!("{}/{}", topics::OVERLAY, topics::COMPRESSED))?,
         })
     }
 }
@@ -230,7 +252,7 @@ fn create(
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
     // The quality of service with which the node publishes.
-    let qos = || QosProfile::reliable(10);
+    let qos = || QosProfile::reliable(topics::DEPTH as u64);
     let overlay = |writer: &mut BagWriter| {
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))
     };
@@ -304,4 +326,73 @@ fn merge(recording: &Bag, answers: &Bag, out: &Path) -> Result<(), ReplayError> 
     }
     writer.finish()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::engine::{Answer, AnswerStatus, Frame, Timings};
+    use crate::node::{InstructionText, Origin, Question, QuestionId, QuestionResult};
+
+    /// A replay once wrote the text before the overlay, and a NUL as it is.
+    #[test]
+    fn an_answer_is_written_in_the_order_and_the_words_in_which_the_node_publishes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let writer = BagWriter::create(at("recording"), WriterOptions::default()).unwrap();
+        writer.finish().unwrap();
+        let recording = Bag::open(at("recording")).unwrap();
+        let options = AnnotateOptions {
+            namespace: "/lisa".to_owned(),
+            overlay_alpha: Some(0.5),
+            copy: false,
+            settings: BTreeMap::new(),
+        };
+        let mut annotator = Annotator::begin(&recording, &at("out"), options).unwrap();
+        let question = Question {
+            id: QuestionId(1),
+            origin: Origin::Newest,
+            instruction_id: "1".to_owned(),
+            conversation_id: String::new(),
+            text: InstructionText::new(b"the cup"),
+            max_new_tokens: None,
+            received: Instant::now(),
+        };
+        let answer = Answer {
+            status: AnswerStatus::EmptyMask,
+            text: "Sure\0 [SEG].".to_owned(),
+            objects: Vec::new(),
+            tokens: 4,
+            truncated: false,
+            notes: Vec::new(),
+            timings: Timings::default(),
+            attention: None,
+            trace: None,
+        };
+        let (question, answer) = (Arc::new(question), Ok(Arc::new(answer)));
+        let answered = AnsweredQuestion {
+            result: QuestionResult::ended(question, Header::default(), answer),
+            log_time: 5,
+            frame_time: 4,
+            frame: Some(Frame::new(RgbImage::new(32, 24))),
+            total: Duration::ZERO,
+        };
+        annotator.write(&answered).unwrap();
+        annotator.finish().unwrap();
+
+        let out = Bag::open(at("out")).unwrap();
+        let messages = out.messages(&Selection::all()).unwrap();
+        let messages: Vec<_> = messages.map(Result::unwrap).collect();
+        let written = messages.iter().map(|m| out.topics()[m.topic].name.as_str());
+        let expected = ["mask", "overlay/compressed", "answer", "result"];
+        let expected = expected.map(|topic| format!("/lisa/{topic}"));
+        assert_eq!(written.collect::<Vec<_>>(), expected);
+        let text: StringMessage = out.decode(&messages[2]).unwrap();
+        assert_eq!(text.data, "Sure\u{fffd} [SEG].");
+        let result: ReasoningResult<'_> = out.decode(&messages[3]).unwrap();
+        assert_eq!(result.answer, text.data);
+    }
 }

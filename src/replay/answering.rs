@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
-use rosbag2::{Bag, Header};
+use rosbag2::Bag;
 
 use super::timeline::ResolvedQuestion;
-use crate::engine::{Answer, AnswerOptions, Engine, Frame, Request};
-use crate::image::union_masks;
-use crate::node::{Question, QuestionResult, Refusal, ResultStatus};
+use crate::engine::{Answer, Engine, Frame};
+use crate::node::{CameraFrame, Question, QuestionResult, Refusal};
 
-/// How a question of the recording ended.
-pub struct Outcome {
+/// A question of the recording, and how it ended: with an answer or without.
+pub struct AnsweredQuestion {
     /// The result, as the node would publish it.
     pub result: QuestionResult,
     /// When its instruction was recorded, nanoseconds.
@@ -26,65 +25,46 @@ pub struct Outcome {
 }
 
 /// Asks the engine and waits for the answer. A question that cannot be asked ends in a refusal, as in the node.
-pub fn ask(
-    bag: &Bag,
-    engine: &Engine,
-    options: &AnswerOptions,
-    resolved: ResolvedQuestion,
-) -> Outcome {
+pub fn ask(bag: &Bag, engine: &Engine, resolved: ResolvedQuestion) -> AnsweredQuestion {
     let ResolvedQuestion {
         question,
         log_time,
-        frame,
+        request,
     } = resolved;
-    let mut outcome = Outcome {
+    let request = match request {
+        Ok(request) => request,
+        Err(refused) => {
+            return AnsweredQuestion {
+                result: QuestionResult::clone(&refused),
+                log_time,
+                frame_time: log_time,
+                frame: None,
+                total: Duration::ZERO,
+            }
+        }
+    };
+    let recorded = Arc::clone(&request.frame);
+    let (frame, outcome, total) = match recorded.frame(bag) {
+        Ok(frame) => {
+            let started = Instant::now();
+            let ticket = engine.submit(request.with_frame(frame.clone()));
+            let answer = ticket.and_then(|ticket| ticket.wait());
+            let total = started.elapsed();
+            let outcome = answer.map(Arc::new).map_err(|error| (&error).into());
+            (Some(frame), outcome, total)
+        }
+        Err(why) => (None, Err(Refusal::bad_frame(&why)), Duration::ZERO),
+    };
+    AnsweredQuestion {
+        result: QuestionResult::ended(question, recorded.header(), outcome),
         log_time,
-        frame_time: log_time,
-        frame: None,
-        total: Duration::ZERO,
-        result: QuestionResult {
-            question: Arc::clone(&question),
-            header: Header::default(),
-            outcome: Err(Refusal {
-                status: ResultStatus::NoImage,
-                why: String::new(),
-            }),
-        },
-    };
-    let recorded = match frame {
-        Ok(recorded) => recorded,
-        Err(refusal) => {
-            outcome.result.outcome = Err(refusal);
-            return outcome;
-        }
-    };
-    outcome.result.header = recorded.header.clone();
-    outcome.frame_time = recorded.log_time();
-    let frame = match recorded.frame(bag) {
-        Ok(frame) => frame,
-        Err(why) => {
-            outcome.result.outcome = Err(Refusal::bad_frame(&why));
-            return outcome;
-        }
-    };
-    let request = Request {
-        instruction: question.text.words.clone(),
-        frame: frame.clone(),
-        conversation_id: question.conversation(),
-        options: AnswerOptions {
-            seed: question.seed(),
-            ..options.clone()
-        },
-    };
-    let started = Instant::now();
-    let answer = engine.submit(request).and_then(|ticket| ticket.wait());
-    outcome.total = started.elapsed();
-    outcome.result.outcome = answer.map(Arc::new).map_err(|error| (&error).into());
-    outcome.frame = Some(frame);
-    outcome
+        frame_time: recorded.log_time(),
+        frame,
+        total,
+    }
 }
 
-impl Outcome {
+impl AnsweredQuestion {
     /// What was asked.
     pub fn question(&self) -> &Question {
         &self.result.question
@@ -98,10 +78,6 @@ impl Outcome {
     /// The union of the answer's masks, at the frame's size, 0 or 255; `None` if it names no object.
     pub fn mask(&self) -> Option<GrayImage> {
         let (answer, frame) = (self.answer()?, self.frame.as_ref()?);
-        if !answer.names_objects() {
-            return None;
-        }
-        let masks = answer.objects.iter().map(|o| (o.roi, &*o.mask));
-        Some(union_masks(frame.width(), frame.height(), masks))
+        answer.union_mask(frame.width(), frame.height())
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::eval::EvalError;
 use crate::image::{Depth, EncodingError};
+use crate::node::DecodeError;
 use rosbag2::{listed, shown, BagError};
 
 /// Why a recording cannot be replayed, annotated or scored. Every message is one line.
@@ -65,7 +66,7 @@ pub enum ReplayError {
         /// What kind of depth, by its first message.
         depth: Depth,
     },
-    /// A message does not hold what its fields say.
+    /// A message cannot be decoded.
     #[error("{} at {time} ns: {source}", shown(topic))]
     Pixels {
         /// Its topic.
@@ -73,18 +74,7 @@ pub enum ReplayError {
         /// Its log time, nanoseconds.
         time: u64,
         /// What is wrong and what is accepted.
-        source: EncodingError,
-    },
-    /// The image decoder panicked.
-    #[error(
-        "{} at {time} ns: the image decoder panicked on this message",
-        shown(topic)
-    )]
-    Panicked {
-        /// Its topic.
-        topic: String,
-        /// Its log time, nanoseconds.
-        time: u64,
+        source: DecodeError,
     },
     /// A topic carries something else than what it was named for.
     #[error(
@@ -141,8 +131,15 @@ pub enum ReplayError {
         path: PathBuf,
     },
     /// A frame that cannot be decoded.
-    #[error("{0}")]
-    Frame(String),
+    #[error("{} at {time} ns: {why}", shown(topic))]
+    Frame {
+        /// The topic of its message.
+        topic: String,
+        /// The log time of its message, nanoseconds.
+        time: u64,
+        /// What is wrong and what is accepted.
+        why: String,
+    },
     /// A mask that cannot be decoded.
     #[error("a mask cannot be read: {0}")]
     Mask(EncodingError),

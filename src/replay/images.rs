@@ -1,7 +1,6 @@
 //! Which topics of a bag carry images, and how a message of one becomes pixels or a file.
 
 use std::borrow::Cow;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use ::image::RgbImage;
 use cv_convert::TryToCv;
@@ -12,6 +11,7 @@ use crate::image::{
     decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
     DEPTH_HEADER,
 };
+use crate::node::decode_guarded;
 
 /// A topic of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -153,24 +153,59 @@ pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Repla
 /// [`ReplayError::Bag`] for a message that is not of the topic's type, [`ReplayError::NotAnImageTopic`] for one of a topic of
 /// another type, [`ReplayError::Pixels`].
 pub fn decode_image(bag: &Bag, message: &RawMessage) -> Result<DecodedImage, ReplayError> {
-    let (header, pixels) = match is_compressed(bag, message)? {
-        true => {
-            let compressed: CompressedImage = bag.decode(message)?;
-            let pixels = decoded(bag, message, || {
-                decode_compressed(&compressed.format, &compressed.data)
-            });
-            (compressed.header, pixels)
-        }
-        false => {
-            let image: Image = bag.decode(message)?;
-            let pixels = decoded(bag, message, || borrowed(&image).try_to_cv());
-            (image.header, pixels)
-        }
-    };
+    let image = CameraMessage::read(bag, message)?;
+    let pixels = decoded(bag, message, || image.decode())?;
     Ok(DecodedImage {
-        header,
-        pixels: pixels?,
+        header: image.into_header(),
+        pixels,
     })
+}
+
+/// A camera's message of either type, whose pixels are not decoded yet.
+pub(super) enum CameraMessage<'m> {
+    Raw(Image<'m>),
+    Compressed(CompressedImage<'m>),
+}
+
+impl<'m> CameraMessage<'m> {
+    /// Reads the fields of a message.
+    ///
+    /// # Errors
+    /// [`ReplayError::Bag`] for a message that is not of the topic's type, [`ReplayError::NotAnImageTopic`] for one of a topic of
+    /// another type.
+    pub fn read(bag: &Bag, message: &'m RawMessage) -> Result<Self, ReplayError> {
+        Ok(match is_compressed(bag, message)? {
+            true => Self::Compressed(bag.decode(message)?),
+            false => Self::Raw(bag.decode(message)?),
+        })
+    }
+
+    /// How many bytes of pixels it has, as they were sent.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Raw(image) => image.data.len(),
+            Self::Compressed(image) => image.data.len(),
+        }
+    }
+
+    /// The header as the camera wrote it.
+    pub fn into_header(self) -> Header {
+        match self {
+            Self::Raw(image) => image.header,
+            Self::Compressed(image) => image.header,
+        }
+    }
+
+    /// Decodes it to RGB.
+    ///
+    /// # Errors
+    /// What is wrong with the message and what is accepted.
+    pub fn decode(&self) -> Result<RgbImage, EncodingError> {
+        match self {
+            Self::Raw(image) => borrowed(image).try_to_cv(),
+            Self::Compressed(image) => decode_compressed(&image.format, &image.data),
+        }
+    }
 }
 
 /// Decodes a message of `sensor_msgs/msg/Image` without losing bits: depth stays depth, and gray stays gray.
@@ -293,24 +328,17 @@ fn decoded<T>(
     message: &RawMessage,
     decode: impl FnOnce() -> Result<T, EncodingError>,
 ) -> Result<T, ReplayError> {
-    let topic = || {
-        let topic = bag.topics().get(message.topic);
-        topic.map(|topic| topic.name.clone()).unwrap_or_default()
-    };
-    let time = message.log_time;
-    // A bag may come from anywhere, and a message that makes a decoder panic must not end the replay of the others.
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(pixels)) => Ok(pixels),
-        Ok(Err(source)) => Err(ReplayError::Pixels {
-            topic: topic(),
-            time,
-            source,
-        }),
-        Err(_) => Err(ReplayError::Panicked {
-            topic: topic(),
-            time,
-        }),
-    }
+    decode_guarded(decode).map_err(|source| ReplayError::Pixels {
+        topic: topic_name(bag, message),
+        time: message.log_time,
+        source,
+    })
+}
+
+/// The name of a message's topic.
+pub(super) fn topic_name(bag: &Bag, message: &RawMessage) -> String {
+    let topic = bag.topics().get(message.topic);
+    topic.map(|topic| topic.name.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

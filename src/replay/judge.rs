@@ -13,7 +13,7 @@ use super::ground_truth::{GroundTruth, Truth};
 use super::instructions::{kind, kinds};
 use super::recorded::RecordedResult;
 use super::timeline::{RecordedFrame, ResolvedQuestion};
-use super::{Outcome, ReplayError};
+use super::{AnsweredQuestion, ReplayError};
 use crate::engine::Attention;
 use crate::eval::{
     latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
@@ -114,22 +114,22 @@ impl<'b> Judge<'b> {
     pub fn computed(
         &mut self,
         frame: Option<&RecordedFrame>,
-        outcome: &Outcome,
+        answered: &AnsweredQuestion,
     ) -> Result<&InstructionRow, ReplayError> {
-        let timings = outcome.answer().map(|answer| answer.timings.stages());
+        let timings = answered.answer().map(|answer| answer.timings.stages());
         let stages = timings.into_iter().flatten();
         let stages: Vec<(&str, Duration)> = stages.map(|(s, t)| (s.name(), t)).collect();
         let latency = Latency {
-            total: outcome.total,
+            total: answered.total,
             stages: &stages,
         };
-        let status = Some(outcome.result.status());
-        let judged = match &outcome.result.outcome {
+        let status = Some(answered.result.status());
+        let judged = match &answered.result.outcome {
             Ok(answer) => JudgedAnswer {
                 status,
                 error: "",
                 answer: &answer.text,
-                mask: outcome.mask(),
+                mask: answered.mask(),
                 attention: answer.attention.as_ref(),
                 latency,
             },
@@ -142,7 +142,7 @@ impl<'b> Judge<'b> {
                 latency,
             },
         };
-        self.add(outcome.question(), frame, judged)
+        self.add(answered.question(), frame, judged)
     }
 
     /// Judges the recorded result of a question, or counts it as dropped if there is none.
@@ -154,7 +154,7 @@ impl<'b> Judge<'b> {
         resolved: &ResolvedQuestion,
         recorded: Option<&RecordedResult>,
     ) -> Result<&InstructionRow, ReplayError> {
-        let frame = resolved.frame.as_deref().ok();
+        let frame = resolved.frame().map(|frame| &**frame);
         let Some(recorded) = recorded else {
             self.delivery.asked += 1;
             self.delivery.dropped += 1;
@@ -191,7 +191,7 @@ impl<'b> Judge<'b> {
         }
         let size = match frame {
             Some(frame) if !recorded.objects.is_empty() => {
-                let frame = frame.frame(self.bag).map_err(ReplayError::Frame)?;
+                let frame = frame.judged(self.bag)?;
                 (frame.width(), frame.height())
             }
             _ => (0, 0),
@@ -277,7 +277,7 @@ impl<'b> Judge<'b> {
                 let verdict = self.tally.add(&case)?;
                 iou = Some(verdict.iou);
                 if let Some(frame) = frame.filter(|_| self.shows) {
-                    let frame = frame.frame(self.bag).map_err(ReplayError::Frame)?;
+                    let frame = frame.judged(self.bag)?;
                     self.gallery.offer(&case, &verdict, frame.pixels())?;
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use cv_convert::TryToCv;
 use image::{GrayImage, RgbImage};
-use rosbag2::{Bag, Header, Image, RawMessage, Selection};
+use rosbag2::{Bag, Image, RawMessage, Selection};
 
 use super::ReplayError;
 use crate::image::{EncodingError, RosImage};
@@ -44,19 +44,6 @@ impl MessagePosition {
     pub fn message(self, bag: &Bag, topic: &str) -> Result<Option<RawMessage>, ReplayError> {
         let wanted = Selection::all().topics([topic]).at(self.log_time);
         Ok(bag.messages(&wanted)?.nth(self.nth).transpose()?)
-    }
-}
-
-/// A mask as a message, rows without padding.
-pub(super) fn mono8<'a>(header: &Header, mask: &'a GrayImage) -> Image<'a> {
-    Image {
-        header: header.clone(),
-        height: mask.height(),
-        width: mask.width(),
-        encoding: "mono8".to_owned(),
-        is_bigendian: 0,
-        step: mask.width(),
-        data: mask.as_raw().into(),
     }
 }
 

@@ -26,7 +26,7 @@ mod timeline;
 mod work_folder;
 
 pub use annotate::{AnnotateOptions, Annotator};
-pub use answering::{ask, Outcome};
+pub use answering::{ask, AnsweredQuestion};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use ground_truth::{GroundTruth, Truth};

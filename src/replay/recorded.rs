@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
-use lisa_messages::{Instruction, ReasoningResult, ResultStatus};
+use lisa_messages::{ReasoningResult, ResultStatus};
 use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
 
+use super::instructions::read_instruction;
 use super::messages::{first_channel, MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::frames::Stamp;
-use crate::image::{paste_mask, Roi};
+use crate::image::{union_masks, Roi};
+use crate::node::{ros_text, topics, QuestionId};
 
 /// The recorded results of one node.
 pub struct RecordedResults<'b> {
@@ -78,19 +80,19 @@ impl<'b> RecordedResults<'b> {
     /// Reads when the instructions arrived, if they were recorded beside the results.
     fn read_arrivals(&mut self) -> Result<(), ReplayError> {
         let is_instruction = |ros_type: &str| super::INSTRUCTION_TYPES.contains(&ros_type);
-        let topics = self.bag.topics().iter();
-        let topics: Vec<&str> = topics
-            .filter(|t| is_instruction(&t.ros_type) && !t.name.ends_with("/answer"))
+        // Answers have the type of unstamped instructions.
+        let answers = format!("/{}", topics::ANSWER);
+        let heard = self.bag.topics().iter();
+        let heard: Vec<&str> = heard
+            .filter(|t| is_instruction(&t.ros_type) && !t.name.ends_with(&answers))
             .map(|t| t.name.as_str())
             .collect();
+        // The node's own numbers also count its goals and repeats, which a recording of instructions does not tell.
         let mut number = 0u64;
-        for message in self.bag.messages(&Selection::all().topics(topics))? {
+        for message in self.bag.messages(&Selection::all().topics(heard))? {
             let message = message?;
             number += 1;
-            let id = match self.bag.decode::<Instruction>(&message) {
-                Ok(instruction) if !instruction.id.is_empty() => instruction.id,
-                _ => number.to_string(),
-            };
+            let id = read_instruction(self.bag, &message).id_or_number(QuestionId(number));
             self.arrivals.entry(id).or_insert(message.log_time);
         }
         Ok(())
@@ -166,8 +168,7 @@ impl RecordedResult {
     /// Whether it is the result of an instruction with these words. Ids alone do not tell, because instructions without an id
     /// of their own are numbered, and every recording has a number 1.
     pub fn answers(&self, words: &str) -> bool {
-        // A ROS string ends at a NUL, so the node writes U+FFFD in its place.
-        let plain = |words: &str| words.trim().replace('\0', "\u{fffd}");
+        let plain = |words: &str| ros_text(words.trim());
         self.instruction.is_empty() || plain(&self.instruction) == plain(words)
     }
 
@@ -182,13 +183,8 @@ impl RecordedResult {
             self.status,
             Some(ResultStatus::Segmented | ResultStatus::EmptyMask)
         );
-        named.then(|| {
-            let mut whole = GrayImage::new(width, height);
-            for (roi, mask) in &self.objects {
-                paste_mask(&mut whole, *roi, mask);
-            }
-            whole
-        })
+        let masks = self.objects.iter().map(|(roi, mask)| (*roi, mask));
+        named.then(|| union_masks(width, height, masks))
     }
 }
 
@@ -271,7 +267,46 @@ impl SimClock {
 
 #[cfg(test)]
 mod tests {
+    use lisa_messages::Instruction;
+    use rosbag2::{BagWriter, NewTopic, WriterOptions};
+
     use super::*;
+
+    /// The node's answer to an id that is not UTF-8 was taken for the answer to an instruction without an id.
+    #[test]
+    fn an_instruction_is_known_by_the_id_that_the_node_gives_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+        let ask = writer
+            .add_topic(NewTopic::of::<Instruction>("/ask"))
+            .unwrap();
+        let results = NewTopic::of::<ReasoningResult<'_>>("/lisa/result");
+        let results = writer.add_topic(results).unwrap();
+        let instruction = |id: &str| Instruction {
+            id: id.to_owned(),
+            text: "the mug".to_owned(),
+            ..Instruction::default()
+        };
+        let mut odd = instruction("q!").to_cdr();
+        let at = odd.windows(2).position(|bytes| bytes == b"q!").unwrap();
+        odd[at + 1] = 0xff;
+        writer.write(ask, 100, &odd).unwrap();
+        writer.write(ask, 200, &instruction("").to_cdr()).unwrap();
+        for (time, id) in [(150, "q\u{fffd}"), (270, "2")] {
+            let result = ReasoningResult {
+                instruction_id: id.to_owned(),
+                ..ReasoningResult::default()
+            };
+            writer.write_message(results, time, &result).unwrap();
+        }
+        writer.finish().unwrap();
+        let bag = Bag::open(&path).unwrap();
+        let recorded = RecordedResults::open(&bag, None).unwrap();
+        let latency = |id: &str| recorded.result(id).unwrap().unwrap().latency;
+        assert_eq!(latency("q\u{fffd}"), Duration::from_nanos(50));
+        assert_eq!(latency("2"), Duration::from_nanos(70));
+    }
 
     #[test]
     fn simulated_time_goes_on_between_and_after_the_ticks() {

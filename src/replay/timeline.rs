@@ -7,19 +7,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rosbag2::{Bag, CompressedImage, Header, Image, Messages, RawMessage, Selection};
+use rosbag2::{Bag, Header, Messages, RawMessage, Selection};
 
-use super::images::{decode_image, DecodedImage, ImageTopic};
+use super::images::{topic_name, CameraMessage, ImageTopic};
 use super::instructions::read_instruction;
 use super::ReplayError;
 use crate::engine::{Event, Frame, RequestError};
 use crate::frames::Stamp;
 use crate::node::{
-    Camera, CameraFrame, Host, InstructionText, NodeCore, Output, Question, QuestionId, Refusal,
-    Settings, StampedInstruction,
+    topics, Camera, CameraFrame, DecodeOnce, EngineRequest, Host, InstructionText, NodeCore,
+    Output, Question, QuestionId, QuestionResult, Settings, StampedInstruction, Subscribers,
 };
 
 /// Which questions are asked about a recording. Their `Debug` form is kept in the settings of an unfinished bag of answers.
@@ -41,19 +41,20 @@ pub struct RecordedFrame {
     message: RawMessage,
     /// As the camera wrote it.
     pub header: Header,
-    decoded: OnceLock<Result<Frame, String>>,
+    /// How many bytes of pixels the message has.
+    bytes: usize,
+    decoded: DecodeOnce,
 }
 
 impl RecordedFrame {
-    fn new(bag: &Bag, message: RawMessage, compressed: bool) -> Result<Self, ReplayError> {
-        let header = match compressed {
-            true => bag.decode::<CompressedImage<'_>>(&message)?.header,
-            false => bag.decode::<Image<'_>>(&message)?.header,
-        };
+    fn new(bag: &Bag, message: RawMessage) -> Result<Self, ReplayError> {
+        let image = CameraMessage::read(bag, &message)?;
+        let (bytes, header) = (image.bytes(), image.into_header());
         Ok(Self {
             message,
             header,
-            decoded: OnceLock::new(),
+            bytes,
+            decoded: DecodeOnce::default(),
         })
     }
 
@@ -64,25 +65,38 @@ impl RecordedFrame {
 
     /// When the camera took it.
     pub fn stamp(&self) -> Stamp {
-        Stamp(self.header.stamp.nanoseconds())
+        CameraFrame::stamp(self)
     }
 
-    /// The frame for the engine. Calls after the first return the same one, so that the engine encodes it once.
+    /// The frame for the engine. Calls after the first return the same one.
     ///
     /// # Errors
-    /// What is wrong with the message and what is accepted, in words.
+    /// What is wrong with the message and what is accepted, in the node's words.
     pub fn frame(&self, bag: &Bag) -> Result<Frame, String> {
-        let decode = || match decode_image(bag, &self.message) {
-            Ok(DecodedImage { pixels, .. }) => Ok(Frame::new(pixels)),
-            Err(error) => Err(error.to_string()),
-        };
-        self.decoded.get_or_init(decode).clone()
+        let image = CameraMessage::read(bag, &self.message).map_err(|error| error.to_string())?;
+        self.decoded.frame(|| image.decode())
+    }
+
+    /// The frame for the judge.
+    ///
+    /// # Errors
+    /// [`ReplayError::Frame`], which also says where in the recording the message is.
+    pub(super) fn judged(&self, bag: &Bag) -> Result<Frame, ReplayError> {
+        self.frame(bag).map_err(|why| ReplayError::Frame {
+            topic: topic_name(bag, &self.message),
+            time: self.log_time(),
+            why,
+        })
     }
 }
 
 impl CameraFrame for RecordedFrame {
     fn header(&self) -> Header {
         self.header.clone()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -96,14 +110,21 @@ impl Host for Recording {
     type ResultRequest = Infallible;
 }
 
-/// A question of the recording, and the frame that it is about.
+/// A question of the recording, and what the node does with it.
 pub struct ResolvedQuestion {
     /// What is asked.
     pub question: Arc<Question>,
     /// When its instruction was recorded, nanoseconds.
     pub log_time: u64,
-    /// The frame that it is about, or why the question is refused.
-    pub frame: Result<Arc<RecordedFrame>, Refusal>,
+    /// What the node gives to the engine, or the result with which it refuses the question.
+    pub request: Result<EngineRequest<RecordedFrame>, Arc<QuestionResult>>,
+}
+
+impl ResolvedQuestion {
+    /// The frame that it is about; `None` if it is refused.
+    pub fn frame(&self) -> Option<&Arc<RecordedFrame>> {
+        self.request.as_ref().ok().map(|request| &request.frame)
+    }
 }
 
 /// Iterates over the recording's questions, in the order in which a node would have taken them up.
@@ -116,8 +137,8 @@ pub struct Timeline<'b> {
     clock: ReplayClock,
     /// When the instructions that have no result yet were recorded, nanoseconds.
     log_times: HashMap<QuestionId, u64>,
-    /// The frames of the questions that the state machine gave to the engine.
-    asked: HashMap<QuestionId, Arc<RecordedFrame>>,
+    /// The requests that the state machine gave to the engine.
+    requests: HashMap<QuestionId, EngineRequest<RecordedFrame>>,
     ready: VecDeque<ResolvedQuestion>,
     frames: u64,
     /// Why messages could not be read, for the first [`MAX_FAULT_TEXTS`] of them.
@@ -150,8 +171,8 @@ impl ReplayClock {
 }
 
 impl<'b> Timeline<'b> {
-    /// `slop_s` is the node's parameter `sync_slop_s`: how far the frame of a stamped instruction may be from its stamp, in
-    /// seconds.
+    /// `settings` are the node's parameters, and `subscribers` those that it would have: attention is asked of the engine only
+    /// if somebody subscribes to it.
     ///
     /// # Errors
     /// [`BagError`](rosbag2::BagError), for a topic that is not there or a bag that cannot be read.
@@ -159,16 +180,13 @@ impl<'b> Timeline<'b> {
         bag: &'b Bag,
         images: ImageTopic,
         questions: Questions,
-        slop_s: f64,
+        settings: Settings,
+        subscribers: Subscribers,
     ) -> Result<Self, ReplayError> {
-        let mut topics = vec![images.name.clone()];
+        let mut selected = vec![images.name.clone()];
         if let Questions::Recorded(topic) = &questions {
-            topics.push(topic.clone());
+            selected.push(topic.clone());
         }
-        let settings = Settings {
-            sync_slop_s: slop_s,
-            ..Settings::default()
-        };
         let camera = Camera {
             topic: images.name.clone(),
             compressed: images.compressed,
@@ -176,19 +194,22 @@ impl<'b> Timeline<'b> {
             publishers: None,
         };
         let base = Instant::now();
+        let enable = format!("~/{}", topics::ENABLE);
+        let mut core = NodeCore::new(Arc::new(settings), camera, enable, base);
+        core.handle_subscribers(subscribers);
         Ok(Self {
-            messages: bag.messages(&Selection::all().topics(topics))?,
+            messages: bag.messages(&Selection::all().topics(selected))?,
             clock: ReplayClock {
                 base,
                 start: bag.span().map_or(0, |(start, _)| start),
                 now: base,
             },
-            core: NodeCore::new(Arc::new(settings), camera, "~/enable", base),
+            core,
             bag,
             images,
             questions,
             log_times: HashMap::new(),
-            asked: HashMap::new(),
+            requests: HashMap::new(),
             ready: VecDeque::new(),
             frames: 0,
             faults: Vec::new(),
@@ -224,10 +245,9 @@ impl<'b> Timeline<'b> {
     }
 
     fn take_frame(&mut self, message: RawMessage) -> Result<(), ReplayError> {
-        let bytes = message.data.len();
-        let frame = RecordedFrame::new(self.bag, message, self.images.compressed)?;
+        let frame = RecordedFrame::new(self.bag, message)?;
         let (stamp, log_time) = (frame.stamp(), frame.log_time());
-        self.core.handle_frame(stamp, bytes, frame, self.clock.now);
+        self.core.handle_frame(frame, self.clock.now);
         self.drain();
         self.frames += 1;
         if let Questions::EveryNthFrame { text, every } = &self.questions {
@@ -276,26 +296,18 @@ impl<'b> Timeline<'b> {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::AskEngine(request) => {
-                    self.asked.insert(request.id, request.frame);
+                    let id = request.id;
+                    self.requests.insert(id, request);
                     // The caller asks the engine itself, later. To the state machine the answer is over at once.
                     let over = Event::Failed(RequestError::Cancelled { tokens: 0 });
-                    self.core
-                        .handle_engine_event(request.id, over, self.clock.now);
+                    self.core.handle_engine_event(id, over, self.clock.now);
                 }
                 Output::PublishResult(result) => {
                     let (question, id) = (Arc::clone(&result.question), result.question.id);
-                    let log_time = self.log_times.remove(&id).unwrap_or_default();
-                    let refusal = result.outcome.as_ref().err().cloned();
-                    let frame = match (self.asked.remove(&id), refusal) {
-                        (Some(frame), _) => Ok(frame),
-                        (None, Some(refusal)) => Err(refusal),
-                        // This does not happen: without the engine the state machine has no answers.
-                        (None, None) => continue,
-                    };
                     self.ready.push_back(ResolvedQuestion {
                         question,
-                        log_time,
-                        frame,
+                        log_time: self.log_times.remove(&id).unwrap_or_default(),
+                        request: self.requests.remove(&id).ok_or(result),
                     });
                 }
                 _ => {}
@@ -324,5 +336,52 @@ impl Iterator for Timeline<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rosbag2::{BagWriter, CompressedImage, Image, NewTopic, WriterOptions};
+
+    use super::*;
+
+    /// A replay once weighed a frame with the header of its message, and forgot frames that the node would have kept. And it
+    /// named topic and time of a frame that cannot be decoded, which the result of the node does not.
+    #[test]
+    fn a_recorded_frame_weighs_and_fails_as_the_node_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+        let image = Image {
+            height: 1,
+            width: 2,
+            encoding: "rgb8".to_owned(),
+            step: 6,
+            data: vec![0; 5].into(),
+            ..Image::default()
+        };
+        let compressed = CompressedImage {
+            format: "jpeg".to_owned(),
+            data: vec![0; 7].into(),
+            ..CompressedImage::default()
+        };
+        let topic = NewTopic::of::<Image<'_>>("/image");
+        let topic = writer.add_topic(topic).unwrap();
+        writer.write_message(topic, 1, &image).unwrap();
+        let topic = NewTopic::of::<CompressedImage<'_>>("/image/compressed");
+        let topic = writer.add_topic(topic).unwrap();
+        writer.write_message(topic, 2, &compressed).unwrap();
+        writer.finish().unwrap();
+
+        let bag = Bag::open(&path).unwrap();
+        let frame = |message: Result<RawMessage, _>| RecordedFrame::new(&bag, message.unwrap());
+        let messages = bag.messages(&Selection::all()).unwrap();
+        let frames: Vec<RecordedFrame> = messages.map(|m| frame(m).unwrap()).collect();
+        let bytes: Vec<usize> = frames.iter().map(CameraFrame::bytes).collect();
+        assert_eq!(bytes, [5, 7]);
+        let why = frames[0].frame(&bag).unwrap_err();
+        assert!(why.starts_with("data holds 5 bytes"), "{why}");
+        let where_and_why = frames[0].judged(&bag).unwrap_err().to_string();
+        assert_eq!(where_and_why, format!("/image at 1 ns: {why}"));
     }
 }

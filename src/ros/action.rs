@@ -12,11 +12,13 @@ use r2r::unique_identifier_msgs::msg::UUID;
 use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::time;
-use super::convert::{result, ros_text, SourceImage};
+use super::convert::{result, SourceImage};
 use super::r2r_ext::reply;
 use super::r2r_ext::send;
 use crate::frames::Stamp;
-use crate::node::{CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult};
+use crate::node::{
+    ros_text, CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult,
+};
 
 pub type SendGoal = Segment::SendGoal::Service;
 pub type GetResult = Segment::GetResult::Service;

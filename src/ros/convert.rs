@@ -1,25 +1,21 @@
 //! Conversions between r2r's messages and the library's own types.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::OnceLock;
-
 use cv_convert::TryToCv;
-use image::{GrayImage, RgbImage};
+use image::RgbImage;
 use r2r::builtin_interfaces::msg::Time;
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
 use crate::engine::Frame;
-use crate::frames::Stamp;
 use crate::image::{decode_compressed, EncodingError, RosImage};
-use crate::node::CameraFrame;
+use crate::node::{CameraFrame, DecodeOnce};
 
 /// A camera's message. Its pixels are decoded when they are first asked for, and kept.
 #[derive(Debug)]
 pub struct SourceImage {
     message: Message,
-    frame: OnceLock<Result<Frame, String>>,
+    decoded: DecodeOnce,
 }
 
 #[derive(Debug)]
@@ -32,7 +28,7 @@ impl From<Image> for SourceImage {
     fn from(message: Image) -> Self {
         Self {
             message: Message::Raw(message),
-            frame: OnceLock::new(),
+            decoded: DecodeOnce::default(),
         }
     }
 }
@@ -41,7 +37,7 @@ impl From<CompressedImage> for SourceImage {
     fn from(message: CompressedImage) -> Self {
         Self {
             message: Message::Compressed(message),
-            frame: OnceLock::new(),
+            decoded: DecodeOnce::default(),
         }
     }
 }
@@ -57,6 +53,13 @@ impl CameraFrame for SourceImage {
             frame_id: header.frame_id.clone(),
         }
     }
+
+    fn bytes(&self) -> usize {
+        match &self.message {
+            Message::Raw(m) => m.data.len(),
+            Message::Compressed(m) => m.data.len(),
+        }
+    }
 }
 
 impl SourceImage {
@@ -67,32 +70,12 @@ impl SourceImage {
         }
     }
 
-    /// When the camera took it.
-    pub fn stamp(&self) -> Stamp {
-        let stamp = &self.ros_header().stamp;
-        Stamp::new(stamp.sec, stamp.nanosec)
-    }
-
-    /// How many bytes of pixels the message has.
-    pub fn bytes(&self) -> usize {
-        match &self.message {
-            Message::Raw(m) => m.data.len(),
-            Message::Compressed(m) => m.data.len(),
-        }
-    }
-
-    /// The decoded frame. All calls return the same one, so that the engine encodes it once.
+    /// The decoded frame. All calls return the same one.
     ///
     /// # Errors
     /// What is wrong with the message and what is accepted, in words.
     pub fn frame(&self) -> Result<Frame, String> {
-        let decode = || {
-            let pixels = catch_unwind(AssertUnwindSafe(|| self.decode()))
-                .map_err(|_| "the image decoder panicked on this message".to_owned())?
-                .map_err(|e| e.to_string())?;
-            Ok(Frame::new(pixels))
-        };
-        self.frame.get_or_init(decode).clone()
+        self.decoded.frame(|| self.decode())
     }
 
     fn decode(&self) -> Result<RgbImage, EncodingError> {
@@ -122,7 +105,9 @@ pub fn header(header: &rosbag2::Header) -> Header {
     }
 }
 
-/// A result as a message.
+/// A result as a message. Its texts have no NUL, at which r2r would panic: [`QuestionResult::message`] has replaced it.
+///
+/// [`QuestionResult::message`]: crate::node::QuestionResult::message
 pub fn result(result: lisa_messages::ReasoningResult<'_>) -> ReasoningResult {
     let stage = |time: lisa_messages::StageTime| StageTime {
         stage: time.stage,
@@ -130,13 +115,13 @@ pub fn result(result: lisa_messages::ReasoningResult<'_>) -> ReasoningResult {
     };
     ReasoningResult {
         header: header(&result.header),
-        instruction_id: ros_text(&result.instruction_id),
-        conversation_id: ros_text(&result.conversation_id),
-        instruction: ros_text(&result.instruction),
-        answer: ros_text(&result.answer),
+        instruction_id: result.instruction_id,
+        conversation_id: result.conversation_id,
+        instruction: result.instruction,
+        answer: result.answer,
         status: result.status,
-        error: ros_text(&result.error),
-        notes: result.notes.iter().map(|note| ros_text(note)).collect(),
+        error: result.error,
+        notes: result.notes,
         objects: result.objects.into_iter().map(object).collect(),
         timings: result.timings.into_iter().map(stage).collect(),
         token_seconds: result.token_seconds,
@@ -147,7 +132,7 @@ pub fn result(result: lisa_messages::ReasoningResult<'_>) -> ReasoningResult {
 pub fn object(object: lisa_messages::SegmentedObject<'_>) -> SegmentedObject {
     SegmentedObject {
         id: object.id,
-        label: ros_text(&object.label),
+        label: object.label,
         score: object.score,
         roi: RegionOfInterest {
             x_offset: object.roi.x_offset,
@@ -156,50 +141,33 @@ pub fn object(object: lisa_messages::SegmentedObject<'_>) -> SegmentedObject {
             height: object.roi.height,
             do_rectify: object.roi.do_rectify,
         },
-        mask: Image {
-            header: header(&object.mask.header),
-            height: object.mask.height,
-            width: object.mask.width,
-            encoding: object.mask.encoding,
-            is_bigendian: object.mask.is_bigendian,
-            step: object.mask.step,
-            data: object.mask.data.into_owned(),
-        },
+        mask: image(object.mask),
     }
 }
 
-/// A mask as a message, rows without padding.
-pub fn mono8(header: &rosbag2::Header, mask: GrayImage) -> Image {
-    let (width, height) = mask.dimensions();
-    pixels(header, "mono8", width, height, width, mask.into_raw())
+/// An image as a message.
+pub fn image(image: rosbag2::Image<'_>) -> Image {
+    Image {
+        header: header(&image.header),
+        height: image.height,
+        width: image.width,
+        encoding: image.encoding,
+        is_bigendian: image.is_bigendian,
+        step: image.step,
+        data: image.data.into_owned(),
+    }
 }
 
-/// An image as a message, rows without padding.
-pub fn rgb8(header: &rosbag2::Header, picture: RgbImage) -> Image {
+/// A picture as a message, rows without padding.
+pub fn rgb8(of: &rosbag2::Header, picture: RgbImage) -> Image {
     let (width, height) = picture.dimensions();
-    pixels(header, "rgb8", width, height, width * 3, picture.into_raw())
-}
-
-fn pixels(
-    of: &rosbag2::Header,
-    encoding: &str,
-    width: u32,
-    height: u32,
-    step: u32,
-    data: Vec<u8>,
-) -> Image {
     Image {
         header: header(of),
         height,
         width,
-        encoding: encoding.to_owned(),
+        encoding: "rgb8".to_owned(),
         is_bigendian: 0,
-        step,
-        data,
+        step: width * 3,
+        data: picture.into_raw(),
     }
-}
-
-/// The text with U+FFFD for NUL, at which a ROS string ends and r2r panics.
-pub fn ros_text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

@@ -7,10 +7,9 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 
 use super::clock::RosClock;
-use super::convert::ros_text;
 use super::shared::{Ros, Shared};
 use crate::engine::{Engine, EngineLoad};
-use crate::node::{NodeCore, ResultStatus, CAMERA_SILENCE};
+use crate::node::{ros_text, NodeCore, ResultStatus};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -181,12 +180,10 @@ fn engine_gauges(report: &mut Report, load: &EngineLoad) {
 fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, String) {
     let names = &shared.names;
     if !core.is_enabled() {
-        let message = format!("disabled: call {} with data: true", names.enable);
-        return (Level::Warn, message);
+        return (Level::Warn, format!("disabled: {}", core.how_to_enable()));
     }
-    let silent = core.silent_for(now);
-    if silent >= CAMERA_SILENCE {
-        return (Level::Warn, core.camera().explain_no_image(silent));
+    if let Some(why) = core.camera_fault(now) {
+        return (Level::Warn, why);
     }
     let health = core.health();
     let last = health.last_error.as_ref().map(|(refusal, _)| &refusal.why);

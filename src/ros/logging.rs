@@ -10,6 +10,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::node::ros_text;
+
 /// The name of the logger that lines appear under; `lisa` until the node has a name.
 #[derive(Clone, Default)]
 pub struct LoggerName(Arc<OnceLock<String>>);
@@ -51,7 +53,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         };
         let name = self.name.0.get().map_or("lisa", String::as_str);
         // r2r makes C strings of these, and panics on a NUL.
-        let text = line.0.replace('\0', "\u{fffd}");
+        let text = ros_text(&line.0);
         r2r::log(
             &text,
             name,

@@ -14,13 +14,14 @@ use super::driver::{engine_max_pending, Driver};
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publishers::Publishers;
+use super::publishers::{private_name, Publishers};
 use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
 use super::stall;
 use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::node::topics;
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -173,14 +174,10 @@ fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
     let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
     Ok(ResolvedNames {
         node: node.fully_qualified_name()?,
-        image: remaps.resolve(if params.compressed {
-            "image/compressed"
-        } else {
-            "image"
-        }),
-        instruction: remaps.resolve("instruction"),
-        enable: remaps.resolve("~/enable"),
-        attention: remaps.resolve("~/attention"),
+        image: remaps.resolve(&params.image_topic()),
+        instruction: remaps.resolve(topics::INSTRUCTION),
+        enable: remaps.resolve(&private_name(topics::ENABLE)),
+        attention: remaps.resolve(&private_name(topics::ATTENTION)),
     })
 }
 

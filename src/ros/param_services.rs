@@ -16,12 +16,12 @@ use r2r::rcl_interfaces::srv::{
 use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::RosClock;
-use super::convert::ros_text;
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use super::params::ParamStore;
 use super::r2r_ext::send;
 use super::r2r_ext::{drain, r2r_stream, reply, R2rStream};
 use super::shared::Shared;
+use crate::node::ros_text;
 
 /// The node's side of the services.
 pub struct ParamServices {

@@ -1,6 +1,6 @@
 //! The table of the node's parameters: what each is called, means, accepts and defaults to.
 
-use crate::node::MAX_NEW_TOKENS;
+use crate::node::{DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};
 
 /// A parameter's value, in one of the four types that the node uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,7 +159,7 @@ pub const PARAMS: [ParamSpec; 18] = [
         "on_instruction answers each instruction once; continuous repeats the last one on every new frame, at most max_rate_hz.",
     ),
     ParamSpec::new("max_rate_hz", Default::Float(2.0), Accepts::Float { min: 0.01, max: 60.0 }, "Answers a second at most in mode continuous."),
-    ParamSpec::new("max_new_tokens", Default::Int(128), Accepts::Int { min: 1, max: MAX_NEW_TOKENS as i64 }, "An answer stops after this many tokens."),
+    ParamSpec::new("max_new_tokens", Default::Int(DEFAULT_MAX_NEW_TOKENS as i64), Accepts::Int { min: 1, max: MAX_NEW_TOKENS as i64 }, "An answer stops after this many tokens."),
     ParamSpec::new(
         "temperature",
         Default::Float(0.0),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::Settings;
+use crate::node::{topics, Settings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -58,7 +58,7 @@ impl ParamStore {
     /// Defaults, then the overrides of the command line and parameter files.
     ///
     /// # Errors
-    /// The first override that its row refuses. ResolvedNames the node does not have are not an error, because a parameter file
+    /// The first override that its row refuses. Names that the node does not have are not an error, because a parameter file
     /// may serve several nodes: they come back second, to be warned about.
     pub fn with_overrides(
         overrides: impl IntoIterator<Item = (String, Value)>,
@@ -216,6 +216,16 @@ pub struct NodeParams {
     pub use_sim_time: bool,
 }
 
+impl NodeParams {
+    /// The topic of images that the node subscribes to, before remapping.
+    pub fn image_topic(&self) -> String {
+        match self.compressed {
+            true => format!("{}/{}", topics::IMAGE, topics::COMPRESSED),
+            false => topics::IMAGE.to_owned(),
+        }
+    }
+}
+
 fn index_of(name: &str) -> Option<usize> {
     PARAMS.iter().position(|p| p.name == name)
 }
@@ -270,9 +280,8 @@ mod tests {
         let params = ParamStore::default().params();
         assert!(!params.compressed && !params.reliable);
         // A replay uses `Settings::default()`, which therefore has to agree with the node's parameters.
-        let mut expected = Settings::default();
-        expected.answer.max_new_tokens = 128;
-        assert_eq!(*params.settings, expected);
+        assert_eq!(*params.settings, Settings::default());
+        assert_eq!(params.settings.answer.max_new_tokens, 128);
     }
 
     #[test]

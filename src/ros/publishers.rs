@@ -7,13 +7,12 @@ use r2r::std_msgs::msg::String as RosString;
 use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use rosbag2::Header;
 
-use super::convert::{header, mono8, object, result, ros_text, SourceImage};
+use super::convert::{header, image, object, result, SourceImage};
 use super::r2r_ext::send;
 use crate::engine::{Answer, ObjectMask};
-use crate::image::union_masks;
-use crate::node::{object_message, Question, QuestionResult, Subscribers};
+use crate::node::{mono8, object_message, ros_text, topics, Question, QuestionResult, Subscribers};
 
-/// The node's publishers. All reliable, depth 10.
+/// The node's publishers. All reliable, and of the depth [`topics::DEPTH`].
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -31,15 +30,15 @@ impl Publishers {
     /// # Errors
     /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
-        let qos = QosProfile::default();
+        let qos = QosProfile::default().reliable().keep_last(topics::DEPTH);
         Ok(Self {
-            result: node.create_publisher("~/result", qos.clone())?,
-            object: node.create_publisher("~/object", qos.clone())?,
-            mask: node.create_publisher("~/mask", qos.clone())?,
-            answer: node.create_publisher("~/answer", qos.clone())?,
-            delta: node.create_publisher("~/answer_delta", qos.clone())?,
-            overlay: node.create_publisher("~/overlay", qos.clone())?,
-            attention: node.create_publisher("~/attention", qos.clone())?,
+            result: node.create_publisher(&private_name(topics::RESULT), qos.clone())?,
+            object: node.create_publisher(&private_name(topics::OBJECT), qos.clone())?,
+            mask: node.create_publisher(&private_name(topics::MASK), qos.clone())?,
+            answer: node.create_publisher(&private_name(topics::ANSWER), qos.clone())?,
+            delta: node.create_publisher(&private_name(topics::ANSWER_DELTA), qos.clone())?,
+            overlay: node.create_publisher(&private_name(topics::OVERLAY), qos.clone())?,
+            attention: node.create_publisher(&private_name(topics::ATTENTION), qos.clone())?,
             diagnostics: node.create_publisher("/diagnostics", qos)?,
         })
     }
@@ -71,10 +70,12 @@ impl Publishers {
     /// Publishes the union of the answer's masks, at the frame's size.
     pub fn mask(&self, at: &Header, frame: &SourceImage, answer: &Answer) {
         // The engine has answered about this frame, so it was decoded then.
-        if let Ok(frame) = frame.frame() {
-            let masks = answer.objects.iter().map(|o| (o.roi, &*o.mask));
-            let union = union_masks(frame.width(), frame.height(), masks);
-            send(&self.mask, &mono8(at, union));
+        let Ok(frame) = frame.frame() else {
+            return;
+        };
+        if let Some(union) = answer.union_mask(frame.width(), frame.height()) {
+            let mask = mono8(at, union.dimensions(), union.into_raw());
+            send(&self.mask, &image(mask));
         }
     }
 
@@ -101,6 +102,11 @@ impl Publishers {
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }
+}
+
+/// The name of a topic of the node's own, for instance `~/result`.
+pub fn private_name(topic: &str) -> String {
+    format!("~/{topic}")
 }
 
 fn has_subscriber<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {

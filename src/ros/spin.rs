@@ -24,10 +24,11 @@ use super::action::{GetResult, SendGoal};
 use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::param_services::ParamServices;
+use super::publishers::private_name;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use super::stall::MiddlewareCall;
-use crate::node::{ImagePublisher, StampedInstruction};
+use crate::node::{topics, ImagePublisher, StampedInstruction};
 
 /// What the spinning thread tells the driver.
 pub enum Input {
@@ -273,22 +274,23 @@ impl Endpoints {
             true => QosProfile::sensor_data().reliable(),
             false => QosProfile::sensor_data(),
         };
+        let image = params.image_topic();
         let images = match params.compressed {
-            true => Images::Compressed(r2r_stream(node.subscribe("image/compressed", sensor)?)),
-            false => Images::Raw(r2r_stream(node.subscribe("image", sensor)?)),
+            true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
+            false => Images::Raw(r2r_stream(node.subscribe(&image, sensor)?)),
         };
-        // Deeper than the ten of the publishers, so that a burst of instructions waits here while a large image is taken.
+        // Deeper than the publishers' queues, so that a burst of instructions waits here while a large image is taken.
         let instruction_qos = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
             images,
             strings: r2r_stream(node.subscribe_raw(
-                "instruction",
+                topics::INSTRUCTION,
                 "std_msgs/msg/String",
                 instruction_qos.clone(),
             )?),
             stamped: r2r_stream(node.subscribe_raw(
-                "instruction_stamped",
+                topics::INSTRUCTION_STAMPED,
                 "lisa_ros/msg/Instruction",
                 instruction_qos,
             )?),
@@ -299,7 +301,9 @@ impl Endpoints {
             results: r2r_stream(
                 node.create_service("~/segment/_action/get_result", service.clone())?,
             ),
-            enable: r2r_stream(node.create_service("~/enable", service.clone())?),
+            enable: r2r_stream(
+                node.create_service(&private_name(topics::ENABLE), service.clone())?,
+            ),
             reset: r2r_stream(node.create_service("~/reset_conversation", service)?),
         })
     }
@@ -312,12 +316,13 @@ impl Endpoints {
         let send = |input| input_sender.send(input);
         drain(&mut self.strings, |bytes| {
             send(Input::Instruction(StampedInstruction::from_string(
-                "instruction",
+                topics::INSTRUCTION,
                 &bytes,
             )))
         });
         drain(&mut self.stamped, |bytes| {
-            let instruction = StampedInstruction::from_instruction("instruction_stamped", &bytes);
+            let instruction =
+                StampedInstruction::from_instruction(topics::INSTRUCTION_STAMPED, &bytes);
             send(Input::Instruction(instruction))
         });
         drain(&mut self.goals, |request| send(Input::Goal(request)));
@@ -333,9 +338,8 @@ impl Endpoints {
 }
 
 fn take_frame(shared: &Shared, image: SourceImage) {
-    let (stamp, bytes) = (image.stamp(), image.bytes());
     let now = Instant::now();
-    shared.core().handle_frame(stamp, bytes, image, now);
+    shared.core().handle_frame(image, now);
     shared.frame_arrived.notify_one();
 }
 

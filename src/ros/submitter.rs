@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
-use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
+use crate::engine::{CancelToken, Engine, Event, RequestError};
 use crate::node::{EngineRequest, QuestionId};
 
 /// What is reported about a question that was to be submitted.
@@ -120,15 +120,7 @@ fn decode_and_submit(
         ended: false,
         acceptance: Arc::clone(&acceptance),
     };
-    let submitted = engine.submit_to(
-        Request {
-            instruction: request.instruction,
-            frame,
-            conversation_id: request.conversation_id,
-            options: request.options,
-        },
-        move |event| sink.report(event),
-    );
+    let submitted = engine.submit_to(request.with_frame(frame), move |event| sink.report(event));
     match submitted {
         Ok(token) => {
             *slot = OpenRequest::Submitted(token);

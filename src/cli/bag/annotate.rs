@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::node::{Settings, Subscribers};
 use lisa::replay::{
     ask, camera_topic, instruction_topic, AnnotateOptions, Annotator, Questions, ReplayError,
     Timeline,
@@ -14,19 +15,22 @@ use lisa::signals::Interrupt;
 use lisa::text::Instruction;
 use rosbag2::{namespace, Bag};
 
-use super::super::model_args::{in_range, ModelArgs};
+use super::super::model_args::{as_the_node, in_range, ModelArgs};
 use crate::cli::streams::{print, warn};
 
 /// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    mut_arg("max_new_tokens", as_the_node),
+    after_help = "Examples:
   lisa bag annotate kitchen --instruction \"Where can I wash my hands?\" --out kitchen-answers
   lisa bag annotate kitchen --instruction-topic /instruction_stamped --out kitchen-answers --copy
   ros2 bag play -i kitchen -i kitchen-answers
 
 Without --instruction the recorded instructions are answered. OUT has /lisa/result, /lisa/mask, /lisa/answer and
 /lisa/overlay/compressed, as the node publishes them. Stopped at any moment, the same command goes on. Exit code 1 where
-nothing could be answered.")]
+nothing could be answered."
+)]
 pub struct Args {
     /// A rosbag2, mcap or sqlite3: its folder, or one of its files
     bag: PathBuf,
@@ -45,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = in_range(0.0, 10.0))]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(0.0, 10.0))]
     sync_slop_s: f64,
     /// The bag to write; must not exist
     #[arg(long, value_name = "BAG")]
@@ -57,7 +61,7 @@ pub struct Args {
     #[arg(long)]
     no_overlay: bool,
     /// Opacity of the masks in the overlays (0 to 1)
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.5)]
+    #[arg(long, value_name = "ALPHA", default_value_t = Settings::default().overlay_alpha)]
     overlay_alpha: f32,
     /// Write the recording's own topics into the bag, too
     #[arg(long)]
@@ -91,9 +95,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let expected = expected.messages.div_ceil(u64::from(args.every));
-    let mut timeline = Timeline::new(&bag, images.clone(), questions.clone(), args.sync_slop_s)?;
-    let model = args.model.path()?;
     let options = args.model.options(0);
+    let node = Settings {
+        answer: options.clone(),
+        sync_slop_s: args.sync_slop_s,
+        ..Settings::default()
+    };
+    let mut timeline = Timeline::new(
+        &bag,
+        images.clone(),
+        questions.clone(),
+        node,
+        Subscribers::default(),
+    )?;
+    let model = args.model.path()?;
     let settings: BTreeMap<String, String> = [
         ("bag", args.bag.display().to_string()),
         ("images", images.name.clone()),
@@ -150,11 +165,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             );
             std::process::exit(interrupt.exit_code());
         }
-        let outcome = ask(&bag, &engine, &options, resolved);
+        let ended = ask(&bag, &engine, resolved);
         if known {
             continue;
         }
-        match &outcome.result.outcome {
+        match &ended.result.outcome {
             Ok(answer) => {
                 answered += 1;
                 bar.set_message(answer.text.clone());
@@ -164,13 +179,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 bar.suspend(|| {
                     warn(format_args!(
                         "instruction {}: {}",
-                        outcome.question().instruction_id,
+                        ended.question().instruction_id,
                         refusal.why
                     ))
                 });
             }
         }
-        annotator.write(&outcome)?;
+        annotator.write(&ended)?;
     }
     bar.finish_and_clear();
     super::say_faults(timeline.faults());

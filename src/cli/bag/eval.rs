@@ -5,27 +5,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::engine::AnswerOptions;
 use lisa::eval::{write_whole, Protocol, Run};
+use lisa::node::{Settings, Subscribers};
 use lisa::replay::{
     ask, camera_topic, compare, instruction_topic, BagReport, GroundTruth, InstructionRow, Judge,
     Questions, RecordedResults, Timeline,
 };
 use rosbag2::{shown, Bag};
 
-use super::super::model_args::{in_range, ModelArgs};
+use super::super::model_args::{as_the_node, in_range, ModelArgs};
 use super::super::report_args::ReportArgs;
 use crate::cli::streams::{print, warn};
 
 /// Measure on a recording with truth: overlap, latency, and what became of every instruction.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    mut_arg("max_new_tokens", as_the_node),
+    after_help = "Examples:
   lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
   lisa bag eval kitchen --truth-topic /truth --model models/lisa-7b --json report.json
   lisa bag eval kitchen --truth-topic /truth --results kitchen-live    what the node answered while it ran
 
 The truth is sensor_msgs/Image, mono8, 0 where nothing is, with the stamp of its frame; one without a pixel says that what
-was asked for is not there. The recorded instructions are asked as the node would be: of the frame nearest their stamp.")]
+was asked for is not there. The recorded instructions are asked as the node would be: of the frame nearest their stamp."
+)]
 pub struct Args {
     /// A rosbag2, mcap or sqlite3: its folder, or one of its files
     bag: PathBuf,
@@ -50,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.1, value_parser = in_range(0.0, 10.0))]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(0.0, 10.0))]
     sync_slop_s: f64,
     #[command(flatten)]
     report: ReportArgs,
@@ -69,7 +72,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
     let questions = Questions::Recorded(topic);
-    let mut timeline = Timeline::new(&bag, images, questions, args.sync_slop_s)?;
+    let node = Settings {
+        answer: args.model.options(0),
+        sync_slop_s: args.sync_slop_s,
+        ..Settings::default()
+    };
+    // The report says where the model looked, so the engine is asked for that.
+    let watched = Subscribers {
+        attention: true,
+        ..Subscribers::default()
+    };
+    let mut timeline = Timeline::new(&bag, images, questions, node, watched)?;
     // The outcome of a comparison is also in the exit code.
     let goes_on = args.report.writes() || args.against.is_some();
     let list = |row: &InstructionRow| {
@@ -154,14 +167,10 @@ fn computed<'b>(
     on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
-    let options = AnswerOptions {
-        attention: true,
-        ..args.model.options(0)
-    };
     for resolved in timeline {
-        let frame = resolved.frame.as_ref().ok().cloned();
-        let outcome = ask(bag, &engine, &options, resolved);
-        on_row(judge.computed(frame.as_deref(), &outcome)?);
+        let frame = resolved.frame().cloned();
+        let answered = ask(bag, &engine, resolved);
+        on_row(judge.computed(frame.as_deref(), &answered)?);
     }
     Ok(judge)
 }

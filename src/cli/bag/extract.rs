@@ -88,9 +88,9 @@ enum Fault {
     Encode { time: u64, source: EncodeError },
 }
 
-/// The outcome, gathered from all threads.
+/// What was extracted and what was not, gathered from all threads.
 #[derive(Default)]
-struct Outcome {
+struct Extraction {
     written: u64,
     encodings: BTreeSet<String>,
     /// With the messages' numbers, so that they can be reported in order.
@@ -109,20 +109,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let path = args.out.join("frames.csv");
-    let mut outcome = extract(&args, &bag, &topic, &path)?;
-    outcome.faults.sort_by_key(|(number, _)| *number);
-    report(&args, &bag, &topic, &path, &outcome)
+    let mut extraction = extract(&args, &bag, &topic, &path)?;
+    extraction.faults.sort_by_key(|(number, _)| *number);
+    report(&args, &bag, &topic, &path, &extraction)
 }
 
 /// Extracts each message on its own. The bag is read by whichever thread needs the next message, so that no more messages are in
 /// memory than there are threads.
-fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::Result<Outcome> {
+fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::Result<Extraction> {
     let cannot = |path: &Path| format!("cannot write {}", path.display());
     let bar = ProgressBar::new(expected(args, bag, topic));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} frames {eta:>4}") {
         bar.set_style(style);
     }
-    let outcome = Mutex::new(Outcome::default());
+    let extraction = Mutex::new(Extraction::default());
     let rows = Mutex::new(Table::create(table).with_context(|| cannot(table))?);
     let mut names = Names::default();
     let selection = args.window.selection(bag, &[&topic.name]);
@@ -153,19 +153,19 @@ fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::
                     encoding: frame.encoding,
                 }))
             });
-            let mut outcome = locked(&outcome);
+            let mut extraction = locked(&extraction);
             let row = match written {
                 Ok(row) => Some(row?),
                 Err(fault) => {
-                    outcome.faults.push((number, fault));
+                    extraction.faults.push((number, fault));
                     None
                 }
             };
             if let Some(row) = &row {
-                outcome.written += 1;
-                outcome.encodings.insert(row.encoding.clone());
+                extraction.written += 1;
+                extraction.encodings.insert(row.encoding.clone());
             }
-            drop(outcome);
+            drop(extraction);
             locked(&rows)
                 .put(number, row)
                 .with_context(|| cannot(table))?;
@@ -177,7 +177,7 @@ fn extract(args: &Args, bag: &Bag, topic: &ImageTopic, table: &Path) -> anyhow::
         .into_inner()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     rows.finish().with_context(|| cannot(table))?;
-    Ok(outcome
+    Ok(extraction
         .into_inner()
         .unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
@@ -271,25 +271,25 @@ fn report(
     bag: &Bag,
     topic: &ImageTopic,
     table: &Path,
-    outcome: &Outcome,
+    extraction: &Extraction,
 ) -> anyhow::Result<()> {
     const SHOWN: usize = 5;
-    let faults = outcome.faults.len();
-    let parts: Vec<String> = outcome
+    let faults = extraction.faults.len();
+    let parts: Vec<String> = extraction
         .faults
         .iter()
         .filter(|(_, fault)| matches!(fault, Fault::Part(_)))
         .map(|(_, fault)| fault.to_string())
         .collect();
     let failed = faults - parts.len();
-    for (_, fault) in outcome.faults.iter().take(SHOWN) {
+    for (_, fault) in extraction.faults.iter().take(SHOWN) {
         warn(fault);
     }
     if let Some(more @ 1..) = faults.checked_sub(SHOWN) {
         warn(format_args!("and {more} more"));
     }
     let name = rosbag2::shown(&topic.name);
-    if outcome.written == 0 {
+    if extraction.written == 0 {
         let bag = args.bag.display();
         match failed {
             0 if !parts.is_empty() => bail!("{bag}: no message on {name} could be read"),
@@ -301,15 +301,15 @@ fn report(
     let losses = bag.notes().iter().filter(|note| note.is_loss());
     let losses: Vec<String> = losses.map(ToString::to_string).chain(parts).collect();
     let mut notes = Vec::new();
-    if outcome.encodings.contains("32FC1") {
+    if extraction.encodings.contains("32FC1") {
         notes.push("32FC1 is metres, the files are millimetres: 0 where nothing was measured or it is beyond 65.535 m");
     }
     if args.json {
         let summary = json!({
             "topic": topic.name,
-            "frames": outcome.written,
+            "frames": extraction.written,
             "failed": failed,
-            "encodings": outcome.encodings,
+            "encodings": extraction.encodings,
             "out": args.out.display().to_string(),
             "table": table.display().to_string(),
             "notes": notes,
@@ -324,7 +324,7 @@ fn report(
     };
     print(format_args!(
         "{} frames of {name}{failed}; listed in {}",
-        outcome.written,
+        extraction.written,
         table.display()
     ));
     if !losses.is_empty() {

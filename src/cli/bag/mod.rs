@@ -84,3 +84,30 @@ fn say_faults((count, first): (u64, &[String])) {
         warn(format_args!("and {more} more messages that cannot be read"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::*;
+    use crate::cli::model_args::ModelArgs;
+
+    /// A replay once allowed an answer 512 tokens where the node allows 128, so that long answers differed.
+    #[test]
+    fn a_replay_allows_an_answer_as_many_tokens_as_the_node() {
+        let default = |command: Command| -> Vec<String> {
+            let tokens = command
+                .get_arguments()
+                .find(|argument| argument.get_id() == "max_new_tokens")
+                .unwrap();
+            let values = tokens.get_default_values().iter();
+            values
+                .map(|value| value.to_str().unwrap().to_owned())
+                .collect()
+        };
+        let command = || Command::new("lisa");
+        assert_eq!(default(annotate::Args::augment_args(command())), ["128"]);
+        assert_eq!(default(eval::Args::augment_args(command())), ["128"]);
+        assert_eq!(default(ModelArgs::augment_args(command())), ["512"]);
+    }
+}

@@ -23,6 +23,10 @@ impl CameraFrame for TestFrame {
     fn header(&self) -> Header {
         self.header.clone()
     }
+
+    fn bytes(&self) -> usize {
+        100
+    }
 }
 
 pub(super) struct TestHost;
@@ -101,8 +105,7 @@ impl Harness {
 
     pub(super) fn frame(&mut self, stamp: Stamp, good: bool) {
         let header = header(stamp);
-        self.core
-            .handle_frame(stamp, 100, TestFrame { header, good }, self.now);
+        self.core.handle_frame(TestFrame { header, good }, self.now);
         self.drain();
     }
 
@@ -184,7 +187,7 @@ impl Harness {
     }
 }
 
-pub(super) fn object() -> ObjectMask {
+pub(in crate::node) fn object() -> ObjectMask {
     ObjectMask {
         index: 0,
         label: "cup".to_owned(),
@@ -200,7 +203,7 @@ pub(super) fn object() -> ObjectMask {
     }
 }
 
-pub(super) fn answer() -> Answer {
+pub(in crate::node) fn answer() -> Answer {
     Answer {
         status: AnswerStatus::Segmented,
         text: "Sure, [SEG].".to_owned(),

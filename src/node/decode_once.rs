@@ -1,0 +1,69 @@
+//! Decoding a camera's message, once and whatever is in it.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::OnceLock;
+
+use image::RgbImage;
+
+use crate::engine::Frame;
+use crate::image::EncodingError;
+
+/// Why a camera's message has no pixels.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It does not hold what its fields say, or nothing that is accepted.
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    /// The decoder panicked.
+    #[error("the image decoder panicked on this message")]
+    Panicked,
+}
+
+/// Runs a decoder. A message may come from anywhere, and one that makes a decoder panic must not end the work on the others.
+///
+/// # Errors
+/// That of the decoder, and [`DecodeError::Panicked`].
+pub fn decode_guarded<T>(
+    decode: impl FnOnce() -> Result<T, EncodingError>,
+) -> Result<T, DecodeError> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(pixels) => Ok(pixels?),
+        Err(_) => Err(DecodeError::Panicked),
+    }
+}
+
+/// The frame of a camera's message, which is decoded when it is first asked for, and kept.
+#[derive(Debug, Default)]
+pub struct DecodeOnce(OnceLock<Result<Frame, String>>);
+
+impl DecodeOnce {
+    /// The frame. All calls return the same one, so that the engine encodes it once.
+    ///
+    /// # Errors
+    /// What is wrong with the message and what is accepted, in words.
+    pub fn frame(
+        &self,
+        decode: impl FnOnce() -> Result<RgbImage, EncodingError>,
+    ) -> Result<Frame, String> {
+        let frame = || match decode_guarded(decode) {
+            Ok(pixels) => Ok(Frame::new(pixels)),
+            Err(error) => Err(error.to_string()),
+        };
+        self.0.get_or_init(frame).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_decoded_once_and_a_decoder_that_panics_is_an_error() {
+        let once = DecodeOnce::default();
+        let first = once.frame(|| Ok(RgbImage::new(2, 1))).unwrap();
+        let again = once.frame(|| panic!("decoded twice")).unwrap();
+        assert_eq!(first.id(), again.id());
+        let why = DecodeOnce::default().frame(|| panic!("a bug")).unwrap_err();
+        assert_eq!(why, "the image decoder panicked on this message");
+    }
+}
