@@ -6,11 +6,10 @@ use std::time::Instant;
 use candle_core::{DType, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
+use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
-use super::reasoner::LisaReasoner;
 use super::request_state::{failed, label, stage_span, Generated, RequestState};
-use super::service::RequestContext;
-use super::{AnswerOptions, Attention, Event, ObjectMask, RequestError, Stage};
+use super::{AnswerOptions, Attention, Event, ObjectMask, RequestContext, RequestError, Stage};
 use crate::image::{threshold_logit, Mask};
 use crate::model::{sam, ModelError};
 use crate::text::TokenStream;

@@ -5,8 +5,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::gauges::HitCount;
-use super::FrameId;
+use super::{FrameId, HitCount};
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
