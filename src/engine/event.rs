@@ -7,13 +7,13 @@ use std::time::Duration;
 use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
 
-use super::{Attention, RequestError};
+use super::{AttentionMap, RequestError};
 use crate::image::{draw_overlay, Caption, OverlayObject, Roi};
 
 /// Progress of one request, in the order it happens.
 #[derive(Debug)]
 pub enum Event {
-    /// The request left the queue or entered this part of the state.
+    /// The request left the queue or entered this stage.
     Stage(Stage),
     /// More of the answer's text.
     TextDelta {
@@ -126,7 +126,7 @@ pub struct Answer {
     pub timings: Timings,
     /// Where the model looked before its first word, where [`AnswerOptions::attention`](super::AnswerOptions::attention)
     /// asked for it and the model has a guided head.
-    pub attention: Option<Attention>,
+    pub attention: Option<AttentionMap>,
     /// Intermediate tensors under the golden names, where [`AnswerOptions::trace`](super::AnswerOptions::trace) asked for them.
     pub trace: Option<BTreeMap<String, Tensor>>,
 }

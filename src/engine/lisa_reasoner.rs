@@ -1,5 +1,5 @@
-//! The reasoner that ships: a loaded model with what it keeps between requests, the prompts that it builds from a conversation, and
-//! the turns that it remembers. `answer.rs` answers requests with it.
+//! The reasoner that ships: a loaded model with what it keeps between requests, the prompts that it builds from a conversation,
+//! and the turns that it remembers. `generate.rs` and `answer.rs` add how it writes text with masks, and how it answers.
 
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ impl LisaReasoner {
         request.options.clip_fit.unwrap_or(own)
     }
 
-    /// Where the vision tower looks on the request's frame.
+    /// The part of the request's frame that the vision tower sees.
     pub(super) fn view(&self, request: &Request) -> ClipView {
         let clip = self.config.clip_preprocess.preprocessor();
         let size = (request.frame.width(), request.frame.height());

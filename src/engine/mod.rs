@@ -47,7 +47,7 @@ mod start;
 mod vision;
 
 pub use crate::compute::{DTypeSpec, DeviceSpec};
-pub use attention::Attention;
+pub use attention::AttentionMap;
 pub use cache_load::{CacheLoad, HitCount};
 pub use config::{EngineConfig, ModelInfo};
 pub use error::{EngineError, RequestError};

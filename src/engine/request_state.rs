@@ -12,7 +12,7 @@ use tracing::{debug_span, Span};
 
 use super::reasoner::log_stage;
 use super::{
-    Attention, ObjectMask, Request, RequestContext, RequestError, RequestId, Stage, Timings,
+    AttentionMap, ObjectMask, Request, RequestContext, RequestError, RequestId, Stage, Timings,
 };
 use crate::model::ModelError;
 
@@ -124,7 +124,7 @@ pub(super) struct Generated {
     /// Whether the answer was ended by its bound rather than by the model.
     pub truncated: bool,
     /// Where the model looked, if that was asked for.
-    pub attention: Option<Attention>,
+    pub attention: Option<AttentionMap>,
 }
 
 /// The span of a stage. It costs almost nothing unless a subscriber takes debug level.
