@@ -445,10 +445,10 @@ fn attention_of(bench: &Bench, head: GuidedHead, trace: &BTreeMap<String, Tensor
     let (before, after) = (embed(&ids[..image]), embed(&ids[image + 1..]));
     let prompt = Tensor::cat(&[&before, &trace["projected"], &after], 0).unwrap();
     let last = prompt.dim(0).unwrap() as u32 - 1;
-    let look = lisa.llama.look(head, &[last]).unwrap();
+    let query = lisa.llama.attention_query(head, &[last]).unwrap();
     let (_, scores) = lisa
         .llama
-        .forward_looking(&prompt.unsqueeze(0).unwrap(), None, Some(&look), &|| false)
+        .forward_with_scores(&prompt.unsqueeze(0).unwrap(), None, Some(&query), &|| false)
         .unwrap();
     let scores = scores.unwrap().to_vec2::<f32>().unwrap().remove(0);
     let max = scores.iter().copied().fold(f32::MIN, f32::max);

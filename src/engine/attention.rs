@@ -11,7 +11,7 @@ use crate::weights::ClipConfig;
 /// How the attention of the model's guided head is divided at the position that predicts the answer's first word. The
 /// rest, 1 − `sink` − Σ `weights`, lies on the prompt's words.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Attention {
+pub struct AttentionMap {
     /// Image tokens along a side.
     pub grid: usize,
     /// Attention on each image token, `grid²`, row by row.
@@ -25,7 +25,7 @@ pub struct Attention {
 /// A single token with this much attention is drawn at full heat.
 const FULL: f32 = 0.1;
 
-impl Attention {
+impl AttentionMap {
     /// Attention on the whole image, 0 to 1.
     pub fn on_image(&self) -> f32 {
         self.weights.iter().sum()

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::compute::{ComputeError, DTypeSpec, DeviceSpec};
-use crate::weights::{GuidedHead, WeightsError};
+use crate::compute::{DTypeSpec, DeviceSpec};
+use crate::weights::GuidedHead;
 
 /// Which model the engine loads, on which device, and how much it keeps between requests.
 #[derive(Clone, Debug)]
@@ -75,24 +75,4 @@ impl fmt::Display for ModelInfo {
             None => Ok(()),
         }
     }
-}
-
-/// Why the engine did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The model directory cannot be read, or contradicts itself.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The device is not there, or cannot compute in these numbers.
-    #[error(transparent)]
-    Compute(#[from] ComputeError),
-    /// The model was loaded and could not answer.
-    #[error("the first, throw-away request failed: {0}")]
-    WarmUp(super::RequestError),
-    /// The operating system refused a thread.
-    #[error("cannot start the model thread: {0}")]
-    Thread(std::io::Error),
-    /// The panic's message.
-    #[error("loading the model panicked: {0}")]
-    Panicked(String),
 }

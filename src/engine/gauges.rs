@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Answer, RequestError};
+use super::{Answer, CacheLoad, RequestError};
 
 /// A snapshot of the engine's load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,38 +30,6 @@ pub struct EngineLoad {
     pub tokens: u64,
     /// What is kept between requests, as of the end of the last request.
     pub caches: CacheLoad,
-}
-
-/// What a [`Reasoner`](super::Reasoner) keeps between requests, and how often that spared it state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheLoad {
-    /// Conversations that are remembered.
-    pub conversations: usize,
-    /// Frames whose embeddings are kept.
-    pub frames: usize,
-    /// Lookups of CLIP's image tokens, one for each request.
-    pub clip: HitCount,
-    /// Lookups of SAM's image embedding: one for each `[SEG]`, and one for a trace.
-    pub sam: HitCount,
-    /// Positions of all prompts: a hit's keys and values were there already, a miss's were computed.
-    pub prompt: HitCount,
-}
-
-/// How many lookups found what they looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HitCount {
-    /// Lookups that found it.
-    pub hits: u64,
-    /// Lookups that did not.
-    pub misses: u64,
-}
-
-impl HitCount {
-    /// Counts one lookup.
-    pub(super) fn count(&mut self, hit: bool) {
-        self.hits += u64::from(hit);
-        self.misses += u64::from(!hit);
-    }
 }
 
 /// The counters behind [`EngineLoad`], written by the model thread and by the threads that submit and cancel.

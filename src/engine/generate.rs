@@ -6,11 +6,10 @@ use std::time::Instant;
 use candle_core::{DType, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
+use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
-use super::reasoner::LisaReasoner;
 use super::request_state::{failed, label, stage_span, Generated, RequestState};
-use super::service::RequestContext;
-use super::{AnswerOptions, Attention, Event, ObjectMask, RequestError, Stage};
+use super::{AnswerOptions, AttentionMap, Event, ObjectMask, RequestContext, RequestError, Stage};
 use crate::image::{threshold_logit, Mask};
 use crate::model::{sam, ModelError};
 use crate::text::TokenStream;
@@ -37,7 +36,7 @@ impl LisaReasoner {
         if let Some(scores) = &prefilled.scores {
             let view = self.view(state.request);
             generated.attention =
-                Attention::read(scores, prompt, &self.config.clip, view).map_err(failed)?;
+                AttentionMap::read(scores, prompt, &self.config.clip, view).map_err(failed)?;
         }
         context.send(Event::Stage(Stage::Generate));
         let written = stage_span(Stage::Generate).in_scope(|| {

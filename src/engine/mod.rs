@@ -26,11 +26,16 @@
 //!
 //! **Invariant:** no async runtime and no ROS here; callers bring their own.
 
+mod answer;
 mod attention;
+mod cache_load;
 mod config;
+mod error;
 mod event;
+mod frame;
 mod gauges;
 mod generate;
+mod lisa_reasoner;
 mod prefix_cache;
 mod queue;
 mod reasoner;
@@ -38,13 +43,18 @@ mod request;
 mod request_state;
 mod service;
 mod session;
+mod start;
 mod vision;
 
 pub use crate::compute::{DTypeSpec, DeviceSpec};
-pub use attention::Attention;
-pub use config::{EngineConfig, EngineError, ModelInfo};
-pub use event::{Answer, AnswerStatus, Event, ObjectMask, RequestError, Stage, Timings};
-pub use gauges::{CacheLoad, EngineLoad, HitCount};
-pub use reasoner::LisaReasoner;
-pub use request::{AnswerOptions, CancelToken, Frame, FrameId, Request, RequestId};
-pub use service::{Engine, Reasoner, RequestContext, Ticket};
+pub use attention::AttentionMap;
+pub use cache_load::{CacheLoad, HitCount};
+pub use config::{EngineConfig, ModelInfo};
+pub use error::{EngineError, RequestError};
+pub use event::{Answer, AnswerStatus, Event, ObjectMask, Stage, Timings};
+pub use frame::{Frame, FrameId};
+pub use gauges::EngineLoad;
+pub use lisa_reasoner::LisaReasoner;
+pub use reasoner::{Reasoner, RequestContext};
+pub use request::{AnswerOptions, CancelToken, Request, RequestId};
+pub use service::{Engine, Ticket};

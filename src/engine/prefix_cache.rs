@@ -5,8 +5,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::gauges::HitCount;
-use super::FrameId;
+use super::{FrameId, HitCount};
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
@@ -85,13 +84,13 @@ impl PrefixCache {
         self.positions.hits += shared as u64;
         self.positions.misses += rest.len() as u64;
         let last = rest.len() - 1;
-        let guided_rows = guided_head
-            .map(|head| llama.look(head, &[last as u32]))
+        let query = guided_head
+            .map(|head| llama.attention_query(head, &[last as u32]))
             .transpose()?;
         let embeddings = embed(llama, rest, image_tokens)?.unsqueeze(0)?;
         let cache = Some(&mut self.cache);
         let (hidden, scores) =
-            llama.forward_looking(&embeddings, cache, guided_rows.as_ref(), stop)?;
+            llama.forward_with_scores(&embeddings, cache, query.as_ref(), stop)?;
         self.keys.extend_from_slice(rest);
         Ok(Prefilled {
             hidden: hidden.narrow(1, last, 1)?.squeeze(0)?,

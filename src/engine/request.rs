@@ -1,80 +1,11 @@
 //! What goes into the engine: a frame, an instruction, and how to answer it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use image::RgbImage;
-
-use super::RequestError;
+use super::{Frame, RequestError};
 use crate::image::ClipFit;
 use crate::text::Instruction;
-
-/// An image that questions are asked about; several questions may share it.
-///
-/// Cloning is cheap. The [`FrameId`] is what the engine's caches go by: two questions about clones of the
-/// same frame encode the picture once.
-#[derive(Clone)]
-pub struct Frame {
-    id: FrameId,
-    pixels: Arc<RgbImage>,
-}
-
-/// Names a request in spans and log lines: an engine numbers its requests from 1, and 0 is the one that warms it up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(pub u64);
-
-impl std::fmt::Display for RequestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Identity of a [`Frame`], unique within the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FrameId(u64);
-
-impl Frame {
-    /// Takes 8-bit RGB pixels of any size; gives them an identity of their own.
-    pub fn new(pixels: RgbImage) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self {
-            id: FrameId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            pixels: Arc::new(pixels),
-        }
-    }
-
-    /// The identity that all clones share.
-    pub fn id(&self) -> FrameId {
-        self.id
-    }
-
-    /// 8-bit RGB.
-    pub fn pixels(&self) -> &RgbImage {
-        &self.pixels
-    }
-
-    /// Width in pixels.
-    pub fn width(&self) -> u32 {
-        self.pixels.width()
-    }
-
-    /// Height in pixels.
-    pub fn height(&self) -> u32 {
-        self.pixels.height()
-    }
-}
-
-impl std::fmt::Debug for Frame {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Frame({}, {}x{})",
-            self.id.0,
-            self.width(),
-            self.height()
-        )
-    }
-}
 
 /// A question about a frame.
 #[derive(Clone, Debug)]
@@ -160,6 +91,16 @@ impl Default for AnswerOptions {
             attention: false,
             trace: false,
         }
+    }
+}
+
+/// Names a request in spans and log lines: an engine numbers its requests from 1, and 0 is the one that warms it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 

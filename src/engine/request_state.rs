@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use tracing::{debug, debug_span, Span};
+use tracing::{debug_span, Span};
 
+use super::reasoner::log_stage;
 use super::{
-    Attention, ObjectMask, Request, RequestContext, RequestError, RequestId, Stage, Timings,
+    AttentionMap, ObjectMask, Request, RequestContext, RequestError, RequestId, Stage, Timings,
 };
 use crate::model::ModelError;
 
@@ -123,18 +124,12 @@ pub(super) struct Generated {
     /// Whether the answer was ended by its bound rather than by the model.
     pub truncated: bool,
     /// Where the model looked, if that was asked for.
-    pub attention: Option<Attention>,
+    pub attention: Option<AttentionMap>,
 }
 
 /// The span of a stage. It costs almost nothing unless a subscriber takes debug level.
 pub(super) fn stage_span(stage: Stage) -> Span {
     debug_span!("stage", name = stage.name())
-}
-
-/// Says at debug level how long a stage took.
-pub(super) fn log_stage(request: RequestId, stage: Stage, time: Duration) {
-    let seconds = time.as_secs_f64();
-    debug!(%request, stage = stage.name(), seconds, "stage ended");
 }
 
 /// An error of candle as the request's.

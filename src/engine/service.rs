@@ -5,77 +5,18 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, debug_span, field, Span};
 
 use super::gauges::Gauges;
 use super::queue::{PushError, Queue};
-use super::request_state::log_stage;
+use super::reasoner::log_stage;
 use super::{
-    Answer, CacheLoad, CancelToken, EngineConfig, EngineError, EngineLoad, Event, LisaReasoner,
-    ModelInfo, Request, RequestError, RequestId, Stage,
+    Answer, CancelToken, EngineError, EngineLoad, Event, ModelInfo, Reasoner, Request,
+    RequestContext, RequestError, RequestId, Stage,
 };
-
-/// What the engine's thread drives. [`LisaReasoner`] is the one that ships.
-pub trait Reasoner {
-    /// Answers one request. Progress is reported through `context`; the engine turns the result into the last event.
-    ///
-    /// # Errors
-    /// Why there is no answer. The next request has to work all the same.
-    fn answer(
-        &mut self,
-        request: &Request,
-        context: &mut RequestContext<'_>,
-    ) -> Result<Answer, RequestError>;
-
-    /// Forgets one conversation, or all of them where `id` is `None`.
-    fn reset_conversation(&mut self, id: Option<&str>);
-
-    /// What is kept between requests, for the engine's gauges. Called after every request, so it must be cheap.
-    fn caches(&self) -> CacheLoad;
-
-    /// Drops everything kept between requests except the conversations. Called after a panic, which may have left a cache half
-    /// filled.
-    fn clear_caches(&mut self);
-}
-
-/// What a [`Reasoner`] knows about a request beside the request itself, and where it reports progress.
-pub struct RequestContext<'a> {
-    /// Names the request in spans and log lines.
-    pub id: RequestId,
-    /// The reasoner has to check it for every token and between the layers of the encoders.
-    pub cancel: &'a CancelToken,
-    /// How long the request waited in the queue.
-    pub queued: Duration,
-    /// When the request was submitted.
-    pub submitted: Instant,
-    sink: &'a mut dyn FnMut(Event),
-}
-
-impl<'a> RequestContext<'a> {
-    /// The context of a request whose turn has come now. `sink` is called for every event.
-    pub fn new(
-        id: RequestId,
-        cancel: &'a CancelToken,
-        submitted: Instant,
-        sink: &'a mut dyn FnMut(Event),
-    ) -> Self {
-        Self {
-            id,
-            cancel,
-            queued: submitted.elapsed(),
-            submitted,
-            sink,
-        }
-    }
-
-    /// Reports progress to whoever submitted the request.
-    pub fn send(&mut self, event: Event) {
-        (self.sink)(event);
-    }
-}
 
 type Sink = Box<dyn FnMut(Event) + Send>;
 
@@ -189,23 +130,6 @@ impl Drop for Ticket {
 }
 
 impl Engine {
-    /// Loads the model on a thread of its own. Returns once that is done and, with [`EngineConfig::warm_up`], a throw-away
-    /// request has been answered.
-    ///
-    /// # Errors
-    /// Which file, tensor or device cannot be used.
-    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let max_pending = config.max_pending;
-        Self::start_with(max_pending, move || {
-            let mut reasoner = LisaReasoner::load(&config)?;
-            if config.warm_up {
-                reasoner.warm_up().map_err(EngineError::WarmUp)?;
-            }
-            let info = reasoner.info().clone();
-            Ok((reasoner, info))
-        })
-    }
-
     /// Runs any [`Reasoner`]; `load` is called on the engine's thread, which owns what it returns.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! The thread and its queue, with a reasoner that does what the instruction says.
 
+use std::time::Duration;
+
 use crossbeam_channel::RecvTimeoutError;
 
 use super::*;
-use crate::engine::{AnswerOptions, AnswerStatus, Frame, Timings};
+use crate::engine::{AnswerOptions, AnswerStatus, CacheLoad, Frame, Timings};
 
 /// "say", "panic", "wait" (until cancelled), "fail".
 struct ScriptedReasoner {

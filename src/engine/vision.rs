@@ -3,10 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use ndarray::Array3;
 
-use super::gauges::HitCount;
 use super::request_state::RequestState;
-use super::service::RequestContext;
-use super::{Event, FrameId, RequestError, Stage};
+use super::{Event, FrameId, HitCount, RequestContext, RequestError, Stage};
 use crate::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::model::{Lisa, ModelError};
 use crate::weights::LisaConfig;

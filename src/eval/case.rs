@@ -6,7 +6,7 @@ use ::image::GrayImage;
 
 use super::{EvalError, Overlap};
 use crate::data::{TruthMask, Turn};
-use crate::engine::Attention;
+use crate::engine::AttentionMap;
 use crate::train::objective::TokenGrid;
 use crate::train::ATTEND_SHARE;
 
@@ -43,7 +43,7 @@ pub struct Case<'a> {
     pub distractors: Distractors<'a>,
     /// Where the model looked before it answered; `None` where it has no guided head, the answer was given to it, or nobody
     /// asked.
-    pub attention: Option<&'a Attention>,
+    pub attention: Option<&'a AttentionMap>,
     /// How long the answer took.
     pub latency: Latency<'a>,
 }

@@ -6,7 +6,7 @@ use ::image::{Rgb, RgbImage};
 
 use super::{Case, EvalError};
 use crate::data::TruthMask;
-use crate::engine::Attention;
+use crate::engine::AttentionMap;
 
 /// Longer side of a picture in pixels: larger images are reduced to it.
 const LONGEST: u32 = 640;
@@ -119,7 +119,7 @@ fn paint(case: &Case<'_>, image: &RgbImage) -> RgbImage {
 }
 
 /// The truth has the image's size.
-fn paint_attention(case: &Case<'_>, attention: &Attention, image: &RgbImage) -> RgbImage {
+fn paint_attention(case: &Case<'_>, attention: &AttentionMap, image: &RgbImage) -> RgbImage {
     let mut out = fit(&attention.draw(image, HEAT), SHORTEST);
     outline(case, image, &mut out);
     out

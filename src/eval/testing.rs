@@ -6,7 +6,7 @@ use ::image::GrayImage;
 
 use super::{Case, Latency, Protocol, Report, Run, Tally};
 use crate::data::TruthMask;
-use crate::engine::Attention;
+use crate::engine::AttentionMap;
 use crate::image::ClipView;
 use crate::testing::golden_dir;
 
@@ -74,8 +74,8 @@ pub(super) fn case<'a>(name: &'a str, kind: &'a str) -> Case<'a> {
 }
 
 /// Of 2 × 2 tokens over the whole of a picture.
-pub(super) fn attention((width, height): (u32, u32), weights: [f32; 4], sink: f32) -> Attention {
-    Attention {
+pub(super) fn attention((width, height): (u32, u32), weights: [f32; 4], sink: f32) -> AttentionMap {
+    AttentionMap {
         grid: 2,
         weights: weights.to_vec(),
         sink,

@@ -105,7 +105,7 @@ impl ClipPreprocessor {
         let (pixels, left, top) = match fit {
             ClipFit::Crop => {
                 let (width, height) = self.resized(image.width() as usize, image.height() as usize);
-                let (x, y) = (Cut::centre(width, side), Cut::centre(height, side));
+                let (x, y) = (CentreCrop::new(width, side), CentreCrop::new(height, side));
                 let window = Window {
                     left: x.skip,
                     top: y.skip,
@@ -134,7 +134,7 @@ impl ClipPreprocessor {
 
     /// The part of a picture that the square input covers: `((left, width), (top, height))`, in pixels of the picture.
     /// [`ClipView`](super::ClipView) is made of it.
-    pub(super) fn seen(
+    pub(super) fn covered(
         &self,
         width: usize,
         height: usize,
@@ -145,9 +145,9 @@ impl ClipPreprocessor {
             ClipFit::Crop => {
                 let resized = self.resized(width, height);
                 let axis = |length: usize, resized: usize| {
-                    let cut = Cut::centre(resized, self.crop);
+                    let crop = CentreCrop::new(resized, self.crop);
                     let scale = length as f64 / resized.max(1) as f64;
-                    let start = cut.skip as f64 - cut.pad as f64;
+                    let start = crop.skip as f64 - crop.pad as f64;
                     (start * scale, self.crop as f64 * scale)
                 };
                 (axis(width, resized.0), axis(height, resized.1))
@@ -175,19 +175,19 @@ impl ClipPreprocessor {
 }
 
 /// The centre of one axis: `skip` pixels are left out, then `take` pixels are taken and put after `pad` black ones.
-struct Cut {
+struct CentreCrop {
     skip: usize,
     take: usize,
     pad: usize,
 }
 
-impl Cut {
-    fn centre(length: usize, wanted: usize) -> Self {
+impl CentreCrop {
+    fn new(length: usize, side: usize) -> Self {
         Self {
-            skip: length.saturating_sub(wanted) / 2,
-            take: length.min(wanted),
+            skip: length.saturating_sub(side) / 2,
+            take: length.min(side),
             // The reference rounds a negative offset down, so of an odd number of black pixels the greater half comes first.
-            pad: wanted.saturating_sub(length).div_ceil(2),
+            pad: side.saturating_sub(length).div_ceil(2),
         }
     }
 }

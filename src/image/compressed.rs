@@ -76,11 +76,11 @@ mod tests {
             ("16UC1; png compressed ", &png, "as PNG without its header"),
             ("16UC1; compressedDepth rvl", &vec![0; 40], "as RVL"),
         ] {
-            let said = decode_compressed(format, data).unwrap_err().to_string();
+            let error = decode_compressed(format, data).unwrap_err().to_string();
             let expected = format!("a depth map (compressedDepth: 16UC1, millimetres, {kind}");
-            assert!(said.starts_with(&expected), "{format}: {said}");
+            assert!(error.starts_with(&expected), "{format}: {error}");
             assert!(
-                said.ends_with("not a picture; accepted: a camera's pictures, in colour or gray")
+                error.ends_with("not a picture; accepted: a camera's pictures, in colour or gray")
             );
         }
         let jpeg = encoded(ImageFormat::Jpeg);

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn depth_is_named_for_what_it_is() {
         let with_header = [&[0; DEPTH_HEADER], PNG].concat();
-        let said = |format: &str, data: &[u8]| {
+        let depth_of = |format: &str, data: &[u8]| {
             Depth::of_compressed(format, data).map(|depth| depth.to_string())
         };
         for (format, data, expected) in [
@@ -142,7 +142,11 @@ mod tests {
                 "compressedDepth, neither PNG nor RVL",
             ),
         ] {
-            assert_eq!(said(format, data).as_deref(), Some(expected), "{format}");
+            assert_eq!(
+                depth_of(format, data).as_deref(),
+                Some(expected),
+                "{format}"
+            );
         }
         for format in [
             "png",
@@ -150,9 +154,9 @@ mod tests {
             "rgb8; png compressed bgr8",
             "mono16; png compressed mono16",
         ] {
-            assert_eq!(said(format, PNG), None, "{format}");
+            assert_eq!(depth_of(format, PNG), None, "{format}");
         }
-        assert_eq!(said("jpeg", &[0xff, 0xd8, 0xff]), None);
+        assert_eq!(depth_of("jpeg", &[0xff, 0xd8, 0xff]), None);
         assert_eq!(Depth::of_encoding("16uc1"), Some(Depth::Millimetres));
         assert_eq!(Depth::of_encoding("mono16"), None);
     }

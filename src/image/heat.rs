@@ -42,10 +42,10 @@ pub fn draw_heat(
         alpha.clamp(0.0, 1.0)
     };
     let columns: Vec<_> = (0..image.width())
-        .map(|x| Place::new(x, view.left, view.width, grid))
+        .map(|x| CellPair::new(x, view.left, view.width, grid))
         .collect();
     for y in 0..image.height() {
-        let row = Place::new(y, view.top, view.height, grid);
+        let row = CellPair::new(y, view.top, view.height, grid);
         for (x, column) in (0..).zip(&columns) {
             let pixel = out.get_pixel_mut(x, y);
             let (Some(row), Some(column)) = (&row, column) else {
@@ -66,16 +66,16 @@ pub fn draw_heat(
     out
 }
 
-/// The place of a pixel along one side of the grid, between the centres of two cells.
-struct Place {
+/// The two neighbouring cells whose centres a pixel lies between, along one side of the grid.
+struct CellPair {
     before: usize,
     after: usize,
     /// How far it is from the first centre to the second, in 0..=1.
     share: f32,
 }
 
-impl Place {
-    /// The place of column or row `pixel`; `None` beyond the view.
+impl CellPair {
+    /// The cells around column or row `pixel` of the picture; `None` beyond the view.
     fn new(pixel: u32, start: f64, length: f64, grid: usize) -> Option<Self> {
         let along = (f64::from(pixel) + 0.5 - start) / length;
         if !(0.0..1.0).contains(&along) {

@@ -135,16 +135,16 @@ pub(super) fn elide(text: &str, columns: usize) -> String {
 /// The text in lines of at most `columns` letters. Lines are broken between words, and within a word that is longer than a line.
 /// At most `lines` lines are kept, of which the last then ends in "...".
 pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
-    let (mut done, mut line) = (Vec::new(), String::new());
+    let (mut wrapped, mut line) = (Vec::new(), String::new());
     if columns == 0 || lines == 0 {
-        return done;
+        return wrapped;
     }
     let (mut used, mut words) = (0, text.split_whitespace());
     // One line more than wanted is made, which shows that the text has to be cut.
-    while let (Some(word), true) = (words.next(), done.len() <= lines) {
+    while let (Some(word), true) = (words.next(), wrapped.len() <= lines) {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > columns {
-            done.push(std::mem::take(&mut line));
+            wrapped.push(std::mem::take(&mut line));
             used = 0;
         }
         if used > 0 {
@@ -153,7 +153,7 @@ pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
         }
         for letter in word.chars() {
             if used == columns {
-                done.push(std::mem::take(&mut line));
+                wrapped.push(std::mem::take(&mut line));
                 used = 0;
             }
             line.push(letter);
@@ -161,18 +161,18 @@ pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
         }
     }
     if used > 0 {
-        done.push(line);
+        wrapped.push(line);
     }
-    if done.len() > lines {
-        done.truncate(lines);
-        if let Some(last) = done.last_mut() {
+    if wrapped.len() > lines {
+        wrapped.truncate(lines);
+        if let Some(last) = wrapped.last_mut() {
             *last = elide(
                 &format!("{last}    "),
                 columns.min(last.chars().count() + 3),
             );
         }
     }
-    done
+    wrapped
 }
 
 #[cfg(test)]

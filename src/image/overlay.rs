@@ -118,7 +118,7 @@ fn draw_tag(
 
     let Roi { x, y, .. } = object.roi;
     let x = x.min(frame_width - width - 1);
-    let places = [
+    let tops = [
         y.checked_sub(height + 1),
         Some(object.roi.bottom().saturating_add(1)),
         Some(y.saturating_add(1)),
@@ -130,11 +130,11 @@ fn draw_tag(
         width,
         height,
     };
-    let mut places = places
+    let mut tops = tops
         .into_iter()
         .flatten()
         .filter(|y| y.saturating_add(height) <= frame_height);
-    let free = places.find(|&y| {
+    let free = tops.find(|&y| {
         taken
             .iter()
             .all(|other| other.intersection(&tag(y)).is_empty())

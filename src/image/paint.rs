@@ -85,10 +85,10 @@ pub(super) fn outline(
             *to = from != 0;
         }
     }
-    let any_around = |at: usize, far: usize, wanted: bool| {
+    let any_around = |at: usize, far: usize, value: bool| {
         (1..=far).any(|d| {
             let ends = [at - d, at + d, at - d * stride, at + d * stride];
-            ends.into_iter().any(|at| inside[at] == wanted)
+            ends.into_iter().any(|at| inside[at] == value)
         })
     };
 

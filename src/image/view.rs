@@ -19,7 +19,7 @@ pub struct ClipView {
 impl ClipView {
     /// The rectangle that [`preprocess`](ClipPreprocessor::preprocess) takes from a picture of this `(width, height)`.
     pub fn new(clip: &ClipPreprocessor, (width, height): (u32, u32), fit: ClipFit) -> Self {
-        let ((left, width), (top, height)) = clip.seen(width as usize, height as usize, fit);
+        let ((left, width), (top, height)) = clip.covered(width as usize, height as usize, fit);
         Self {
             left,
             top,

@@ -49,8 +49,8 @@ pub struct Sequence {
 
 /// A request for the attention scores of one head in some rows, which are returned beside the hidden states.
 #[derive(Clone, Debug)]
-pub struct Look {
-    of: GuidedHead,
+pub struct AttentionQuery {
+    guided_head: GuidedHead,
     rows: Tensor,
 }
 
@@ -130,19 +130,19 @@ impl Llama {
         cache: Option<&mut LlamaCache>,
         stop: Stop<'_>,
     ) -> Result<Tensor, ModelError> {
-        Ok(self.forward_looking(embeddings, cache, None, stop)?.0)
+        Ok(self.forward_with_scores(embeddings, cache, None, stop)?.0)
     }
 
-    /// [`forward`](Self::forward), and the scores that `look` asks for.
+    /// [`forward`](Self::forward), and the scores that `query` asks for.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward); scores `(rows, keys)`, f32, scaled, before mask and softmax. The keys are those of the
     /// cache and the new ones.
-    pub fn forward_looking(
+    pub fn forward_with_scores(
         &self,
         embeddings: &Tensor,
         mut cache: Option<&mut LlamaCache>,
-        look: Option<&Look>,
+        query: Option<&AttentionQuery>,
         stop: Stop<'_>,
     ) -> Result<(Tensor, Option<Tensor>), ModelError> {
         let start = cache.as_ref().map_or(0, |c| c.len());
@@ -160,9 +160,9 @@ impl Llama {
                 return Err(stopped);
             }
             let kv = cache.as_mut().map(|c| &mut c.layers[i]);
-            let look = look.filter(|look| look.of.layer == i);
+            let query = query.filter(|query| query.guided_head.layer == i);
             let found;
-            (x, found) = layer.forward(&x, &rotation, mask.as_ref(), kv, look)?;
+            (x, found) = layer.forward(&x, &rotation, mask.as_ref(), kv, query)?;
             scores = scores.or(found);
         }
         Ok((self.norm.forward(&x)?, scores))
@@ -179,18 +179,25 @@ impl Llama {
         })
     }
 
-    /// A request for the scores of the head `of` in the given rows, which count from 0 at the first row that is computed.
+    /// A request for the scores of `guided_head` in the given rows, which count from 0 at the first row that is computed.
     ///
     /// # Errors
     /// The model has no such head.
-    pub fn look(&self, of: GuidedHead, rows: &[u32]) -> Result<Look> {
-        let heads = self.layers.get(of.layer).map_or(0, |layer| layer.heads);
-        if of.head >= heads {
-            candle_core::bail!("there is no head {} in layer {}", of.head, of.layer);
+    pub fn attention_query(&self, guided_head: GuidedHead, rows: &[u32]) -> Result<AttentionQuery> {
+        let heads = self
+            .layers
+            .get(guided_head.layer)
+            .map_or(0, |layer| layer.heads);
+        if guided_head.head >= heads {
+            candle_core::bail!(
+                "there is no head {} in layer {}",
+                guided_head.head,
+                guided_head.layer
+            );
         }
         let device = self.embed_tokens.device();
-        Ok(Look {
-            of,
+        Ok(AttentionQuery {
+            guided_head,
             rows: Tensor::from_slice(rows, rows.len(), device)?,
         })
     }
@@ -205,23 +212,23 @@ impl Llama {
     /// # Shapes
     /// `(1, rows, hidden)` → the same.
     pub fn layer(&self, index: usize, x: &Tensor, sequence: &Sequence) -> Result<Tensor> {
-        Ok(self.layer_looking(index, x, sequence, None)?.0)
+        Ok(self.layer_with_scores(index, x, sequence, None)?.0)
     }
 
-    /// [`layer`](Self::layer), and the scores that `look` asks for if its head is in this layer.
+    /// [`layer`](Self::layer), and the scores that `query` asks for if its head is in this layer.
     ///
     /// # Shapes
-    /// Scores `(rows of look, rows)`, f32, scaled, before mask and softmax; gradients flow through them too.
-    pub fn layer_looking(
+    /// Scores `(rows of query, rows)`, f32, scaled, before mask and softmax; gradients flow through them too.
+    pub fn layer_with_scores(
         &self,
         index: usize,
         x: &Tensor,
         sequence: &Sequence,
-        look: Option<&Look>,
+        query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let look = look.filter(|look| look.of.layer == index);
+        let query = query.filter(|query| query.guided_head.layer == index);
         let (rotation, mask) = (&sequence.rotation, Some(&sequence.mask));
-        self.layers[index].forward(x, rotation, mask, None, look)
+        self.layers[index].forward(x, rotation, mask, None, query)
     }
 
     /// Applies the norm after the last layer.
@@ -239,12 +246,12 @@ impl Llama {
 }
 
 impl Sequence {
-    /// The rows of the mask that `look` asks about: 0 where they may attend, −∞ where not.
+    /// The rows of the mask that `query` asks about: 0 where they may attend, −∞ where not.
     ///
     /// # Shapes
-    /// `(rows of look, rows)`, f32.
-    pub fn visible(&self, look: &Look) -> Result<Tensor> {
-        self.mask.index_select(&look.rows, 0)?.to_dtype(DType::F32)
+    /// `(rows of query, rows)`, f32.
+    pub fn visible(&self, query: &AttentionQuery) -> Result<Tensor> {
+        self.mask.index_select(&query.rows, 0)?.to_dtype(DType::F32)
     }
 }
 
@@ -302,10 +309,10 @@ impl DecoderLayer {
         rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
-        look: Option<&Look>,
+        query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let y = self.input_layernorm.forward(x)?;
-        let (y, scores) = self.attention(&y, rotation, mask, cache, look)?;
+        let (y, scores) = self.attention(&y, rotation, mask, cache, query)?;
         let x = (x + y)?;
         let y = self.post_attention_layernorm.forward(&x)?;
         let gate = self.gate_proj.forward(&y)?.silu()?;
@@ -321,7 +328,7 @@ impl DecoderLayer {
         rotation: &Rotation,
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
-        look: Option<&Look>,
+        query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let (batch, new, _) = x.dims3()?;
         let split = |t: Tensor, heads: usize| -> Result<Tensor> {
@@ -339,8 +346,8 @@ impl DecoderLayer {
         // Query heads that share a key head are neighbours. They are folded into rows of one head, so that keys and values need
         // not be repeated.
         let group = self.heads / self.kv_heads;
-        let scores = match look {
-            Some(look) => Some(self.scores(&q, &k, look)?),
+        let scores = match query {
+            Some(query) => Some(self.scores(&q, &k, query)?),
             None => None,
         };
         let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
@@ -361,9 +368,9 @@ impl DecoderLayer {
     ///
     /// # Shapes
     /// `q` `(1, heads, new, d)`, `k` `(1, kv_heads, total, d)` → `(rows, total)`, f32.
-    fn scores(&self, q: &Tensor, k: &Tensor, look: &Look) -> Result<Tensor> {
-        let head = look.of.head;
-        let q = q.get(0)?.get(head)?.index_select(&look.rows, 0)?;
+    fn scores(&self, q: &Tensor, k: &Tensor, query: &AttentionQuery) -> Result<Tensor> {
+        let head = query.guided_head.head;
+        let q = q.get(0)?.get(head)?.index_select(&query.rows, 0)?;
         let k = k.get(0)?.get(head * self.kv_heads / self.heads)?;
         let (q, k) = (q.to_dtype(DType::F32)?, k.to_dtype(DType::F32)?);
         q.matmul(&k.t()?)? * (self.head_dim as f64).powf(-0.5)

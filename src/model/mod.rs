@@ -21,6 +21,6 @@ mod stop;
 
 pub use clip::ClipVisionTower;
 pub use lisa::Lisa;
-pub use llama::{Llama, LlamaCache, Look, Sequence};
+pub use llama::{AttentionQuery, Llama, LlamaCache, Sequence};
 pub use projections::{MmProjector, TextHiddenFcs};
 pub use stop::{ModelError, Stop};

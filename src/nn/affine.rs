@@ -5,6 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 
+use super::storage::contiguous_f32;
 use super::Result;
 
 /// `x + row`, with `row` broadcast over all dimensions but the last.
@@ -38,7 +39,10 @@ impl CustomOp2 for AddRow {
         row: &CpuStorage,
         row_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, row) = (slice(x, x_layout)?, slice(row, row_layout)?);
+        let (x, row) = (
+            contiguous_f32(x, x_layout)?,
+            contiguous_f32(row, row_layout)?,
+        );
         let mut out = Vec::with_capacity(x.len());
         for line in x.chunks_exact(row.len()) {
             out.extend(line.iter().zip(row).map(|(a, b)| a + b));
@@ -58,14 +62,6 @@ impl CustomOp2 for AddRow {
         let ones = Tensor::ones((1, rows), DType::F32, x.device())?;
         let sum = ones.matmul(&grad.contiguous()?.reshape((rows, dim))?)?;
         Ok((Some(grad.clone()), Some(sum.reshape(dim)?)))
-    }
-}
-
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let values = storage.as_slice::<f32>()?;
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&values[start..end]),
-        None => candle_core::bail!("a contiguous tensor was promised"),
     }
 }
 

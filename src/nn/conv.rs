@@ -5,10 +5,9 @@
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 
-use super::Result;
-
 use super::affine::add_row;
-use super::Linear;
+use super::storage::contiguous_f32;
+use super::{Linear, Result};
 use crate::weights::{Weights, WeightsError};
 
 /// Image → one vector for each patch, by a convolution whose stride is the size of its kernel.
@@ -165,10 +164,7 @@ impl CustomOp1 for Neighbourhoods {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let dims = layout.shape().dims4()?;
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("a contiguous image was promised");
-        };
-        let x = &x.as_slice::<f32>()?[start..end];
+        let x = contiguous_f32(x, layout)?;
         let mut rows = vec![0f32; x.len() * 9];
         Self::pairs(dims, |pixel, at| rows[at] = x[pixel]);
         let (batch, channels, h, w) = dims;

@@ -5,6 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
+use super::storage::contiguous_f32;
 use super::Result;
 
 /// Whether [`dense`] is used: the weight is trained, and `x` is f32 on the CPU.
@@ -96,10 +97,7 @@ impl CustomOp3 for Dense {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = bias_layout.contiguous_offsets() else {
-            candle_core::bail!("a contiguous bias was promised");
-        };
-        let bias = &bias.as_slice::<f32>()?[start..end];
+        let bias = contiguous_f32(bias, bias_layout)?;
         let mut y = self.product.flatten_all()?.to_vec1::<f32>()?;
         for line in y.chunks_exact_mut(bias.len()) {
             line.iter_mut().zip(bias).for_each(|(y, b)| *y += b);

@@ -18,6 +18,7 @@ mod norm;
 mod resize;
 mod rope;
 mod softmax;
+mod storage;
 mod trained_norm;
 
 pub(crate) use activation::gelu;

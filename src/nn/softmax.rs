@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::exp::exp;
 use super::graft::graft;
+use super::storage::contiguous_f32;
 use super::Result;
 
 /// Softmax over the last dimension, by a fused kernel that is made differentiable.
@@ -71,7 +72,7 @@ impl CustomOp1 for CpuSoftmax {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let scores = slice(storage, layout)?;
+        let scores = contiguous_f32(storage, layout)?;
         let width = layout.shape().dim(D::Minus1)?;
         let mut out = vec![0f32; scores.len()];
         if width > 0 {
@@ -108,8 +109,11 @@ impl CustomOp3 for CpuSoftmaxBiased {
             columns_layout.shape().dim(D::Minus1)?,
         );
         let width = shape.dim(D::Minus1)?;
-        let scores = slice(scores, scores_layout)?;
-        let (rows, columns) = (slice(rows, rows_layout)?, slice(columns, columns_layout)?);
+        let scores = contiguous_f32(scores, scores_layout)?;
+        let (rows, columns) = (
+            contiguous_f32(rows, rows_layout)?,
+            contiguous_f32(columns, columns_layout)?,
+        );
         let queries = scores.len() / width.max(1);
         if width == 0 || r * c != width || rows.len() != queries * r || columns.len() != queries * c
         {
@@ -132,13 +136,6 @@ impl CustomOp3 for CpuSoftmaxBiased {
                 normalise(out);
             });
         Ok((CpuStorage::F32(out), shape.clone()))
-    }
-}
-
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => candle_core::bail!("the input has to be contiguous"),
     }
 }
 

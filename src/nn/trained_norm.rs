@@ -3,6 +3,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor, D};
 
+use super::storage::contiguous_f32;
 use super::Result;
 
 /// The operation: layer norm where it is applied to weight and bias, RMS norm where it is applied to a weight alone. All tensors
@@ -107,16 +108,9 @@ fn sum(mut values: impl ExactSizeIterator<Item = f32>) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => candle_core::bail!("a contiguous tensor was promised"),
-    }
-}
-
 /// The gradient of a tensor that is trained; a frozen one gets none.
-fn wanted(of: &Tensor, gradient: Tensor) -> Option<Tensor> {
-    of.track_op().then_some(gradient)
+fn gradient_if_trained(tensor: &Tensor, gradient: Tensor) -> Option<Tensor> {
+    tensor.track_op().then_some(gradient)
 }
 
 impl CustomOp3 for TrainedNorm {
@@ -133,8 +127,11 @@ impl CustomOp3 for TrainedNorm {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, x_layout)?, slice(weight, weight_layout)?);
-        let y = self.forward(x, weight, Some(slice(bias, bias_layout)?));
+        let (x, weight) = (
+            contiguous_f32(x, x_layout)?,
+            contiguous_f32(weight, weight_layout)?,
+        );
+        let y = self.forward(x, weight, Some(contiguous_f32(bias, bias_layout)?));
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -147,7 +144,11 @@ impl CustomOp3 for TrainedNorm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let [dx, dw, db] = self.backward(x, weight, grad, true)?;
-        Ok((wanted(x, dx), wanted(weight, dw), wanted(bias, db)))
+        Ok((
+            gradient_if_trained(x, dx),
+            gradient_if_trained(weight, dw),
+            gradient_if_trained(bias, db),
+        ))
     }
 }
 
@@ -163,7 +164,11 @@ impl CustomOp2 for TrainedNorm {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = self.forward(slice(x, x_layout)?, slice(weight, weight_layout)?, None);
+        let y = self.forward(
+            contiguous_f32(x, x_layout)?,
+            contiguous_f32(weight, weight_layout)?,
+            None,
+        );
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -175,6 +180,6 @@ impl CustomOp2 for TrainedNorm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dw, _] = self.backward(x, weight, grad, false)?;
-        Ok((wanted(x, dx), wanted(weight, dw)))
+        Ok((gradient_if_trained(x, dx), gradient_if_trained(weight, dw)))
     }
 }

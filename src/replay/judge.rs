@@ -14,7 +14,7 @@ use super::instructions::{kind, kinds};
 use super::recorded::RecordedResult;
 use super::timeline::{RecordedFrame, ResolvedQuestion};
 use super::{AnsweredQuestion, ReplayError};
-use crate::engine::Attention;
+use crate::engine::AttentionMap;
 use crate::eval::{
     latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
     IMAGE_RELIANCE_DEFINITIONS,
@@ -85,7 +85,7 @@ struct JudgedAnswer<'a> {
     error: &'a str,
     answer: &'a str,
     mask: Option<GrayImage>,
-    attention: Option<&'a Attention>,
+    attention: Option<&'a AttentionMap>,
     latency: Latency<'a>,
 }
 

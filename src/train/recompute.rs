@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use candle_core::{Tensor, Var};
 
 use super::Gradients;
-use crate::model::{Llama, Look, Sequence};
+use crate::model::{AttentionQuery, Llama, Sequence};
 use crate::nn::Result;
 
 /// What the forward pass keeps: the inputs of the layers, without a graph, and the results that the loss depends on.
 pub struct LayerInputs {
     inputs: Vec<Tensor>,
-    look: Option<Look>,
+    query: Option<AttentionQuery>,
     /// The output of the last layer, as a variable for the loss to be computed from.
     pub output: Var,
     /// The attention scores that were asked for, as another such variable.
@@ -30,19 +30,19 @@ pub struct OutputGradients {
     pub scores: Option<Tensor>,
 }
 
-/// Runs all layers without a graph. `look` says which attention scores are wanted.
+/// Runs all layers without a graph. `query` says which attention scores are wanted.
 pub fn forward(
     llama: &Llama,
     embeddings: &Tensor,
     sequence: &Sequence,
-    look: Option<&Look>,
+    query: Option<&AttentionQuery>,
 ) -> Result<LayerInputs> {
     let mut inputs = Vec::with_capacity(llama.num_layers());
     let mut scores = None;
     let mut x = embeddings.detach();
     for layer in 0..llama.num_layers() {
         inputs.push(x.clone());
-        let (output, found) = llama.layer_looking(layer, &x, sequence, look)?;
+        let (output, found) = llama.layer_with_scores(layer, &x, sequence, query)?;
         if let Some(found) = found {
             scores = Some(Var::from_tensor(&found.detach())?);
         }
@@ -51,7 +51,7 @@ pub fn forward(
     }
     Ok(LayerInputs {
         inputs,
-        look: look.cloned(),
+        query: query.cloned(),
         output: Var::from_tensor(&x)?,
         scores,
     })
@@ -67,11 +67,11 @@ pub fn backward(
     gradients: &mut Gradients,
 ) -> Result<Tensor> {
     let mut grad = grads.output;
-    let look = inputs.look.filter(|_| grads.scores.is_some());
+    let query = inputs.query.filter(|_| grads.scores.is_some());
     for (layer, input) in inputs.inputs.into_iter().enumerate().rev() {
         let input = Var::from_tensor(&input)?;
         let (output, scores) =
-            llama.layer_looking(layer, input.as_tensor(), sequence, look.as_ref())?;
+            llama.layer_with_scores(layer, input.as_tensor(), sequence, query.as_ref())?;
         let mut sum = (output * grad.detach())?.sum_all()?;
         if let (Some(scores), Some(grad)) = (scores, &grads.scores) {
             let through_scores = (scores * grad.detach())?.sum_all()?;

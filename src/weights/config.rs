@@ -64,16 +64,16 @@ impl GuidedHead {
     /// Checks that the language model has this layer and head.
     ///
     /// # Errors
-    /// A message that names the number and the accepted range. It begins with `place`, which says where the head was named,
+    /// A message that names the number and the accepted range. It begins with `prefix`, which says where the head was named,
     /// e.g. `guided_head.`.
-    pub fn check(&self, llama: &LlamaConfig, place: &str) -> Result<(), String> {
+    pub fn check(&self, llama: &LlamaConfig, prefix: &str) -> Result<(), String> {
         for (name, value, count) in [
             ("layer", self.layer, llama.num_hidden_layers),
             ("head", self.head, llama.num_attention_heads),
         ] {
             if value >= count {
                 return Err(format!(
-                    "{place}{name} is {value}, and the language model has {count} {name}s; accepted: 0 to {}",
+                    "{prefix}{name} is {value}, and the language model has {count} {name}s; accepted: 0 to {}",
                     count.saturating_sub(1)
                 ));
             }

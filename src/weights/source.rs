@@ -35,7 +35,7 @@ enum Source {
     Mapped(MmapedSafetensors),
     Tensors(HashMap<String, Tensor>),
     Made {
-        make: Box<Make>,
+        make: Box<MakeTensor>,
         made: Mutex<HashMap<String, Tensor>>,
     },
     Listed {
@@ -49,7 +49,7 @@ enum Source {
 const LARGEST_TABLE: usize = 1 << 23;
 
 /// A function that makes the tensor of a name and shape.
-type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
+type MakeTensor = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
 impl Weights {
     pub(super) fn from_mapped(mapped: MmapedSafetensors, dtype: DType, device: &Device) -> Self {

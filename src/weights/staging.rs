@@ -90,22 +90,22 @@ impl Staging {
     /// Rewrites the path in an error about a file in this folder to the path that the file was to get, which is the one that the
     /// user knows.
     pub fn named(&self, error: WeightsError) -> WeightsError {
-        let place = |path: PathBuf| match path.strip_prefix(&self.folder) {
+        let final_path = |path: PathBuf| match path.strip_prefix(&self.folder) {
             Ok(rest) if rest.as_os_str().is_empty() => self.out.clone(),
             Ok(rest) => self.out.join(rest),
             Err(_) => path,
         };
         match error {
             WeightsError::Write { path, reason } => WeightsError::Write {
-                path: place(path),
+                path: final_path(path),
                 reason,
             },
             WeightsError::Io { path, source } => WeightsError::Io {
-                path: place(path),
+                path: final_path(path),
                 source,
             },
             WeightsError::Invalid { path, reason } => WeightsError::Invalid {
-                path: place(path),
+                path: final_path(path),
                 reason,
             },
             other => other,

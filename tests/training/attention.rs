@@ -72,17 +72,17 @@ fn guided_attention_equals_pytorch() {
             layer: expected.layer,
             head: expected.head,
         };
-        let look = llama.look(head, &expected.rows).unwrap();
+        let query = llama.attention_query(head, &expected.rows).unwrap();
         let mut scores = None;
         for layer in 0..llama.num_layers() {
             let found;
             (x, found) = llama
-                .layer_looking(layer, &x, &sequence, Some(&look))
+                .layer_with_scores(layer, &x, &sequence, Some(&query))
                 .unwrap();
             scores = scores.or(found);
         }
         let columns: Vec<&[u32]> = expected.columns.iter().map(|c| &c[..]).collect();
-        let visible = sequence.visible(&look).unwrap();
+        let visible = sequence.visible(&query).unwrap();
         let losses = attention_losses(&scores.unwrap(), &visible, &columns).unwrap();
         for (loss, mass) in losses.to_vec1::<f32>().unwrap().iter().zip(&expected.mass) {
             close("mass", f64::from((-loss).exp()), *mass, LOSS);

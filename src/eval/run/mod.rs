@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use image::GrayImage;
 
-use crate::engine::Attention;
+use crate::engine::AttentionMap;
 
 use super::{Case, Distractors, EvalError, Gallery, Latency, Tally, Verdict};
 
@@ -28,7 +28,7 @@ pub struct Reply {
     /// Number of `[SEG]` that the model wrote; `None` where the answer was given to it, see [`Case::emitted`].
     pub emitted: Option<usize>,
     /// Where the model looked; `None` where it has no guided head, or the answer was given to it.
-    pub attention: Option<Attention>,
+    pub attention: Option<AttentionMap>,
     /// Time from the question to the end of the answer.
     pub total: Duration,
     /// Time of each stage by its name.

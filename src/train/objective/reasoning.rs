@@ -8,7 +8,7 @@ use super::{
     overlaps, Counts, Example, FeatureCache, GuidanceScore, ImageLosses, LossWeights, Objective,
     Pass, PhraseEncoder, Terms,
 };
-use crate::model::{sam, Lisa, Look, Sequence};
+use crate::model::{sam, AttentionQuery, Lisa, Sequence};
 use crate::train::loss::{cross_entropy_sum, mask_losses, MaskTargets, MASK_COUNT_EPS};
 use crate::train::packing::Piece;
 use crate::train::recompute::{self, OutputGradients};
@@ -148,7 +148,11 @@ impl Reasoning {
     }
 
     /// Which attention scores are wanted of the language model: those of the guided head at the rows that predict first words.
-    fn look(&self, example: &Example, lisa: &Lisa) -> Result<Option<Look>, TrainError> {
+    fn attention_query(
+        &self,
+        example: &Example,
+        lisa: &Lisa,
+    ) -> Result<Option<AttentionQuery>, TrainError> {
         let Some(head) = self.guided_head else {
             return Ok(None);
         };
@@ -156,7 +160,7 @@ impl Reasoning {
             return Ok(None);
         }
         let rows: Vec<u32> = example.guided.iter().map(|guided| guided.row).collect();
-        Ok(Some(lisa.llama.look(head, &rows)?))
+        Ok(Some(lisa.llama.attention_query(head, &rows)?))
     }
 
     /// Adds the loss of the guided head; returns each answer's attention on its target.
@@ -230,8 +234,11 @@ impl<'a> GuidedHeadScores<'a> {
     }
 }
 
-fn visible(sequence: &Sequence, look: Option<&Look>) -> candle_core::Result<Option<Tensor>> {
-    look.map(|look| sequence.visible(look)).transpose()
+fn visible(
+    sequence: &Sequence,
+    query: Option<&AttentionQuery>,
+) -> candle_core::Result<Option<Tensor>> {
+    query.map(|query| sequence.visible(query)).transpose()
 }
 
 /// What is measured beside the losses.
@@ -337,12 +344,12 @@ impl Objective for Reasoning {
             .sequence
             .mask(embeddings.dtype(), embeddings.device())?;
         let sequence = lisa.llama.sequence(&example.sequence.positions, mask)?;
-        let look = self.look(example, &lisa)?;
+        let query = self.attention_query(example, &lisa)?;
         if pass.learn.is_some() && self.checkpoint_activations {
             return self.run_recomputing(
                 parameters,
                 &lisa,
-                (embeddings, &image_tokens, &sequence, look.as_ref()),
+                (embeddings, &image_tokens, &sequence, query.as_ref()),
                 image_embedding.as_ref(),
                 example,
                 pass,
@@ -353,10 +360,10 @@ impl Objective for Reasoning {
             let found;
             (x, found) = lisa
                 .llama
-                .layer_looking(layer, &x, &sequence, look.as_ref())?;
+                .layer_with_scores(layer, &x, &sequence, query.as_ref())?;
             scores = scores.or(found);
         }
-        let visible = visible(&sequence, look.as_ref())?;
+        let visible = visible(&sequence, query.as_ref())?;
         let attention = GuidedHeadScores::of(scores.as_ref(), visible.as_ref());
         let (mut terms, measured) = self.head(
             &lisa,
@@ -385,13 +392,18 @@ impl Reasoning {
         &self,
         parameters: &Parameters,
         lisa: &Lisa,
-        (embeddings, image_tokens, sequence, look): (Tensor, &Tensor, &Sequence, Option<&Look>),
+        (embeddings, image_tokens, sequence, query): (
+            Tensor,
+            &Tensor,
+            &Sequence,
+            Option<&AttentionQuery>,
+        ),
         image_embedding: Option<&Tensor>,
         example: &Example,
         pass: Pass,
     ) -> Result<ImageLosses, TrainError> {
-        let inputs = recompute::forward(&lisa.llama, &embeddings, sequence, look)?;
-        let visible = visible(sequence, look)?;
+        let inputs = recompute::forward(&lisa.llama, &embeddings, sequence, query)?;
+        let visible = visible(sequence, query)?;
         let scores = inputs.scores.as_ref().map(|scores| scores.as_tensor());
         let attention = GuidedHeadScores::of(scores, visible.as_ref());
         let (mut terms, measured) = self.head(

@@ -1,0 +1,108 @@
+//! How [`LisaReasoner`] answers a request: it encodes the frame, builds the prompt, and generates text with masks.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::lisa_reasoner::LisaReasoner;
+use super::prefix_cache::PositionKey;
+use super::request_state::{failed, Generated, RequestState};
+use super::{Answer, AnswerStatus, CacheLoad, Reasoner, Request, RequestContext, RequestError};
+use crate::text::{Instruction, IMAGE_TOKEN_INDEX};
+
+impl Reasoner for LisaReasoner {
+    fn answer(
+        &mut self,
+        request: &Request,
+        context: &mut RequestContext<'_>,
+    ) -> Result<Answer, RequestError> {
+        let instruction = Instruction::parse(&request.instruction)?;
+        let mut state = RequestState::new(request, context);
+        let image_tokens = self.vision.image_tokens(&self.lisa, &mut state, context)?;
+        let features = image_tokens.dim(0).map_err(failed)?;
+        let (prompt, dropped) = self.prompt(&instruction, request, features)?;
+        let generated = self.generate(&prompt, &image_tokens, &mut state, context)?;
+        if state.tracing() {
+            let (embedding, _) = self
+                .vision
+                .image_embedding(&self.lisa, &mut state, context)?;
+            state.trace("sam_embedding", || embedding.squeeze(0))?;
+            self.finish_trace(&prompt, &generated, &mut state)?;
+        }
+
+        let mut ids = generated.ids.clone();
+        ids.retain(|id| *id != self.config.tokens.eos);
+        let text = self.tokenizer.decode(&ids).trim().to_owned();
+        let status = match (generated.seg_count, generated.objects.len()) {
+            (0, _) => AnswerStatus::TextOnly,
+            (_, 0) => AnswerStatus::EmptyMask,
+            _ => AnswerStatus::Segmented,
+        };
+        let notes = match &request.conversation_id {
+            Some(id) => self.remember(instruction, &generated, dropped, id),
+            None => Vec::new(),
+        };
+        let mut timings = state.timings;
+        timings.total = context.submitted.elapsed();
+        Ok(Answer {
+            status,
+            text,
+            objects: generated.objects,
+            tokens: generated.ids.len(),
+            truncated: generated.truncated,
+            notes,
+            timings,
+            attention: generated.attention,
+            trace: state.trace,
+        })
+    }
+
+    fn reset_conversation(&mut self, id: Option<&str>) {
+        self.sessions.reset(id);
+    }
+
+    fn caches(&self) -> CacheLoad {
+        CacheLoad {
+            conversations: self.sessions.len(),
+            frames: self.vision.frames(),
+            clip: self.vision.lookups.clip,
+            sam: self.vision.lookups.sam,
+            prompt: self.prefix.positions,
+        }
+    }
+
+    fn clear_caches(&mut self) {
+        self.vision.clear();
+        self.prefix.clear();
+    }
+}
+
+impl LisaReasoner {
+    /// `input_ids`, `output_ids` and `mask_logits` under the golden names.
+    fn finish_trace(
+        &self,
+        prompt: &[PositionKey],
+        generated: &Generated,
+        state: &mut RequestState<'_>,
+    ) -> Result<(), RequestError> {
+        let mut ids: Vec<i64> = prompt
+            .iter()
+            .filter_map(|key| match key {
+                PositionKey::Token(id) => Some(i64::from(*id)),
+                PositionKey::Image { row: 0, .. } => Some(IMAGE_TOKEN_INDEX),
+                PositionKey::Image { .. } => None,
+            })
+            .collect();
+        let to_tensor = |ids: &[i64]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
+        state.trace("input_ids", || to_tensor(&ids))?;
+        ids.extend(generated.ids.iter().map(|id| i64::from(*id)));
+        state.trace("output_ids", || to_tensor(&ids))?;
+        let masks = std::mem::take(&mut state.mask_logits);
+        let (width, height) = (
+            state.request.frame.width() as usize,
+            state.request.frame.height() as usize,
+        );
+        state.trace("mask_logits", || match masks.is_empty() {
+            true => Tensor::zeros((0, height, width), DType::F32, &Device::Cpu),
+            false => Tensor::cat(&masks, 0),
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! The reasoner that ships: a loaded model with what it keeps between requests, the prompts that it builds from a conversation,
+//! and the turns that it remembers. `generate.rs` and `answer.rs` add how it writes text with masks, and how it answers.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+
+use super::prefix_cache::{PositionKey, PrefixCache};
+use super::request_state::Generated;
+use super::session::{Exchange, Sessions};
+use super::vision::Vision;
+use super::{EngineConfig, EngineError, ModelInfo, Request, RequestError};
+use crate::image::{ClipFit, ClipView};
+use crate::model::Lisa;
+use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken};
+use crate::weights::{LisaConfig, ModelDir};
+
+/// A LISA model, and everything that is kept between requests: frames, the last prompt's keys and values, conversations.
+pub struct LisaReasoner {
+    pub(super) lisa: Lisa,
+    pub(super) config: LisaConfig,
+    pub(super) tokenizer: Arc<LisaTokenizer>,
+    pub(super) device: Device,
+    pub(super) dtype: DType,
+    info: ModelInfo,
+    pub(super) vision: Vision,
+    pub(super) prefix: PrefixCache,
+    pub(super) sessions: Sessions,
+}
+
+impl LisaReasoner {
+    /// Opens the model directory and loads every tensor.
+    ///
+    /// # Errors
+    /// The file, tensor or device that cannot be used.
+    pub fn load(config: &EngineConfig) -> Result<Self, EngineError> {
+        let device = config.device.open()?;
+        config.dtype.check(&device)?;
+        let dir = ModelDir::open(&config.model)?;
+        let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
+        let lisa = Lisa::load(&dir.weights(dtype, &device)?, &dir.config)?;
+        let info = ModelInfo {
+            model: dir.config.name.clone(),
+            device: match device.location() {
+                candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+                candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+                candle_core::DeviceLocation::Cpu => "cpu".into(),
+            },
+            dtype: dtype.as_str().into(),
+            parameters: dir.parameters,
+            guided_head: dir.config.guided_head,
+        };
+        Ok(Self {
+            vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
+            prefix: PrefixCache::new(&lisa.llama),
+            sessions: Sessions::new(config.max_conversations, config.max_turns),
+            lisa,
+            config: dir.config,
+            tokenizer: Arc::new(dir.tokenizer),
+            device,
+            dtype,
+            info,
+        })
+    }
+
+    /// Which model was loaded, and onto what.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The prompt, position by position, and how many of the conversation's oldest turns had to be left out so that it fits the
+    /// model's context.
+    pub(super) fn prompt(
+        &self,
+        instruction: &Instruction,
+        request: &Request,
+        features: usize,
+    ) -> Result<(Vec<PositionKey>, usize), RequestError> {
+        let tokens = &self.config.tokens;
+        let builder = PromptBuilder::new(
+            &self.tokenizer,
+            self.config.template,
+            tokens.im_start.is_some(),
+        )
+        .map_err(|e| RequestError::Model(e.to_string()))?;
+        let turns = match &request.conversation_id {
+            Some(id) => self.sessions.turns(id),
+            None => &[],
+        };
+        let context = self.config.llama.max_position_embeddings;
+        let reserve = request.options.max_new_tokens.min(context / 2);
+        let mut needed = 0;
+        for dropped in 0..=turns.len() {
+            let mut prompt = Vec::new();
+            let questions = turns[dropped..]
+                .iter()
+                .map(|t| (&t.instruction, Some(&t.answer)));
+            for (i, (question, answer)) in questions.chain([(instruction, None)]).enumerate() {
+                prompt.extend(if i == 0 {
+                    builder.first_turn(question)
+                } else {
+                    builder.next_turn(question)
+                });
+                if let Some(answer) = answer {
+                    prompt.extend(answer.iter().map(|id| PromptToken::Text(*id)));
+                    prompt.push(PromptToken::Text(builder.end_of_turn()));
+                }
+            }
+            needed = prompt.len() - 1 + features + reserve;
+            if needed <= context {
+                return Ok((self.keys(&prompt, request, features), dropped));
+            }
+        }
+        Err(RequestError::PromptTooLong { needed, context })
+    }
+
+    fn fit(&self, request: &Request) -> ClipFit {
+        let own = self.config.clip_preprocess.fit;
+        request.options.clip_fit.unwrap_or(own)
+    }
+
+    /// The part of the request's frame that the vision tower sees.
+    pub(super) fn view(&self, request: &Request) -> ClipView {
+        let clip = self.config.clip_preprocess.preprocessor();
+        let size = (request.frame.width(), request.frame.height());
+        ClipView::new(&clip, size, self.fit(request))
+    }
+
+    fn keys(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<PositionKey> {
+        let frame = request.frame.id();
+        let fit = self.fit(request);
+        let image = |row| PositionKey::Image { frame, fit, row };
+        prompt
+            .iter()
+            .flat_map(|token| match *token {
+                PromptToken::Text(id) => vec![PositionKey::Token(id)],
+                PromptToken::Image => (0..features as u32).map(image).collect(),
+            })
+            .collect()
+    }
+
+    /// Adds the turn to its conversation; returns the notes for the person, about turns and conversations that were dropped for
+    /// it.
+    pub(super) fn remember(
+        &mut self,
+        instruction: Instruction,
+        generated: &Generated,
+        dropped: usize,
+        id: &str,
+    ) -> Vec<String> {
+        let eos = self.config.tokens.eos;
+        let answer = generated
+            .ids
+            .iter()
+            .copied()
+            .filter(|id| *id != eos)
+            .collect();
+        let (surplus, forgotten) = self.sessions.push(
+            id,
+            Exchange {
+                instruction,
+                answer,
+            },
+            dropped,
+        );
+        let mut notes = Vec::new();
+        if dropped > 0 {
+            notes.push(format!(
+                "the {dropped} oldest turns of conversation {id:?} were dropped: with them the prompt would not fit the model's {} positions",
+                self.config.llama.max_position_embeddings
+            ));
+        }
+        if surplus > 0 {
+            notes.push(format!(
+                "conversation {id:?} is at its longest: its oldest turn was dropped for this one"
+            ));
+        }
+        if let Some(forgotten) = forgotten {
+            notes.push(format!(
+                "conversation {forgotten:?} was forgotten to make room for {id:?}"
+            ));
+        }
+        notes
+    }
+}
