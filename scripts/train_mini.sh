@@ -3,7 +3,7 @@
 # Every stage that is finished is skipped, and the one under way is resumed.
 #   runs/mini/data       24000 scenes: classes, expressions, explicit questions, visual question answering
 #   runs/mini/reason239  239 reasoning pairs
-#   runs/mini/reason     16000 scenes with every kind of question
+#   runs/mini/reason     24000 scenes with every kind of question
 # Where questions ask for a mask, half of them ask for what is not there, in the same words (--balance).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -35,19 +35,11 @@ asked="reasoning,world-knowledge,explanatory,several,multi-turn,absent"
 world data train --count 24000 $named --questions 12 --format semantic --format refer --format vqa
 world data val --count 200 $named --questions 4 --format semantic
 # Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
-world reason train --count 16000 --seed 40000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
+world reason train --count 24000 --seed 40000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
     --format semantic --format refer --format vqa
 world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --balance --questions 8
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
 
-# A training that was moved here from another machine goes on from what it came to there, with masks and look.
-kept=training/lisa-mini
-if [ -e $kept/model/lisa.json ] && [ ! -e "$runs/vision-model/lisa.json" ] && [ ! -e "$runs/vision/checkpoint-last.safetensors" ]; then
-    mkdir -p "$runs/vision"
-    cp $kept/phrases.safetensors "$runs/vision/checkpoint-last.safetensors"
-    cp -r $kept/model "$runs/vision-model"
-    cp -r $kept/model "$runs/tower-model"
-fi
 stage config/train_mini_vision.toml "$runs/vision" "$runs/vision-model"
 # The encoder's masks and what the language model needs for its look-up learn apart, each from the first stage; look-model has
 # both.
@@ -56,6 +48,8 @@ stage config/train_mini_tower.toml "$runs/tower" "$runs/tower-model"
 stage config/train_mini_look.toml "$runs/look" "$runs/look-model" "$runs/masks-model"
 stage config/train_mini_base.toml "$runs/base" "$runs/base-model"
 stage config/train_mini_reason239.toml "$runs/reason239-run" "$runs/reason239-model"
+# lisa-mini does not come from the base, whose [SEG] has seen no reasoning, but from the same look-model.
+stage config/train_mini_words.toml "$runs/words" "$runs/words-model"
 stage config/train_mini.toml "$runs/lisa-mini" "$runs/lisa-mini-model"
 
 "$lisa" merge --run "$runs/lisa-mini" --checkpoint last --out models/lisa-mini --dtype f16 --name lisa-mini

@@ -274,6 +274,9 @@ pub struct OptimizerConfig {
     pub warmup: u64,
     /// How the learning rate falls after the warm-up; [`Decay::Linear`] by default.
     pub decay: Decay,
+    /// Step before which it does not fall: 0 by default, which is the end of the warm-up. A run that was long enough at one learning
+    /// rate is brought to its end by this and [`RunConfig::steps`], resumed.
+    pub decay_from: u64,
     /// Decay of a moving average of the trained tensors for each step, which is then what is validated and kept: 0 to below
     /// 1; 0, the default, keeps none.
     pub ema: f64,
@@ -292,6 +295,7 @@ impl Default for OptimizerConfig {
             clip_norm: 1.0,
             warmup: 100,
             decay: Decay::Linear,
+            decay_from: 0,
             ema: 0.0,
             groups: Vec::new(),
         }
@@ -409,6 +413,9 @@ impl TrainConfig {
         if objective.attend_layer.is_some() != objective.attend_head.is_some() {
             return Err("objective.attend_layer and objective.attend_head: one is set without the other; accepted: both or neither".into());
         }
+        if self.data.augment && self.run.cached_images > 0 {
+            return Err("data.augment is true, and run.cached_images is not 0: features of a picture as it is do not fit the mirrored one; accepted: one of them".into());
+        }
         if self.data.groups.is_empty() {
             return Err(
                 "data.groups is empty; accepted: at least one [[data.groups]] with `datasets`"
@@ -444,6 +451,7 @@ impl TrainConfig {
             warmup: self.optimizer.warmup,
             steps: self.run.steps,
             decay: self.optimizer.decay,
+            decay_from: self.optimizer.decay_from,
         }
     }
 
@@ -474,6 +482,17 @@ mod tests {
         assert_eq!((config.objective.bce, config.objective.dice), (2.0, 0.5));
         assert_eq!(config.images_per_step(), 20);
         assert_eq!(config.data.samples_per_image, 3);
+    }
+
+    #[test]
+    fn features_are_not_kept_of_pictures_that_change() {
+        let mirrored = SMALL.replace("root = 'd'", "root = 'd'\naugment = true");
+        assert!(TrainConfig::parse(&mirrored).is_ok());
+        let error =
+            TrainConfig::parse(&format!("{mirrored}[run]\ncached_images = 5")).unwrap_err();
+        for word in ["data.augment", "run.cached_images", "accepted"] {
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::{Parameters, TrainError};
 use crate::data::ItemList;
 use crate::weights::Fingerprint;
 
-/// Settings that may change when a run is resumed: where things lie, how long it goes on, and how the work is divided.
-const MAY_CHANGE: [&str; 17] = [
+/// Settings that may change when a run is resumed: where things lie, how long it goes on and how it ends, and how the work is divided.
+const MAY_CHANGE: [&str; 19] = [
     "data.root",
     "data.skip_broken",
     "data.validation",
@@ -20,6 +20,8 @@ const MAY_CHANGE: [&str; 17] = [
     "model.init",
     "model.texts",
     "objective.teacher",
+    "optimizer.decay",
+    "optimizer.decay_from",
     "run.cached_images",
     "run.checkpoint_activations",
     "run.device",

@@ -25,6 +25,8 @@ pub struct Schedule {
     pub steps: u64,
     /// How it falls after the warm-up.
     pub decay: Decay,
+    /// Step before which it does not fall, if that is later than the end of the warm-up.
+    pub decay_from: u64,
 }
 
 impl Schedule {
@@ -33,8 +35,9 @@ impl Schedule {
         if step < self.warmup {
             return self.lr * (step + 1) as f64 / self.warmup as f64;
         }
-        let span = self.steps.saturating_sub(self.warmup).max(1) as f64;
-        let done = ((step - self.warmup) as f64 / span).min(1.0);
+        let begin = self.decay_from.max(self.warmup);
+        let span = self.steps.saturating_sub(begin).max(1) as f64;
+        let done = (step.saturating_sub(begin) as f64 / span).min(1.0);
         self.lr
             * match self.decay {
                 Decay::Constant => 1.0,
@@ -55,6 +58,7 @@ mod tests {
             warmup: 10,
             steps: 110,
             decay,
+            decay_from: 0,
         };
         let linear = schedule(Decay::Linear);
         assert_eq!(linear.at(0), 0.1);
@@ -63,5 +67,25 @@ mod tests {
         assert_eq!(linear.at(110), 0.0);
         assert!((schedule(Decay::Cosine).at(60) - 0.5).abs() < 1e-12);
         assert_eq!(schedule(Decay::Constant).at(1000), 1.0);
+    }
+
+    #[test]
+    fn falls_from_a_step_on() {
+        let schedule = Schedule {
+            lr: 1.0,
+            warmup: 10,
+            steps: 110,
+            decay: Decay::Linear,
+            decay_from: 60,
+        };
+        assert_eq!(schedule.at(9), 1.0);
+        assert_eq!(schedule.at(60), 1.0);
+        assert_eq!(schedule.at(85), 0.5);
+        assert_eq!(schedule.at(110), 0.0);
+        let within_the_warmup = Schedule {
+            decay_from: 5,
+            ..schedule
+        };
+        assert_eq!(within_the_warmup.at(60), 0.5);
     }
 }

@@ -81,6 +81,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("optimizer.clip_norm", Number(1e-6, 1e9), "1", "largest norm of all gradients together"),
     setting("optimizer.warmup", Whole(0, 10_000_000), "100", "steps over which the learning rate rises"),
     setting("optimizer.decay", Text("constant, linear, cosine"), "linear", "how it falls to 0 at the last step"),
+    setting("optimizer.decay_from", Whole(0, 100_000_000), "0", "step before which it does not fall; may be set when a run is resumed, to bring it to its end"),
     setting("optimizer.ema", Below(0.0, 1.0), "0", "decay of the moving average of the weights, which is then what is validated and kept; 0 for none"),
     setting("optimizer.groups", Text("a list of { match, lr_scale, weight_decay }"), "[]", "other settings for tensors whose name contains `match`"),
     setting("run.out", Text("a folder"), "runs/lisa", "checkpoints, metrics.jsonl, loss.png"),
