@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::ids::{GoalId, QuestionId};
 use super::instruction::InstructionText;
-use super::question::{GoalId, QuestionId};
 use crate::frames::Stamp;
 
 /// How long a result can be asked for after the goal's end: the default of `rcl_action` on Jazzy.

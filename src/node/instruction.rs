@@ -3,8 +3,8 @@
 //! Instructions are read from serialized bytes and not through r2r's types, because those turn a string that is not UTF-8 into an
 //! empty one, and the error message should say which of the two it was.
 
+use super::ids::QuestionId;
 use super::publishing::ros_text;
-use super::question::QuestionId;
 use crate::frames::Stamp;
 use crate::text::{Instruction, InstructionError};
 use rosbag2::cdr::{CdrError, Decoder};

@@ -32,6 +32,7 @@
 //! | `ending.rs` | how questions end: what is published, in which order |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
 //! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
+//! | `ids.rs` | how questions and goals are told apart |
 //! | `question.rs` | an instruction on its way to its result |
 //! | `instruction.rs` | reading an instruction from a message |
 //! | `decode_once.rs` | decoding a camera's message, once and whatever is in it |
@@ -51,6 +52,7 @@ mod ending;
 mod frame_choice;
 mod goals;
 mod health;
+mod ids;
 mod instruction;
 mod output;
 mod publishing;
@@ -66,9 +68,10 @@ pub use core::NodeCore;
 pub use decode_once::{decode_guarded, DecodeError, DecodeOnce};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
+pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
 pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
-pub use question::{GoalId, Origin, Question, QuestionId};
+pub use question::{Origin, Question};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
 pub use settings::{Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rosbag2::Header;
 
 use super::goals::{CancelReply, GoalState};
-use super::question::{GoalId, Question, QuestionId};
+use super::ids::{GoalId, QuestionId};
+use super::question::Question;
 use super::result::QuestionResult;
 use crate::engine::{Answer, AnswerOptions, Frame, ObjectMask, Request, Stage};
 use crate::frames::Stamp;

@@ -488,8 +488,7 @@ mod tests {
     fn features_are_not_kept_of_pictures_that_change() {
         let mirrored = SMALL.replace("root = 'd'", "root = 'd'\naugment = true");
         assert!(TrainConfig::parse(&mirrored).is_ok());
-        let error =
-            TrainConfig::parse(&format!("{mirrored}[run]\ncached_images = 5")).unwrap_err();
+        let error = TrainConfig::parse(&format!("{mirrored}[run]\ncached_images = 5")).unwrap_err();
         for word in ["data.augment", "run.cached_images", "accepted"] {
             assert!(error.contains(word), "{error}");
         }

@@ -1,0 +1,27 @@
+//! How questions and goals are told apart.
+
+/// The number of a question; a node numbers its questions from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuestionId(pub u64);
+
+/// A goal's UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GoalId(pub [u8; 16]);
+
+impl GoalId {
+    /// The id that means all goals in a cancel request.
+    pub(super) const ALL: GoalId = GoalId([0; 16]);
+
+    /// An id of 16 bytes, as messages always have it; another length is cut off or filled up with zeros.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+}
+
+impl std::fmt::Display for GoalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
