@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use image::RgbImage;
 use lisa::engine::{Answer, AnswerStatus, Timings};
-use lisa::image::{paste_mask, union_masks};
+use lisa::image::paste_mask;
 use serde_json::{json, Value};
 
 /// The image files of one answer.
@@ -43,13 +43,8 @@ pub fn write_pictures(
         objects: Vec::new(),
         attention: None,
     };
-    if answer.status != AnswerStatus::TextOnly {
+    if let Some(union) = answer.union_mask(width, height) {
         let mask = path("mask");
-        let union = union_masks(
-            width,
-            height,
-            answer.objects.iter().map(|o| (o.roi, &*o.mask)),
-        );
         union
             .save(&mask)
             .with_context(|| format!("cannot write {}", mask.display()))?;

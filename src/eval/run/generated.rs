@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::super::EvalError;
 use super::{Answerer, EvalQuestion, Reply};
 use crate::engine::{Answer, AnswerOptions, Engine, Request};
-use crate::image::union_masks;
 
 /// Asks an engine. Earlier turns of a question are asked first and answered by the model itself.
 pub struct Generated {
@@ -58,13 +57,8 @@ impl Answerer for Generated {
         let total = started.elapsed();
         self.engine.reset_conversation(conversation);
         let (width, height) = (question.frame.width(), question.frame.height());
-        let masks = answer
-            .objects
-            .iter()
-            .map(|object| (object.roi, &*object.mask));
-        let predicted = (!answer.objects.is_empty()).then(|| union_masks(width, height, masks));
         Ok(Some(Reply {
-            predicted,
+            predicted: answer.union_mask(width, height),
             emitted: Some(answer.text.matches("[SEG]").count()),
             total,
             attention: answer.attention,
