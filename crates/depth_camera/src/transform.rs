@@ -77,8 +77,8 @@ impl RigidTransform {
     pub fn new(rotation: [f64; 4], translation: [f64; 3]) -> Result<Self, GeometryError> {
         let quaternion = DQuat::from_array(rotation);
         let length = quaternion.length();
-        // Not the other way round, so that NaN is refused.
-        if !((length - 1.0).abs() <= 0.01) {
+        let is_unit = (length - 1.0).abs() <= 0.01;
+        if !is_unit {
             return Err(GeometryError::Rotation { rotation });
         }
         let vector = DVec3::from_array(translation);

@@ -195,6 +195,9 @@ fn what_a_polynomial_folds_back_is_not_seen() {
     assert!(right(0.544).is_some_and(|ray| ray.x < 0.8165));
     assert_eq!(right(0.545), None);
     assert_eq!(right(f64::NAN), None);
+    // Where Newton's method begins, r (1 - r² / 3) has the derivative 0.
+    let flat = raw("plumb_bob", &[-1.0 / 3.0, 0.0, 0.0, 0.0]).unwrap();
+    assert_eq!(flat.ray(DVec2::new(319.25 + 615.5, 241.75)), None);
     let fisheye = raw("equidistant", &[-0.3, 0.0, 0.0, 0.0]).unwrap();
     // θ (1 − 0.3 θ²) rises up to θ = 1.0541, where it is 0.7027.
     assert!(fisheye

@@ -295,7 +295,7 @@ fn lens(model: usize, (width, height): (u32, u32), f: f64) -> Camera {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// A wall that may be turned by up to 65°, seen by any two cameras that stand a hand's breadth apart: the registered depth is that of
     /// the wall, and where the depth camera sees the wall, there is no hole.

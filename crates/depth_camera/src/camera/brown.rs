@@ -20,6 +20,9 @@ use super::lens::reach;
 /// Newton's method converges in 4 to 8 steps over what a calibrated lens shows.
 const MAX_STEPS: usize = 40;
 
+/// How often a step is halved at most.
+const MAX_HALVINGS: i32 = 40;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Brown {
     /// k1, k2, k3.
@@ -130,23 +133,20 @@ impl Brown {
             if error <= tolerance {
                 break;
             }
-            let mut step = derivative.inverse() * (target - bent);
-            loop {
-                let next = place + step;
+            let step = derivative.inverse() * (target - bent);
+            // A step that leaves what the lens shows may find another place that arrives at the same pixel. None is taken where the
+            // derivative has no inverse, as nothing compares with NaN.
+            (place, bent, derivative, error) = (0..MAX_HALVINGS).find_map(|halvings| {
+                let next = place + step * 0.5f64.powi(halvings);
                 let (next_bent, next_derivative) = self.bend(next);
                 let next_error = (next_bent - target).length();
-                // A step that leaves what the lens shows may find another place that arrives at the same pixel.
-                if next_error < error && self.shows(next, next_derivative) {
-                    (place, bent, derivative, error) =
-                        (next, next_bent, next_derivative, next_error);
-                    break;
-                }
-                step *= 0.5;
-                // Also ends where the derivative had no inverse and the step is NaN.
-                if !(step.length() > 1e-3 * tolerance) {
-                    return None;
-                }
-            }
+                (next_error < error && self.shows(next, next_derivative)).then_some((
+                    next,
+                    next_bent,
+                    next_derivative,
+                    next_error,
+                ))
+            })?;
         }
         (error <= tolerance && self.shows(place, derivative)).then_some(place)
     }

@@ -83,5 +83,5 @@ pub(super) fn centres(low: f64, high: f64, side: u32) -> Option<std::ops::RangeI
     let first = (low - SLACK).ceil().max(0.0);
     let last = (high + SLACK).floor().min(f64::from(side) - 1.0);
     // Also none where a bound is NaN.
-    (first <= last).then(|| first as u32..=last as u32)
+    (first <= last).then_some(first as u32..=last as u32)
 }

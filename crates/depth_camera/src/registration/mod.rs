@@ -194,14 +194,13 @@ impl Registration {
     /// so that what is too far has its pixel, too.
     fn vertex(&self, way: &Way, place: Option<DVec2>, inverse: f64) -> Option<Vertex> {
         let seen = way.rotation * place?.extend(1.0) + way.translation * inverse;
-        // Not the other way round, so that NaN is refused.
-        if !(seen.z > 0.0) {
-            return None;
+        match seen.z > 0.0 {
+            true => Some(Vertex {
+                at: self.colour.pixel_of(seen.truncate() / seen.z)?,
+                inverse: inverse / seen.z,
+            }),
+            false => None,
         }
-        Some(Vertex {
-            at: self.colour.pixel_of(seen.truncate() / seen.z)?,
-            inverse: inverse / seen.z,
-        })
     }
 
     /// The corners above a row of pixels; those of row `height` are below the last.
