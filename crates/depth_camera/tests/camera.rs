@@ -28,6 +28,9 @@ fn assert_near(found: DVec2, expected: (f64, f64), tolerance: f64) {
     );
 }
 
+/// Model, coefficients, and the pixels of five points.
+type Case<'a> = (&'a str, &'a [f64], [(f64, f64); 5]);
+
 /// `cv2.projectPoints` and `cv2.fisheye.projectPoints` of OpenCV 5.0.0, without rotation and translation, for the K and D below. Rounding
 /// leaves them within 1e-9 pixels; the tilted sensor's matrix is multiplied in another order.
 #[test]
@@ -43,7 +46,7 @@ fn pixels_are_opencvs() {
         0.55, -2.4, 0.0006, -0.0002, 1.35, 0.43, -2.2, 1.26, 0.0012, -0.0004, -0.0009, 0.0003,
         0.02, -0.035,
     ];
-    let cases: [(&str, &[f64], [(f64, f64); 5]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             "plumb_bob",
             &[0.12, -0.25, 0.0011, -0.0007],
