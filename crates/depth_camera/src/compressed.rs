@@ -1,5 +1,5 @@
-//! Depth images of `sensor_msgs/CompressedImage`, as `compressed_depth_image_transport` sends them and as cameras send them without
-//! it.
+//! Depth images of `sensor_msgs/CompressedImage`, as `compressed_depth_image_transport` sends them and as cameras send them
+//! without it.
 
 use std::io::Cursor;
 
@@ -35,10 +35,10 @@ struct Quantization {
 /// little-endian here).
 ///
 /// With the encoding `16UC1` (or `mono16`) the values are millimetres, and the header's floats mean nothing. Some cameras leave
-/// the header out, and so does `16UC1; png compressed`, which is `compressed_image_transport`. With `32FC1` a value `v` is
-/// `a / (v − b)` metres, and 0 is no measurement. The sender quantizes with `a = q · (q + 1)`, `b = 1 − a / z_max`; with
-/// its defaults of `q = 100` and `z_max = 10` m a step is 0.1 mm at 1 m and 2.5 mm at 5 m, and what is nearer than 0.152 m does not
-/// fit into 16 bits and arrives as another distance, which nobody can tell from a right one.
+/// the header out, and so does `16UC1; png compressed`, which is `compressed_image_transport`. With `32FC1` a value `v` is `a /
+/// (v − b)` metres, and 0 is no measurement. The sender quantizes with `a = q · (q + 1)`, `b = 1 − a / z_max`; with its defaults
+/// of `q = 100` and `z_max = 10` m a step is 0.1 mm at 1 m and 2.5 mm at 5 m, and what is nearer than 0.152 m does not fit into
+/// 16 bits and arrives as another distance, which nobody can tell from a right one.
 ///
 /// # Errors
 /// [`DepthError`]. Sizes are looked at before memory is taken for them.

@@ -6,8 +6,8 @@
 //! - [`Registration`] brings a depth image into the picture of another camera.
 //! - [`points()`] gives the points that a set of pixels shows.
 //!
-//! Lengths are metres. Depth is the distance along a picture's optical axis and not the range along the pixel's ray. Points are in the
-//! camera's optical frame (REP 103): x right, y down, z forward. Pixel (0, 0) is the centre of the top left pixel.
+//! Lengths are metres. Depth is the distance along a picture's optical axis and not the range along the pixel's ray. Points are
+//! in the camera's optical frame (REP 103): x right, y down, z forward. Pixel (0, 0) is the centre of the top left pixel.
 //!
 //! Nothing that is read is trusted: each size and count is looked at before memory is taken for it.
 //!

@@ -26,8 +26,8 @@ pub struct PixelPoints {
     pub without_ray: usize,
 }
 
-/// The points that a set of pixels of a depth image shows, in the optical frame of its camera: the ray of the pixel's centre times the
-/// depth, which is along the optical axis and not the range.
+/// The points that a set of pixels of a depth image shows, in the optical frame of its camera: the ray of the pixel's centre
+/// times the depth, which is along the optical axis and not the range.
 ///
 /// # Shapes
 /// `pixels` are (column, row), in any order; a pixel that comes twice gives two points.

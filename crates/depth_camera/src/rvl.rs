@@ -2,9 +2,9 @@
 //! Compression", ISS 2017), as `compressed_depth_image_transport` packs them.
 //!
 //! Two numbers of 32 bits come first, columns and rows, little-endian. Then come little-endian words of 32 bits, each of eight
-//! nibbles, the uppermost first. A number is three bits a nibble, its lowest bits first, and the nibble's fourth bit says that more
-//! follow. The numbers are, until all pixels are there: the length of a run of zeros, the length of a run of other values, and for
-//! each of these its difference `d` from the one before (0 at the start, the last one before a run of zeros after it), as
+//! nibbles, the uppermost first. A number is three bits a nibble, its lowest bits first, and the nibble's fourth bit says that
+//! more follow. The numbers are, until all pixels are there: the length of a run of zeros, the length of a run of other values,
+//! and for each of these its difference `d` from the one before (0 at the start, the last one before a run of zeros after it), as
 //! `2d` where it is not negative, else `−2d − 1`.
 
 use crate::image::MAX_PIXELS;
@@ -75,8 +75,8 @@ pub struct Values {
 
 /// Reads an RVL picture. Nothing in it is trusted: the size is bounded by [`MAX_PIXELS`], each run by the pixels that are left.
 ///
-/// The upstream decoder also refuses more than five pixels a byte. A picture in which nothing was measured is shorter than that (12
-/// bytes at 640x480), and cameras send such pictures, so it is accepted here.
+/// The upstream decoder also refuses more than five pixels a byte. A picture in which nothing was measured is shorter than that
+/// (12 bytes at 640x480), and cameras send such pictures, so it is accepted here.
 ///
 /// # Errors
 /// [`RvlError`].
@@ -182,8 +182,8 @@ impl<'a> Nibbles<'a> {
         }
     }
 
-    /// The next number; `None` where the words end. What does not fit into 63 bits becomes the largest number, which no run and no
-    /// difference may be.
+    /// The next number; `None` where the words end. What does not fit into 63 bits becomes the largest number, which no run and
+    /// no difference may be.
     fn number(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0u64, 0u32);
         loop {

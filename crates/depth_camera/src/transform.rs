@@ -69,8 +69,8 @@ impl RigidTransform {
         translation: DVec3::ZERO,
     };
 
-    /// The transform of a `geometry_msgs/Transform`: a quaternion (x, y, z, w) of length 1, and metres. A length that is off by at most 0.01
-    /// (tf2's bound) is mended.
+    /// The transform of a `geometry_msgs/Transform`: a quaternion (x, y, z, w) of length 1, and metres. A length that is off by
+    /// at most 0.01 (tf2's bound) is mended.
     ///
     /// # Errors
     /// [`GeometryError::Rotation`], [`GeometryError::Translation`].

@@ -31,8 +31,8 @@ fn assert_near(found: DVec2, expected: (f64, f64), tolerance: f64) {
 /// Model, coefficients, and the pixels of five points.
 type Case<'a> = (&'a str, &'a [f64], [(f64, f64); 5]);
 
-/// `cv2.projectPoints` and `cv2.fisheye.projectPoints` of OpenCV 5.0.0, without rotation and translation, for the K and D below. Rounding
-/// leaves them within 1e-9 pixels; the tilted sensor's matrix is multiplied in another order.
+/// `cv2.projectPoints` and `cv2.fisheye.projectPoints` of OpenCV 5.0.0, without rotation and translation, for the K and D below.
+/// Rounding leaves them within 1e-9 pixels; the tilted sensor's matrix is multiplied in another order.
 #[test]
 fn pixels_are_opencvs() {
     let points = [

@@ -86,7 +86,8 @@ fn millimetres_with_and_without_the_header() {
     check("16UC1; png compressed ", &png);
 }
 
-/// a = 100 · 101 and b = 1 − a / 10 are what the sender chooses by default. It sends trunc(a / z + b): 9091 for 1 m, 1011 for 5 m.
+/// a = 100 · 101 and b = 1 − a / 10 are what the sender chooses by default. It sends trunc(a / z + b): 9091 for 1 m, 1011 for 5
+/// m.
 #[test]
 fn metres_are_quantized() {
     let (a, b) = (10100.0, -1009.0);
@@ -193,8 +194,8 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Worked by hand: one zero; two others, 1000 = 2 · 1000 packed = 0o3720, low digit first, and 1 = 2 packed; one zero, no others. The
-/// nibbles are 1, 2, 8 a f 3, 2, 1, 0.
+/// Worked by hand: one zero; two others, 1000 = 2 · 1000 packed = 0o3720, low digit first, and 1 = 2 packed; one zero, no others.
+/// The nibbles are 1, 2, 8 a f 3, 2, 1, 0.
 #[test]
 fn rvl_is_packed_as_the_paper_says() {
     let bytes = [2, 0, 0, 0, 2, 0, 0, 0, 0x21, 0xf3, 0x8a, 0x12, 0, 0, 0, 0];

@@ -60,7 +60,8 @@ fn the_same_camera_gives_the_same_image() {
     assert_eq!(found.outside, 0);
 }
 
-/// The long way round, without the rule for the same camera: a reading keeps its value at its pixel's centre, whatever is beside it.
+/// The long way round, without the rule for the same camera: a reading keeps its value at its pixel's centre, whatever is beside
+/// it.
 #[test]
 fn nearly_the_same_camera_gives_nearly_the_same_image() {
     let odd = [1.0, f32::NAN, f32::INFINITY, 1.01, 0.3, 7.1, 5.0];
@@ -68,7 +69,8 @@ fn nearly_the_same_camera_gives_nearly_the_same_image() {
     let found = register(&small(), &small(), &image, &moved(1e-12, 0.0, 0.0));
     for (found, expected) in found.image.metres().iter().zip(image.metres()) {
         match Depth::of(*expected) {
-            // The nearest wins where the edges of two patches meet in a pixel's centre, so only centres are compared, and they are apart.
+            // The nearest wins where the edges of two patches meet in a pixel's centre, so only centres are compared, and they
+            // are apart.
             Depth::Measured(metres) => {
                 assert!((found - metres).abs() <= 1e-6 * metres, "{found} {metres}")
             }
@@ -106,8 +108,9 @@ fn depth_is_along_the_new_cameras_axis() {
     let wall = image(&small(), |_, _| 2.0);
     let found = register(&small(), &small(), &wall, &moved(0.0, 0.0, -0.5));
     assert!(found.image.metres().iter().all(|metres| *metres == 1.5));
-    // It is turned by atan(3/4) to the right: (X, Z) becomes (0.8 X − 0.6 Z, 0.6 X + 0.8 Z), and the middle of its picture looks at
-    // X / Z = 0.75, which the depth camera does not see. Its column −25.5 off the middle looks at (−0.255 · 0.8 + 0.6) / (0.255 · 0.6 + 0.8).
+    // It is turned by atan(3/4) to the right: (X, Z) becomes (0.8 X − 0.6 Z, 0.6 X + 0.8 Z), and the middle of its picture looks
+    // at X / Z = 0.75, which the depth camera does not see. Its column −25.5 off the middle looks at (−0.255 · 0.8 + 0.6) /
+    // (0.255 · 0.6 + 0.8).
     let (sine, cosine) = (0.1f64.sqrt(), 0.9f64.sqrt());
     let turned = RigidTransform::new([0.0, -sine, 0.0, cosine], [0.0; 3]).unwrap();
     let found = register(&small(), &small(), &wall, &turned).image;
@@ -123,8 +126,8 @@ fn depth_is_along_the_new_cameras_axis() {
     );
 }
 
-/// One pixel of depth for a hundred of colour. The background is seen on both sides of the foreground and behind it by nobody, so it must not
-/// show through.
+/// One pixel of depth for a hundred of colour. The background is seen on both sides of the foreground and behind it by nobody, so
+/// it must not show through.
 #[test]
 fn a_coarse_foreground_hides_the_background() {
     let depth = Camera::pinhole((40, 30), (40.0, 40.0), (19.5, 14.5)).unwrap();
@@ -297,8 +300,8 @@ fn lens(model: usize, (width, height): (u32, u32), f: f64) -> Camera {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// A wall that may be turned by up to 65°, seen by any two cameras that stand a hand's breadth apart: the registered depth is that of
-    /// the wall, and where the depth camera sees the wall, there is no hole.
+    /// A wall that may be turned by up to 65°, seen by any two cameras that stand a hand's breadth apart: the registered depth is
+    /// that of the wall, and where the depth camera sees the wall, there is no hole.
     #[test]
     fn any_wall_is_watertight_and_where_it_is(
         lenses in (0usize..4, 0usize..4), finer in 0.4..8.0f64,

@@ -9,8 +9,8 @@
 //! y' = y f + p1 (r² + 2y²) + 2 p2 x y + s3 r² + s4 r⁴
 //! ```
 //!
-//! and a tilted sensor maps (x', y') by a homography. The order of the coefficients is k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, τx,
-//! τy; those that are not given are 0.
+//! and a tilted sensor maps (x', y') by a homography. The order of the coefficients is k1, k2, p1, p2, k3, k4, k5, k6, s1, s2,
+//! s3, s4, τx, τy; those that are not given are 0.
 
 use glam::{DMat2, DMat3, DVec2, DVec3};
 
@@ -119,7 +119,8 @@ impl Brown {
             None => bent,
             Some(tilt) => apply(tilt.back, bent)?,
         };
-        // From the bent place Newton's method nearly always gets there. Where it does not, it starts where the radial terms alone lead.
+        // From the bent place Newton's method nearly always gets there. Where it does not, it starts where the radial terms alone
+        // lead.
         self.newton(target, target, tolerance)
             .or_else(|| self.newton(self.radial_start(target)?, target, tolerance))
     }
@@ -134,8 +135,8 @@ impl Brown {
                 break;
             }
             let step = derivative.inverse() * (target - bent);
-            // A step that leaves what the lens shows may find another place that arrives at the same pixel. None is taken where the
-            // derivative has no inverse, as nothing compares with NaN.
+            // A step that leaves what the lens shows may find another place that arrives at the same pixel. None is taken where
+            // the derivative has no inverse, as nothing compares with NaN.
             (place, bent, derivative, error) = (0..MAX_HALVINGS).find_map(|halvings| {
                 let next = place + step * 0.5f64.powi(halvings);
                 let (next_bent, next_derivative) = self.bend(next);

@@ -1,5 +1,5 @@
-//! The equidistant lens (Kannala and Brandt 2006; OpenCV's `fisheye`): the angle θ between a ray and the optical axis arrives at the radius
-//! θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸).
+//! The equidistant lens (Kannala and Brandt 2006; OpenCV's `fisheye`): the angle θ between a ray and the optical axis arrives at
+//! the radius θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸).
 //!
 //! With four zeros this is still a fisheye, as in OpenCV; `image_geometry` takes four zeros for a lens that bends nothing.
 

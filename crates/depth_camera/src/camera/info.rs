@@ -119,8 +119,8 @@ impl CameraInfo {
         }
     }
 
-    /// From the full picture to the one that is there, as `image_geometry` does it: the region's offset first, then the binning. There
-    /// is no half pixel in it, so pixel 0 of a binned picture lies where pixel 0 of the full one lies.
+    /// From the full picture to the one that is there, as `image_geometry` does it: the region's offset first, then the binning.
+    /// There is no half pixel in it, so pixel 0 of a binned picture lies where pixel 0 of the full one lies.
     fn of_picture(&self, full: Intrinsics) -> Intrinsics {
         let (bx, by) = (self.binning_x.max(1), self.binning_y.max(1));
         let (bx, by) = (f64::from(bx), f64::from(by));

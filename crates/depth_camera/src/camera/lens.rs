@@ -24,8 +24,8 @@ pub(super) enum Lens {
 }
 
 impl Lens {
-    /// The lens that a calibration describes; without coefficients, or with zeros alone, `plumb_bob` and `rational_polynomial` bend
-    /// nothing.
+    /// The lens that a calibration describes; without coefficients, or with zeros alone, `plumb_bob` and `rational_polynomial`
+    /// bend nothing.
     pub fn of(info: &CameraInfo) -> Result<Self, CameraError> {
         let d = info.d.as_slice();
         let straight = d.iter().all(|value| *value == 0.0);
@@ -87,8 +87,8 @@ impl Lens {
     }
 }
 
-/// The angle, from 0 to [`MAX_ANGLE`], up to which `rises` holds, to a few digits. A polynomial that was fitted to the picture falls again
-/// somewhere outside it, and folds the world beyond back into the picture.
+/// The angle, from 0 to [`MAX_ANGLE`], up to which `rises` holds, to a few digits. A polynomial that was fitted to the picture
+/// falls again somewhere outside it, and folds the world beyond back into the picture.
 pub(super) fn reach(rises: impl Fn(f64) -> bool) -> f64 {
     const STEPS: u32 = 2048;
     let at = |step: u32| MAX_ANGLE * f64::from(step) / f64::from(STEPS);

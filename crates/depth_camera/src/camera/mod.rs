@@ -13,8 +13,8 @@ use info::Intrinsics;
 pub use info::{CameraInfo, Roi};
 use lens::Lens;
 
-/// Up to which distance in the picture [`Camera::ray`] undoes the lens, pixels: the pixel on which the ray falls is that near to the one
-/// that was asked for.
+/// Up to which distance in the picture [`Camera::ray`] undoes the lens, pixels: the pixel on which the ray falls is that near to
+/// the one that was asked for.
 pub const UNDISTORTION_TOLERANCE: f64 = 1e-7;
 
 /// Which of a camera's pictures a model is of.
@@ -29,12 +29,13 @@ pub enum Picture {
 /// A camera's model for one of its pictures.
 ///
 /// # Coordinates
-/// Pixel (0, 0) is the centre of the top left pixel, x to the right and y down, so the picture reaches from −½ to width − ½ (OpenCV's
-/// convention, and that of `image_geometry`).
+/// Pixel (0, 0) is the centre of the top left pixel, x to the right and y down, so the picture reaches from −½ to width − ½
+/// (OpenCV's convention, and that of `image_geometry`).
 ///
-/// Points are in metres in the camera's optical frame (REP 103): x right, y down, z forward. It is the frame in which P holds, also for
-/// raw pictures, as in `image_geometry`: a raw picture's rays are turned by R. Only stereo cameras have such an R, and a fourth column
-/// of P that moves the camera's centre along the baseline: by the message's definition points are in the first camera's frame.
+/// Points are in metres in the camera's optical frame (REP 103): x right, y down, z forward. It is the frame in which P holds,
+/// also for raw pictures, as in `image_geometry`: a raw picture's rays are turned by R. Only stereo cameras have such an R, and a
+/// fourth column of P that moves the camera's centre along the baseline: by the message's definition points are in the first
+/// camera's frame.
 ///
 /// The depth of a point is its distance along the picture's optical axis, which is z unless R turns it.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +54,9 @@ impl Camera {
     /// The model of a calibrated camera's picture, with region of interest and binning as they are in `info`.
     ///
     /// # Models
-    /// Raw pictures: `plumb_bob` with 4 or 5 coefficients, `rational_polynomial` with 8, 12 (thin prism) or 14 (tilted sensor) and
-    /// `equidistant` with 4. Without coefficients the first two bend nothing, and so does a calibration without a name. Rectified
-    /// pictures have no distortion, so their model is not looked at.
+    /// Raw pictures: `plumb_bob` with 4 or 5 coefficients, `rational_polynomial` with 8, 12 (thin prism) or 14 (tilted sensor)
+    /// and `equidistant` with 4. Without coefficients the first two bend nothing, and so does a calibration without a name.
+    /// Rectified pictures have no distortion, so their model is not looked at.
     ///
     /// # Errors
     /// [`CameraError`].
@@ -106,8 +107,8 @@ impl Camera {
         Self::new(&info, Picture::Raw)
     }
 
-    /// The model of the same picture after it was resized to this many pixels. Its borders stay where they are, so the centre of pixel 0
-    /// moves by a part of a pixel (as `cv::resize` does it).
+    /// The model of the same picture after it was resized to this many pixels. Its borders stay where they are, so the centre of
+    /// pixel 0 moves by a part of a pixel (as `cv::resize` does it).
     ///
     /// # Errors
     /// [`CameraError::Size`].
@@ -159,8 +160,8 @@ impl Camera {
 
     /// The pixel on which a point falls; it may lie outside the picture (see [`Camera::contains`]).
     ///
-    /// `None` where the point is not in front of the camera or further off the axis than the lens model goes: its polynomial falls
-    /// again somewhere, and would fold what is beyond back into the picture.
+    /// `None` where the point is not in front of the camera or further off the axis than the lens model goes: its polynomial
+    /// falls again somewhere, and would fold what is beyond back into the picture.
     pub fn project(&self, point: DVec3) -> Option<DVec2> {
         let seen = self.rotation * (point - self.centre);
         match seen.z > 0.0 {
@@ -169,17 +170,17 @@ impl Camera {
         }
     }
 
-    /// The distance of a point along the picture's optical axis, metres: what a depth image of this camera holds for it. It is negative
-    /// behind the camera.
+    /// The distance of a point along the picture's optical axis, metres: what a depth image of this camera holds for it. It is
+    /// negative behind the camera.
     pub fn depth_of(&self, point: DVec3) -> f64 {
         (self.rotation * (point - self.centre)).z
     }
 
-    /// The ray of a pixel: times a depth, it leads from the camera's centre to the point. It is (x, y, 1) unless R turns it, so it is not of
-    /// length 1.
+    /// The ray of a pixel: times a depth, it leads from the camera's centre to the point. It is (x, y, 1) unless R turns it, so
+    /// it is not of length 1.
     ///
-    /// The lens is undone by Newton's method to [`UNDISTORTION_TOLERANCE`]. `None` where that does not converge, because nothing that the
-    /// lens model shows falls on the pixel.
+    /// The lens is undone by Newton's method to [`UNDISTORTION_TOLERANCE`]. `None` where that does not converge, because nothing
+    /// that the lens model shows falls on the pixel.
     pub fn ray(&self, pixel: DVec2) -> Option<DVec3> {
         let place = self.place_of(pixel)?;
         Some(self.rotation.transpose() * place.extend(1.0))

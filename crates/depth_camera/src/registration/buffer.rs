@@ -14,8 +14,8 @@ pub(super) struct Vertex {
     pub inverse: f64,
 }
 
-/// Slack of the test whether a pixel's centre lies in a triangle, as a part of the triangle, and in its box, in pixels. A centre on the
-/// edge that two triangles share belongs to both, and rounding must not leave it to neither.
+/// Slack of the test whether a pixel's centre lies in a triangle, as a part of the triangle, and in its box, in pixels. A centre
+/// on the edge that two triangles share belongs to both, and rounding must not leave it to neither.
 const SLACK: f64 = 1e-6;
 
 pub(super) struct ZBuffer {

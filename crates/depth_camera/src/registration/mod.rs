@@ -1,13 +1,13 @@
 //! A depth image of one camera, as another camera would see it.
 //!
-//! Each pixel of the depth image stands for a patch of surface as large as the pixel, not for a point: at ten pixels of a colour picture
-//! to one of depth, points would leave nine of ten pixels empty, and the background would show through. Where neighbouring pixels show one
-//! surface (their depths differ by at most [`SAME_SURFACE`]), their patches meet at the corners between the pixels, so the surface has no
-//! gaps, however it is turned. Where they do not, each patch ends half a pixel from its centre, and no surface is put up between foreground
-//! and background. What the depth camera does not see behind the foreground stays missing.
+//! Each pixel of the depth image stands for a patch of surface as large as the pixel, not for a point: at ten pixels of a colour
+//! picture to one of depth, points would leave nine of ten pixels empty, and the background would show through. Where
+//! neighbouring pixels show one surface (their depths differ by at most [`SAME_SURFACE`]), their patches meet at the corners
+//! between the pixels, so the surface has no gaps. Where they do not, each patch ends half a pixel from its centre, and no
+//! surface is put up between foreground and background. What the depth camera does not see behind the foreground stays missing.
 //!
-//! The patches are drawn into the colour picture as four triangles each, which meet in the pixel's centre, so that a reading keeps its
-//! value there. A pixel of the result has the depth of the nearest patch that lies over its centre.
+//! The patches are drawn into the colour picture as four triangles each, which meet in the pixel's centre, so that a reading
+//! keeps its value there. A pixel of the result has the depth of the nearest patch that lies over its centre.
 
 mod buffer;
 mod surface;
@@ -22,8 +22,8 @@ use buffer::{centres, Vertex, ZBuffer};
 use surface::Around;
 pub use surface::SAME_SURFACE;
 
-/// A patch may cover this many times the area that the pictures' sizes alone would have it cover, and [`MIN_LIMIT`] pixels in any case.
-/// Larger ones lie almost in the colour camera's own plane; a picture full of them would take minutes.
+/// A patch may cover this many times the area that the pictures' sizes alone would have it cover, and [`MIN_LIMIT`] pixels in any
+/// case. Larger ones lie almost in the colour camera's own plane; a picture full of them would take minutes.
 const MAX_STRETCH: f64 = 16.0;
 
 /// The least bound on the area of a patch, pixels.
@@ -32,15 +32,15 @@ const MIN_LIMIT: f64 = 1024.0;
 /// A depth image in another camera's picture.
 #[derive(Clone, Debug)]
 pub struct Registered {
-    /// Depth along the axis of the camera that the image was registered to, in that camera's picture; missing where the depth camera saw
-    /// nothing. Too far stays too far, too near has no place and is missing.
+    /// Depth along the axis of the camera that the image was registered to, in that camera's picture; missing where the depth
+    /// camera saw nothing. Too far stays too far, too near has no place and is missing.
     pub image: DepthImage,
     /// Measured pixels of the depth image that are not in the picture: beside it, behind the camera, or too near to its plane.
     pub outside: usize,
 }
 
-/// Brings depth images of one camera into the picture of another. It holds the rays of the depth camera, whose lens takes time to undo, so keep it
-/// for as long as the calibrations stay the same.
+/// Brings depth images of one camera into the picture of another. It holds the rays of the depth camera, whose lens takes time to
+/// undo, so keep it for as long as the calibrations stay the same.
 #[derive(Clone, Debug)]
 pub struct Registration {
     depth: Camera,
@@ -94,8 +94,8 @@ impl Registration {
         })
     }
 
-    /// The depth image in the colour camera's picture. `depth_to_colour` takes coordinates of the depth camera's optical frame into the
-    /// colour camera's. The same camera and no transform give the same image, bit by bit.
+    /// The depth image in the colour camera's picture. `depth_to_colour` takes coordinates of the depth camera's optical frame
+    /// into the colour camera's. The same camera and no transform give the same image, bit by bit.
     ///
     /// # Errors
     /// [`GeometryError::ImageSize`].
@@ -190,8 +190,8 @@ impl Registration {
         }
     }
 
-    /// Where the colour camera sees what the depth camera sees at a place. Divided by the depth, the point is `place + 0 · depth` at infinity,
-    /// so that what is too far has its pixel, too.
+    /// Where the colour camera sees what the depth camera sees at a place. Divided by the depth, the point is `place + 0 · depth`
+    /// at infinity, so that what is too far has its pixel, too.
     fn vertex(&self, way: &Way, place: Option<DVec2>, inverse: f64) -> Option<Vertex> {
         let seen = way.rotation * place?.extend(1.0) + way.translation * inverse;
         match seen.z > 0.0 {

@@ -2,9 +2,9 @@
 
 /// How far apart the depths of two neighbouring pixels may be and still show one surface, as a part of the depth.
 ///
-/// A surface that is turned by α changes its depth by tan α over the focal length from pixel to pixel. So 3 % keeps together what is turned
-/// by up to 85° for a camera with a focal length of 400 pixels, and by up to 50° for one with 40, and it parts an object from what is
-/// more than 2 cm behind it at 0.6 m.
+/// A surface that is turned by α changes its depth by tan α over the focal length from pixel to pixel. So 3 % keeps together what
+/// is turned by up to 85° for a camera with a focal length of 400 pixels, and by up to 50° for one with 40, and it parts an
+/// object from what is more than 2 cm behind it at 0.6 m.
 pub const SAME_SURFACE: f64 = 0.03;
 
 /// The inverse depths, 1/m, of the four pixels around a corner, NaN where there is none.
@@ -20,8 +20,8 @@ pub(super) fn shared(around: &Around) -> Option<f64> {
 
 /// The inverse depth of the corner on the surface of the pixel with inverse depth `own`, which is one of those around it.
 ///
-/// Surfaces are told apart by the gaps between the readings in their order, so all pixels of one surface agree on the corner's depth, and
-/// their patches meet.
+/// Surfaces are told apart by the gaps between the readings in their order, so all pixels of one surface agree on the corner's
+/// depth, and their patches meet.
 pub(super) fn own_surface(around: &Around, own: f64) -> f64 {
     let mut sorted = *around;
     sorted.sort_unstable_by(f64::total_cmp);
