@@ -77,7 +77,8 @@ impl Grid {
             (least, u64::from(most.saturating_sub(least)) + 1)
         };
         let ((left, columns), (top, rows)) = (span(|p| p.column), span(|p| p.row));
-        if columns * rows > MOST_PIXELS {
+        // Each is up to 2³², so that the product may not fit.
+        if columns.saturating_mul(rows) > MOST_PIXELS {
             return Err(GeometryError::PixelsTooFarApart { columns, rows });
         }
         let mut grid = Self {

@@ -32,9 +32,10 @@
 //!    and is left out, unless it joins all that it has.
 //! 2. **Parts.** What joins makes up parts. Those of fewer than 5 points are left out. The object is built from the nearest of
 //!    the parts that have a quarter of the largest one's points, for background lies behind.
-//! 3. **Depth.** A further part belongs to the object if its ranges (of its middle four fifths) come within a quarter of that
-//!    nearest part's smaller side, plus 3σ, of what is already taken. So an object that something in front divides stays one, and
-//!    the wall behind a chair or through the handle of a mug is left out.
+//! 3. **Depth.** A further part of that size belongs to the object if its ranges (of its middle four fifths) come within a
+//!    quarter of the nearest part's smaller side, plus 3σ, of what is already taken; a smaller part only if they lie within that
+//!    altogether. So an object that something in front divides stays one, and the wall behind a chair or through the handle of a
+//!    mug is left out.
 //!
 //! What touches the object, like the table at its foot, joins it: the mask has to leave that out. Where the background is nearer
 //! behind than the tolerances above, it cannot be told apart either.

@@ -70,13 +70,18 @@ pub(crate) fn object_pixels(grid: &Grid, continuity: &Continuity) -> Vec<Pixel> 
     let gap = GAP * smaller_side(grid, &begun) + DEVIATIONS * continuity.deviation(begun.nearest);
     let (mut nearest, mut farthest) = (begun.nearest, begun.farthest);
     let mut members = begun.members;
-    // Each part that is taken may bring another one within reach.
-    while let Some(next) = (parts.iter())
-        .position(|part| part.nearest <= farthest + gap && part.farthest >= nearest - gap)
-    {
+    // A large part that is taken may bring another one within reach. Small ones do not, for the background beside an object
+    // shows in many small parts that follow each other into the depth.
+    let reaches = |part: &Part, nearest: f64, farthest: f64| match large(part) {
+        true => part.nearest <= farthest + gap && part.farthest >= nearest - gap,
+        false => part.farthest <= farthest + gap && part.nearest >= nearest - gap,
+    };
+    while let Some(next) = (parts.iter()).position(|part| reaches(part, nearest, farthest)) {
         let part = parts.remove(next);
-        nearest = nearest.min(part.nearest);
-        farthest = farthest.max(part.farthest);
+        if large(&part) {
+            nearest = nearest.min(part.nearest);
+            farthest = farthest.max(part.farthest);
+        }
         members.extend(part.members);
     }
     members.sort_unstable();

@@ -34,6 +34,7 @@ const FAULTY: Faults = Faults {
     holes: 0.02,
     wide: 0,
     filled: false,
+    hanging: false,
 };
 
 const DISTANCES: [f64; 3] = [0.6, 1.0, 2.0];

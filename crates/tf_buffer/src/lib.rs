@@ -40,3 +40,8 @@ pub use transform::Transform;
 pub fn stamp(sec: i32, nanosec: u32) -> i64 {
     i64::from(sec) * 1_000_000_000 + i64::from(nanosec)
 }
+
+/// The examples of the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -71,7 +71,7 @@ impl Body {
                     // Inside the hole from entering to leaving: nothing is hit.
                     Some((into, out)) if into <= near && out >= far => None,
                     // Entered through the hole's mouth: the ray meets its wall on leaving it.
-                    Some((into, out)) if into <= near => Some(out),
+                    Some((into, out)) if into <= near && out > near => Some(out),
                     _ => Some(near),
                 }
             }
@@ -126,6 +126,8 @@ pub struct Faults {
     pub wide: u32,
     /// Whether what shows through the body belongs to the mask.
     pub filled: bool,
+    /// Whether the body hangs in the air, without the table.
+    pub hanging: bool,
 }
 
 /// What the camera saw.
@@ -149,7 +151,7 @@ pub fn see(body: &Body, distance: f64, pitch: f64, faults: Faults, seed: u64) ->
         forward + right * (x / FOCAL) + down * (y / FOCAL)
     };
     let background = |ray: DVec3| {
-        let table = Some(-camera.z / ray.z).filter(|t| *t > 0.0);
+        let table = Some(-camera.z / ray.z).filter(|t| *t > 0.0 && !faults.hanging);
         let wall = Some((1.5 - camera.x) / ray.x).filter(|t| *t > 0.0);
         [table, wall]
             .into_iter()
