@@ -455,8 +455,8 @@ fn numbers_that_no_transform_has_are_refused_and_change_nothing() {
         buffer.lookup("odom", "base_link", SECOND),
         before.lookup("odom", "base_link", SECOND)
     );
-    // As people write it, which tf2 takes.
-    let written = Transform::new(DVec3::ZERO, DQuat::from_xyzw(0.0, 0.0, 0.7071, 0.7071));
+    // Rounded as people write it, which tf2 takes.
+    let written = Transform::new(DVec3::ZERO, DQuat::from_xyzw(0.0, 0.0, 0.7072, 0.7072));
     buffer.insert_static("odom", "shelf", written).unwrap();
     let shelf = buffer.lookup("odom", "shelf", 0).unwrap();
     assert_near(shelf.direction(DVec3::X), [0.0, 1.0, 0.0]);
