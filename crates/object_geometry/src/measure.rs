@@ -48,9 +48,8 @@ pub enum Alignment {
 pub struct Options {
     /// Which way the box stands.
     pub alignment: Alignment,
-    /// The standard deviation of a depth z is this times z², metres; not below 0. About 0.002 for structured light and for stereo with a
-    /// short baseline (Khoshelham and Elberink 2012 measured 0.0014 to 0.003), and 0 for rendered depth, which is then not
-    /// smoothed.
+    /// The standard deviation of a depth z is this times z², metres; not below 0. Khoshelham and Elberink 2012 give 0.0014 for
+    /// the first Kinect. 0 is for rendered depth, which is then not smoothed.
     pub depth_noise: f64,
     /// Fewer points than this are too few; at least 1.
     pub min_points: usize,
@@ -70,7 +69,8 @@ impl Options {
 /// A box, as vision_msgs/BoundingBox3D has it.
 ///
 /// Its axes are chosen so that the same points give the same pose. x is the longest side, or with
-/// [`Alignment::Gravity`] the longer horizontal one. z is up with gravity, and otherwise the shortest side, to the side where the camera is.
+/// [`Alignment::Gravity`] the longer horizontal one. z is up with gravity, and otherwise the shortest side, to the side where
+/// the camera is.
 /// x has a positive part along the frame's x axis; along its y axis, and then z, where it has none along those before (within
 /// 10⁻⁶). y = z × x.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,8 +86,8 @@ pub struct OrientedBox {
 /// Where a gripper may take hold of what the camera sees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GraspHint {
-    /// The centroid by area of the visible surface, metres, in the frame of the points. Of a curved surface it lies a little below, and of a
-    /// ring in its hole.
+    /// The centroid by area of the visible surface, metres, in the frame of the points. Of a curved surface it lies a
+    /// little below, and of a ring in its hole.
     pub position: DVec3,
     /// Where the surface faces, as the mean over its area, to the side of the camera; of length 1. A gripper comes against it.
     pub normal: DVec3,
