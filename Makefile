@@ -37,7 +37,7 @@ lint: ## format and clippy, with and without the feature ros
 eval: build ## measure lisa-mini on the sample recording; writes evaluation/report.html
 	@scripts/eval.sh
 
-train-mini: build ## train lisa-mini on TableWorld, from nothing or from what training/ keeps: some hours on two cores; stops and goes on at any moment
+train-mini: build ## train lisa-mini on TableWorld, from nothing: some hours on two cores; stops and goes on at any moment
 	@scripts/train_mini.sh
 
 clean: ## remove what was built, not what was installed into .ros/ and .rosbags/

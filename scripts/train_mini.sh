@@ -3,8 +3,8 @@
 # Every stage that is finished is skipped, and the one under way is resumed.
 #   runs/mini/data       24000 scenes: classes, expressions, explicit questions, visual question answering
 #   runs/mini/reason239  239 reasoning pairs
-#   runs/mini/reason     24000 scenes with every kind of question
-# Where questions ask for a mask, half of them ask for what is not there, in the same words (--balance).
+#   runs/mini/reason     32000 scenes with every kind of question
+# With --balance half of the questions that ask for a mask ask for what is not there, in the same words.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
@@ -12,13 +12,14 @@ lisa=target/release/lisa
 runs=runs/mini
 mkdir -p "$runs"
 
-# world NAME SPLIT ARGUMENTS…: makes a split of a dataset once.
+# world NAME SPLIT ARGUMENTS…: adds scenes to a split of a dataset, once.
 world() {
-    local name=$1 split=$2
+    local name=$1 split=$2 done
     shift 2
-    [ ! -e "$runs/$name-$split.done" ] || return 0
+    done="$runs/$name-$split-$(printf '%s' "$*" | cksum | cut -d ' ' -f 1).done"
+    [ ! -e "$done" ] || return 0
     "$lisa" world --split "$split" --size 320x240 --out "$runs/$name" "$@"
-    touch "$runs/$name-$split.done"
+    touch "$done"
 }
 
 # stage CONFIG RUN MODEL [ONTO]: trains, or goes on, and merges; onto the tensors of ONTO where that is given.
@@ -37,6 +38,8 @@ world data val --count 200 $named --questions 4 --format semantic
 # Made before the first stage, which makes the tokenizer: the words of all that is learned later have to be in it.
 world reason train --count 24000 --seed 40000 --format reason-seg --kinds "explicit,$asked" --balance --questions 12 \
     --format semantic --format refer --format vqa
+# Where half of everything is absent, a model learns to refuse where it is not sure: a quarter of the scenes asks for nothing of the kind.
+world reason train --count 8000 --seed 90000 --format reason-seg --kinds "explicit,${asked%,absent}" --questions 12
 world reason val --count 200 --format reason-seg --kinds "explicit,$asked" --balance --questions 8
 world reason239 train --count 239 --seed 200000 --format reason-seg --kinds "$asked" --questions 1
 
