@@ -14,12 +14,12 @@ mkdir -p "$runs"
 
 # world NAME SPLIT ARGUMENTS…: adds scenes to a split of a dataset, once.
 world() {
-    local name=$1 split=$2 done
+    local name=$1 split=$2 mark
     shift 2
-    done="$runs/$name-$split-$(printf '%s' "$*" | cksum | cut -d ' ' -f 1).done"
-    [ ! -e "$done" ] || return 0
+    mark="$runs/$name-$split-$(printf '%s' "$*" | cksum | cut -d ' ' -f 1).done"
+    [ ! -e "$mark" ] || return 0
     "$lisa" world --split "$split" --size 320x240 --out "$runs/$name" "$@"
-    touch "$done"
+    touch "$mark"
 }
 
 # stage CONFIG RUN MODEL [ONTO]: trains, or goes on, and merges; onto the tensors of ONTO where that is given.
