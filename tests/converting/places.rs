@@ -181,8 +181,8 @@ fn a_model_that_comes_with_the_project_is_found_by_its_name_from_anywhere() {
                 model,
                 "--instruction",
                 "x",
-                "--dtype",
-                "bf16",
+                "--max-new-tokens",
+                "2",
                 "--device",
                 "cpu",
                 "--image",
@@ -191,20 +191,15 @@ fn a_model_that_comes_with_the_project_is_found_by_its_name_from_anywhere() {
                 env!("CARGO_MANIFEST_DIR"),
                 "/tests/golden/tiny/image.png"
             ))
-            .args(["--attention", "looked.png"])
             .output()
             .unwrap()
     };
     let error = |model| String::from_utf8(run(model).stderr).unwrap();
-    // The model's lisa.json is read before its numbers.
     assert!(
         error("lisa-maxi").contains("cannot read lisa-maxi/lisa.json"),
         "{}",
         error("lisa-maxi")
     );
-    assert!(
-        error("lisa-mini").contains("models/lisa-mini"),
-        "{}",
-        error("lisa-mini")
-    );
+    let answered = run("lisa-mini");
+    assert!(answered.status.success(), "{answered:?}");
 }
