@@ -1,7 +1,7 @@
 """The demo's conversation: asks the node four questions, prints the answers as they are written and where the time went, and
-writes into a folder a picture for each question, answers.json, and overlay.png, which is the first question's picture.
+writes into a folder a picture for each question, answers.json, and overlay.png, which is the picture of the first right answer.
 
-Ends with 0 where everything came and the first answer is right, else with 1; `demo_answers` says what right is.
+Ends with 0 where everything came and at most one answer is wrong, else with 1; `demo_answers` says what right is.
 """
 
 import argparse
@@ -64,9 +64,10 @@ def interview(ask, scene: dict, instances: np.ndarray, folder: pathlib.Path) -> 
 
 def finish(entries: list[dict], folder: pathlib.Path) -> int:
     """Writes overlay.png and answers.json, prints the table, and returns the exit code."""
-    if entries[0]['picture']:
+    shown = next((entry for entry in entries if entry['right'] and entry['picture']), None)
+    if shown:
         part = folder / 'overlay.png.part'
-        shutil.copyfile(folder / entries[0]['picture'], part)
+        shutil.copyfile(folder / shown['picture'], part)
         os.replace(part, folder / 'overlay.png')
     part = folder / 'answers.json.part'
     part.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
@@ -77,7 +78,7 @@ def finish(entries: list[dict], folder: pathlib.Path) -> int:
           'not there is refused')
     pictures = sum(entry['picture'] is not None for entry in entries)
     print(f'demo: answers.json and {pictures} pictures are in {folder}/'
-          + ('; overlay.png is the first question\'s' if entries[0]['picture'] else ''))
+          + (f'; overlay.png is {shown["picture"]}' if shown else ''))
     found = faults(entries)
     for fault in found:
         print(f'demo: {fault}', file=sys.stderr)

@@ -2,9 +2,9 @@
 # What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, the sample recording as its camera, which looks at
 # a table of TableWorld's test split, and somebody who asks four questions (scripts/demo.py). Makes demo/ anew:
 #   demo/1-….png to 4-….png   what the node published as ~/overlay for each question
-#   demo/overlay.png          the first of them, "Change the TV channel."
+#   demo/overlay.png          that of the first right answer
 #   demo/answers.json         each question, its answer, and what the scene says about it
-# Ends by itself: 0 if everything came, the first answer is right and the node ended cleanly. The other answers may be wrong.
+# Ends by itself: 0 if everything came, at most one answer is wrong and the node ended cleanly.
 # Stopped with Ctrl-C it ends what it has started, and leaves nothing of an earlier run in demo/.
 #   LISA_MODEL       a model directory to use instead of lisa-mini
 #   LISA_DEMO_SCENE  the scene's seed, one of the recording's: 20 to 43 (36)

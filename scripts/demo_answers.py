@@ -15,6 +15,8 @@ import numpy as np
 
 # Least mask IoU of an answer that is right, the threshold of P@0.5.
 LEAST_IOU = 0.5
+# Of the four answers. A model may know less than we ask; one that errs twice here is not the one that comes with the project.
+MOST_WRONG = 1
 # Statuses of a question that the model has answered, rightly or not.
 ANSWERED = ('SEGMENTED', 'TEXT_ONLY', 'EMPTY_MASK')
 
@@ -128,10 +130,8 @@ def judge(question: Question, reply: Reply, truth: np.ndarray) -> dict:
 
 
 def faults(entries: list[dict]) -> list[str]:
-    """Why the demo has failed, in words: anything that is missing, and a first answer that is not right. Empty: it has not.
-
-    The other answers may be wrong: the demo shows what the model knows.
-    """
+    """Why the demo has failed, in words: anything that is missing, and more than `MOST_WRONG` answers that are not right. Empty: it has
+    not."""
     found = []
     for entry in entries:
         name = f'"{entry["text"]}"'
@@ -141,10 +141,12 @@ def faults(entries: list[dict]) -> list[str]:
             found.append(f'{name} was not answered, {entry["status"]}: {entry["error"]}')
         if entry['status'] is not None and entry['picture'] is None:
             found.append(f'{name} has no picture, because no overlay came')
-    first = entries[0]
-    if first['status'] in ANSWERED and not first['right']:
-        why = f'its mask IoU is {first["iou"]:.3f}, {LEAST_IOU} is needed' if first['truth_box'] else 'what it asks for is not there'
-        found.append(f'"{first["text"]}" was answered wrongly: {first["status"]}, {why}')
+    wrong = [entry for entry in entries if entry['status'] in ANSWERED and not entry['right']]
+    if len(wrong) > MOST_WRONG:
+        for entry in wrong:
+            why = f'its mask IoU is {entry["iou"]:.3f}, {LEAST_IOU} is needed' if entry['truth_box'] else 'what it asks for is not there'
+            found.append(f'"{entry["text"]}" was answered wrongly: {entry["status"]}, {why}')
+        found.append(f'{len(wrong)} answers are wrong, {MOST_WRONG} may be')
     return found
 
 
