@@ -25,8 +25,11 @@ pub fn reply<T: WrappedServiceTypeSupport + 'static>(
     request: ServiceRequest<T>,
     response: T::Response,
 ) {
-    let _call = MiddlewareCall::begin("answering a service request");
-    if let Err(error) = request.respond(response) {
+    let replied = {
+        let _call = MiddlewareCall::begin("answering a service request");
+        request.respond(response)
+    };
+    if let Err(error) = replied {
         tracing::warn!("a service reply could not be sent: {error}");
     }
 }

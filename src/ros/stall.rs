@@ -81,7 +81,7 @@ fn end(name: &'static str) {
         tracing::error!(
             "{name} has not returned for {} s: the middleware is stuck, which can happen when another program on the graph is killed; \
              this node ends, so that it can be started again",
-            LOOKS
+            (BETWEEN * LOOKS).as_secs()
         );
     });
     std::thread::sleep(LAST_WORD);

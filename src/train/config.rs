@@ -413,6 +413,13 @@ impl TrainConfig {
         if objective.attend_layer.is_some() != objective.attend_head.is_some() {
             return Err("objective.attend_layer and objective.attend_head: one is set without the other; accepted: both or neither".into());
         }
+        let optimizer = &self.optimizer;
+        if optimizer.decay != Decay::Constant && optimizer.decay_from >= self.run.steps {
+            return Err(format!(
+                "optimizer.decay_from is {}, and the run has {} steps; accepted: less than run.steps",
+                optimizer.decay_from, self.run.steps
+            ));
+        }
         if self.data.augment && self.run.cached_images > 0 {
             return Err("data.augment is true, and run.cached_images is not 0: features of a picture as it is do not fit the mirrored one; accepted: one of them".into());
         }
@@ -509,6 +516,10 @@ mod tests {
             (
                 "[optimizer]\ndecay = 'step'",
                 vec!["step", "constant", "cosine"],
+            ),
+            (
+                "[optimizer]\ndecay_from = 5000",
+                vec!["optimizer.decay_from", "5000 steps", "accepted"],
             ),
             (
                 "[objective]\nattend = 1.0\nkind = 'vision'",

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Decay {
     /// It stays as it is.
     Constant,
-    /// In a straight line to 0 at the last step: DeepSpeed's WarmupDecayLR, which the reference uses.
+    /// In a straight line to 0 after the last step: DeepSpeed's WarmupDecayLR, which the reference uses.
     Linear,
-    /// Along half a cosine to 0 at the last step.
+    /// Along half a cosine to 0 after the last step.
     Cosine,
 }
 

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test or benchmark that cannot go on says so by panicking
 
 use depth_camera::{
-    decode, decode_compressed, points, rvl, Camera, CameraInfo, DepthImage, Picture, Registration,
-    RigidTransform,
+    decode, decode_compressed, points, rvl, Camera, CameraInfo, DepthImage, Rectification,
+    Registration, RigidTransform,
 };
 
 fn main() {
@@ -50,7 +50,7 @@ fn camera(lens: &str, (width, height): (u32, u32)) -> Camera {
         k: [f, 0.0, f, 0.0, f, f64::from(height) / 2.0, 0.0, 0.0, 1.0],
         ..CameraInfo::default()
     };
-    Camera::new(&info, Picture::Raw).unwrap()
+    Camera::new(&info, Rectification::Raw).unwrap()
 }
 
 #[divan::bench]

@@ -36,7 +36,7 @@ mod registration;
 pub mod rvl;
 mod transform;
 
-pub use camera::{Camera, CameraError, CameraInfo, Picture, Roi, UNDISTORTION_TOLERANCE};
+pub use camera::{Camera, CameraError, CameraInfo, Rectification, Roi, UNDISTORTION_TOLERANCE};
 pub use compressed::decode_compressed;
 pub use error::DepthError;
 /// The vectors of the interface.

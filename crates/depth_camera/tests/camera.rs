@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
 use depth_camera::glam::{DVec2, DVec3};
-use depth_camera::{Camera, CameraError, CameraInfo, Picture, Roi, UNDISTORTION_TOLERANCE};
+use depth_camera::{Camera, CameraError, CameraInfo, Rectification, Roi, UNDISTORTION_TOLERANCE};
 
 fn info(model: &str, d: &[f64]) -> CameraInfo {
     CameraInfo {
@@ -17,7 +17,7 @@ fn info(model: &str, d: &[f64]) -> CameraInfo {
 }
 
 fn raw(model: &str, d: &[f64]) -> Result<Camera, CameraError> {
-    Camera::new(&info(model, d), Picture::Raw)
+    Camera::new(&info(model, d), Rectification::Raw)
 }
 
 fn assert_near(found: DVec2, expected: (f64, f64), tolerance: f64) {
@@ -156,7 +156,7 @@ fn fisheye_pixels_are_opencvs() {
             k: [285.5, 0.0, 421.25, 0.0, 286.25, 399.75, 0.0, 0.0, 1.0],
             ..info("equidistant", &d)
         };
-        let camera = Camera::new(&info, Picture::Raw).unwrap();
+        let camera = Camera::new(&info, Rectification::Raw).unwrap();
         for (point, expected) in points.into_iter().zip(expected) {
             assert_near(camera.project(point.into()).unwrap(), expected, 1e-9);
             let again = camera.point(DVec2::from(expected), point[2]).unwrap();
@@ -233,7 +233,7 @@ fn region_then_binning() {
         ],
         ..part
     };
-    let camera = Camera::new(&part, Picture::Raw).unwrap();
+    let camera = Camera::new(&part, Rectification::Raw).unwrap();
     assert_eq!((camera.width(), camera.height()), (200, 50));
     assert_eq!(camera.focal_lengths(), DVec2::new(307.75, 153.0625));
     assert_eq!(camera.principal_point(), DVec2::new(109.625, 50.4375));
@@ -242,7 +242,7 @@ fn region_then_binning() {
     let there = full.project(point).unwrap();
     let expected = ((there.x - 100.0) / 2.0, (there.y - 40.0) / 4.0);
     assert_near(camera.project(point).unwrap(), expected, 1e-9);
-    let rectified = Camera::new(&part, Picture::Rectified).unwrap();
+    let rectified = Camera::new(&part, Rectification::Rectified).unwrap();
     assert_eq!(rectified.focal_lengths(), DVec2::new(300.0, 150.0));
     assert_eq!(rectified.principal_point(), DVec2::new(105.0, 50.0));
     assert_near(
@@ -282,7 +282,7 @@ fn the_right_stereo_camera_stands_on_the_baseline() {
         r: [cosine, 0.0, sine, 0.0, 1.0, 0.0, -sine, 0.0, cosine],
         ..info("plumb_bob", &[])
     };
-    let rectified = Camera::new(&right, Picture::Rectified).unwrap();
+    let rectified = Camera::new(&right, Rectification::Rectified).unwrap();
     let point = DVec3::new(0.5, 0.2, 2.0);
     // 500 · (0.5 − 0.1) / 2 + 320, 500 · 0.2 / 2 + 240.
     assert_near(rectified.project(point).unwrap(), (420.0, 290.0), 1e-9);
@@ -291,7 +291,7 @@ fn the_right_stereo_camera_stands_on_the_baseline() {
     assert!((again - point).length() < 1e-12, "{again}");
 
     // R turns (0.4, 0.2, 2) back to (0.8 · 0.4 − 0.6 · 2, 0.2, 0.6 · 0.4 + 0.8 · 2) = (−0.88, 0.2, 1.84).
-    let raw = Camera::new(&right, Picture::Raw).unwrap();
+    let raw = Camera::new(&right, Rectification::Raw).unwrap();
     assert!((raw.depth_of(point) - 1.84).abs() < 1e-12);
     let pixel = raw.project(point).unwrap();
     assert_near(
@@ -317,18 +317,18 @@ fn bad_calibrations_are_refused_by_name() {
         ..good.clone()
     };
     assert_eq!(
-        say(&uncalibrated, Picture::Raw),
+        say(&uncalibrated, Rectification::Raw),
         "K is empty (its first element is 0): the camera is not calibrated for raw pictures"
     );
     assert_eq!(
-        say(&good, Picture::Rectified),
+        say(&good, Rectification::Rectified),
         "P is empty (its first element is 0): the camera is not calibrated for rectified pictures"
     );
     for (model, told) in [
         ("pinhole", "distortion model \"pinhole\" is unknown; accepted: plumb_bob (4 or 5 coefficients), rational_polynomial (8, 12 or 14), equidistant (4)"),
         ("", "distortion model \"\" is unknown; accepted: plumb_bob (4 or 5 coefficients), rational_polynomial (8, 12 or 14), equidistant (4)"),
     ] {
-        assert_eq!(say(&info(model, &good.d), Picture::Raw), told);
+        assert_eq!(say(&info(model, &good.d), Rectification::Raw), told);
     }
     for (model, counts, accepted) in [
         ("plumb_bob", [1, 3, 8], "4 or 5, or none at all"),
@@ -341,19 +341,24 @@ fn bad_calibrations_are_refused_by_name() {
     ] {
         for count in counts {
             assert_eq!(
-                say(&info(model, &vec![0.1; count]), Picture::Raw),
+                say(&info(model, &vec![0.1; count]), Rectification::Raw),
                 format!("distortion model {model} with {count} coefficients; accepted: {accepted}")
             );
         }
     }
     assert_eq!(
-        say(&info("plumb_bob", &[0.1, f64::NAN, 0.0, 0.0]), Picture::Raw),
+        say(
+            &info("plumb_bob", &[0.1, f64::NAN, 0.0, 0.0]),
+            Rectification::Raw
+        ),
         "distortion coefficient 1 is NaN; accepted: finite numbers"
     );
     let mut tilted = [0.0; 14];
     tilted[12] = 1.6;
-    assert!(say(&info("rational_polynomial", &tilted), Picture::Raw)
-        .starts_with("the sensor is tilted by (1.6, 0) rad"));
+    assert!(
+        say(&info("rational_polynomial", &tilted), Rectification::Raw)
+            .starts_with("the sensor is tilted by (1.6, 0) rad")
+    );
 
     let matrices: [fn(&mut CameraInfo); 7] = [
         |info| info.k[0] = -600.0,
@@ -365,7 +370,7 @@ fn bad_calibrations_are_refused_by_name() {
         |info| info.p[3] = 7.0,
     ];
     for matrix in matrices {
-        let found = Camera::new(&change(matrix), Picture::Raw);
+        let found = Camera::new(&change(matrix), Rectification::Raw);
         assert!(
             matches!(found, Err(CameraError::Matrix { .. })),
             "{found:?}"
@@ -376,7 +381,7 @@ fn bad_calibrations_are_refused_by_name() {
         [f64::NAN; 9],
         [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0],
     ] {
-        let found = Camera::new(&CameraInfo { r, ..good.clone() }, Picture::Raw);
+        let found = Camera::new(&CameraInfo { r, ..good.clone() }, Rectification::Raw);
         assert!(
             matches!(found, Err(CameraError::Rotation { .. })),
             "{found:?}"
@@ -384,11 +389,11 @@ fn bad_calibrations_are_refused_by_name() {
     }
 
     assert_eq!(
-        say(&change(|info| info.width = 0), Picture::Raw),
+        say(&change(|info| info.width = 0), Rectification::Raw),
         "the camera's picture is 0x480 pixels; accepted: sides of at least 1"
     );
     assert!(matches!(
-        Camera::new(&change(|info| info.binning_y = 481), Picture::Raw),
+        Camera::new(&change(|info| info.binning_y = 481), Rectification::Raw),
         Err(CameraError::Size {
             width: 640,
             height: 0
@@ -406,7 +411,7 @@ fn bad_calibrations_are_refused_by_name() {
                 roi,
                 ..good.clone()
             },
-            Picture::Raw,
+            Rectification::Raw,
         )
     };
     assert_eq!(

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
 use depth_camera::glam::{DVec2, DVec3};
-use depth_camera::{Camera, CameraInfo, Picture};
+use depth_camera::{Camera, CameraInfo, Rectification};
 use proptest::prelude::*;
 
 /// What Newton's method leaves (1e-7 pixels), times what the lens magnifies; pixels.
@@ -20,7 +20,7 @@ fn camera(model: &str, d: Vec<f64>, f: f64) -> Camera {
         k: [f, 0.0, 322.5, 0.0, f * 1.01, 237.25, 0.0, 0.0, 1.0],
         ..CameraInfo::default()
     };
-    Camera::new(&info, Picture::Raw).unwrap()
+    Camera::new(&info, Rectification::Raw).unwrap()
 }
 
 fn check(
@@ -114,7 +114,7 @@ proptest! {
             k: [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0],
             ..CameraInfo::default()
         };
-        if let Ok(camera) = Camera::new(&info, Picture::Raw) {
+        if let Ok(camera) = Camera::new(&info, Rectification::Raw) {
             let pixel = DVec2::new(pixel.0, pixel.1);
             if let Some(again) = camera.ray(pixel).and_then(|ray| camera.project(ray)) {
                 // As far as 64 bits can tell two pixels apart through such a lens.

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
 use depth_camera::glam::DVec3;
-use depth_camera::{points, Camera, CameraInfo, DepthCounts, DepthImage, GeometryError, Picture};
+use depth_camera::{
+    points, Camera, CameraInfo, DepthCounts, DepthImage, GeometryError, Rectification,
+};
 
 #[test]
 fn a_point_is_the_ray_times_the_depth() {
@@ -57,7 +59,7 @@ fn what_does_not_fit_is_refused_or_counted() {
         k: [2.0, 0.0, 1.5, 0.0, 4.0, 1.0, 0.0, 0.0, 1.0],
         ..CameraInfo::default()
     };
-    let bent = Camera::new(&info, Picture::Raw).unwrap();
+    let bent = Camera::new(&info, Rectification::Raw).unwrap();
     let found = points(&bent, &image, [(0, 1), (1, 1)]).unwrap();
     assert_eq!((found.points.len(), found.without_ray), (1, 1));
 }

@@ -4,7 +4,7 @@
 
 use depth_camera::glam::{DVec2, DVec3};
 use depth_camera::{
-    Camera, CameraInfo, Depth, DepthImage, GeometryError, Picture, Registered, Registration,
+    Camera, CameraInfo, Depth, DepthImage, GeometryError, Rectification, Registered, Registration,
     RigidTransform,
 };
 use proptest::prelude::*;
@@ -294,7 +294,7 @@ fn lens(model: usize, (width, height): (u32, u32), f: f64) -> Camera {
         ],
         ..CameraInfo::default()
     };
-    Camera::new(&info, Picture::Raw).unwrap()
+    Camera::new(&info, Rectification::Raw).unwrap()
 }
 
 proptest! {

@@ -7,11 +7,11 @@
 mod scene;
 
 use object_geometry::{measure, Alignment, DVec3, ObjectGeometry, Options, View};
-use scene::{see, Body, Faults, Seen, FOCAL};
+use scene::{see, Body, CameraView, Faults, FOCAL};
 
 const NOISE: f64 = 0.002;
 
-fn measured(seen: &Seen, alignment: Alignment, noise: f64) -> ObjectGeometry {
+fn measured(seen: &CameraView, alignment: Alignment, noise: f64) -> ObjectGeometry {
     let view = View {
         points: &seen.points,
         mask_pixels: seen.mask_pixels,

@@ -5,11 +5,11 @@
 mod scene;
 
 use object_geometry::{measure, Alignment, DVec3, ObjectGeometry, Options, PixelPoint, View};
-use scene::{see, Body, Faults, Seen};
+use scene::{see, Body, CameraView, Faults};
 
 const UP: Alignment = Alignment::Gravity { up: DVec3::Z };
 
-fn measured(seen: &Seen) -> ObjectGeometry {
+fn measured(seen: &CameraView) -> ObjectGeometry {
     let view = View {
         points: &seen.points,
         mask_pixels: seen.mask_pixels,

@@ -19,7 +19,7 @@ pub const UNDISTORTION_TOLERANCE: f64 = 1e-7;
 
 /// Which of a camera's pictures a model is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Picture {
+pub enum Rectification {
     /// As the sensor saw it (topics `…/image_raw`): K and D hold.
     Raw,
     /// With the lens undone (topics `…/image_rect`): P holds.
@@ -60,15 +60,15 @@ impl Camera {
     ///
     /// # Errors
     /// [`CameraError`].
-    pub fn new(info: &CameraInfo, picture: Picture) -> Result<Self, CameraError> {
+    pub fn new(info: &CameraInfo, picture: Rectification) -> Result<Self, CameraError> {
         let (width, height) = info.picture_size()?;
         let (intrinsics, lens, rotation) = match picture {
-            Picture::Raw => (
+            Rectification::Raw => (
                 info.raw()?,
                 Lens::of(info)?,
                 rectification(info)?.transpose(),
             ),
-            Picture::Rectified => (info.rectified()?, Lens::Pinhole, DMat3::IDENTITY),
+            Rectification::Rectified => (info.rectified()?, Lens::Pinhole, DMat3::IDENTITY),
         };
         // P of a camera that was calibrated alone may be missing; it then stands at the origin.
         let [fx, _, _, tx, _, fy, _, ty, ..] = info.p;
@@ -104,7 +104,7 @@ impl Camera {
             k: [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
             ..CameraInfo::default()
         };
-        Self::new(&info, Picture::Raw)
+        Self::new(&info, Rectification::Raw)
     }
 
     /// The model of the same picture after it was resized to this many pixels. Its borders stay where they are, so the centre of

@@ -131,7 +131,7 @@ pub struct Faults {
 }
 
 /// What the camera saw.
-pub struct Seen {
+pub struct CameraView {
     pub points: Vec<PixelPoint>,
     pub mask_pixels: usize,
     pub camera: DVec3,
@@ -139,7 +139,7 @@ pub struct Seen {
 
 /// A camera that looks at the middle of a body, from this far and from this angle above the horizon; the points are in the
 /// table's frame. Behind the body are the table, and a wall at 1.5 m behind it.
-pub fn see(body: &Body, distance: f64, pitch: f64, faults: Faults, seed: u64) -> Seen {
+pub fn see(body: &Body, distance: f64, pitch: f64, faults: Faults, seed: u64) -> CameraView {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let forward = DVec3::new(pitch.cos(), 0.0, -pitch.sin());
     let camera = body.center() - forward * distance;
@@ -223,7 +223,7 @@ pub fn see(body: &Body, distance: f64, pitch: f64, faults: Faults, seed: u64) ->
         row: place(k).1,
         position: camera + ray(place(k).0, place(k).1) * depth[k],
     });
-    Seen {
+    CameraView {
         points: points.collect(),
         mask_pixels: inside.len(),
         camera,
