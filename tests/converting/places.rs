@@ -196,7 +196,7 @@ fn a_model_that_comes_with_the_project_is_found_by_its_name_from_anywhere() {
     };
     let error = |model| String::from_utf8(run(model).stderr).unwrap();
     assert!(
-        error("lisa-maxi").contains("cannot read lisa-maxi/lisa.json"),
+        error("lisa-maxi").contains("model directory not found: lisa-maxi"),
         "{}",
         error("lisa-maxi")
     );
