@@ -4,6 +4,8 @@
 
 mod scene;
 
+use std::ops::Range;
+
 use object_geometry::{measure, Alignment, DVec3, ObjectGeometry, Options, PixelPoint, View};
 use scene::{see, Body, CameraView, Faults};
 
@@ -64,26 +66,34 @@ fn without_faults_nearly_all_points_stay() {
     assert_eq!(found.depth_coverage, 1.0);
 }
 
+/// What a camera with a focal length of 500 pixels sees in these pixels, row by row, where `depth` says how far they are; `None` is no
+/// measurement. Pixel (0, 0) is on its axis.
+fn seen_points(
+    columns: Range<u32>,
+    rows: Range<u32>,
+    depth: impl Fn(u32, u32) -> Option<f64>,
+) -> Vec<PixelPoint> {
+    let pixels = rows.flat_map(|row| columns.clone().map(move |column| (column, row)));
+    let point = |(column, row): (u32, u32)| {
+        let (x, y) = (f64::from(column) / 500.0, f64::from(row) / 500.0);
+        Some(PixelPoint {
+            column,
+            row,
+            position: DVec3::new(x, y, 1.0) * depth(column, row)?,
+        })
+    };
+    pixels.filter_map(point).collect()
+}
+
 /// A bar across the view divides a wall of 60×40 pixels; both halves count. A patch far behind does not, nor do single points.
 #[test]
 fn an_object_that_is_divided_stays_one() {
-    let mut points: Vec<PixelPoint> = Vec::new();
-    for row in 0..40u32 {
-        for column in 0..60u32 {
-            let z = match column {
-                28..=31 => continue,
-                0..=5 if row < 6 => 2.5,
-                45 if row == 20 => 1.3,
-                _ => 1.0,
-            };
-            let (x, y) = (f64::from(column) / 500.0, f64::from(row) / 500.0);
-            points.push(PixelPoint {
-                column,
-                row,
-                position: DVec3::new(x, y, 1.0) * z,
-            });
-        }
-    }
+    let points = seen_points(0..60, 0..40, |column, row| match column {
+        28..=31 => None,
+        0..=5 if row < 6 => Some(2.5),
+        45 if row == 20 => Some(1.3),
+        _ => Some(1.0),
+    });
     let view = View {
         points: &points,
         mask_pixels: 2400,
@@ -103,18 +113,8 @@ fn an_object_that_is_divided_stays_one() {
 /// A cable one pixel wide has two neighbours of its own, whatever the mask shows beside it.
 #[test]
 fn a_thin_object_is_not_taken_for_flying_points() {
-    let mut points: Vec<PixelPoint> = Vec::new();
-    for row in 0..100u32 {
-        for column in 9..12u32 {
-            let z = if column == 10 { 1.0 } else { 2.0 };
-            let (x, y) = (f64::from(column) / 500.0, f64::from(row) / 500.0);
-            points.push(PixelPoint {
-                column,
-                row,
-                position: DVec3::new(x, y, 1.0) * z,
-            });
-        }
-    }
+    let depth = |column| if column == 10 { 1.0 } else { 2.0 };
+    let points = seen_points(9..12, 0..100, |column, _| Some(depth(column)));
     let view = View {
         points: &points,
         mask_pixels: 300,

@@ -88,17 +88,8 @@ impl CameraInfo {
     pub(super) fn raw(&self) -> Result<Intrinsics, CameraError> {
         let [fx, s, cx, a, fy, cy, bottom @ ..] = self.k;
         let intrinsics = Intrinsics { fx, fy, cx, cy };
-        match s == 0.0 && a == 0.0 && bottom == [0.0, 0.0, 1.0] && intrinsics.are_valid() {
-            true => Ok(self.of_picture(intrinsics)),
-            false if fx == 0.0 => Err(CameraError::Uncalibrated {
-                matrix: "K",
-                pictures: "raw",
-            }),
-            false => Err(CameraError::Matrix {
-                matrix: "K",
-                values: self.k.to_vec(),
-            }),
-        }
+        let zeros = s == 0.0 && a == 0.0 && bottom == [0.0, 0.0, 1.0];
+        self.checked(intrinsics, zeros, ("K", "raw"), &self.k)
     }
 
     /// Intrinsics of the rectified picture.
@@ -106,15 +97,24 @@ impl CameraInfo {
         let [fx, s, cx, tx, a, fy, cy, ty, bottom @ ..] = self.p;
         let intrinsics = Intrinsics { fx, fy, cx, cy };
         let zeros = s == 0.0 && a == 0.0 && bottom == [0.0, 0.0, 1.0, 0.0];
-        match zeros && tx.is_finite() && ty.is_finite() && intrinsics.are_valid() {
-            true => Ok(self.of_picture(intrinsics)),
-            false if fx == 0.0 => Err(CameraError::Uncalibrated {
-                matrix: "P",
-                pictures: "rectified",
-            }),
+        let has_form = zeros && tx.is_finite() && ty.is_finite();
+        self.checked(intrinsics, has_form, ("P", "rectified"), &self.p)
+    }
+
+    /// The intrinsics of the picture that is there, if the matrix that they are from has the form that its definition gives it.
+    fn checked(
+        &self,
+        full: Intrinsics,
+        has_form: bool,
+        (matrix, pictures): (&'static str, &'static str),
+        values: &[f64],
+    ) -> Result<Intrinsics, CameraError> {
+        match has_form && full.are_valid() {
+            true => Ok(self.of_picture(full)),
+            false if full.fx == 0.0 => Err(CameraError::Uncalibrated { matrix, pictures }),
             false => Err(CameraError::Matrix {
-                matrix: "P",
-                values: self.p.to_vec(),
+                matrix,
+                values: values.to_vec(),
             }),
         }
     }
