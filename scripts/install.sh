@@ -22,11 +22,9 @@ to=${DESTDIR:-}$prefix
 
 install -d "$to/bin" || { echo "install: cannot write to $to; accepted: make install PREFIX=FOLDER, such as ~/.local" >&2 && exit 1; }
 install -m 755 target/release/lisa "$to/bin/lisa"
-for model in models/*/; do
-    model=${model%/}
-    install -d "$to/share/lisa_ros/$model"
-    # Files alone, and readable by everybody whatever the checkout's are.
-    find "$model" -maxdepth 1 -type f -exec install -m 644 -t "$to/share/lisa_ros/$model" {} +
+# A model with the pictures of its card, readable by everybody whatever the checkout's files are.
+find models -mindepth 2 -type f | while IFS= read -r file; do
+    install -D -m 644 "$file" "$to/share/lisa_ros/$file"
 done
 echo "install: $to/bin/lisa, $to/share/lisa_ros/models" >&2
 case ":$PATH:" in

@@ -17,6 +17,11 @@ def install(home, **environment):
                           env={'PATH': os.environ['PATH'], 'HOME': str(home), **environment})
 
 
+def files_of(folder):
+    """The files of a folder and of those in it, the pictures of a model's card among them."""
+    return {f.relative_to(folder) for f in folder.rglob('*') if f.is_file()}
+
+
 @pytest.fixture
 def home(tmp_path):
     assert (ROOT / 'target/release/lisa').exists(), 'run make build first'
@@ -28,8 +33,8 @@ def test_the_program_and_its_models_are_installed_for_everybody(home):
     assert done.returncode == 0, done.stderr
     prefix = home / '.local'
     model = prefix / 'share/lisa_ros/models/lisa-mini'
-    assert {f.name for f in model.iterdir()} == {f.name for f in (ROOT / 'models/lisa-mini').iterdir()}
-    for file in (*model.iterdir(), prefix / 'bin/lisa'):
+    assert files_of(model) == files_of(ROOT / 'models/lisa-mini')
+    for file in (*(model / f for f in files_of(model)), prefix / 'bin/lisa'):
         assert stat.S_IMODE(file.stat().st_mode) & 0o444 == 0o444, file
     assert f'{prefix}/bin is not on the PATH' in done.stderr
     # Its own model is found, by default and by name, from a folder that has nothing to do with the checkout.
