@@ -10,7 +10,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use lisa::engine::{
     Answer, AnswerOptions, AnswerStatus, CancelToken, Engine, EngineConfig, Event, Frame, Request,
-    RequestError, Stage,
+    RequestError, SegPrompt, Stage,
 };
 use lisa::image::threshold_logit;
 use lisa::model::Lisa;
@@ -272,7 +272,8 @@ fn events_tell_the_whole_story() {
     assert_eq!(answer.status, AnswerStatus::Segmented);
     assert_eq!(masks.len(), answer.objects.len());
     assert_eq!(stages.first(), Some(&Stage::Queue));
-    for stage in Stage::ALL {
+    // Nothing had given its memory back.
+    for stage in Stage::ALL.into_iter().filter(|s| *s != Stage::Load) {
         assert!(
             stages.contains(&stage),
             "{stage:?} was not announced: {stages:?}"
@@ -280,6 +281,91 @@ fn events_tell_the_whole_story() {
     }
     assert_eq!(answer.timings.tokens.len(), answer.tokens);
     assert!(answer.timings.total >= answer.timings.get(Stage::Sam));
+}
+
+/// What a follower does: the mask decoder alone, asked with what the language model said of an earlier frame.
+#[test]
+fn an_object_is_found_again_without_the_language_model() {
+    let bench = Bench::new();
+    let engine = bench.start();
+    let frame = Frame::new(bench.golden.image());
+    let answer = ask(&engine, bench.request(&frame, None));
+    let object = &answer.objects[0];
+    let again = |frame: &Frame, find_again| {
+        let mut request = bench.request(frame, Some("untouched"));
+        request.options.find_again = find_again;
+        engine.submit(request).unwrap().wait()
+    };
+    // In its own frame it is what it was, and the image encoder is not asked either.
+    let same = again(&frame, vec![object.prompt.clone()]).unwrap();
+    assert_eq!(same.status, AnswerStatus::Segmented);
+    assert_eq!((same.text.as_str(), same.tokens), ("", 0));
+    let found = &same.objects[0];
+    assert_eq!((found.index, &found.label), (0, &object.label));
+    assert_eq!((found.roi, &found.mask), (object.roi, &object.mask));
+    assert_eq!(found.score, object.score);
+    let took_place: Vec<Stage> = same.timings.stages().map(|(stage, _)| stage).collect();
+    assert_eq!(
+        took_place,
+        [Stage::Queue, Stage::Decode, Stage::Postprocess]
+    );
+    // In another frame the image encoder is asked once for all objects.
+    let mirrored = Frame::new(image::imageops::flip_horizontal(&bench.golden.image()));
+    let two = again(&mirrored, vec![object.prompt.clone(); 2]).unwrap();
+    assert!(two.timings.stages().any(|(stage, _)| stage == Stage::Sam));
+    assert!(two
+        .timings
+        .stages()
+        .all(|(stage, _)| stage != Stage::Clip && stage != Stage::Prefill));
+    assert_eq!(two.objects.len(), 2);
+    assert_eq!(two.objects[0].mask, two.objects[1].mask);
+    assert_eq!(two.objects[1].index, 1);
+    assert_eq!(engine.load().caches.conversations, 0);
+    // What comes from another model is refused, and the next request works.
+    let foreign = again(&frame, vec![SegPrompt::default()]);
+    assert!(
+        matches!(foreign, Err(RequestError::OtherModel { size: 0, .. })),
+        "{foreign:?}"
+    );
+    assert_eq!(ask(&engine, bench.request(&frame, None)).text, answer.text);
+}
+
+/// The memory of the weights is given back and loaded again; the conversation goes on.
+#[test]
+fn weights_that_were_given_back_answer_as_before() {
+    let bench = Bench::new();
+    let frame = Frame::new(bench.golden.image());
+    let turns = |unload: bool| -> Vec<Vec<i64>> {
+        let engine = bench.start();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let answer = ask(&engine, bench.request(&frame, Some("a")));
+            ids.push(output_ids(&answer));
+            if unload {
+                assert!(engine.unload().recv().is_err());
+                let load = engine.load();
+                assert!(!load.loaded);
+                assert_eq!((load.caches.frames, load.caches.conversations), (0, 1));
+            }
+        }
+        ids
+    };
+    assert_eq!(turns(true), turns(false));
+
+    // A model that is no longer there fails the request, and answers again once it is back.
+    let engine = bench.start();
+    assert!(engine.unload().recv().is_err());
+    let away = bench.config.model.with_extension("away");
+    std::fs::rename(&bench.config.model, &away).unwrap();
+    let failed = engine.submit(bench.request(&frame, None)).unwrap().wait();
+    assert!(matches!(failed, Err(RequestError::Load(_))), "{failed:?}");
+    std::fs::rename(&away, &bench.config.model).unwrap();
+    let answer = ask(&engine, bench.request(&frame, None));
+    assert!(
+        answer.notes[0].contains("loading it again"),
+        "{:?}",
+        answer.notes
+    );
 }
 
 #[test]

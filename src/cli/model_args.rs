@@ -99,8 +99,7 @@ impl ModelArgs {
             mask_threshold: self.mask_threshold as f32,
             min_mask_area: self.min_mask_area,
             clip_fit: self.clip_fit,
-            attention: false,
-            trace: false,
+            ..AnswerOptions::default()
         }
     }
 

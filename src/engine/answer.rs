@@ -6,6 +6,7 @@ use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
 use super::request_state::{failed, Generated, RequestState};
 use super::{Answer, AnswerStatus, CacheLoad, Reasoner, Request, RequestContext, RequestError};
+use crate::model::Lisa;
 use crate::text::{Instruction, IMAGE_TOKEN_INDEX};
 
 impl Reasoner for LisaReasoner {
@@ -16,14 +17,16 @@ impl Reasoner for LisaReasoner {
     ) -> Result<Answer, RequestError> {
         let instruction = Instruction::parse(&request.instruction)?;
         let mut state = RequestState::new(request, context);
-        let image_tokens = self.vision.image_tokens(&self.lisa, &mut state, context)?;
+        let lisa = self.loaded()?;
+        if !request.options.find_again.is_empty() {
+            return self.find_again(&lisa, state, context);
+        }
+        let image_tokens = self.vision.image_tokens(&lisa, &mut state, context)?;
         let features = image_tokens.dim(0).map_err(failed)?;
         let (prompt, dropped) = self.prompt(&instruction, request, features)?;
-        let generated = self.generate(&prompt, &image_tokens, &mut state, context)?;
+        let generated = self.generate(&lisa, &prompt, &image_tokens, &mut state, context)?;
         if state.tracing() {
-            let (embedding, _) = self
-                .vision
-                .image_embedding(&self.lisa, &mut state, context)?;
+            let (embedding, _) = self.vision.image_embedding(&lisa, &mut state, context)?;
             state.trace("sam_embedding", || embedding.squeeze(0))?;
             self.finish_trace(&prompt, &generated, &mut state)?;
         }
@@ -73,9 +76,58 @@ impl Reasoner for LisaReasoner {
         self.vision.clear();
         self.prefix.clear();
     }
+
+    fn is_loaded(&self) -> bool {
+        self.lisa.is_some()
+    }
+
+    fn unload(&mut self) {
+        self.clear_caches();
+        self.lisa = None;
+    }
+
+    fn load_again(&mut self) -> Result<(), RequestError> {
+        self.reload()
+            .map_err(|error| RequestError::Load(error.to_string()))
+    }
 }
 
 impl LisaReasoner {
+    /// Finds the objects of [`AnswerOptions::find_again`](super::AnswerOptions::find_again) in the request's frame: one run of
+    /// the image encoder, which the next request about the frame finds in the cache, and one of the mask decoder for each.
+    fn find_again(
+        &mut self,
+        lisa: &Lisa,
+        mut state: RequestState<'_>,
+        context: &mut RequestContext<'_>,
+    ) -> Result<Answer, RequestError> {
+        let (request, mut objects) = (state.request, Vec::new());
+        for (index, prompt) in request.options.find_again.iter().enumerate() {
+            if context.cancel.is_cancelled() {
+                return Err(RequestError::Cancelled { tokens: 0 });
+            }
+            let size = self.config.llama.hidden_size;
+            let hidden = prompt.hidden(size, self.dtype, &self.device)?;
+            objects.extend(self.segment(lisa, &hidden, index, &mut state, context)?);
+        }
+        let mut timings = state.timings;
+        timings.total = context.submitted.elapsed();
+        Ok(Answer {
+            status: match objects.is_empty() {
+                true => AnswerStatus::EmptyMask,
+                false => AnswerStatus::Segmented,
+            },
+            text: String::new(),
+            objects,
+            tokens: 0,
+            truncated: false,
+            notes: Vec::new(),
+            timings,
+            attention: None,
+            trace: state.trace,
+        })
+    }
+
     /// `input_ids`, `output_ids` and `mask_logits` under the golden names.
     fn finish_trace(
         &self,

@@ -62,6 +62,17 @@ pub enum RequestError {
         /// What is accepted, in words.
         accepted: &'static str,
     },
+    /// An object that is to be found again came from a model of another width.
+    #[error("the object to be found again comes from a model whose hidden states have {size} numbers; accepted: {accepted}")]
+    OtherModel {
+        /// How many numbers its state has.
+        size: usize,
+        /// How many those of this model have.
+        accepted: usize,
+    },
+    /// The weights had been given back, and could not be loaded again.
+    #[error("the model could not be loaded again: {0}")]
+    Load(String),
     /// The instruction alone does not fit the model's context.
     #[error("the prompt needs {needed} of the model's {context} positions and no turn is left to drop; shorten the instruction or lower max_new_tokens")]
     PromptTooLong {

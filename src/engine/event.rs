@@ -7,7 +7,7 @@ use std::time::Duration;
 use candle_core::Tensor;
 use image::{GrayImage, RgbImage};
 
-use super::{AttentionMap, RequestError};
+use super::{AttentionMap, RequestError, SegPrompt};
 use crate::image::{draw_overlay, union_masks, Caption, OverlayObject, Roi};
 
 /// Progress of one request, in the order it happens.
@@ -35,6 +35,8 @@ pub enum Event {
 pub enum Stage {
     /// Waiting for the model thread.
     Queue,
+    /// Loading the weights again, which were given back.
+    Load,
     /// Fitting the frame to the two encoders' inputs.
     Preprocess,
     /// CLIP vision tower and projector.
@@ -53,8 +55,9 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order a request meets them.
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Queue,
+        Stage::Load,
         Stage::Preprocess,
         Stage::Clip,
         Stage::Prefill,
@@ -68,6 +71,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Stage::Queue => "queue",
+            Stage::Load => "load",
             Stage::Preprocess => "preprocess",
             Stage::Clip => "clip",
             Stage::Prefill => "prefill",
@@ -94,6 +98,8 @@ pub struct ObjectMask {
     pub mask: Arc<GrayImage>,
     /// Pixels that are 255.
     pub area: usize,
+    /// What the mask decoder was asked with, to find the object again in another frame.
+    pub prompt: SegPrompt,
 }
 
 /// What kind of answer it is.

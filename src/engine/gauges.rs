@@ -16,6 +16,8 @@ pub struct EngineLoad {
     pub waiting: usize,
     /// How many requests may wait.
     pub max_waiting: usize,
+    /// Whether the weights are in memory.
+    pub loaded: bool,
     /// Whether a request is being answered.
     pub running: bool,
     /// Requests that ended with an answer.
@@ -35,6 +37,7 @@ pub struct EngineLoad {
 /// The counters behind [`EngineLoad`], written by the model thread and by the threads that submit and cancel.
 #[derive(Default)]
 pub(super) struct Gauges {
+    unloaded: AtomicBool,
     running: AtomicBool,
     answered: AtomicU64,
     cancelled: AtomicU64,
@@ -47,6 +50,11 @@ pub(super) struct Gauges {
 impl Gauges {
     pub fn started(&self) {
         self.running.store(true, Relaxed);
+    }
+
+    /// Whether the weights are in memory, which they are at the start.
+    pub fn set_loaded(&self, loaded: bool) {
+        self.unloaded.store(!loaded, Relaxed);
     }
 
     /// The request that [`started`](Self::started) has ended.
@@ -81,6 +89,7 @@ impl Gauges {
         EngineLoad {
             waiting,
             max_waiting,
+            loaded: !self.unloaded.load(Relaxed),
             running: self.running.load(Relaxed),
             answered: self.answered.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),

@@ -9,15 +9,18 @@ use candle_transformers::generation::{LogitsProcessor, Sampling};
 use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
 use super::request_state::{failed, label, stage_span, Generated, RequestState};
-use super::{AnswerOptions, AttentionMap, Event, ObjectMask, RequestContext, RequestError, Stage};
+use super::{
+    AnswerOptions, AttentionMap, Event, ObjectMask, RequestContext, RequestError, SegPrompt, Stage,
+};
 use crate::image::{threshold_logit, Mask};
-use crate::model::{sam, ModelError};
+use crate::model::{sam, Lisa, ModelError};
 use crate::text::TokenStream;
 
 impl LisaReasoner {
     /// Reads the prompt and writes the answer, with a mask for every `[SEG]` as soon as it is written.
     pub(super) fn generate(
         &mut self,
+        lisa: &Lisa,
         prompt: &[PositionKey],
         image_tokens: &Tensor,
         state: &mut RequestState<'_>,
@@ -30,7 +33,7 @@ impl LisaReasoner {
         let guided_head = self.config.guided_head.filter(|_| options.attention);
         let prefilled = state.time(Stage::Prefill, || {
             let prefix = &mut self.prefix;
-            prefix.prefill(&self.lisa.llama, prompt, image_tokens, guided_head, &stop)
+            prefix.prefill(&lisa.llama, prompt, image_tokens, guided_head, &stop)
         })?;
         let mut generated = Generated::default();
         if let Some(scores) = &prefilled.scores {
@@ -41,6 +44,7 @@ impl LisaReasoner {
         context.send(Event::Stage(Stage::Generate));
         let written = stage_span(Stage::Generate).in_scope(|| {
             self.write(
+                lisa,
                 prefilled.hidden,
                 prompt.len(),
                 &mut generated,
@@ -55,6 +59,7 @@ impl LisaReasoner {
     /// Samples tokens until the answer ends. `hidden` `(1, hidden)` is the state of the prompt's last position.
     fn write(
         &mut self,
+        lisa: &Lisa,
         mut hidden: Tensor,
         prompt: usize,
         generated: &mut Generated,
@@ -82,7 +87,7 @@ impl LisaReasoner {
                 });
             }
             let started = Instant::now();
-            let logits = self.lisa.llama.logits(&hidden).map_err(failed)?;
+            let logits = lisa.llama.logits(&hidden).map_err(failed)?;
             let id = sampler.next(&logits).map_err(failed)?;
             generated.ids.push(id);
             if id == tokens.eos {
@@ -98,7 +103,7 @@ impl LisaReasoner {
             state.token(started.elapsed());
             if id == tokens.seg {
                 // [SEG]'s embedding is the state that predicted it, which is the one at hand, and not the state at [SEG].
-                let object = self.segment(&hidden, generated.seg_count, state, context)?;
+                let object = self.segment(lisa, &hidden, generated.seg_count, state, context)?;
                 generated.seg_count += 1;
                 generated.objects.extend(object);
             }
@@ -109,7 +114,7 @@ impl LisaReasoner {
             let started = Instant::now();
             hidden = self
                 .prefix
-                .step(&self.lisa.llama, id, &self.device, &stop)
+                .step(&lisa.llama, id, &self.device, &stop)
                 .map_err(|e| state.stopped(e))?;
             state.extend_token(started.elapsed());
         }
@@ -125,17 +130,16 @@ impl LisaReasoner {
     /// The mask of the object that `hidden` `(1, hidden)` predicts; `None` where it came out empty.
     pub(super) fn segment(
         &mut self,
+        lisa: &Lisa,
         hidden: &Tensor,
         index: usize,
         state: &mut RequestState<'_>,
         context: &mut RequestContext<'_>,
     ) -> Result<Option<ObjectMask>, RequestError> {
-        let (embedding, resized) = self.vision.image_embedding(&self.lisa, state, context)?;
+        let (embedding, resized) = self.vision.image_embedding(lisa, state, context)?;
         context.send(Event::Stage(Stage::Decode));
         let masks = state.time(Stage::Decode, || {
-            self.lisa
-                .masks(&embedding, hidden)
-                .map_err(ModelError::from)
+            lisa.masks(&embedding, hidden).map_err(ModelError::from)
         })?;
         context.send(Event::Stage(Stage::Postprocess));
         let (width, height) = (state.request.frame.width(), state.request.frame.height());
@@ -173,6 +177,7 @@ impl LisaReasoner {
             roi,
             mask: Arc::new(pixels),
             area,
+            prompt: SegPrompt::of(hidden)?,
         };
         context.send(Event::Mask(object.clone()));
         Ok(Some(object))

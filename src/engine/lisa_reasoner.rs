@@ -17,7 +17,10 @@ use crate::weights::{LisaConfig, ModelDir};
 
 /// A LISA model, and everything that is kept between requests: frames, the last prompt's keys and values, conversations.
 pub struct LisaReasoner {
-    pub(super) lisa: Lisa,
+    /// `None` while the memory of the weights is given back.
+    pub(super) lisa: Option<Arc<Lisa>>,
+    /// What [`reload`](Self::reload) loads.
+    source: EngineConfig,
     pub(super) config: LisaConfig,
     pub(super) tokenizer: Arc<LisaTokenizer>,
     pub(super) device: Device,
@@ -54,13 +57,36 @@ impl LisaReasoner {
             vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
             prefix: PrefixCache::new(&lisa.llama),
             sessions: Sessions::new(config.max_conversations, config.max_turns),
-            lisa,
+            lisa: Some(Arc::new(lisa)),
+            source: config.clone(),
             config: dir.config,
             tokenizer: Arc::new(dir.tokenizer),
             device,
             dtype,
             info,
         })
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// [`RequestError::Load`] where it was given back and nobody has loaded it again.
+    pub(super) fn loaded(&self) -> Result<Arc<Lisa>, RequestError> {
+        let lisa = self.lisa.clone();
+        lisa.ok_or_else(|| RequestError::Load("nobody has asked for it".into()))
+    }
+
+    /// Loads the model directory again, as it is now. The conversations stay, unless another vocabulary is there: they are kept
+    /// as tokens.
+    pub(super) fn reload(&mut self) -> Result<(), EngineError> {
+        let mut new = Self::load(&self.source)?;
+        if new.tokenizer.same_vocabulary(&self.tokenizer) {
+            std::mem::swap(&mut new.sessions, &mut self.sessions);
+        }
+        new.vision.lookups = self.vision.lookups;
+        new.prefix.positions = self.prefix.positions;
+        *self = new;
+        Ok(())
     }
 
     /// Which model was loaded, and onto what.

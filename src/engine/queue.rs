@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// First in, first out; refuses what would be one too many. The bound can change while it runs.
 pub(super) struct Queue<T> {
@@ -22,6 +23,17 @@ struct State<T> {
 /// Names an entry that counts towards the bound. An id is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryId(u64);
+
+/// What [`Queue::pop`] has waited for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Popped<T> {
+    /// The next entry.
+    Entry(T),
+    /// Nothing has come for as long as the caller would wait.
+    Idle,
+    /// [`Queue::close`] was called.
+    Closed,
+}
 
 /// Why the queue did not take an entry.
 #[derive(Debug)]
@@ -91,21 +103,30 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The next entry; waits for one. `None` when the queue is closed.
-    pub fn pop(&self) -> Option<T> {
+    /// The next entry; waits for one, for ever if `patience` is `None`.
+    pub fn pop(&self, patience: Option<Duration>) -> Popped<T> {
+        let until = patience.and_then(|patience| Instant::now().checked_add(patience));
         let mut state = self.lock();
         loop {
             if state.closed {
-                return None;
+                return Popped::Closed;
             }
             if let Some((entry, id)) = state.entries.pop_front() {
                 state.counted -= usize::from(id.is_some());
-                return Some(entry);
+                return Popped::Entry(entry);
             }
-            state = self
-                .ready
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            state = match left {
+                Some(Duration::ZERO) => return Popped::Idle,
+                Some(left) => {
+                    let waited = self.ready.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.ready.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
     }
 
@@ -137,6 +158,13 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
+    fn next<T>(queue: &Queue<T>) -> Option<T> {
+        match queue.pop(None) {
+            Popped::Entry(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
     fn ids<const N: usize>(queue: &Queue<u32>, entries: [u32; N]) -> [EntryId; N] {
         entries.map(|entry| queue.push(entry).unwrap())
     }
@@ -153,7 +181,10 @@ mod tests {
         assert_eq!(queue.pending_and_max(), (2, 3));
         let [fourth] = ids(&queue, [4]);
         assert!(matches!(queue.push(5), Err(PushError::Full { .. })));
-        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [1, 3, 4].map(Some));
+        assert_eq!(
+            [next(&queue), next(&queue), next(&queue)],
+            [1, 3, 4].map(Some)
+        );
         assert_eq!(queue.pending_and_max(), (0, 3));
         for gone in [first, second, third, fourth] {
             assert_eq!(queue.withdraw(gone), None, "it no longer waits");
@@ -169,7 +200,18 @@ mod tests {
         queue.push_control(11);
         assert_eq!(queue.withdraw(id), Some(1));
         assert_eq!(queue.pending_and_max(), (0, 1));
-        assert_eq!([queue.pop(), queue.pop()], [10, 11].map(Some));
+        assert_eq!([next(&queue), next(&queue)], [10, 11].map(Some));
+    }
+
+    #[test]
+    fn who_waits_only_so_long_is_told_that_nothing_came() {
+        let queue = Queue::new(2);
+        let moment = Some(Duration::from_millis(1));
+        assert_eq!(queue.pop(moment), Popped::Idle);
+        queue.push_control(1);
+        assert_eq!(queue.pop(moment), Popped::Entry(1));
+        queue.close();
+        assert_eq!(queue.pop(moment), Popped::Closed);
     }
 
     #[test]
@@ -181,6 +223,6 @@ mod tests {
         assert_eq!(queue.withdraw(second), None);
         assert_eq!(queue.pending_and_max(), (0, 2));
         assert!(matches!(queue.push(3), Err(PushError::Closed)));
-        assert_eq!(queue.pop(), None);
+        assert_eq!(next(&queue), None);
     }
 }

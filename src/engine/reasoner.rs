@@ -27,6 +27,18 @@ pub trait Reasoner {
     /// Drops everything kept between requests except the conversations. Called after a panic, which may have left a cache half
     /// filled.
     fn clear_caches(&mut self);
+
+    /// Whether the weights are in memory. They are at the start.
+    fn is_loaded(&self) -> bool;
+
+    /// Gives the memory of the weights and of the caches back. The conversations stay.
+    fn unload(&mut self);
+
+    /// Loads the weights again. It is called before [`answer`](Self::answer) where they were given back.
+    ///
+    /// # Errors
+    /// Why they cannot be loaded; the next request tries again.
+    fn load_again(&mut self) -> Result<(), RequestError>;
 }
 
 /// What a [`Reasoner`] knows about a request beside the request itself, and where it reports progress.

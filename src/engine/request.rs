@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::{Frame, RequestError};
+use super::{Frame, RequestError, SegPrompt};
 use crate::image::ClipFit;
 use crate::text::Instruction;
 
@@ -75,6 +75,10 @@ pub struct AnswerOptions {
     /// Return in [`Answer::attention`](super::Answer::attention) where the model looked before it answered, if it has a
     /// guided head. Costs one row of scores; default false.
     pub attention: bool,
+    /// Objects of earlier answers to find again in this frame: if there are any, the answer has their masks and no text, the
+    /// language model is not asked, and nothing is added to a conversation. The answer's objects have their places in this list
+    /// as `index`, and the instruction's words as their label. Empty by default.
+    pub find_again: Vec<SegPrompt>,
     /// Keep the intermediate tensors in [`Answer::trace`](super::Answer::trace), for comparison with a reference.
     pub trace: bool,
 }
@@ -89,6 +93,7 @@ impl Default for AnswerOptions {
             min_mask_area: 1,
             clip_fit: None,
             attention: false,
+            find_again: Vec::new(),
             trace: false,
         }
     }

@@ -5,13 +5,13 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use tracing::{debug, debug_span, field, Span};
+use tracing::{debug, debug_span, field, info, Span};
 
 use super::gauges::Gauges;
-use super::queue::{PushError, Queue};
+use super::queue::{Popped, PushError, Queue};
 use super::reasoner::log_stage;
 use super::{
     Answer, CancelToken, EngineError, EngineLoad, Event, ModelInfo, Reasoner, Request,
@@ -83,6 +83,10 @@ impl Job {
 enum Command {
     Answer(Box<Job>),
     ResetConversation(Option<String>),
+    /// Gives the memory of the weights back; the sender is dropped when that is done.
+    Unload(Sender<()>),
+    /// From now on the weights are given back after so long without a request, or never.
+    UnloadAfter(Option<Duration>),
 }
 
 /// A running engine. Dropping it ends it: the running request is cancelled, those that wait fail, and the thread is joined.
@@ -238,6 +242,21 @@ impl Engine {
         self.queue.set_max(max);
     }
 
+    /// Gives the memory of the weights and of everything computed from frames back, once the requests before this call are
+    /// answered. Conversations stay. The next request loads the weights again, and its answer's notes say how long that took.
+    /// The channel that is returned closes when the memory is free.
+    pub fn unload(&self) -> Receiver<()> {
+        let (done, unloaded) = crossbeam_channel::bounded(0);
+        self.queue.push_control(Command::Unload(done));
+        unloaded
+    }
+
+    /// Gives the memory back by itself, as [`unload`](Self::unload) does, whenever nothing was asked for so long; `None`, the
+    /// default, never does.
+    pub fn set_unload_after(&self, idle: Option<Duration>) {
+        self.queue.push_control(Command::UnloadAfter(idle));
+    }
+
     /// Which model answers.
     pub fn model(&self) -> &ModelInfo {
         &self.model
@@ -284,8 +303,27 @@ fn serve(
     gauges: &Gauges,
     current: &Mutex<Option<CancelToken>>,
 ) {
-    while let Some(command) = queue.pop() {
+    let mut unload_after = None;
+    loop {
+        let patience = unload_after.filter(|_| reasoner.is_loaded());
+        let command = match queue.pop(patience) {
+            Popped::Entry(command) => command,
+            Popped::Idle => Command::Unload(crossbeam_channel::bounded(0).0),
+            Popped::Closed => return,
+        };
         match command {
+            Command::Unload(done) => {
+                if reasoner.is_loaded() {
+                    reasoner.unload();
+                    info!(
+                        "the memory of the model was given back; the next question loads it again"
+                    );
+                }
+                gauges.set_loaded(false);
+                gauges.set_caches(reasoner.caches());
+                drop(done);
+            }
+            Command::UnloadAfter(idle) => unload_after = idle,
             Command::ResetConversation(id) => {
                 reasoner.reset_conversation(id.as_deref());
                 gauges.set_caches(reasoner.caches());
@@ -298,6 +336,7 @@ fn serve(
                 }
                 gauges.started();
                 let result = answer(reasoner, &mut job);
+                gauges.set_loaded(reasoner.is_loaded());
                 gauges.set_caches(reasoner.caches());
                 gauges.ended(&result);
                 *lock(current) = None;
@@ -318,7 +357,7 @@ fn answer(reasoner: &mut dyn Reasoner, job: &mut Job) -> Result<Answer, RequestE
     log_stage(job.id, Stage::Queue, context.queued);
     context.send(Event::Stage(Stage::Queue));
     match catch_unwind(AssertUnwindSafe(|| {
-        reasoner.answer(&job.request, &mut context)
+        answer_loaded(reasoner, &job.request, &mut context)
     })) {
         Ok(result) => result,
         Err(panic) => {
@@ -326,6 +365,29 @@ fn answer(reasoner: &mut dyn Reasoner, job: &mut Job) -> Result<Answer, RequestE
             Err(RequestError::Panicked(panic_text(&*panic)))
         }
     }
+}
+
+/// Answers a request, after the weights were loaded again where they had been given back.
+fn answer_loaded(
+    reasoner: &mut dyn Reasoner,
+    request: &Request,
+    context: &mut RequestContext<'_>,
+) -> Result<Answer, RequestError> {
+    if reasoner.is_loaded() {
+        return reasoner.answer(request, context);
+    }
+    context.send(Event::Stage(Stage::Load));
+    let started = Instant::now();
+    reasoner.load_again()?;
+    let loading = started.elapsed();
+    log_stage(context.id, Stage::Load, loading);
+    let mut answer = reasoner.answer(request, context)?;
+    answer.timings.add(Stage::Load, loading);
+    answer.notes.push(format!(
+        "the model had given its memory back; loading it again took {:.1} s",
+        loading.as_secs_f64()
+    ));
+    Ok(answer)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -11,6 +11,7 @@ use crate::engine::{AnswerOptions, AnswerStatus, CacheLoad, Frame, Timings};
 struct ScriptedReasoner {
     conversations: Vec<String>,
     cleared: usize,
+    loaded: bool,
 }
 
 impl Reasoner for ScriptedReasoner {
@@ -65,6 +66,19 @@ impl Reasoner for ScriptedReasoner {
     fn clear_caches(&mut self) {
         self.cleared += 1;
     }
+
+    fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    fn unload(&mut self) {
+        self.loaded = false;
+    }
+
+    fn load_again(&mut self) -> Result<(), RequestError> {
+        self.loaded = true;
+        Ok(())
+    }
 }
 
 fn engine(max_pending: usize) -> Engine {
@@ -72,6 +86,7 @@ fn engine(max_pending: usize) -> Engine {
         let puppet = ScriptedReasoner {
             conversations: vec![],
             cleared: 0,
+            loaded: true,
         };
         let info = ModelInfo {
             model: "puppet".into(),
@@ -269,6 +284,35 @@ fn a_reset_takes_effect_between_the_requests_around_it() {
     engine.reset_conversation(None);
     engine.submit(request("say")).unwrap().wait().unwrap();
     assert_eq!(engine.load().caches.conversations, 0);
+}
+
+#[test]
+fn what_was_given_back_is_loaded_for_the_next_request_and_its_answer_says_so() {
+    let engine = engine(4);
+    let ask = || engine.submit(request("say")).unwrap().wait().unwrap();
+    assert!(engine.load().loaded && ask().notes.is_empty());
+    // Closed, and so done.
+    assert!(engine.unload().recv().is_err());
+    assert!(!engine.load().loaded);
+    let answer = ask();
+    assert!(answer.notes[0].contains("loading it again took"));
+    assert!(answer
+        .timings
+        .stages()
+        .any(|(stage, _)| stage == Stage::Load));
+    assert!(engine.load().loaded && ask().notes.is_empty());
+    // After a moment without a request it goes by itself.
+    engine.set_unload_after(Some(Duration::from_millis(1)));
+    let asked = Instant::now();
+    while engine.load().loaded {
+        assert!(
+            asked.elapsed() < Duration::from_secs(60),
+            "never given back"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    engine.set_unload_after(None);
+    assert!(!ask().notes.is_empty() && ask().notes.is_empty());
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl LisaReasoner {
         let mut state = RequestState::new(&request, &context);
         let hidden = Tensor::zeros((1, self.config.llama.hidden_size), self.dtype, &self.device)
             .map_err(failed)?;
-        self.segment(&hidden, 0, &mut state, &mut context)?;
+        let lisa = self.loaded()?;
+        self.segment(&lisa, &hidden, 0, &mut state, &mut context)?;
         self.clear_caches();
         self.vision.lookups = Default::default();
         self.prefix.positions = Default::default();

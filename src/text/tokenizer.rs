@@ -49,6 +49,11 @@ impl LisaTokenizer {
         Self::from_bytes(&bytes)
     }
 
+    /// Whether both have the same tokens under the same ids, so that ids of the one mean the same to the other.
+    pub fn same_vocabulary(&self, other: &Self) -> bool {
+        self.inner.get_vocab(true) == other.inner.get_vocab(true)
+    }
+
     /// Reads a `tokenizer.json` and checks what the rest of the crate relies on: it is BPE, its ids have no gaps, it has `<s>`
     /// and `</s>`, and no text becomes a special token.
     ///

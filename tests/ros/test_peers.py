@@ -1,7 +1,9 @@
 """Other programs on the graph are killed in the middle of what they do with the node: it goes on, and ends as always.
 
-The node talks over UDP here. What becomes of Fast DDS's shared memory when a program that has locked a part of it is killed is not the
-node's to decide (Fast DDS issues 5469 and 6485; once in some dozens of runs a result was never published): src/ros/stall.rs ends it then.
+The node talks over UDP here. What becomes of Fast DDS's shared memory when a program that uses it is killed is not the node's to decide
+(Fast DDS issues 5469 and 6485). Once in some dozens of runs a result that the node had published never arrived: its stacks showed no
+thread in a call, and its messages in the memory that the killed reader had not released. Where a call does not return,
+src/ros/stall.rs ends the node.
 """
 
 import contextlib
@@ -17,7 +19,8 @@ from lisa_ros.msg import ReasoningResult
 from pictures import rgb8
 
 PEER = pathlib.Path(__file__).parent / 'peer.py'
-UDP = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}
+PROFILE = str(pathlib.Path(__file__).with_name('udp_loopback.xml'))
+UDP = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT', 'FASTRTPS_DEFAULT_PROFILES_FILE': PROFILE, 'FASTDDS_DEFAULT_PROFILES_FILE': PROFILE}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ use image::GrayImage;
 use rosbag2::{Header, Time};
 
 use super::super::*;
-use crate::engine::{Answer, AnswerStatus, Event, ObjectMask, Stage, Timings};
+use crate::engine::{Answer, AnswerStatus, Event, ObjectMask, SegPrompt, Stage, Timings};
 use crate::frames::Stamp;
 use crate::image::Roi;
 
@@ -200,6 +200,7 @@ pub(in crate::node) fn object() -> ObjectMask {
         },
         mask: Arc::new(GrayImage::new(1, 1)),
         area: 1,
+        prompt: SegPrompt::default(),
     }
 }
 
