@@ -33,6 +33,7 @@
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
 //! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
 //! | `ids.rs` | how questions and goals are told apart |
+//! | `lifecycle.rs` | the states of a managed node |
 //! | `question.rs` | an instruction on its way to its result |
 //! | `instruction.rs` | reading an instruction from a message |
 //! | `decode_once.rs` | decoding a camera's message, once and whatever is in it |
@@ -54,6 +55,7 @@ mod goals;
 mod health;
 mod ids;
 mod instruction;
+mod lifecycle;
 mod output;
 mod publishing;
 mod question;
@@ -70,6 +72,7 @@ pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
+pub use lifecycle::{Lifecycle, LifecycleState, Outcome, Transition, TRANSITIONS};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
 pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
 pub use question::{Origin, Question};
