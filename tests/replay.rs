@@ -12,7 +12,7 @@ use lisa::eval::{Gallery, Protocol, Run};
 use lisa::frames::Stamp;
 use lisa::node::{Settings, Subscribers};
 use lisa::replay::{
-    ask, compare, image_topic, instruction_topic, AnnotateOptions, Annotator, BagReport,
+    ask, compare, image_topic, instruction_topics, AnnotateOptions, Annotator, BagReport,
     GroundTruth, Judge, Questions, RecordedResults, ReplayError, ResolvedQuestion, Timeline, Truth,
 };
 use lisa_messages::Instruction;
@@ -53,8 +53,8 @@ fn recording(folder: &Path) -> PathBuf {
 }
 
 fn timeline(bag: &Bag) -> Timeline<'_> {
-    let topic = instruction_topic(bag, None).unwrap();
-    replay(bag, Questions::Recorded(topic))
+    let topics = instruction_topics(bag, None).unwrap();
+    replay(bag, Questions::Recorded(topics))
 }
 
 fn replay(bag: &Bag, questions: Questions) -> Timeline<'_> {
@@ -397,14 +397,14 @@ fn topics_are_found_or_asked_for() {
     }
     writer.finish().unwrap();
     let bag = Bag::open(folder.path().join("b")).unwrap();
-    let error = instruction_topic(&bag, None).unwrap_err().to_string();
+    let error = instruction_topics(&bag, None).unwrap_err().to_string();
     assert_eq!(
         error,
         "a topic with instructions: the bag has several (/a/instruction, /b/instruction); name one with --instruction-topic"
     );
     assert_eq!(
-        instruction_topic(&bag, Some("/chatter")).unwrap(),
-        "/chatter"
+        instruction_topics(&bag, Some("/chatter")).unwrap(),
+        ["/chatter"]
     );
     let error = RecordedResults::open(&bag, Some("/chatter"))
         .err()

@@ -110,7 +110,7 @@ impl Ticket {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// What [`Event::Failed`] carried.
+    /// What [`Event::Failed`] carried, and [`RequestError::Dropped`] if no last event came.
     pub fn wait(self) -> Result<Answer, RequestError> {
         for event in self.events.iter() {
             match event {
@@ -119,7 +119,7 @@ impl Ticket {
                 _ => {}
             }
         }
-        Err(RequestError::ShuttingDown)
+        Err(RequestError::Dropped)
     }
 }
 

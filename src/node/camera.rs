@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use rosbag2::{CompressedImage, Image, Message};
+
+use super::names::{compressed, topics};
+
 /// After this long without a frame the node warns.
 const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
@@ -37,8 +41,8 @@ impl Camera {
             return format!("no frame on {topic} so far");
         };
         let (wanted, name) = match self.compressed {
-            true => ("sensor_msgs/msg/CompressedImage", "image/compressed"),
-            false => ("sensor_msgs/msg/Image", "image"),
+            true => (CompressedImage::ROS_TYPE, compressed(topics::IMAGE)),
+            false => (Image::ROS_TYPE, topics::IMAGE.to_owned()),
         };
         let asked = match self.reliable {
             true => "reliable",

@@ -34,7 +34,8 @@
 //! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
 //! | `ids.rs` | how questions and goals are told apart |
 //! | `question.rs` | an instruction on its way to its result |
-//! | `instruction.rs` | reading an instruction from a message |
+//! | `names.rs` | the names of topics and services |
+//! | `instruction.rs`, `instruction_topic.rs` | reading an instruction from a message; which topics carry instructions |
 //! | `decode_once.rs` | decoding a camera's message, once and whatever is in it |
 //! | `frame_choice.rs` | which frame a question is about, and how long it waits for it |
 //! | `camera.rs` | for how long the camera has been silent, and why |
@@ -54,6 +55,8 @@ mod goals;
 mod health;
 mod ids;
 mod instruction;
+mod instruction_topic;
+mod names;
 mod output;
 mod publishing;
 mod question;
@@ -70,8 +73,10 @@ pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
+pub use instruction_topic::{instruction_topics, InstructionTopic};
+pub use names::{compressed, private_name, services, topics};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
-pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
+pub use publishing::{answer_parts, mono8, ros_text, AnswerPart, QUEUE_DEPTH};
 pub use question::{Origin, Question};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};
+pub use settings::{bounds, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};

@@ -8,37 +8,8 @@ use rosbag2::{Header, Image};
 use super::settings::{Settings, Subscribers};
 use crate::engine::Answer;
 
-/// The names of the node's topics: of those that it publishes, without the node's own name before them, and of those that it
-/// subscribes to.
-pub mod topics {
-    /// `lisa_ros/ReasoningResult`: one for every question.
-    pub const RESULT: &str = "result";
-    /// `lisa_ros/SegmentedObjectStamped`: each object as soon as its mask is there.
-    pub const OBJECT: &str = "object";
-    /// `sensor_msgs/Image`: the union of an answer's masks.
-    pub const MASK: &str = "mask";
-    /// `std_msgs/String`: the text of an answer.
-    pub const ANSWER: &str = "answer";
-    /// `lisa_ros/TextDelta`: the text as it is written.
-    pub const ANSWER_DELTA: &str = "answer_delta";
-    /// `sensor_msgs/Image`: an answer over its frame. A bag holds it compressed, on [`COMPRESSED`] below this name.
-    pub const OVERLAY: &str = "overlay";
-    /// `sensor_msgs/Image`: where the model looked.
-    pub const ATTENTION: &str = "attention";
-    /// The name that `image_transport` appends to a topic for its compressed images.
-    pub const COMPRESSED: &str = "compressed";
-    /// How many messages a publisher keeps for a subscriber that is slow: ROS 2's default. All publishers are reliable.
-    pub const DEPTH: usize = 10;
-
-    /// `sensor_msgs/Image`, or `CompressedImage` on [`COMPRESSED`] below it: the camera.
-    pub const IMAGE: &str = "image";
-    /// `std_msgs/String`: instructions about the newest frame.
-    pub const INSTRUCTION: &str = "instruction";
-    /// `lisa_ros/Instruction`: instructions about the frame nearest a stamp.
-    pub const INSTRUCTION_STAMPED: &str = "instruction_stamped";
-    /// `std_srvs/SetBool`: the service that enables and disables the node.
-    pub const ENABLE: &str = "enable";
-}
+/// How many messages a publisher keeps for a subscriber that is slow: ROS 2's default. All publishers are reliable.
+pub const QUEUE_DEPTH: usize = 10;
 
 /// A part of what is published of a complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

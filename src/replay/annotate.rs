@@ -17,7 +17,10 @@ use rosbag2::{
 
 use super::work_folder::WorkFolder;
 use super::{AnsweredQuestion, ReplayError, ResolvedQuestion};
-use crate::node::{answer_parts, mono8, ros_text, topics, AnswerPart, Settings, Subscribers};
+use crate::node::{
+    answer_parts, compressed, mono8, ros_text, topics, AnswerPart, Settings, Subscribers,
+    QUEUE_DEPTH,
+};
 
 /// What is written into a bag of answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,7 +243,7 @@ impl Names {
             result: name(topics::RESULT)?,
             mask: name(topics::MASK)?,
             answer: name(topics::ANSWER)?,
-            overlay: name(&format!("{}/{}", topics::OVERLAY, topics::COMPRESSED))?,
+            overlay: name(&compressed(topics::OVERLAY))?,
         })
     }
 }
@@ -252,7 +255,7 @@ fn create(
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
     // The quality of service with which the node publishes.
-    let qos = || QosProfile::reliable(topics::DEPTH as u64);
+    let qos = || QosProfile::reliable(QUEUE_DEPTH as u64);
     let overlay = |writer: &mut BagWriter| {
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))
     };

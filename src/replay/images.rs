@@ -11,7 +11,7 @@ use crate::image::{
     decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
     DEPTH_HEADER,
 };
-use crate::node::decode_guarded;
+use crate::node::{compressed, decode_guarded};
 
 /// A topic of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ pub fn image_topics(bag: &Bag) -> Vec<ImageTopic> {
     let named = |topic: &Topic| {
         Some(ImageTopic {
             name: topic.name.clone(),
-            compressed: compressed(&topic.ros_type)?,
+            compressed: is_compressed_type(&topic.ros_type)?,
         })
     };
     topics.filter_map(named).collect()
@@ -106,7 +106,7 @@ pub fn image_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Replay
     let raw: Vec<String> = cameras
         .iter()
         .filter(|camera| !camera.compressed)
-        .map(|camera| format!("{}/compressed", camera.name))
+        .map(|camera| compressed(&camera.name))
         .collect();
     cameras.retain(|camera| !raw.contains(&camera.name));
     match &cameras[..] {
@@ -257,7 +257,7 @@ pub fn image_file<'m>(bag: &Bag, message: &'m RawMessage) -> Result<ImageFile<'m
 }
 
 /// Whether the type is that of compressed images; `None` if it is no type of images.
-fn compressed(ros_type: &str) -> Option<bool> {
+fn is_compressed_type(ros_type: &str) -> Option<bool> {
     match ros_type {
         Image::ROS_TYPE => Some(false),
         CompressedImage::ROS_TYPE => Some(true),
@@ -270,7 +270,7 @@ fn is_compressed(bag: &Bag, message: &RawMessage) -> Result<bool, ReplayError> {
         Some(topic) => (topic.name.as_str(), topic.ros_type.as_str()),
         None => ("", ""),
     };
-    compressed(ros_type).ok_or_else(|| ReplayError::NotAnImageTopic {
+    is_compressed_type(ros_type).ok_or_else(|| ReplayError::NotAnImageTopic {
         topic: topic.to_owned(),
         ros_type: ros_type.to_owned(),
         images: image_topics(bag)

@@ -14,14 +14,14 @@ use super::driver::{engine_max_pending, Driver};
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publishers::{private_name, Publishers};
+use super::publishers::Publishers;
 use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
 use super::stall;
 use crate::engine::{Engine, EngineConfig, EngineError};
-use crate::node::topics;
+use crate::node::{private_name, services, topics};
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -176,7 +176,7 @@ fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
         node: node.fully_qualified_name()?,
         image: remaps.resolve(&params.image_topic()),
         instruction: remaps.resolve(topics::INSTRUCTION),
-        enable: remaps.resolve(&private_name(topics::ENABLE)),
+        enable: remaps.resolve(&private_name(services::ENABLE)),
         attention: remaps.resolve(&private_name(topics::ATTENTION)),
     })
 }

@@ -10,9 +10,12 @@ use rosbag2::Header;
 use super::convert::{header, image, object, result, SourceImage};
 use super::r2r_ext::send;
 use crate::engine::{Answer, ObjectMask};
-use crate::node::{mono8, object_message, ros_text, topics, Question, QuestionResult, Subscribers};
+use crate::node::{
+    mono8, object_message, private_name, ros_text, topics, Question, QuestionResult, Subscribers,
+    QUEUE_DEPTH,
+};
 
-/// The node's publishers. All reliable, and of the depth [`topics::DEPTH`].
+/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`].
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -30,7 +33,7 @@ impl Publishers {
     /// # Errors
     /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
-        let qos = QosProfile::default().reliable().keep_last(topics::DEPTH);
+        let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
             result: node.create_publisher(&private_name(topics::RESULT), qos.clone())?,
             object: node.create_publisher(&private_name(topics::OBJECT), qos.clone())?,
@@ -102,11 +105,6 @@ impl Publishers {
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
     }
-}
-
-/// The name of a topic of the node's own, for instance `~/result`.
-pub fn private_name(topic: &str) -> String {
-    format!("~/{topic}")
 }
 
 fn has_subscriber<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
