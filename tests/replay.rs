@@ -69,7 +69,7 @@ fn replay(bag: &Bag, questions: Questions) -> Timeline<'_> {
 fn annotating(settings: &str) -> AnnotateOptions {
     AnnotateOptions {
         namespace: "/lisa".to_owned(),
-        overlay_alpha: Some(0.5),
+        node: Settings::default(),
         copy: false,
         settings: BTreeMap::from([("model".to_owned(), settings.to_owned())]),
     }
@@ -176,7 +176,10 @@ fn the_recording_goes_into_the_bag_where_that_is_asked_for() {
     let out = folder.path().join("out");
     let copying = AnnotateOptions {
         copy: true,
-        overlay_alpha: None,
+        node: Settings {
+            publish_overlay: false,
+            ..Settings::default()
+        },
         ..annotating("a")
     };
     let engine = engine();

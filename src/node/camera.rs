@@ -11,7 +11,7 @@ const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
 /// What is known about the topic that frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Camera {
+pub struct CameraTopic {
     /// The topic's name after remapping, for messages.
     pub topic: String,
     /// Whether compressed images are taken rather than raw ones.
@@ -33,7 +33,7 @@ pub struct ImagePublisher {
     pub kind: String,
 }
 
-impl Camera {
+impl CameraTopic {
     /// Why no frame has come for `silent`, as far as that is known.
     pub fn explain_no_image(&self, silent: Duration) -> String {
         let topic = &self.topic;
@@ -133,7 +133,7 @@ mod tests {
             reliable: *reliable,
             kind: (*kind).to_owned(),
         });
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: "/camera/image_raw".to_owned(),
             compressed: false,
             reliable,

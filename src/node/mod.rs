@@ -31,7 +31,7 @@
 //! | `asking.rs` | a question's way to the engine, and the engine's events |
 //! | `ending.rs` | how questions end: what is published, in which order |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
-//! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
+//! | `publishing.rs` | what is published of an answer: in which order, as which messages and pictures |
 //! | `ids.rs` | how questions and goals are told apart |
 //! | `question.rs` | an instruction on its way to its result |
 //! | `names.rs` | the names of topics and services |
@@ -64,11 +64,11 @@ mod repeat;
 mod result;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use camera::{Camera, ImagePublisher};
+pub use camera::{CameraTopic, ImagePublisher};
 pub use core::NodeCore;
-pub use decode_once::{decode_guarded, DecodeError, DecodeOnce};
+pub use decode_once::{decode_guarded, CameraPixels, DecodeError, DecodeOnce};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
@@ -76,7 +76,10 @@ pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use instruction_topic::{instruction_topics, InstructionTopic};
 pub use names::{compressed, private_name, services, topics};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
-pub use publishing::{answer_parts, mono8, ros_text, AnswerPart, QUEUE_DEPTH};
+pub use publishing::{
+    answer_parts, attention_picture, mask_message, overlay_picture, rgb8, ros_text, text_message,
+    AnswerPart, QUEUE_DEPTH,
+};
 pub use question::{Origin, Question};
-pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
+pub use result::{answer_status, object_message, QuestionResult, Refusal, ResultStatus};
 pub use settings::{bounds, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};

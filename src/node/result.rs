@@ -51,6 +51,16 @@ impl From<&RequestError> for Refusal {
     }
 }
 
+/// What kind of answer a result with this status has; `None` if it has none.
+pub fn answer_status(status: ResultStatus) -> Option<AnswerStatus> {
+    match status {
+        ResultStatus::Segmented => Some(AnswerStatus::Segmented),
+        ResultStatus::TextOnly => Some(AnswerStatus::TextOnly),
+        ResultStatus::EmptyMask => Some(AnswerStatus::EmptyMask),
+        _ => None,
+    }
+}
+
 /// The one result of a question.
 #[derive(Clone, Debug)]
 pub struct QuestionResult {
@@ -121,7 +131,9 @@ impl QuestionResult {
             answer: ros_text(&answer.text),
             notes: answer.notes.iter().map(|note| ros_text(note)).collect(),
             objects: objects.map(|o| object_message(&self.header, o)).collect(),
-            timings: stages.chain([stage("total", timings.total)]).collect(),
+            timings: stages
+                .chain([stage(StageTime::TOTAL, timings.total)])
+                .collect(),
             token_seconds: timings.tokens.iter().map(|t| t.as_secs_f32()).collect(),
             ..blank
         }

@@ -8,10 +8,9 @@ use rosbag2::{Bag, CompressedImage, Header, Image, Message, RawMessage, Selectio
 
 use super::ReplayError;
 use crate::image::{
-    decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
-    DEPTH_HEADER,
+    whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage, DEPTH_HEADER,
 };
-use crate::node::{compressed, decode_guarded};
+use crate::node::{compressed, decode_guarded, CameraPixels};
 
 /// A topic of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -154,7 +153,7 @@ pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Repla
 /// another type, [`ReplayError::Pixels`].
 pub fn decode_image(bag: &Bag, message: &RawMessage) -> Result<DecodedImage, ReplayError> {
     let image = CameraMessage::read(bag, message)?;
-    let pixels = decoded(bag, message, || image.decode())?;
+    let pixels = decoded(bag, message, || image.pixels().decode())?;
     Ok(DecodedImage {
         header: image.into_header(),
         pixels,
@@ -180,11 +179,14 @@ impl<'m> CameraMessage<'m> {
         })
     }
 
-    /// How many bytes of pixels it has, as they were sent.
-    pub fn bytes(&self) -> usize {
+    /// The pixels, for the node's decoders.
+    pub fn pixels(&self) -> CameraPixels<'_> {
         match self {
-            Self::Raw(image) => image.data.len(),
-            Self::Compressed(image) => image.data.len(),
+            Self::Raw(image) => CameraPixels::Raw(borrowed(image)),
+            Self::Compressed(image) => CameraPixels::Compressed {
+                format: &image.format,
+                data: &image.data,
+            },
         }
     }
 
@@ -193,17 +195,6 @@ impl<'m> CameraMessage<'m> {
         match self {
             Self::Raw(image) => image.header,
             Self::Compressed(image) => image.header,
-        }
-    }
-
-    /// Decodes it to RGB.
-    ///
-    /// # Errors
-    /// What is wrong with the message and what is accepted.
-    pub fn decode(&self) -> Result<RgbImage, EncodingError> {
-        match self {
-            Self::Raw(image) => borrowed(image).try_to_cv(),
-            Self::Compressed(image) => decode_compressed(&image.format, &image.data),
         }
     }
 }
@@ -311,7 +302,8 @@ fn depth_of(bag: &Bag, picture: &ImageTopic, message: &RawMessage) -> Option<Dep
     }
 }
 
-fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {
+/// The fields of a message, as the decoders take them.
+pub(super) fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {
     RosImage {
         width: image.width,
         height: image.height,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
-use lisa_messages::{ReasoningResult, ResultStatus};
+use lisa_messages::{ReasoningResult, ResultStatus, StageTime};
 use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
 
 use super::instructions::{names_and_types, read_instruction};
@@ -12,7 +12,7 @@ use super::messages::{first_channel, MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::frames::Stamp;
 use crate::image::{union_masks, Roi};
-use crate::node::{instruction_topics, ros_text, QuestionId};
+use crate::node::{answer_status, instruction_topics, ros_text, QuestionId};
 
 /// The recorded results of one node.
 pub struct RecordedResults<'b> {
@@ -119,7 +119,7 @@ impl<'b> RecordedResults<'b> {
             .iter()
             .map(|time| (time.stage.clone(), seconds(time.seconds)))
             .collect();
-        let total = stages.iter().find(|(stage, _)| stage == "total");
+        let total = stages.iter().find(|(stage, _)| stage == StageTime::TOTAL);
         let own = total.map_or(Duration::ZERO, |(_, time)| *time);
         let arrival = self
             .arrivals
@@ -151,7 +151,10 @@ impl<'b> RecordedResults<'b> {
             frame_age: age
                 .filter(|_| stamp != Stamp::default() && arrival.is_some())
                 .map(Duration::from_nanos),
-            stages: stages.into_iter().filter(|(s, _)| s != "total").collect(),
+            stages: stages
+                .into_iter()
+                .filter(|(s, _)| s != StageTime::TOTAL)
+                .collect(),
             stamp,
             objects,
         })
@@ -173,12 +176,11 @@ impl RecordedResult {
 
     /// The union of its masks in a frame of that size, 0 or 255; `None` if it names no object.
     pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
-        let named = matches!(
-            self.status,
-            Some(ResultStatus::Segmented | ResultStatus::EmptyMask)
-        );
+        let status = self.status.and_then(answer_status)?;
         let masks = self.objects.iter().map(|(roi, mask)| (*roi, mask));
-        named.then(|| union_masks(width, height, masks))
+        status
+            .names_objects()
+            .then(|| union_masks(width, height, masks))
     }
 }
 

@@ -18,9 +18,9 @@ use super::ReplayError;
 use crate::engine::{Event, Frame, RequestError};
 use crate::frames::Stamp;
 use crate::node::{
-    private_name, services, Camera, CameraFrame, DecodeOnce, EngineRequest, Host, InstructionText,
-    NodeCore, Output, Question, QuestionId, QuestionResult, Settings, StampedInstruction,
-    Subscribers,
+    private_name, services, CameraFrame, CameraTopic, DecodeOnce, EngineRequest, Host,
+    InstructionText, NodeCore, Output, Question, QuestionId, QuestionResult, Settings,
+    StampedInstruction, Subscribers,
 };
 
 /// Which questions are asked about a recording. Their `Debug` form is kept in the settings of an unfinished bag of answers.
@@ -50,7 +50,7 @@ pub struct RecordedFrame {
 impl RecordedFrame {
     fn new(bag: &Bag, message: RawMessage) -> Result<Self, ReplayError> {
         let image = CameraMessage::read(bag, &message)?;
-        let (bytes, header) = (image.bytes(), image.into_header());
+        let (bytes, header) = (image.pixels().bytes(), image.into_header());
         Ok(Self {
             message,
             header,
@@ -75,7 +75,7 @@ impl RecordedFrame {
     /// What is wrong with the message and what is accepted, in the node's words.
     pub fn frame(&self, bag: &Bag) -> Result<Frame, String> {
         let image = CameraMessage::read(bag, &self.message).map_err(|error| error.to_string())?;
-        self.decoded.frame(|| image.decode())
+        self.decoded.frame(image.pixels())
     }
 
     /// The frame for the judge.
@@ -188,7 +188,7 @@ impl<'b> Timeline<'b> {
         if let Questions::Recorded(topics) = &questions {
             selected.extend_from_slice(topics);
         }
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: images.name.clone(),
             compressed: images.compressed,
             reliable: false,

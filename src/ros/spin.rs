@@ -238,9 +238,11 @@ impl SpinLoop<'_> {
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
-    let publishers = node
-        .get_publishers_info_by_topic(&shared.names.image, false)
-        .unwrap_or_default();
+    let publishers = {
+        let _call = MiddlewareCall::begin("asking who publishes images");
+        node.get_publishers_info_by_topic(&shared.names.image, false)
+            .unwrap_or_default()
+    };
     let describe = publishers.into_iter().map(|p| ImagePublisher {
         node: format!("{}/{}", p.node_namespace.trim_end_matches('/'), p.node_name),
         reliable: p.qos_profile.reliability == ReliabilityPolicy::Reliable,
@@ -268,6 +270,7 @@ struct Endpoints {
 
 impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
+        let _call = MiddlewareCall::begin("opening the node's topics and services");
         let params = shared.params();
         let sensor = match params.reliable {
             true => QosProfile::sensor_data().reliable(),

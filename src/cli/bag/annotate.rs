@@ -42,7 +42,7 @@ pub struct Args {
     /// With --instruction: ask of every Nth frame only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
-    /// Topic with instructions (lisa_ros/Instruction, std_msgs/String); without it the only one there is
+    /// Topic with instructions (lisa_ros/Instruction, std_msgs/String); without it the only one of each type there is
     #[arg(long, value_name = "TOPIC", conflicts_with = "instruction")]
     instruction_topic: Option<String>,
     /// Topic with images, raw or compressed; without it the only camera there is
@@ -103,13 +103,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let node = Settings {
         answer: options.clone(),
         sync_slop_s: args.sync_slop_s,
+        publish_overlay: !args.no_overlay,
+        overlay_alpha: args.overlay_alpha,
         ..Settings::default()
     };
     let mut timeline = Timeline::new(
         &bag,
         images.clone(),
         questions.clone(),
-        node,
+        node.clone(),
         Subscribers::default(),
     )?;
     let model = args.model.path()?;
@@ -130,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         &args.out,
         AnnotateOptions {
             namespace: args.namespace,
-            overlay_alpha: (!args.no_overlay).then_some(args.overlay_alpha),
+            node,
             copy: args.copy,
             settings,
         },

@@ -46,7 +46,7 @@ pub struct Args {
     /// Answers to the same instructions in another bag: are they equal, pixel by pixel? Exit code 1 where they are not
     #[arg(long, value_name = "BAG", requires = "results")]
     against: Option<PathBuf>,
-    /// Topic with instructions; without it the only one there is
+    /// Topic with instructions; without it the only one of each type there is
     #[arg(long, value_name = "TOPIC")]
     instruction_topic: Option<String>,
     /// Topic with images, raw or compressed; without it the only camera there is
@@ -203,7 +203,7 @@ fn recorded<'b>(
         };
         own += usize::from(result.is_some());
         let row = judge.recorded(&resolved, result.as_ref())?;
-        other_frame += usize::from(row.status == "other_frame");
+        other_frame += usize::from(row.status == InstructionRow::OTHER_FRAME);
         on_row(row);
     }
     let all = recorded.ids().count();
