@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{topics, Settings};
+use crate::node::{compressed, topics, Settings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -220,7 +220,7 @@ impl NodeParams {
     /// The topic of images that the node subscribes to, before remapping.
     pub fn image_topic(&self) -> String {
         match self.compressed {
-            true => format!("{}/{}", topics::IMAGE, topics::COMPRESSED),
+            true => compressed(topics::IMAGE),
             false => topics::IMAGE.to_owned(),
         }
     }

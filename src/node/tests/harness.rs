@@ -76,7 +76,7 @@ pub(super) struct Harness {
 
 impl Harness {
     pub(super) fn new(settings: Settings) -> Self {
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: "/image".to_owned(),
             compressed: false,
             reliable: false,
@@ -187,7 +187,7 @@ impl Harness {
     }
 }
 
-pub(in crate::node) fn object() -> ObjectMask {
+pub(crate) fn object() -> ObjectMask {
     ObjectMask {
         index: 0,
         label: "cup".to_owned(),
@@ -204,7 +204,7 @@ pub(in crate::node) fn object() -> ObjectMask {
     }
 }
 
-pub(in crate::node) fn answer() -> Answer {
+pub(crate) fn answer() -> Answer {
     Answer {
         status: AnswerStatus::Segmented,
         text: "Sure, [SEG].".to_owned(),
