@@ -2,8 +2,9 @@
 
 use lisa_messages::{Instruction, ReasoningResult};
 use rosbag2::{
-    Bag, BagError, BagWriter, Clock, Compression, Image, Metadata, NewTopic, Note, Selection,
-    StorageKind, StringMessage, TFMessage, WriterOptions,
+    ros_message, Bag, BagError, BagWriter, Clock, Compression, Image, Message, MessageDefinition,
+    Metadata, NewTopic, Note, Selection, StorageKind, StringMessage, TFMessage, Vector3,
+    WriterOptions,
 };
 
 use crate::sample::{self, ways, IMAGES, INFOS, MILLISECOND, ROUNDS, START, TEXTS};
@@ -234,6 +235,60 @@ fn our_own_messages_are_written_with_their_definitions() {
         .unwrap()
         .unwrap();
     assert_eq!(bag.decode::<ReasoningResult>(&raw).unwrap(), message);
+}
+
+const FLAT_VECTOR: MessageDefinition = MessageDefinition {
+    ros_type: "geometry_msgs/msg/Vector3",
+    text: "# As it was once.\nfloat64 x\nfloat64 y\n",
+    hash: "RIHS01_0000000000000000000000000000000000000000000000000000000000000000",
+    parts: &[],
+};
+
+ros_message! {
+    /// A message from before its type got another field.
+    pub struct FlatVector = FLAT_VECTOR {
+        /// Along the first axis.
+        pub x: f64,
+        /// Along the second axis.
+        pub y: f64,
+    }
+}
+
+/// It was "not a geometry_msgs/msg/Vector3", which it is.
+#[test]
+fn a_message_from_before_its_type_changed_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag");
+    let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+    let old = writer
+        .add_topic(NewTopic::of::<FlatVector>("/old"))
+        .unwrap();
+    let new = writer.add_topic(NewTopic::of::<Vector3>("/new")).unwrap();
+    writer
+        .write_message(old, 1, &FlatVector::default())
+        .unwrap();
+    // Bytes that are damaged are no question of fields.
+    writer
+        .write_message(new, 2, &FlatVector::default())
+        .unwrap();
+    writer.finish().unwrap();
+    // With the hash of metadata.yaml, then with the definition of the MCAP file alone.
+    for there in [&format!("there {}, ", FLAT_VECTOR.hash), ""] {
+        let bag = Bag::open(&path).unwrap();
+        let read: Vec<_> = bag.messages(&Selection::all()).unwrap().collect();
+        let [Ok(old), Ok(new)] = read.as_slice() else {
+            panic!("{read:?}");
+        };
+        let error = bag.decode::<Vector3>(old).unwrap_err().to_string();
+        let here = Vector3::DEFINITION.hash;
+        let expected = format!(
+            "/old at 1 ns: recorded with other fields of geometry_msgs/msg/Vector3 than this version has ({there}here {here}): "
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        let damaged = bag.decode::<Vector3>(new).unwrap_err();
+        assert!(matches!(damaged, BagError::Message { .. }), "{damaged}");
+        let _ = std::fs::remove_file(path.join("metadata.yaml"));
+    }
 }
 
 /// As a recorder has it that knows its topics' types by name only.
