@@ -7,6 +7,8 @@ bags carry it. Where a ROS 2 is sourced, its own packages are looked at.
 import json
 import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -66,14 +68,57 @@ def test_every_interface_of_the_folder_has_a_known_hash():
     assert {f'{f.parent.parent.name}/{f.parent.name}/{f.stem}' for f in files} == set(HASHES)
 
 
+def recorded(file):
+    """The types and hashes that crates/messages writes into bags."""
+    rust = (ROOT / 'crates/messages/src' / file).read_text()
+    written = [line.split('"')[1] for line in rust.splitlines() if line.strip().startswith(('ros_type: ', 'hash: '))]
+    return dict(zip(written[::2], written[1::2]))
+
+
+def test_recordings_of_other_packages_messages_carry_their_hashes():
+    if 'AMENT_PREFIX_PATH' not in os.environ:
+        pytest.skip('no ROS 2 in the environment: source scripts/env.sh')
+    for ros_type, hash_string in recorded('published.rs').items():
+        hashes = {entry['type_name']: entry['hash_string'] for entry in description(ros_type)['type_hashes']}
+        assert hashes[ros_type] == hash_string, ros_type
+
+
 def test_our_messages_have_the_hashes_that_recordings_carry():
     """The library writes them into bags without ROS, from constants that a change of a message does not reach."""
-    rust = (ROOT / 'crates/messages/src/definitions.rs').read_text()
-    written = [line.split('"')[1] for line in rust.splitlines() if line.strip().startswith(('ros_type: ', 'hash: '))]
-    constants = dict(zip(written[::2], written[1::2]))
+    constants = recorded('definitions.rs')
     assert set(constants) == {f'lisa_ros/msg/{f.stem}' for f in (ROOT / 'msg').glob('*.msg')}
     if description('lisa_ros/msg/Instruction') is None:
         pytest.skip('the messages are not installed: run make build')
     for ros_type, hash_string in constants.items():
         hashes = {entry['type_name']: entry['hash_string'] for entry in description(ros_type)['type_hashes']}
         assert hashes[ros_type] == hash_string, ros_type
+
+
+def test_a_prefix_from_before_the_folder_gets_its_packages_and_is_not_made_anew(tmp_path):
+    prefix, called = tmp_path / 'ros', tmp_path / 'called'
+    (prefix / 'bin').mkdir(parents=True)
+    # The prefix's programs come first in the PATH, so this one is called instead of CMake.
+    cmake = prefix / 'bin/cmake'
+    cmake.write_text(f'#!/bin/sh\necho "$*" >>{called}\n')
+    cmake.chmod(0o755)
+    environment = {'PATH': os.environ['PATH'], 'HOME': os.environ['HOME'], 'LISA_ROS': 'prefix', 'LISA_ROS_PREFIX': str(prefix),
+                   'LISA_INSTALL': str(tmp_path / 'install'), 'LISA_PYTHON': sys.executable}
+    made_of = subprocess.run(
+        ['bash', '-c', f'printf %s "$(cat ros2-jazzy.txt fix_prefix.py | cksum) $({sys.executable} --version) {prefix}"'],
+        cwd=ROOT / 'scripts', capture_output=True, check=True).stdout
+    (prefix / '.complete').write_bytes(made_of)
+
+    def set_up():
+        done = subprocess.run([ROOT / 'scripts/setup_ros.sh'], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    said = set_up()
+    assert said.count('building the messages of') == 2 and 'making a ROS 2' not in said, said
+    calls = called.read_text().splitlines()
+    for package in ('tf2_msgs', 'vision_msgs'):
+        steps = [call for call in calls if package in call]
+        assert [step.split()[0] for step in steps] == ['-S', '--build', '--install'], calls
+        assert f'-DCMAKE_INSTALL_PREFIX={prefix}' in steps[0].split()
+    assert set_up() == ''
+    assert called.read_text().splitlines() == calls

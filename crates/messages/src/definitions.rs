@@ -4,7 +4,12 @@ use rosbag2::{
     Header, Image, Message, MessageDefinition, Point, PoseStamped, RegionOfInterest, Vector3,
 };
 
-/// The definitions of all these messages, for [`rosbag2::WriterOptions::definitions`].
+use super::published::{
+    DETECTION_2D_ARRAY, DETECTION_3D_ARRAY, LABEL_INFO, MARKER_ARRAY, POINT_CLOUD_2,
+};
+
+/// The definitions of all these messages and of those of other packages that the node publishes, for
+/// [`rosbag2::WriterOptions::definitions`].
 pub const DEFINITIONS: &[&MessageDefinition] = &[
     &INSTRUCTION,
     &REASONING_RESULT,
@@ -12,6 +17,11 @@ pub const DEFINITIONS: &[&MessageDefinition] = &[
     &SEGMENTED_OBJECT_STAMPED,
     &STAGE_TIME,
     &TEXT_DELTA,
+    &DETECTION_2D_ARRAY,
+    &DETECTION_3D_ARRAY,
+    &LABEL_INFO,
+    &MARKER_ARRAY,
+    &POINT_CLOUD_2,
 ];
 
 pub(crate) const INSTRUCTION: MessageDefinition = MessageDefinition {

@@ -4,6 +4,7 @@
 //! build generates from the same files.
 
 mod definitions;
+mod published;
 
 use rosbag2::{ros_message, Header, Image, Point, PoseStamped, RegionOfInterest, Vector3};
 

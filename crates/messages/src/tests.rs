@@ -119,6 +119,38 @@ fn definitions_hold_what_they_are_made_of_once() {
     );
 }
 
+/// A part that is forgotten would make a recording that others cannot read.
+#[test]
+fn definitions_hold_every_type_that_they_name() {
+    let own_package = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
+    for definition in DEFINITIONS {
+        let text = definition.full_text();
+        let mut package = own_package(definition.ros_type);
+        let (mut there, mut named) = (Vec::new(), Vec::new());
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("MSG: ") {
+                package = own_package(name);
+                there.push(name.to_owned());
+                continue;
+            }
+            let Some(kind) = line.split_whitespace().next() else {
+                continue;
+            };
+            let kind = kind.split('[').next().unwrap_or_default();
+            // Primitive types are in lower case; what remains are comments and the lines between the parts.
+            if kind.contains('/') {
+                named.push(kind.to_owned());
+            } else if kind.starts_with(|c: char| c.is_ascii_uppercase()) {
+                named.push(format!("{package}/{kind}"));
+            }
+        }
+        there.sort();
+        named.sort();
+        named.dedup();
+        assert_eq!(there, named, "{}", definition.ros_type);
+    }
+}
+
 #[test]
 fn statuses_are_numbers() {
     assert_eq!(ResultStatus::from_number(2), Some(ResultStatus::EmptyMask));
