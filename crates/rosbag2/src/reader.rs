@@ -163,7 +163,7 @@ impl Bag {
                     topic: name,
                     time: message.log_time,
                     ros_type,
-                    recorded: topic.type_hash.clone(),
+                    recorded: topic.rihs01().map(str::to_owned),
                     hash: T::DEFINITION.hash,
                     source,
                 }

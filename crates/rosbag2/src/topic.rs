@@ -49,9 +49,15 @@ impl Topic {
         self.name == other.name && self.ros_type == other.ros_type
     }
 
+    /// The hash of its type, if the bag has one of the only version that there is. Some writers leave it empty.
+    pub(super) fn rihs01(&self) -> Option<&str> {
+        let hash = self.type_hash.as_deref();
+        hash.filter(|hash| hash.starts_with("RIHS01_"))
+    }
+
     /// Whether the bag says that its type has other fields than here. The hash tells if there is one, else the definition.
     pub(super) fn has_other_fields_than(&self, known: &MessageDefinition) -> bool {
-        if let Some(hash) = &self.type_hash {
+        if let Some(hash) = self.rihs01() {
             return hash != known.hash;
         }
         let recorded = self.definition.as_ref();
