@@ -83,14 +83,14 @@ want="$(cd "$here/interfaces" && find . -type f -exec cksum {} + | sort | cksum)
 source "$here/env.sh"
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-for source in "$here"/interfaces/*/; do
-    package=$(basename "$source")
+for folder in "$here"/interfaces/*/; do
+    package=$(basename "$folder")
     say "building the messages of $package, which have no wheel (half a minute)"
     log="$LISA_ROS_PREFIX/$package.log"
     {
         # Without this package's own install folder, whose messages are none of theirs.
         export AMENT_PREFIX_PATH="$LISA_ROS_PREFIX"
-        cmake -S "$source" -B "$build/$package" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
+        cmake -S "$folder" -B "$build/$package" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
             -DCMAKE_INSTALL_PREFIX="$LISA_ROS_PREFIX" -DPython3_EXECUTABLE="$LISA_ROS_PREFIX/bin/python3" &&
             cmake --build "$build/$package" -j "$(nproc 2>/dev/null || echo 2)" && cmake --install "$build/$package"
     } >"$log" 2>&1 || { tail -n 20 "$log" >&2 && fail "the messages of $package could not be built; the whole output is in $log"; }
