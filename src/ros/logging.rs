@@ -10,7 +10,6 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::stall::MiddlewareCall;
 use crate::node::ros_text;
 
 /// The name of the logger that lines appear under; `lisa` until the node has a name.
@@ -55,8 +54,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         let name = self.name.0.get().map_or("lisa", String::as_str);
         // r2r makes C strings of these, and panics on a NUL.
         let text = ros_text(&line.0);
-        // A line also goes out on `/rosout`. Nothing is logged under the lock that this takes, so it cannot wait for itself.
-        let _call = MiddlewareCall::begin("logging");
+        // Not watched for a stall: a console that nobody reads (Ctrl-S) holds this call for as long as it likes.
         r2r::log(
             &text,
             name,

@@ -3,8 +3,10 @@
 //! Fast DDS keeps its queues in shared memory that other programs write to, too. If one of them is killed at a bad moment, a call
 //! that publishes can wait for a lock that nobody will release (Fast DDS issues 5469 and 6485). Nothing can end such a call, and a
 //! node that stays as it is would be silent for ever. So it ends with a word about it, and whoever started it starts it again, as
-//! `lisa.launch.py` does. A line of the log is such a call, because it goes out on `/rosout`; it does not come back either while
-//! nobody reads the console that it goes to, and the node ends then, too.
+//! `lisa.launch.py` does.
+//!
+//! Lines of the log are not watched, although they go out on `/rosout`, too: a console that nobody reads holds them for as long as
+//! it likes, and that is no reason to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
