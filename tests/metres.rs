@@ -47,14 +47,18 @@ fn true_masks_give_the_visible_surface_to_a_centimetre_in_every_row() {
 
 #[test]
 fn masks_that_spill_over_and_a_real_sensor_do_not_move_it_far() {
-    let conditions: Vec<Conditions> = [MaskSource::Truth, MaskSource::Dilated(2), MaskSource::Shifted(1)]
-        .into_iter()
-        .map(|masks| Conditions {
-            sensor: Sensor::Real,
-            masks,
-            ..Conditions::PLAIN
-        })
-        .collect();
+    let conditions: Vec<Conditions> = [
+        MaskSource::Truth,
+        MaskSource::Dilated(2),
+        MaskSource::Shifted(1),
+    ]
+    .into_iter()
+    .map(|masks| Conditions {
+        sensor: Sensor::Real,
+        masks,
+        ..Conditions::PLAIN
+    })
+    .collect();
     for row in report(&conditions, 4).rows {
         let surface = row.surface_mm.unwrap();
         assert!(surface.median <= 6.0, "{}: {surface:?}", row.conditions);

@@ -76,7 +76,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bar.set_style(style);
     }
     let seeds: Vec<u64> = (args.seed0..args.seed0 + u64::from(args.count)).collect();
-    let scenes: Vec<Scene> = seeds.iter().map(|seed| Scene::sample(args.split, *seed)).collect();
+    let scenes: Vec<Scene> = seeds
+        .iter()
+        .map(|seed| Scene::sample(args.split, *seed))
+        .collect();
     let predicted = match &engine {
         Some(engine) => scenes
             .iter()

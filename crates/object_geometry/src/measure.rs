@@ -5,7 +5,7 @@ use glam::{DQuat, DVec3};
 use crate::boxes;
 use crate::grasp::grasp_hint;
 use crate::grid::{Grid, Pixel};
-use crate::reject::{object_pixels, Continuity};
+use crate::reject::{object_pixels, Continuity, Ground};
 use crate::smooth::smooth;
 use crate::support::{stand_on, standing_out, supporting_plane, Plane};
 
@@ -230,7 +230,8 @@ pub fn measure_on_support(
     let of_support = with_depth - seen.pixels.len();
     // Who counts the mask's pixels below those that it gives does not get a share above 1.
     let mask_pixels = view.mask_pixels.max(with_depth);
-    let kept = object_pixels(&seen, &continuity);
+    let ground = support.as_ref().map(|plane| Ground { plane, camera });
+    let kept = object_pixels(&seen, &continuity, ground.as_ref());
     if kept.len() < options.min_points {
         return Err(GeometryError::TooFewPoints {
             mask_pixels,

@@ -37,8 +37,7 @@ impl SeenImage {
     /// With a ray through each pixel's centre.
     pub fn of(caster: &RayCaster, camera: &MadeUpCamera, place: &Transform) -> Self {
         let rays = camera.rays().into_iter();
-        let hits =
-            rays.map(|ray| caster.cast(place.translation, place.direction(ray)));
+        let hits = rays.map(|ray| caster.cast(place.translation, place.direction(ray)));
         let (depth, instances) = hits
             .map(|hit| hit.map_or((f64::NAN, 0), |hit| (hit.distance, hit.instance)))
             .unzip();

@@ -47,7 +47,9 @@ pub fn eroded(mask: &GrayImage, by: u32) -> GrayImage {
 pub fn shifted(mask: &GrayImage, by: i32) -> GrayImage {
     GrayImage::from_fn(mask.width(), mask.height(), |x, y| {
         let from = |at: u32| u32::try_from(i64::from(at) - i64::from(by)).ok();
-        let value = from(x).zip(from(y)).and_then(|(x, y)| mask.get_pixel_checked(x, y));
+        let value = from(x)
+            .zip(from(y))
+            .and_then(|(x, y)| mask.get_pixel_checked(x, y));
         *value.unwrap_or(&Luma([0]))
     })
 }
@@ -55,7 +57,8 @@ pub fn shifted(mask: &GrayImage, by: i32) -> GrayImage {
 /// Whether the mask reaches the picture's border, so that the object may go on outside.
 pub fn is_cut(mask: &GrayImage) -> bool {
     let (right, bottom) = (mask.width() - 1, mask.height() - 1);
-    let at_border =
-        |(x, y, pixel): (u32, u32, &Luma<u8>)| pixel[0] > 0 && (x == 0 || y == 0 || x == right || y == bottom);
+    let at_border = |(x, y, pixel): (u32, u32, &Luma<u8>)| {
+        pixel[0] > 0 && (x == 0 || y == 0 || x == right || y == bottom)
+    };
     mask.enumerate_pixels().any(at_border)
 }

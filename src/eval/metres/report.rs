@@ -84,9 +84,13 @@ impl MetresReport {
     pub fn new(settings: &MetresSettings, scenes: &[SceneErrors], model: Option<String>) -> Self {
         let mut all: BTreeMap<Conditions, Vec<Measured>> = BTreeMap::new();
         for (conditions, measured) in scenes.iter().flatten() {
-            all.entry(*conditions).or_default().extend(measured);
+            all.entry(*conditions)
+                .or_default()
+                .extend(measured.iter().map(|(_, measured)| *measured));
         }
-        let rows = all.into_iter().map(|(conditions, all)| MetresRow::of(conditions, &all));
+        let rows = all
+            .into_iter()
+            .map(|(conditions, all)| MetresRow::of(conditions, &all));
         Self {
             split: settings.split.name().to_owned(),
             seed: settings.seed0,

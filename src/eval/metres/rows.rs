@@ -11,7 +11,9 @@ use tableworld::glam::DVec3;
 use tableworld::{RayCaster, Scene};
 use tf_buffer::Transform;
 
-use super::cameras::{depth_mount, MadeUpCamera, Travel, COLOUR, DEPTH, DEPTH_LATER, PICTURE, TABLE};
+use super::cameras::{
+    depth_mount, MadeUpCamera, Travel, COLOUR, DEPTH, DEPTH_LATER, PICTURE, TABLE,
+};
 use super::images::SeenImage;
 use super::masks;
 use super::truth::TrueObject;
@@ -66,8 +68,8 @@ pub struct Errors {
     pub coverage: f64,
 }
 
-/// What became of the objects of a scene, in the order of the conditions.
-pub type SceneErrors = Vec<(Conditions, Vec<Measured>)>;
+/// What became of the objects of a scene, each with its number in [`Scene::objects`], in the order of the conditions.
+pub type SceneErrors = Vec<(Conditions, Vec<(usize, Measured)>)>;
 
 /// Measures every object of a scene that shows enough of itself and is not cut by the picture's border.
 ///
@@ -124,7 +126,7 @@ impl<'a> Stage<'a> {
         &mut self,
         conditions: &Conditions,
         predicted: &[PredictedMask],
-    ) -> Result<Vec<Measured>, EvalError> {
+    ) -> Result<Vec<(usize, Measured)>, EvalError> {
         let frame = self.prepared(conditions)?;
         let visible = self.visible(conditions.lens);
         let travel = Travel::of(self.scene, self.settings, conditions.motion);
@@ -150,22 +152,19 @@ impl<'a> Stage<'a> {
                     };
                     let mask = Mask::from_frame(&predicted.mask);
                     if mask.iou(&own) < LEAST_OVERLAP {
-                        row.push(Measured::OtherMask);
+                        row.push((object, Measured::OtherMask));
                         continue;
                     }
                     mask
                 }
             };
-            row.push(match frame.locate(&mask, &options) {
-                Ok(found) => Measured::Located(errors(
-                    &found,
-                    truth,
-                    surface,
-                    &travel.at_picture,
-                    &latest,
-                )),
+            let measured = match frame.locate(&mask, &options) {
+                Ok(found) => {
+                    Measured::Located(errors(&found, truth, surface, &travel.at_picture, &latest))
+                }
                 Err(why) => Measured::Not(why.code()),
-            });
+            };
+            row.push((object, measured));
         }
         Ok(row)
     }
@@ -245,7 +244,10 @@ impl<'a> Stage<'a> {
             reason,
         };
         let Conditions {
-            lens, depth, motion, ..
+            lens,
+            depth,
+            motion,
+            ..
         } = key;
         let (frame_id, later) = match depth {
             DepthPlace::Registered => (COLOUR, 0),
@@ -254,7 +256,9 @@ impl<'a> Stage<'a> {
         let travel = Travel::of(self.scene, self.settings, motion);
         let buffer = travel.transforms(self.settings.delay);
         let buffer = buffer.map_err(|error| failed(error.to_string()))?;
-        let message = self.seen(lens, depth, motion, key.sensor).message(key.encoding);
+        let message = self
+            .seen(lens, depth, motion, key.sensor)
+            .message(key.encoding);
         let failed = |reason: String| EvalError::Answer {
             case: format!("scene {}, {conditions}", self.scene.seed),
             reason,
