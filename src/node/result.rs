@@ -45,6 +45,8 @@ impl From<&RequestError> for Refusal {
             | RequestError::Option { .. }
             | RequestError::PromptTooLong { .. }
             | RequestError::Model(_)
+            | RequestError::OtherModel { .. }
+            | RequestError::Load(_)
             | RequestError::Panicked(_) => ResultStatus::Error,
         };
         Self::new(status, error.to_string())
