@@ -16,6 +16,8 @@ pub mod bounds {
     pub const MASK_THRESHOLD: RangeInclusive<f64> = 0.01..=0.99;
     /// How far the frame of a stamped instruction may be from its stamp, seconds.
     pub const SYNC_SLOP_S: RangeInclusive<f64> = 0.0..=10.0;
+    /// After how long without a question the model's memory is given back, seconds; 0 never does.
+    pub const UNLOAD_AFTER_S: RangeInclusive<f64> = 0.0..=604_800.0;
     /// Opacity of what is drawn over a frame.
     pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
 }

@@ -251,8 +251,15 @@ fn a_node_that_is_deactivated_ends_its_questions_and_is_quiet_until_it_is_activa
     deactivate(&mut node);
     assert_eq!(node.results.len(), 2);
     let said = node.log[before..].join("\n");
-    assert_eq!(said.matches("the node is inactive; activate it").count(), 2, "{said}");
-    assert!(!said.contains("no image"), "it does not miss a camera: {said}");
+    assert_eq!(
+        said.matches("the node is inactive; activate it").count(),
+        2,
+        "{said}"
+    );
+    assert!(
+        !said.contains("no image"),
+        "it does not miss a camera: {said}"
+    );
     assert!(node.core.frames().newest().is_none() && node.engine.is_empty());
     // Active again, it answers.
     node.core.handle_activate(node.now);

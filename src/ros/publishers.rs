@@ -8,6 +8,7 @@ use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
 use rosbag2::Header;
 
 use super::convert::{header, image, object, result, SourceImage};
+use super::qos::QosOverrides;
 use super::r2r_ext::send;
 use super::stall::MiddlewareCall;
 use crate::engine::{Answer, ObjectMask};
@@ -16,7 +17,7 @@ use crate::node::{
     QuestionResult, Subscribers, QUEUE_DEPTH,
 };
 
-/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`].
+/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`], where parameters do not say otherwise.
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -33,17 +34,29 @@ impl Publishers {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node) -> r2r::Result<Self> {
+    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
         let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
-            result: node.create_publisher(&private_name(topics::RESULT), qos.clone())?,
-            object: node.create_publisher(&private_name(topics::OBJECT), qos.clone())?,
-            mask: node.create_publisher(&private_name(topics::MASK), qos.clone())?,
-            answer: node.create_publisher(&private_name(topics::ANSWER), qos.clone())?,
-            delta: node.create_publisher(&private_name(topics::ANSWER_DELTA), qos.clone())?,
-            overlay: node.create_publisher(&private_name(topics::OVERLAY), qos.clone())?,
-            attention: node.create_publisher(&private_name(topics::ATTENTION), qos.clone())?,
-            diagnostics: node.create_publisher("/diagnostics", qos)?,
+            result: overrides.create_publisher(node, &private_name(topics::RESULT), qos.clone())?,
+            object: overrides.create_publisher(node, &private_name(topics::OBJECT), qos.clone())?,
+            mask: overrides.create_publisher(node, &private_name(topics::MASK), qos.clone())?,
+            answer: overrides.create_publisher(node, &private_name(topics::ANSWER), qos.clone())?,
+            delta: overrides.create_publisher(
+                node,
+                &private_name(topics::ANSWER_DELTA),
+                qos.clone(),
+            )?,
+            overlay: overrides.create_publisher(
+                node,
+                &private_name(topics::OVERLAY),
+                qos.clone(),
+            )?,
+            attention: overrides.create_publisher(
+                node,
+                &private_name(topics::ATTENTION),
+                qos.clone(),
+            )?,
+            diagnostics: overrides.create_publisher(node, "/diagnostics", qos)?,
         })
     }
 
