@@ -5,9 +5,7 @@ use candle_core::Tensor;
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{attend, LayerNorm, Linear, Mlp, PatchEmbed};
-use crate::weights::{
-    Activation, ClipConfig, FeatureSelection, PatchMerge, Weights, WeightsError,
-};
+use crate::weights::{Activation, ClipConfig, FeatureSelection, PatchMerge, Weights, WeightsError};
 
 /// Image → vision features.
 ///
@@ -57,8 +55,10 @@ impl ClipVisionTower {
                 false,
             )?,
             class_embedding: embeddings.get(dim, "class_embedding")?,
-            position_embedding: embeddings
-                .get((config.embedded_grid().pow(2) + 1, dim), "position_embedding.weight")?,
+            position_embedding: embeddings.get(
+                (config.embedded_grid().pow(2) + 1, dim),
+                "position_embedding.weight",
+            )?,
             // The tensor's name is misspelt so in every published checkpoint.
             pre_layernorm: LayerNorm::load(
                 &weights.pp("pre_layrnorm"),

@@ -12,6 +12,7 @@ use super::action::{
 };
 use super::clock::RosClock;
 use super::convert::object;
+use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
 use super::r2r_ext::reply;
 use super::renderer::{RenderJob, RenderKind, Renderer};
@@ -30,10 +31,11 @@ pub struct Driver {
     clock: RosClock,
     submitter: Submitter,
     renderer: Renderer,
+    locate_worker: LocateWorker,
 }
 
 impl Driver {
-    /// Starts the driver's two threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
+    /// Starts the driver's three threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
@@ -47,6 +49,7 @@ impl Driver {
     ) -> std::io::Result<Self> {
         let engine = Arc::new(engine);
         Ok(Self {
+            locate_worker: LocateWorker::start(reports.clone())?,
             submitter: Submitter::start(Arc::clone(&engine), reports)?,
             renderer: Renderer::start()?,
             shared,
@@ -113,6 +116,7 @@ impl Driver {
                 }
                 core.handle_engine_event(id, event, now);
             }
+            EngineReport::Place { index, place } => core.handle_place(id, index, place, now),
             EngineReport::BadFrame(why) => {
                 self.submitter.forget(id);
                 core.handle_bad_frame(id, &why, now);
@@ -177,6 +181,13 @@ impl Driver {
                 header,
                 object,
             } => self.publishers.object(&question, &header, &object),
+            Output::Locate(request) => self.locate_worker.locate(request),
+            Output::PublishDetections {
+                header,
+                frame,
+                objects,
+                ..
+            } => self.publishers.detections(&header, &frame, &objects),
             Output::PublishMask {
                 header,
                 frame,
@@ -227,11 +238,11 @@ impl Driver {
                 stage,
                 text,
                 tokens,
-                object: mask,
+                object: found,
             } => {
-                let objects = mask
-                    .iter()
-                    .map(|mask| object(object_message(&header, mask)));
+                let objects = found.iter().map(|found| {
+                    object(object_message(&header, &found.mask, found.place.as_ref()))
+                });
                 let objects = objects.collect();
                 self.action
                     .feedback(goal, stage.name(), &text, tokens, objects);
@@ -255,6 +266,7 @@ impl Driver {
             self.input(input);
         }
         self.renderer.stop();
+        self.locate_worker.stop();
         self.submitter.stop();
         (self.engine, owed)
     }

@@ -37,8 +37,10 @@
 mod action;
 mod clock;
 mod convert;
+mod detections;
 mod diagnostics;
 mod driver;
+mod locate_worker;
 mod logging;
 mod node;
 mod param_services;
@@ -51,6 +53,7 @@ mod remap;
 mod renderer;
 mod shared;
 mod shutdown;
+mod space_inputs;
 mod spin;
 mod stall;
 mod submitter;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{compressed, topics, Settings};
+use crate::node::{compressed, topics, BoxOrientation, Settings, SpaceSettings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -165,8 +165,35 @@ impl Values<'_> {
                 publish_overlay: self.flag("publish_overlay"),
                 publish_attention: self.flag("publish_attention"),
                 overlay_alpha: self.float("overlay_alpha") as f32,
+                space: self.space(),
             }),
+            depth: self.depth(),
             use_sim_time: self.flag("use_sim_time"),
+        }
+    }
+
+    fn depth(&self) -> DepthTransport {
+        match self.text("depth.transport") {
+            "raw" => DepthTransport::Raw,
+            "compressedDepth" => DepthTransport::Compressed,
+            _ => DepthTransport::Off,
+        }
+    }
+
+    fn space(&self) -> SpaceSettings {
+        SpaceSettings {
+            enabled: self.depth() != DepthTransport::Off,
+            max_offset_s: self.float("depth.max_offset"),
+            depth_timeout_s: self.float("depth.timeout"),
+            target_frame: self.text("target_frame").to_owned(),
+            fixed_frame: self.text("fixed_frame").to_owned(),
+            tf_timeout_s: self.float("tf_timeout"),
+            orientation: match self.text("box.orientation") {
+                "gravity" => BoxOrientation::Gravity,
+                _ => BoxOrientation::Principal,
+            },
+            gravity_frame: self.text("gravity_frame").to_owned(),
+            rectified: self.flag("image_rectified"),
         }
     }
 
@@ -213,7 +240,30 @@ pub struct NodeParams {
     pub reliable: bool,
     /// What the state machine depends on.
     pub settings: Arc<Settings>,
+    /// How depth images come, if they do.
+    pub depth: DepthTransport,
     pub use_sim_time: bool,
+}
+
+/// How depth images come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepthTransport {
+    /// They do not.
+    Off,
+    /// As `sensor_msgs/Image`.
+    Raw,
+    /// As `sensor_msgs/CompressedImage` of `compressed_depth_image_transport`.
+    Compressed,
+}
+
+impl DepthTransport {
+    /// The topic that the node subscribes to, before remapping.
+    pub fn topic(self) -> &'static str {
+        match self {
+            DepthTransport::Compressed => topics::DEPTH_COMPRESSED,
+            DepthTransport::Off | DepthTransport::Raw => topics::DEPTH,
+        }
+    }
 }
 
 impl NodeParams {

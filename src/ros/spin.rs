@@ -26,6 +26,7 @@ use super::convert::SourceImage;
 use super::param_services::ParamServices;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::space_inputs::SpaceInputs;
 use super::stall::MiddlewareCall;
 use crate::node::{private_name, services, ImagePublisher, InstructionTopic, StampedInstruction};
 
@@ -266,6 +267,7 @@ struct Endpoints {
     results: R2rStream<ServiceRequest<GetResult>>,
     enable: R2rStream<ServiceRequest<SetBool::Service>>,
     reset: R2rStream<ServiceRequest<Trigger::Service>>,
+    space: Option<SpaceInputs>,
 }
 
 impl Endpoints {
@@ -276,6 +278,7 @@ impl Endpoints {
             true => QosProfile::sensor_data().reliable(),
             false => QosProfile::sensor_data(),
         };
+        let space = SpaceInputs::create(node, params.depth, &sensor)?;
         let image = params.image_topic();
         let images = match params.compressed {
             true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
@@ -286,6 +289,7 @@ impl Endpoints {
         let service = QosProfile::services_default();
         Ok(Self {
             images,
+            space,
             instructions: InstructionTopic::ALL
                 .into_iter()
                 .map(|topic| {
@@ -311,6 +315,9 @@ impl Endpoints {
     }
 
     fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
+        if let Some(space) = &mut self.space {
+            space.take(shared);
+        }
         match &mut self.images {
             Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
