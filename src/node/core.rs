@@ -12,12 +12,14 @@ use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
 use super::ids::{GoalId, QuestionId};
 use super::instruction::StampedInstruction;
+use super::locating::OpenObject;
 use super::output::{CameraFrame, Host, LogLevel, Output, Timer};
 use super::question::{Origin, Question};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use super::settings::{Settings, Subscribers};
-use crate::engine::Event;
+use super::space::{SceneState, Space};
+use crate::engine::{Answer, Event};
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 
 /// A question that waits for its frame.
@@ -34,6 +36,14 @@ pub(super) struct Submitted<F> {
     pub started: bool,
     /// Tokens of its answer so far.
     pub tokens: usize,
+    /// Whether its objects can be measured in space.
+    pub scene: SceneState,
+    /// The objects of its answer so far, in their order.
+    pub objects: Vec<OpenObject>,
+    /// How many of them are out.
+    pub published: usize,
+    /// Its answer, once that is complete.
+    pub answer: Option<Arc<Answer>>,
 }
 
 /// The node without ROS. The [module](super) says how to drive it.
@@ -48,6 +58,7 @@ pub struct NodeCore<H: Host> {
     pub(super) standby: Option<String>,
     pub(super) frames: FrameStore<H::Frame>,
     pub(super) silence: CameraSilence,
+    pub(super) space: Space,
     pub(super) awaiting: Vec<AwaitingFrame>,
     pub(super) submitted: BTreeMap<QuestionId, Submitted<H::Frame>>,
     pub(super) repeat: Repeat,
@@ -77,6 +88,7 @@ impl<H: Host> NodeCore<H> {
             standby: None,
             frames: FrameStore::new(Bounds::default()),
             silence: CameraSilence::new(now),
+            space: Space::default(),
             awaiting: Vec::new(),
             submitted: BTreeMap::new(),
             repeat: Repeat::default(),
@@ -219,7 +231,10 @@ impl<H: Host> NodeCore<H> {
         self.enabled = enabled;
         match enabled {
             true => self.silence.restart(now),
-            false => self.frames.clear(),
+            false => {
+                self.frames.clear();
+                self.space.clear();
+            }
         }
         self.resolve_waiting(now);
         self.repeat_if_due(now);
@@ -240,6 +255,7 @@ impl<H: Host> NodeCore<H> {
             return;
         }
         self.frames.clear();
+        self.space.clear();
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node was deactivated");
         self.end_open_questions(&goodbye, now);
     }
@@ -259,7 +275,7 @@ impl<H: Host> NodeCore<H> {
         match event {
             Event::Stage(stage) => self.stage(id, stage),
             Event::TextDelta { text, tokens } => self.delta(id, text, tokens),
-            Event::Mask(object) => self.object(id, object),
+            Event::Mask(object) => self.object(id, object, now),
             Event::Done(answer) => self.done(id, *answer, now),
             Event::Failed(error) => self.failed(id, (&error).into(), now),
         }
@@ -278,6 +294,7 @@ impl<H: Host> NodeCore<H> {
     /// Says that an instant that [`poll_timeout`](Self::poll_timeout) returned has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resolve_waiting(now);
+        self.advance_waiting(now);
         self.repeat_if_due(now);
         self.goals.expire(now);
         if self.silence.due().is_some_and(|due| due <= now) && self.takes_frames() {
@@ -325,7 +342,11 @@ impl<H: Host> NodeCore<H> {
             Due::Never => None,
         };
         let silence = self.silence.due().filter(|_| self.takes_frames());
+        let open = self.submitted.iter();
+        let space =
+            open.filter_map(|(id, asked)| Some((asked.scene.deadline()?, Timer::AwaitSpace(*id))));
         frames
+            .chain(space)
             .chain(repeat.map(|at| (at, Timer::Repeat)))
             .chain(self.goals.next_expiry().map(|at| (at, Timer::ExpireGoals)))
             .chain(silence.map(|at| (at, Timer::CameraSilent)))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::space::SpaceSettings;
 use crate::engine::AnswerOptions;
 
 /// What the parameters accept, both ends included. A replay's arguments of the same names accept the same.
@@ -18,6 +19,10 @@ pub mod bounds {
     pub const SYNC_SLOP_S: RangeInclusive<f64> = 0.0..=10.0;
     /// After how long without a question the model's memory is given back, seconds; 0 never does.
     pub const UNLOAD_AFTER_S: RangeInclusive<f64> = 0.0..=604_800.0;
+    /// How far apart the stamps of a frame and its depth image may be, seconds.
+    pub const DEPTH_MAX_OFFSET: RangeInclusive<f64> = 0.0..=1.0;
+    /// How long an object waits for its depth image, or for transforms, seconds.
+    pub const SPACE_TIMEOUT: RangeInclusive<f64> = 0.0..=10.0;
     /// Opacity of what is drawn over a frame.
     pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
 }
@@ -45,6 +50,8 @@ pub struct Settings {
     pub publish_attention: bool,
     /// Opacity of what is drawn over a frame, 0 to 1.
     pub overlay_alpha: f32,
+    /// How objects are measured in space.
+    pub space: SpaceSettings,
 }
 
 impl Default for Settings {
@@ -62,6 +69,7 @@ impl Default for Settings {
             publish_overlay: true,
             publish_attention: true,
             overlay_alpha: 0.5,
+            space: SpaceSettings::default(),
         }
     }
 }

@@ -182,6 +182,15 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         );
     }
     engine_gauges(&mut report, &load);
+    if params.settings.space.enabled {
+        report.value("depth images", core.depth_received());
+        report.value("objects placed", health.placed);
+        for (code, count) in &health.not_placed {
+            report.value(format!("objects not placed {code}"), count);
+        }
+        let why = health.last_not_placed.as_deref();
+        report.value("last object not placed", why.unwrap_or("none"));
+    }
     let last_error = match &health.last_error {
         Some((refusal, at)) => format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
         None => "none".to_owned(),
@@ -231,6 +240,14 @@ fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, Stri
     }
     let health = core.health();
     let last = health.last_error.as_ref().map(|(refusal, _)| &refusal.why);
+    if let (Some(ResultStatus::Segmented), Some(why)) =
+        (health.last_status, &health.last_not_placed)
+    {
+        return (
+            Level::Warn,
+            format!("answering without places in space: {why}"),
+        );
+    }
     match (health.last_status, last) {
         (None, _) => (
             Level::Ok,

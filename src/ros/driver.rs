@@ -13,6 +13,7 @@ use super::action::{
 use super::clock::RosClock;
 use super::convert::object;
 use super::lifecycle::answer_change;
+use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
 use super::r2r_ext::reply;
 use super::renderer::{RenderJob, RenderKind, Renderer};
@@ -32,6 +33,7 @@ pub struct Driver {
     action: ActionTopics,
     clock: RosClock,
     renderer: Renderer,
+    locate_worker: LocateWorker,
 }
 
 /// An engine, and the thread that submits questions to it.
@@ -49,7 +51,8 @@ impl Answering {
 }
 
 impl Driver {
-    /// A driver without an engine. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
+    /// Starts the driver's own threads, without an engine. Whatever arrives in `reports` is to be given to
+    /// [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
@@ -62,6 +65,7 @@ impl Driver {
     ) -> std::io::Result<Self> {
         Ok(Self {
             answering: None,
+            locate_worker: LocateWorker::start(reports.clone())?,
             renderer: Renderer::start()?,
             shared,
             reports,
@@ -153,6 +157,7 @@ impl Driver {
                 }
                 core.handle_engine_event(id, event, now);
             }
+            EngineReport::Place { index, place } => core.handle_place(id, index, place, now),
             EngineReport::BadFrame(why) => {
                 self.forget(id);
                 core.handle_bad_frame(id, &why, now);
@@ -235,6 +240,13 @@ impl Driver {
                 header,
                 object,
             } => self.publishers.object(&question, &header, &object),
+            Output::Locate(request) => self.locate_worker.locate(request),
+            Output::PublishDetections {
+                header,
+                frame,
+                objects,
+                ..
+            } => self.publishers.detections(&header, &frame, &objects),
             Output::PublishMask {
                 header,
                 frame,
@@ -285,11 +297,11 @@ impl Driver {
                 stage,
                 text,
                 tokens,
-                object: mask,
+                object: found,
             } => {
-                let objects = mask
-                    .iter()
-                    .map(|mask| object(object_message(&header, mask)));
+                let objects = found.iter().map(|found| {
+                    object(object_message(&header, &found.mask, found.place.as_ref()))
+                });
                 let objects = objects.collect();
                 self.action
                     .feedback(goal, stage.name(), &text, tokens, objects);
@@ -313,6 +325,7 @@ impl Driver {
             self.input(input);
         }
         self.renderer.stop();
+        self.locate_worker.stop();
         (self.answering.map(Answering::stop), owed)
     }
 }

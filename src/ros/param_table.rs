@@ -150,7 +150,7 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 20] = [
+pub const PARAMS: [ParamSpec; 29] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -249,6 +249,61 @@ pub const PARAMS: [ParamSpec; 20] = [
         Default::Text("model"),
         Accepts::OneOf(&["model", "crop", "pad", "squash"]),
         "How a frame that is not square meets the vision tower's square input; model is how the model was trained: crop for the published ones.",
+    ),
+    ParamSpec::new(
+        "depth.transport",
+        Default::Text("off"),
+        Accepts::OneOf(&["off", "raw", "compressedDepth"]),
+        "off: objects have masks only. raw subscribes to depth (sensor_msgs/Image), compressedDepth to depth/compressedDepth; both also to camera_info, depth/camera_info and /tf.",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "depth.max_offset",
+        Default::Float(0.05),
+        float_in(&bounds::DEPTH_MAX_OFFSET),
+        "How far apart the stamps of a frame and of its depth image may be, in seconds.",
+    ),
+    ParamSpec::new(
+        "depth.timeout",
+        Default::Float(0.5),
+        float_in(&bounds::SPACE_TIMEOUT),
+        "How long an object waits for the depth image of its frame, in seconds; then it is published without a place.",
+    ),
+    ParamSpec::new(
+        "target_frame",
+        Default::Text(""),
+        Accepts::Any("the name of a frame on /tf, or nothing"),
+        "The frame in which objects are placed; empty: the camera's own optical frame.",
+    ),
+    ParamSpec::new(
+        "fixed_frame",
+        Default::Text("odom"),
+        Accepts::Any("the name of a frame on /tf"),
+        "A frame in which the world stands still, for a camera that moves between the stamps of a frame and of its depth image.",
+    ),
+    ParamSpec::new(
+        "tf_timeout",
+        Default::Float(0.2),
+        float_in(&bounds::SPACE_TIMEOUT),
+        "How long an object waits for transforms at the stamp of its frame, in seconds.",
+    ),
+    ParamSpec::new(
+        "box.orientation",
+        Default::Text("principal"),
+        Accepts::OneOf(&["principal", "gravity"]),
+        "principal: boxes lie along the principal axes of the object. gravity: they stand upright, z of gravity_frame is up.",
+    ),
+    ParamSpec::new(
+        "gravity_frame",
+        Default::Text("base_link"),
+        Accepts::Any("the name of a frame on /tf"),
+        "The frame whose z axis points up, where box.orientation is gravity.",
+    ),
+    ParamSpec::new(
+        "image_rectified",
+        Default::Bool(false),
+        Accepts::Flag,
+        "The pictures are rectified (image_rect): P of camera_info holds, not K and D.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

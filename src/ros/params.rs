@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{compressed, topics, Settings};
+use crate::node::{compressed, topics, BoxOrientation, Settings, SpaceSettings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -187,12 +187,39 @@ impl Values<'_> {
                 publish_overlay: self.flag("publish_overlay"),
                 publish_attention: self.flag("publish_attention"),
                 overlay_alpha: self.float("overlay_alpha") as f32,
+                space: self.space(),
             }),
+            depth: self.depth(),
             use_sim_time: self.flag("use_sim_time"),
             autostart: self.flag("autostart"),
             unload_after: Duration::try_from_secs_f64(self.float("unload_after"))
                 .ok()
                 .filter(|after| !after.is_zero()),
+        }
+    }
+
+    fn depth(&self) -> DepthTransport {
+        match self.text("depth.transport") {
+            "raw" => DepthTransport::Raw,
+            "compressedDepth" => DepthTransport::Compressed,
+            _ => DepthTransport::Off,
+        }
+    }
+
+    fn space(&self) -> SpaceSettings {
+        SpaceSettings {
+            enabled: self.depth() != DepthTransport::Off,
+            max_offset_s: self.float("depth.max_offset"),
+            depth_timeout_s: self.float("depth.timeout"),
+            target_frame: self.text("target_frame").to_owned(),
+            fixed_frame: self.text("fixed_frame").to_owned(),
+            tf_timeout_s: self.float("tf_timeout"),
+            orientation: match self.text("box.orientation") {
+                "gravity" => BoxOrientation::Gravity,
+                _ => BoxOrientation::Principal,
+            },
+            gravity_frame: self.text("gravity_frame").to_owned(),
+            rectified: self.flag("image_rectified"),
         }
     }
 
@@ -239,11 +266,34 @@ pub struct NodeParams {
     pub reliable: bool,
     /// What the state machine depends on.
     pub settings: Arc<Settings>,
+    /// How depth images come, if they do.
+    pub depth: DepthTransport,
     pub use_sim_time: bool,
     /// Configure and activate the node as soon as it has started.
     pub autostart: bool,
     /// Give the model's memory back after so long without a question; `None` never does.
     pub unload_after: Option<Duration>,
+}
+
+/// How depth images come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepthTransport {
+    /// They do not.
+    Off,
+    /// As `sensor_msgs/Image`.
+    Raw,
+    /// As `sensor_msgs/CompressedImage` of `compressed_depth_image_transport`.
+    Compressed,
+}
+
+impl DepthTransport {
+    /// The topic that the node subscribes to, before remapping.
+    pub fn topic(self) -> &'static str {
+        match self {
+            DepthTransport::Compressed => topics::DEPTH_COMPRESSED,
+            DepthTransport::Off | DepthTransport::Raw => topics::DEPTH,
+        }
+    }
 }
 
 impl NodeParams {

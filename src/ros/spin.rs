@@ -29,6 +29,7 @@ use super::param_services::ParamServices;
 use super::params::NodeParams;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::space_inputs::SpaceInputs;
 use super::stall::MiddlewareCall;
 use crate::node::{private_name, services, ImagePublisher, InstructionTopic, StampedInstruction};
 
@@ -262,16 +263,20 @@ fn warn_of_unused(shared: &Shared) {
     }
 }
 
-/// The topic and QoS of the subscription to images, as `by_parameter` changes its default.
+/// The QoS of the subscription to images, as `by_parameter` changes its default.
 pub fn image_qos(
     params: &NodeParams,
     by_parameter: impl FnOnce(&str, QosProfile) -> QosProfile,
 ) -> QosProfile {
-    let sensor = match params.reliable {
+    by_parameter(&params.image_topic(), sensor_qos(params))
+}
+
+/// The QoS that pictures are subscribed to with.
+fn sensor_qos(params: &NodeParams) -> QosProfile {
+    match params.reliable {
         true => QosProfile::sensor_data().reliable(),
         false => QosProfile::sensor_data(),
-    };
-    by_parameter(&params.image_topic(), sensor)
+    }
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
@@ -303,6 +308,7 @@ struct Endpoints {
     results: R2rStream<ServiceRequest<GetResult>>,
     enable: R2rStream<ServiceRequest<SetBool::Service>>,
     reset: R2rStream<ServiceRequest<Trigger::Service>>,
+    space: Option<SpaceInputs>,
 }
 
 impl Endpoints {
@@ -311,6 +317,8 @@ impl Endpoints {
         let params = shared.params();
         let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
         let sensor = image_qos(&params, by_parameter);
+        let pictures = sensor_qos(&params);
+        let space = SpaceInputs::create(node, params.depth, &shared.qos, &pictures)?;
         let image = params.image_topic();
         let images = match params.compressed {
             true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
@@ -321,6 +329,7 @@ impl Endpoints {
         let service = QosProfile::services_default();
         Ok(Self {
             images,
+            space,
             instructions: InstructionTopic::ALL
                 .into_iter()
                 .map(|topic| {
@@ -347,6 +356,9 @@ impl Endpoints {
     }
 
     fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
+        if let Some(space) = &mut self.space {
+            space.take(shared);
+        }
         match &mut self.images {
             Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
