@@ -268,7 +268,7 @@ impl<H: Host> NodeCore<H> {
 /// Mode `continuous`.
 impl<H: Host> NodeCore<H> {
     pub(super) fn repeat_due(&self, now: Instant) -> Due {
-        if !self.settings.continuous || !self.enabled || self.shutdown_refusal.is_some() {
+        if !self.settings.continuous || !self.takes_frames() || self.shutdown_refusal.is_some() {
             return Due::Never;
         }
         let newest = self.frames.newest().map(|stored| stored.number);

@@ -54,6 +54,8 @@ pub struct NodeCore<H: Host> {
     pub(super) enable_service: String,
     pub(super) subscribers: Subscribers,
     pub(super) enabled: bool,
+    /// While the node is a managed node that is not active: which state it is in and what to do about it, in words.
+    pub(super) standby: Option<String>,
     pub(super) frames: FrameStore<H::Frame>,
     pub(super) silence: CameraSilence,
     pub(super) space: Space,
@@ -83,6 +85,7 @@ impl<H: Host> NodeCore<H> {
             enable_service: enable_service.into(),
             subscribers: Subscribers::default(),
             enabled: true,
+            standby: None,
             frames: FrameStore::new(Bounds::default()),
             silence: CameraSilence::new(now),
             space: Space::default(),
@@ -104,7 +107,7 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes a frame of the camera.
     pub fn handle_frame(&mut self, frame: H::Frame, now: Instant) {
-        if !self.enabled {
+        if !self.takes_frames() {
             return;
         }
         let (stamp, bytes) = (frame.stamp(), frame.bytes());
@@ -125,6 +128,10 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes an instruction from a topic.
     pub fn handle_instruction(&mut self, instruction: StampedInstruction, now: Instant) {
+        if let Some(why) = &self.standby {
+            let text = format!("an instruction is ignored: {why}");
+            return self.log(LogLevel::Warn, text);
+        }
         let id = self.next_id();
         let question = Question {
             id,
@@ -148,7 +155,9 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let id = self.next_id();
-        let accepted = self.shutdown_refusal.is_none() && self.goals.accept(offer.id, id, stamp);
+        let accepted = self.shutdown_refusal.is_none()
+            && self.standby.is_none()
+            && self.goals.accept(offer.id, id, stamp);
         self.outputs.push_back(Output::AnswerGoal {
             request,
             accepted,
@@ -157,10 +166,9 @@ impl<H: Host> NodeCore<H> {
         if !accepted {
             // A node that is ending rejects goals silently: it could not give a client their results any more.
             if self.shutdown_refusal.is_none() {
-                let text = format!(
-                    "goal {} rejected: a goal of that id was sent before",
-                    offer.id
-                );
+                let why = self.standby.as_deref();
+                let why = why.unwrap_or("a goal of that id was sent before");
+                let text = format!("goal {} rejected: {why}", offer.id);
                 self.log(LogLevel::Warn, text);
             }
             return;
@@ -232,6 +240,25 @@ impl<H: Host> NodeCore<H> {
         self.repeat_if_due(now);
     }
 
+    /// Makes a managed node active: frames and instructions are taken from `now` on.
+    pub fn handle_activate(&mut self, now: Instant) {
+        if self.standby.take().is_some() {
+            self.silence.restart(now);
+        }
+    }
+
+    /// Makes a managed node inactive, or says that it is in another of the states in which it does not answer; `why` is that
+    /// state and what to do about it. Open questions end as cancelled. From then on frames and instructions are ignored, goals
+    /// are rejected, and there are no results.
+    pub fn handle_deactivate(&mut self, why: impl Into<String>, now: Instant) {
+        if self.standby.replace(why.into()).is_some() {
+            return;
+        }
+        self.frames.clear();
+        let goodbye = Refusal::new(ResultStatus::Cancelled, "the node was deactivated");
+        self.end_open_questions(&goodbye, now);
+    }
+
     /// Says which of the drawn images somebody subscribes to.
     pub fn handle_subscribers(&mut self, subscribers: Subscribers) {
         self.subscribers = subscribers;
@@ -269,7 +296,7 @@ impl<H: Host> NodeCore<H> {
         self.advance_waiting(now);
         self.repeat_if_due(now);
         self.goals.expire(now);
-        if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
+        if self.silence.due().is_some_and(|due| due <= now) && self.takes_frames() {
             self.silence.reported = true;
             let text = self.explain_no_image(now);
             self.log(LogLevel::Warn, text);
@@ -280,6 +307,10 @@ impl<H: Host> NodeCore<H> {
     pub fn close(&mut self, now: Instant) {
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
         self.shutdown_refusal = Some(goodbye.clone());
+        self.end_open_questions(&goodbye, now);
+    }
+
+    fn end_open_questions(&mut self, goodbye: &Refusal, now: Instant) {
         for AwaitingFrame { question, .. } in std::mem::take(&mut self.awaiting) {
             self.refused(question, Header::default(), goodbye.clone(), now);
         }
@@ -309,7 +340,7 @@ impl<H: Host> NodeCore<H> {
             Due::At(at) => Some(at),
             Due::Never => None,
         };
-        let silence = self.silence.due().filter(|_| self.enabled);
+        let silence = self.silence.due().filter(|_| self.takes_frames());
         let open = self.submitted.iter();
         let space =
             open.filter_map(|(id, asked)| Some((asked.scene.deadline()?, Timer::AwaitSpace(*id))));
@@ -337,6 +368,15 @@ impl<H: Host> NodeCore<H> {
     /// Whether frames and instructions are taken.
     pub fn is_enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Why nothing is taken or published, while the node is a managed node that is not active.
+    pub fn standby(&self) -> Option<&str> {
+        self.standby.as_deref()
+    }
+
+    pub(super) fn takes_frames(&self) -> bool {
+        self.enabled && self.standby.is_none()
     }
 
     /// The frames that questions can be about.

@@ -53,7 +53,7 @@ impl OpenObject {
 impl<H: Host> NodeCore<H> {
     /// Takes a depth image.
     pub fn handle_depth(&mut self, depth: DepthFrame, now: Instant) {
-        if self.enabled {
+        if self.takes_frames() {
             self.space.push_depth(depth, &self.settings.space, now);
             self.advance_waiting(now);
         }

@@ -21,6 +21,8 @@ pub mod bounds {
     pub const DEPTH_MAX_OFFSET: RangeInclusive<f64> = 0.0..=1.0;
     /// How long an object waits for its depth image, or for transforms, seconds.
     pub const SPACE_TIMEOUT: RangeInclusive<f64> = 0.0..=10.0;
+    /// After how long without a question the model's memory is given back, seconds; 0 never does.
+    pub const UNLOAD_AFTER_S: RangeInclusive<f64> = 0.0..=604_800.0;
     /// Opacity of what is drawn over a frame.
     pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
 }

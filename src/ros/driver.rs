@@ -12,6 +12,7 @@ use super::action::{
 };
 use super::clock::RosClock;
 use super::convert::object;
+use super::lifecycle::answer_change;
 use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
 use super::r2r_ext::reply;
@@ -25,44 +26,81 @@ use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings
 /// Connects the state machine to ROS and to the engine.
 pub struct Driver {
     shared: Arc<Shared>,
-    engine: Arc<Engine>,
+    /// The model, while there is one.
+    answering: Option<Answering>,
+    reports: UnboundedSender<(QuestionId, EngineReport)>,
     publishers: Publishers,
     action: ActionTopics,
     clock: RosClock,
-    submitter: Submitter,
     renderer: Renderer,
     locate_worker: LocateWorker,
 }
 
+/// An engine, and the thread that submits questions to it.
+pub struct Answering {
+    engine: Arc<Engine>,
+    submitter: Submitter,
+}
+
+impl Answering {
+    /// Ends the thread, and returns the engine, which ends when it is dropped.
+    pub fn stop(self) -> Arc<Engine> {
+        self.submitter.stop();
+        self.engine
+    }
+}
+
 impl Driver {
-    /// Starts the driver's three threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
+    /// A driver without an engine. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
-        engine: Engine,
         publishers: Publishers,
         action: ActionTopics,
         clock: RosClock,
         reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
-        let engine = Arc::new(engine);
         Ok(Self {
             locate_worker: LocateWorker::start(reports.clone())?,
-            submitter: Submitter::start(Arc::clone(&engine), reports)?,
+            answering: None,
             renderer: Renderer::start()?,
             shared,
-            engine,
+            reports,
             publishers,
             action,
             clock,
         })
     }
 
-    /// The engine that answers.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// Takes the engine that answers from now on.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn set_engine(&mut self, engine: Engine) -> std::io::Result<()> {
+        let engine = Arc::new(engine);
+        self.answering = Some(Answering {
+            submitter: Submitter::start(Arc::clone(&engine), self.reports.clone())?,
+            engine,
+        });
+        Ok(())
+    }
+
+    /// Hands the engine back, so that it can be ended. No question may be open.
+    pub fn take_engine(&mut self) -> Option<Answering> {
+        self.answering.take()
+    }
+
+    /// The engine that answers, while there is one.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.answering.as_ref().map(|answering| &*answering.engine)
+    }
+
+    fn submitter(&self) -> Option<&Submitter> {
+        self.answering
+            .as_ref()
+            .map(|answering| &answering.submitter)
     }
 
     /// The node's publishers.
@@ -70,7 +108,7 @@ impl Driver {
         &self.publishers
     }
 
-    /// Takes an input of the spinning thread. [`Input::Broken`] is the caller's to handle.
+    /// Takes an input of the spinning thread. [`Input::Broken`] and [`Input::ChangeState`] are the caller's to handle.
     pub fn input(&self, input: Input) {
         let now = Instant::now();
         let mut core = self.shared.core();
@@ -96,7 +134,9 @@ impl Driver {
                 core.handle_enable(request.message.data, now);
                 answer_enable(request);
             }
-            Input::Reset(request) => reset(&self.engine, request),
+            Input::Reset(request) => reset(self.engine(), request),
+            // The node is ending.
+            Input::ChangeState(request) => answer_change(request, false),
             Input::Broken(_) => {}
         }
         drop(core);
@@ -110,7 +150,7 @@ impl Driver {
         match report {
             EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
-                    self.submitter.forget(id);
+                    self.forget(id);
                     // So that those who subscribed since the question was asked see this answer, and the next repeat's attention.
                     core.handle_subscribers(self.publishers.subscribers());
                 }
@@ -118,12 +158,18 @@ impl Driver {
             }
             EngineReport::Place { index, place } => core.handle_place(id, index, place, now),
             EngineReport::BadFrame(why) => {
-                self.submitter.forget(id);
+                self.forget(id);
                 core.handle_bad_frame(id, &why, now);
             }
         }
         drop(core);
         self.act();
+    }
+
+    fn forget(&self, id: QuestionId) {
+        if let Some(submitter) = self.submitter() {
+            submitter.forget(id);
+        }
     }
 
     /// Looks who subscribes to the drawn images, because r2r does not report changes. To be called once a second.
@@ -134,8 +180,12 @@ impl Driver {
 
     /// Takes new values of the parameters.
     pub fn params_changed(&self) {
-        let settings = Arc::clone(&self.shared.params().settings);
-        self.engine.set_max_pending(engine_max_pending(&settings));
+        let params = self.shared.params();
+        let (settings, unload_after) = (Arc::clone(&params.settings), params.unload_after);
+        if let Some(engine) = self.engine() {
+            engine.set_max_pending(engine_max_pending(&settings));
+            engine.set_unload_after(unload_after);
+        }
         self.shared.core().handle_settings(settings, Instant::now());
         self.act();
     }
@@ -165,8 +215,16 @@ impl Driver {
 
     fn perform(&self, output: Output<Ros>) {
         match output {
-            Output::AskEngine(request) => self.submitter.submit(request),
-            Output::CancelEngine(id) => self.submitter.cancel(id),
+            Output::AskEngine(request) => match self.submitter() {
+                Some(submitter) => submitter.submit(request),
+                // The state machine asks nothing while there is no model.
+                None => tracing::error!("a question was asked of a node without a model"),
+            },
+            Output::CancelEngine(id) => {
+                if let Some(submitter) = self.submitter() {
+                    submitter.cancel(id);
+                }
+            }
             Output::PublishDelta {
                 question,
                 header,
@@ -257,8 +315,8 @@ impl Driver {
     }
 
     /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
-    /// handled. Returns the engine, and whether any result was owed.
-    pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
+    /// handled. Returns the engine, if there is one, and whether any result was owed.
+    pub fn close(self, rest: Vec<Input>) -> (Option<Arc<Engine>>, bool) {
         let owed = !rest.is_empty() || self.shared.core().has_open_questions();
         self.shared.core().close(Instant::now());
         self.act();
@@ -267,8 +325,7 @@ impl Driver {
         }
         self.renderer.stop();
         self.locate_worker.stop();
-        self.submitter.stop();
-        (self.engine, owed)
+        (self.answering.map(Answering::stop), owed)
     }
 }
 
@@ -293,8 +350,10 @@ fn answer_enable(request: ServiceRequest<SetBool::Service>) {
 }
 
 /// Serves a call of `~/reset_conversation`: all conversations are forgotten before the next question.
-fn reset(engine: &Engine, request: ServiceRequest<Trigger::Service>) {
-    engine.reset_conversation(None);
+fn reset(engine: Option<&Engine>, request: ServiceRequest<Trigger::Service>) {
+    if let Some(engine) = engine {
+        engine.reset_conversation(None);
+    }
     let message = "all conversations were forgotten".to_owned();
     tracing::info!("{message}");
     let response = Trigger::Response {

@@ -66,14 +66,25 @@ const fn float_in(range: &RangeInclusive<f64>) -> Accepts {
     }
 }
 
+/// When a parameter may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settable {
+    /// At any time, and the new value counts from then on.
+    AtRunTime,
+    /// While the node is unconfigured, because it is read when the node is configured.
+    Unconfigured,
+    /// Only when the node is started.
+    AtStart,
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamSpec {
     pub name: &'static str,
     pub description: &'static str,
     pub accepts: Accepts,
-    /// Whether it is read only once, when the node starts.
-    pub start_only: bool,
+    /// When it may be set.
+    pub settable: Settable,
     default: Default,
 }
 
@@ -97,14 +108,21 @@ impl ParamSpec {
             name,
             description,
             accepts,
-            start_only: false,
+            settable: Settable::AtRunTime,
             default,
         }
     }
 
     const fn start_only(self) -> Self {
         Self {
-            start_only: true,
+            settable: Settable::AtStart,
+            ..self
+        }
+    }
+
+    const fn read_at_configure(self) -> Self {
+        Self {
+            settable: Settable::Unconfigured,
             ..self
         }
     }
@@ -132,20 +150,33 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 27] = [
+pub const PARAMS: [ParamSpec; 29] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
         Accepts::Any("the path of a model directory, as `lisa convert` writes it"),
-        "Model directory the node answers with; empty at the start: lisa-mini, which comes with the package.",
+        "Model directory the node answers with; empty: lisa-mini, which comes with the package.",
     )
-    .start_only(),
-    ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").start_only(),
+    .read_at_configure(),
+    ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").read_at_configure(),
     ParamSpec::new(
         "dtype",
         Default::Text("auto"),
         Accepts::OneOf(&["auto", "f32", "f16", "bf16"]),
         "Number type of the computation; auto is f32 on a CPU and as stored on a GPU.",
+    )
+    .read_at_configure(),
+    ParamSpec::new(
+        "unload_after",
+        Default::Float(0.0),
+        float_in(&bounds::UNLOAD_AFTER_S),
+        "Give the model's memory back after so many seconds without a question; the next one loads it again. 0 never does.",
+    ),
+    ParamSpec::new(
+        "autostart",
+        Default::Bool(true),
+        Accepts::Flag,
+        "Load the model and answer at once. With false a supervisor does both, by the transitions configure and activate.",
     )
     .start_only(),
     ParamSpec::new(

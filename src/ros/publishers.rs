@@ -13,6 +13,7 @@ use rosbag2::Header;
 
 use super::convert::{header, image, object, result, SourceImage};
 use super::detections::{self, Labels};
+use super::qos::QosOverrides;
 use super::r2r_ext::send;
 use super::stall::MiddlewareCall;
 use crate::engine::Answer;
@@ -21,7 +22,7 @@ use crate::node::{
     Question, QuestionResult, Subscribers, QUEUE_DEPTH,
 };
 
-/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`].
+/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`], where parameters do not say otherwise.
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -52,29 +53,56 @@ impl Publishers {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node) -> r2r::Result<Self> {
+    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
         let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
-            result: node.create_publisher(&private_name(topics::RESULT), qos.clone())?,
-            object: node.create_publisher(&private_name(topics::OBJECT), qos.clone())?,
-            mask: node.create_publisher(&private_name(topics::MASK), qos.clone())?,
-            answer: node.create_publisher(&private_name(topics::ANSWER), qos.clone())?,
-            delta: node.create_publisher(&private_name(topics::ANSWER_DELTA), qos.clone())?,
-            overlay: node.create_publisher(&private_name(topics::OVERLAY), qos.clone())?,
-            attention: node.create_publisher(&private_name(topics::ATTENTION), qos.clone())?,
-            detections: node.create_publisher(&private_name(topics::DETECTIONS), qos.clone())?,
-            detections_3d: node
-                .create_publisher(&private_name(topics::DETECTIONS_3D), qos.clone())?,
+            result: overrides.create_publisher(node, &private_name(topics::RESULT), qos.clone())?,
+            object: overrides.create_publisher(node, &private_name(topics::OBJECT), qos.clone())?,
+            mask: overrides.create_publisher(node, &private_name(topics::MASK), qos.clone())?,
+            answer: overrides.create_publisher(node, &private_name(topics::ANSWER), qos.clone())?,
+            delta: overrides.create_publisher(
+                node,
+                &private_name(topics::ANSWER_DELTA),
+                qos.clone(),
+            )?,
+            overlay: overrides.create_publisher(
+                node,
+                &private_name(topics::OVERLAY),
+                qos.clone(),
+            )?,
+            attention: overrides.create_publisher(
+                node,
+                &private_name(topics::ATTENTION),
+                qos.clone(),
+            )?,
+            detections: overrides.create_publisher(
+                node,
+                &private_name(topics::DETECTIONS),
+                qos.clone(),
+            )?,
+            detections_3d: overrides.create_publisher(
+                node,
+                &private_name(topics::DETECTIONS_3D),
+                qos.clone(),
+            )?,
             // Who comes later needs the latest, too.
-            label_info: node.create_publisher(
+            label_info: overrides.create_publisher(
+                node,
                 &private_name(topics::LABEL_INFO),
                 qos.clone().keep_last(1).transient_local(),
             )?,
-            markers: node.create_publisher(&private_name(topics::MARKERS), qos.clone())?,
-            object_points: node
-                .create_publisher(&private_name(topics::OBJECT_POINTS), qos.clone())?,
-            diagnostics: node.create_publisher("/diagnostics", qos)?,
+            markers: overrides.create_publisher(
+                node,
+                &private_name(topics::MARKERS),
+                qos.clone(),
+            )?,
+            object_points: overrides.create_publisher(
+                node,
+                &private_name(topics::OBJECT_POINTS),
+                qos.clone(),
+            )?,
             shown: Mutex::default(),
+            diagnostics: overrides.create_publisher(node, "/diagnostics", qos)?,
         })
     }
 

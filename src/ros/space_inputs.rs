@@ -14,7 +14,7 @@ use r2r::tf2_msgs::msg::TFMessage;
 use r2r::{Node, QosProfile};
 use tf_buffer::Transform;
 
-use super::params::DepthTransport;
+use super::params::{DepthTransport, NodeParams};
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use crate::frames::Stamp;
@@ -38,25 +38,33 @@ enum Depth {
 }
 
 impl SpaceInputs {
-    /// Subscribes; `None` if the node has no depth topic. Pictures come with the quality of service `sensor`.
+    /// Subscribes; `None` if the node has no depth topic. Pictures come with the quality of service of the camera's; `by_parameter`
+    /// changes a topic's own.
     ///
     /// # Errors
     /// The middleware refuses a subscription.
     pub fn create(
         node: &mut Node,
-        transport: DepthTransport,
-        sensor: &QosProfile,
+        params: &NodeParams,
+        by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
     ) -> r2r::Result<Option<Self>> {
-        let topic = transport.topic();
-        let depth = match transport {
+        let topic = params.depth.topic();
+        let sensor = |topic: &str| {
+            let default = match params.reliable {
+                true => QosProfile::sensor_data().reliable(),
+                false => QosProfile::sensor_data(),
+            };
+            by_parameter(topic, default)
+        };
+        let depth = match params.depth {
             DepthTransport::Off => return Ok(None),
-            DepthTransport::Raw => Depth::Raw(r2r_stream(node.subscribe(topic, sensor.clone())?)),
+            DepthTransport::Raw => Depth::Raw(r2r_stream(node.subscribe(topic, sensor(topic))?)),
             DepthTransport::Compressed => {
-                Depth::Compressed(r2r_stream(node.subscribe(topic, sensor.clone())?))
+                Depth::Compressed(r2r_stream(node.subscribe(topic, sensor(topic))?))
             }
         };
         let mut calibration = |camera, topic| -> r2r::Result<(Camera, R2rStream<_>)> {
-            let messages = node.subscribe(topic, sensor.clone())?;
+            let messages = node.subscribe(topic, sensor(topic))?;
             Ok((camera, r2r_stream(messages)))
         };
         let calibrations = [
@@ -64,8 +72,10 @@ impl SpaceInputs {
             calibration(Camera::Depth, topics::DEPTH_CAMERA_INFO)?,
         ];
         let tf = QosProfile::default().keep_last(TF_DEPTH);
-        let moving = node.subscribe(topics::TF, tf.clone())?;
-        let fixed = node.subscribe(topics::TF_STATIC, tf.transient_local())?;
+        let moving = by_parameter(topics::TF, tf.clone());
+        let moving = node.subscribe(topics::TF, moving)?;
+        let fixed = by_parameter(topics::TF_STATIC, tf.transient_local());
+        let fixed = node.subscribe(topics::TF_STATIC, fixed)?;
         Ok(Some(Self {
             depth,
             calibrations,
