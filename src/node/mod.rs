@@ -18,7 +18,8 @@
 //! duties take.
 //!
 //! # Invariants
-//! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], and nothing about it comes
+//! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], except instructions that a node
+//!    ignores because a supervisor has not activated it ([`NodeCore::handle_deactivate`]). Nothing about it comes
 //!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
 //!    instruction was allowed to be about. (the same test)
