@@ -21,8 +21,8 @@ _lisa_lacks() {
         *) printf '%s' "a distribution that r2r 0.9.7 supports (humble, iron, jazzy, lyrical, rolling)" && return ;;
     esac
     for package in ament_cmake rosidl_default_generators rclpy builtin_interfaces std_msgs sensor_msgs std_srvs \
-        geometry_msgs visualization_msgs diagnostic_msgs action_msgs rcl_interfaces rosgraph_msgs \
-        rmw_fastrtps_cpp; do
+        geometry_msgs visualization_msgs vision_msgs tf2_msgs lifecycle_msgs diagnostic_msgs action_msgs rcl_interfaces \
+        rosgraph_msgs rmw_fastrtps_cpp; do
         # Any middleware will do; Fast DDS is only what we would choose.
         if [ "$package" = rmw_fastrtps_cpp ] && [ -n "${RMW_IMPLEMENTATION:-}" ]; then continue; fi
         found=
@@ -87,9 +87,12 @@ else
 fi
 
 # r2r binds only what the node speaks, which saves minutes. Its bindings are made anew when this variable changes, but not when
-# a message does, so the last entry, which names no package, is a checksum of our interfaces.
-_lisa_sum=$(cat "$LISA_ROOT"/msg/*.msg "$LISA_ROOT"/action/*.action | cksum | cut -d' ' -f1)
-IDL_PACKAGE_FILTER="lisa_ros;std_msgs;sensor_msgs;geometry_msgs;tf2_msgs;visualization_msgs;diagnostic_msgs;std_srvs;rosgraph_msgs"
-export IDL_PACKAGE_FILTER="$IDL_PACKAGE_FILTER;rcl_interfaces;action_msgs;builtin_interfaces;service_msgs;unique_identifier_msgs;interfaces_$_lisa_sum"
+# a message does, so the last entry, which names no package, is a checksum of our interfaces. The prefix's stamp is part of it,
+# because packages that setup_ros.sh adds to an old prefix change nothing else.
+_lisa_sum=$({ cat "$LISA_ROOT"/msg/*.msg "$LISA_ROOT"/action/*.action && cat "$LISA_ROS_PREFIX/.interfaces" 2>/dev/null || true; } |
+    cksum | cut -d' ' -f1)
+IDL_PACKAGE_FILTER="lisa_ros;std_msgs;sensor_msgs;geometry_msgs;tf2_msgs;vision_msgs;visualization_msgs;lifecycle_msgs;diagnostic_msgs"
+IDL_PACKAGE_FILTER="$IDL_PACKAGE_FILTER;std_srvs;rosgraph_msgs;rcl_interfaces;action_msgs;builtin_interfaces;service_msgs"
+export IDL_PACKAGE_FILTER="$IDL_PACKAGE_FILTER;unique_identifier_msgs;interfaces_$_lisa_sum"
 unset _lisa_sum
 unset -f _lisa_lacks _lisa_prepend

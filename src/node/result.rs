@@ -136,6 +136,7 @@ pub fn object_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedO
             do_rectify: false,
         },
         mask: mono8(header, object.mask.dimensions(), object.mask.as_raw()),
+        ..SegmentedObject::default()
     }
 }
 

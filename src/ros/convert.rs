@@ -3,6 +3,7 @@
 use cv_convert::TryToCv;
 use image::RgbImage;
 use r2r::builtin_interfaces::msg::Time;
+use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion, Vector3};
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
@@ -142,7 +143,41 @@ pub fn object(object: lisa_messages::SegmentedObject<'_>) -> SegmentedObject {
             do_rectify: object.roi.do_rectify,
         },
         mask: image(object.mask),
+        track_id: object.track_id,
+        spatial_status: object.spatial_status,
+        pose: PoseStamped {
+            header: header(&object.pose.header),
+            pose: pose(object.pose.pose),
+        },
+        size: vector(object.size),
+        depth_coverage: object.depth_coverage,
+        number_of_points: object.number_of_points,
+        grasp_point: point(object.grasp_point),
+        grasp_normal: vector(object.grasp_normal),
+        grasp_axis: vector(object.grasp_axis),
+        grasp_width: object.grasp_width,
     }
+}
+
+/// A pose as a message.
+fn pose(pose: rosbag2::Pose) -> Pose {
+    let rosbag2::Quaternion { x, y, z, w } = pose.orientation;
+    Pose {
+        position: point(pose.position),
+        orientation: Quaternion { x, y, z, w },
+    }
+}
+
+/// A point as a message.
+fn point(point: rosbag2::Point) -> Point {
+    let rosbag2::Point { x, y, z } = point;
+    Point { x, y, z }
+}
+
+/// A vector as a message.
+fn vector(vector: rosbag2::Vector3) -> Vector3 {
+    let rosbag2::Vector3 { x, y, z } = vector;
+    Vector3 { x, y, z }
 }
 
 /// An image as a message.

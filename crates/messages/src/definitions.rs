@@ -1,8 +1,15 @@
 //! What a recording says about this package's types.
 
-use rosbag2::{Header, Image, Message, MessageDefinition, RegionOfInterest};
+use rosbag2::{
+    Header, Image, Message, MessageDefinition, Point, PoseStamped, RegionOfInterest, Vector3,
+};
 
-/// The definitions of all these messages, for [`rosbag2::WriterOptions::definitions`].
+use super::published::{
+    DETECTION_2D_ARRAY, DETECTION_3D_ARRAY, LABEL_INFO, MARKER_ARRAY, POINT_CLOUD_2,
+};
+
+/// The definitions of all these messages and of those of other packages that the node publishes, for
+/// [`rosbag2::WriterOptions::definitions`].
 pub const DEFINITIONS: &[&MessageDefinition] = &[
     &INSTRUCTION,
     &REASONING_RESULT,
@@ -10,6 +17,11 @@ pub const DEFINITIONS: &[&MessageDefinition] = &[
     &SEGMENTED_OBJECT_STAMPED,
     &STAGE_TIME,
     &TEXT_DELTA,
+    &DETECTION_2D_ARRAY,
+    &DETECTION_3D_ARRAY,
+    &LABEL_INFO,
+    &MARKER_ARRAY,
+    &POINT_CLOUD_2,
 ];
 
 pub(crate) const INSTRUCTION: MessageDefinition = MessageDefinition {
@@ -22,21 +34,27 @@ pub(crate) const INSTRUCTION: MessageDefinition = MessageDefinition {
 pub(crate) const REASONING_RESULT: MessageDefinition = MessageDefinition {
     ros_type: "lisa_ros/msg/ReasoningResult",
     text: include_str!("../../../msg/ReasoningResult.msg"),
-    hash: "RIHS01_760649f62b63a461e9e2f1fc4a8c5f1732fc3550bffaa35b6fa67f077b075ce2",
+    hash: "RIHS01_49c747759028f0b4e14a0815ae6bf079dcb19b95cc410ec574968dc98913382f",
     parts: &[Header::DEFINITION, &SEGMENTED_OBJECT, &STAGE_TIME],
 };
 
 pub(crate) const SEGMENTED_OBJECT: MessageDefinition = MessageDefinition {
     ros_type: "lisa_ros/msg/SegmentedObject",
     text: include_str!("../../../msg/SegmentedObject.msg"),
-    hash: "RIHS01_e16a039afff1f5e81e6393399b04dd47d62c5376071f0823362512920a6cada3",
-    parts: &[RegionOfInterest::DEFINITION, Image::DEFINITION],
+    hash: "RIHS01_b0c288328042a5753c32ad6d1923a2413e22d75bf881a2a646792a521b845f95",
+    parts: &[
+        RegionOfInterest::DEFINITION,
+        Image::DEFINITION,
+        PoseStamped::DEFINITION,
+        Vector3::DEFINITION,
+        Point::DEFINITION,
+    ],
 };
 
 pub(crate) const SEGMENTED_OBJECT_STAMPED: MessageDefinition = MessageDefinition {
     ros_type: "lisa_ros/msg/SegmentedObjectStamped",
     text: include_str!("../../../msg/SegmentedObjectStamped.msg"),
-    hash: "RIHS01_c0550d5d18c2a31f14600dac5d8ac2dfe5772c6207df3356992e27ee7cdfe16d",
+    hash: "RIHS01_3d5def39e5c9e655daa1fef2abe802997de7c23b852ba6cb88731967dd05aed3",
     parts: &[Header::DEFINITION, &SEGMENTED_OBJECT],
 };
 

@@ -4,8 +4,9 @@
 //! build generates from the same files.
 
 mod definitions;
+mod published;
 
-use rosbag2::{ros_message, Header, Image, RegionOfInterest};
+use rosbag2::{ros_message, Header, Image, Point, PoseStamped, RegionOfInterest, Vector3};
 
 pub use definitions::DEFINITIONS;
 use definitions::{
@@ -70,6 +71,26 @@ ros_message! {
         pub roi: RegionOfInterest,
         /// The mask as a `mono8` image of 0 and 255, cropped to the box.
         pub mask: Image<'a>,
+        /// The same number while one object is followed, from 1; 0 if it is not followed.
+        pub track_id: u32,
+        /// The number of a [`SpatialStatus`]. The fields after it are only set if it is [`SpatialStatus::Ok`].
+        pub spatial_status: u8,
+        /// Centre, metres, and orientation of the box, with the picture's stamp and in the target frame.
+        pub pose: PoseStamped,
+        /// The whole extents of the box along its own axes, metres.
+        pub size: Vector3,
+        /// The share of the mask's pixels that have a depth, 0..1.
+        pub depth_coverage: f32,
+        /// The points that the measurement rests on, outliers removed.
+        pub number_of_points: u32,
+        /// A point on the visible surface, metres, in the frame of the pose.
+        pub grasp_point: Point,
+        /// The unit vector out of the surface at that point, towards the camera.
+        pub grasp_normal: Vector3,
+        /// The unit vector along which the visible surface is narrowest, across the normal.
+        pub grasp_axis: Vector3,
+        /// The extent of the visible surface along that axis, metres.
+        pub grasp_width: f32,
     }
 
     /// One object of an answer, as soon as its mask is there.
@@ -162,6 +183,53 @@ impl ResultStatus {
     /// Whether the model answered.
     pub fn is_answer(self) -> bool {
         matches!(self, Self::Segmented | Self::TextOnly | Self::EmptyMask)
+    }
+}
+
+/// Whether an object was measured in space, and if not, why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum SpatialStatus {
+    /// No depth topic is configured.
+    #[default]
+    Off = 0,
+    /// It was measured.
+    Ok = 1,
+    /// No depth image belongs to the picture.
+    NoDepth = 2,
+    /// No usable calibration of the camera has come.
+    NoCameraInfo = 3,
+    /// There is no transform from the camera to the target frame at the picture's stamp.
+    NoTransform = 4,
+    /// Too little of the mask has a depth.
+    TooFewPoints = 5,
+}
+
+impl SpatialStatus {
+    const ALL: [Self; 6] = [
+        Self::Off,
+        Self::Ok,
+        Self::NoDepth,
+        Self::NoCameraInfo,
+        Self::NoTransform,
+        Self::TooFewPoints,
+    ];
+
+    /// The status that a number means; `None` if it means none.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| *status as u8 == number)
+    }
+
+    /// Its name in the message's definition, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "spatial_off",
+            Self::Ok => "spatial_ok",
+            Self::NoDepth => "no_depth",
+            Self::NoCameraInfo => "no_camera_info",
+            Self::NoTransform => "no_transform",
+            Self::TooFewPoints => "too_few_points",
+        }
     }
 }
 

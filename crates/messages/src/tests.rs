@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use rosbag2::cdr::ByteOrder;
-use rosbag2::{Message, Time};
+use rosbag2::{Message, Pose, Quaternion, Time};
 
 use super::*;
 
@@ -9,6 +9,14 @@ fn header() -> Header {
         stamp: Time::from_nanoseconds(1_700_000_000_123_456_789),
         frame_id: "camera".into(),
     }
+}
+
+fn point(x: f64) -> Point {
+    Point { x, y: 0.25, z: 0.0 }
+}
+
+fn vector(x: f64) -> Vector3 {
+    Vector3 { x, y: 0.25, z: 0.0 }
 }
 
 fn result(mask: &[u8]) -> ReasoningResult<'_> {
@@ -32,6 +40,28 @@ fn result(mask: &[u8]) -> ReasoningResult<'_> {
             score: 0.75,
             roi: RegionOfInterest::default(),
             mask: image,
+            track_id: 7,
+            spatial_status: SpatialStatus::Ok as u8,
+            pose: PoseStamped {
+                header: Header {
+                    frame_id: "base_link".into(),
+                    ..header()
+                },
+                pose: Pose {
+                    position: point(1.0),
+                    orientation: Quaternion {
+                        w: 1.0,
+                        ..Default::default()
+                    },
+                },
+            },
+            size: vector(0.5),
+            depth_coverage: 0.75,
+            number_of_points: 1234,
+            grasp_point: point(1.5),
+            grasp_normal: vector(-1.0),
+            grasp_axis: vector(2.0),
+            grasp_width: 0.0625,
         }],
         timings: vec![StageTime {
             stage: "total".into(),
@@ -74,6 +104,11 @@ fn definitions_hold_what_they_are_made_of_once() {
         "lisa_ros/StageTime",
         "sensor_msgs/RegionOfInterest",
         "sensor_msgs/Image",
+        "geometry_msgs/PoseStamped",
+        "geometry_msgs/Pose",
+        "geometry_msgs/Quaternion",
+        "geometry_msgs/Point",
+        "geometry_msgs/Vector3",
     ] {
         assert_eq!(text.matches(&format!("MSG: {part}\n")).count(), 1, "{part}");
     }
@@ -84,10 +119,67 @@ fn definitions_hold_what_they_are_made_of_once() {
     );
 }
 
+/// A part that is forgotten would make a recording that others cannot read.
+#[test]
+fn definitions_hold_every_type_that_they_name() {
+    let own_package = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
+    for definition in DEFINITIONS {
+        let text = definition.full_text();
+        let mut package = own_package(definition.ros_type);
+        let (mut there, mut named) = (Vec::new(), Vec::new());
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("MSG: ") {
+                package = own_package(name);
+                there.push(name.to_owned());
+                continue;
+            }
+            let Some(kind) = line.split_whitespace().next() else {
+                continue;
+            };
+            let kind = kind.split('[').next().unwrap_or_default();
+            // Primitive types are in lower case; what remains are comments and the lines between the parts.
+            if kind.contains('/') {
+                named.push(kind.to_owned());
+            } else if kind.starts_with(|c: char| c.is_ascii_uppercase()) {
+                named.push(format!("{package}/{kind}"));
+            }
+        }
+        there.sort();
+        named.sort();
+        named.dedup();
+        assert_eq!(there, named, "{}", definition.ros_type);
+    }
+}
+
 #[test]
 fn statuses_are_numbers() {
     assert_eq!(ResultStatus::from_number(2), Some(ResultStatus::EmptyMask));
     assert_eq!(ResultStatus::from_number(7), None);
+    assert_eq!(SpatialStatus::from_number(2), Some(SpatialStatus::NoDepth));
+    assert_eq!(SpatialStatus::from_number(6), None);
+}
+
+/// The message's constants and the types here are written down twice.
+#[test]
+fn statuses_are_the_constants_of_the_messages() {
+    let constants = |text: &str| -> Vec<(String, u8)> {
+        let lines = text.lines().filter_map(|line| {
+            let (name, value) = line.strip_prefix("uint8 ")?.split_once('=')?;
+            let number = value.split_whitespace().next()?;
+            Some((name.to_lowercase(), number.parse().ok()?))
+        });
+        lines.collect()
+    };
+    let results = ResultStatus::ALL.map(|status| (status.name().to_owned(), status as u8));
+    assert_eq!(constants(ReasoningResult::DEFINITION.text), results);
+    let spatial = SpatialStatus::ALL.map(|status| (status.name().to_owned(), status as u8));
+    assert_eq!(constants(SegmentedObject::DEFINITION.text), spatial);
+    // A goal that follows ends as an instruction does, or with the object lost.
+    let follow = include_str!("../../../action/Follow.action");
+    let ended = follow.split("---").nth(1).unwrap();
+    let mut follow = results.to_vec();
+    follow.push(("lost".to_owned(), 7));
+    assert_eq!(constants(ended), follow);
 }
 
 proptest! {

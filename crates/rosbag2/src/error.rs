@@ -135,6 +135,25 @@ pub enum BagError {
         /// What is wrong.
         source: CdrError,
     },
+    /// The bytes of a message do not fit its type, which had other fields when the bag was recorded.
+    #[error(
+        "{} at {time} ns: recorded with other fields of {} than this version has ({}here {hash}): {source}",
+        shown(topic), shown(ros_type), recorded_hash(recorded)
+    )]
+    OtherFields {
+        /// The topic of the message.
+        topic: String,
+        /// The log time of the message, nanoseconds.
+        time: u64,
+        /// The type of the topic.
+        ros_type: String,
+        /// The hash of the type in the bag (REP 2011), if the bag has it.
+        recorded: Option<String>,
+        /// The hash of the type in this version.
+        hash: &'static str,
+        /// What is wrong with the bytes.
+        source: CdrError,
+    },
     /// A message does not unpack.
     #[error("{} at {time} ns: does not unpack: {reason}", shown(topic))]
     UnpackMessage {
@@ -226,6 +245,12 @@ pub enum BagError {
         /// The error of the encoder.
         source: mcap::McapError,
     },
+}
+
+/// The hash in a bag, with the comma that follows it in a sentence; nothing where the bag has none.
+fn recorded_hash(hash: &Option<String>) -> String {
+    let hash = hash.as_deref();
+    hash.map_or_else(String::new, |hash| format!("there {}, ", shown(hash)))
 }
 
 /// What is wrong with a record of an MCAP file (mcap.dev/spec).

@@ -61,8 +61,8 @@ pub use error::{BagError, McapFault};
 pub use merge::Messages;
 pub use messages::{
     standard_definition, CameraInfo, Clock, CompressedImage, Header, Image, Message,
-    MessageDefinition, Quaternion, RegionOfInterest, StringMessage, TFMessage, Time, Transform,
-    TransformStamped, Vector3,
+    MessageDefinition, Point, Pose, PoseStamped, Quaternion, RegionOfInterest, StringMessage,
+    TFMessage, Time, Transform, TransformStamped, Vector3,
 };
 pub use metadata::{
     CountedTopic, FileInformation, Metadata, Nanoseconds, SinceEpoch, TopicMetadata,

@@ -138,7 +138,8 @@ impl Bag {
     ///
     /// # Errors
     /// [`BagError::Type`] for a topic of another type, [`BagError::Serialization`] for one that is not CDR,
-    /// [`BagError::Message`] for bytes that are not of the type.
+    /// [`BagError::Message`] for bytes that are not of the type, and [`BagError::OtherFields`] where that is because the type had
+    /// other fields when it was recorded.
     pub fn decode<'m, T: Message<'m>>(&self, message: &'m RawMessage) -> Result<T, BagError> {
         let topic = self.topics.get(message.topic);
         let topic = topic.ok_or_else(|| self.no_topic(&format!("number {}", message.topic)))?;
@@ -155,11 +156,25 @@ impl Bag {
                 format: topic.serialization_format.clone(),
             });
         }
-        T::from_cdr(&message.data).map_err(|source| BagError::Message {
-            topic: topic.name.clone(),
-            time: message.log_time,
-            ros_type: topic.ros_type.clone(),
-            source,
+        T::from_cdr(&message.data).map_err(|source| {
+            let (name, ros_type) = (topic.name.clone(), topic.ros_type.clone());
+            if topic.has_other_fields_than(T::DEFINITION) {
+                BagError::OtherFields {
+                    topic: name,
+                    time: message.log_time,
+                    ros_type,
+                    recorded: topic.rihs01().map(str::to_owned),
+                    hash: T::DEFINITION.hash,
+                    source,
+                }
+            } else {
+                BagError::Message {
+                    topic: name,
+                    time: message.log_time,
+                    ros_type,
+                    source,
+                }
+            }
         })
     }
 

@@ -1,5 +1,7 @@
 //! Topics: of a bag, of one of its files, and one to be written.
 
+use std::collections::BTreeMap;
+
 use super::messages::{Message, MessageDefinition};
 use super::qos::QosProfile;
 
@@ -47,6 +49,23 @@ impl Topic {
         self.name == other.name && self.ros_type == other.ros_type
     }
 
+    /// The hash of its type, if the bag has one of the only version that there is. Some writers leave it empty.
+    pub(super) fn rihs01(&self) -> Option<&str> {
+        let hash = self.type_hash.as_deref();
+        hash.filter(|hash| hash.starts_with("RIHS01_"))
+    }
+
+    /// Whether the bag says that its type has other fields than here. The hash tells if there is one, else the definition.
+    pub(super) fn has_other_fields_than(&self, known: &MessageDefinition) -> bool {
+        if let Some(hash) = self.rihs01() {
+            return hash != known.hash;
+        }
+        let recorded = self.definition.as_ref();
+        recorded
+            .filter(|recorded| recorded.encoding == "ros2msg")
+            .is_some_and(|recorded| fields(&recorded.text) != fields(&known.full_text()))
+    }
+
     /// Takes over what another file, or another publisher's channel, says about the same topic.
     pub(super) fn merge(&mut self, other: Self) {
         self.messages = self.messages.saturating_add(other.messages);
@@ -58,6 +77,32 @@ impl Topic {
         self.definition = self.definition.take().or(other.definition);
         self.type_hash = self.type_hash.take().or(other.type_hash);
     }
+}
+
+/// The fields, each a type and a name, of every type of a definition; the first type has an empty name. Comments, constants and
+/// default values are left out, and so are the packages of types, which may be written or not.
+fn fields(definition: &str) -> BTreeMap<&str, Vec<(&str, &str)>> {
+    let mut types = BTreeMap::new();
+    let mut ros_type = "";
+    for line in definition.lines() {
+        if let Some(name) = line.strip_prefix("MSG: ") {
+            ros_type = name.trim();
+            continue;
+        }
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let (Some(kind), Some(name)) = (words.next(), words.next()) else {
+            continue;
+        };
+        if !name.contains('=') && words.next() != Some("=") {
+            let kind = kind.rsplit('/').next().unwrap_or(kind);
+            types
+                .entry(ros_type)
+                .or_insert_with(Vec::new)
+                .push((kind, name));
+        }
+    }
+    types
 }
 
 /// A topic of a file, and the number by which its messages name it.

@@ -43,7 +43,7 @@ pub fn standard_definition(ros_type: &str) -> Option<&'static MessageDefinition>
     all.find(|known| known.ros_type == ros_type)
 }
 
-pub(super) const STANDARD: [&MessageDefinition; 13] = [
+pub(super) const STANDARD: [&MessageDefinition; 16] = [
     &TIME,
     &HEADER,
     &STRING,
@@ -54,6 +54,9 @@ pub(super) const STANDARD: [&MessageDefinition; 13] = [
     &REGION_OF_INTEREST,
     &VECTOR3,
     &QUATERNION,
+    &POINT,
+    &POSE,
+    &POSE_STAMPED,
     &TRANSFORM,
     &TRANSFORM_STAMPED,
     &TF_MESSAGE,
@@ -130,6 +133,27 @@ pub(super) const QUATERNION: MessageDefinition = MessageDefinition {
     text: "float64 x\nfloat64 y\nfloat64 z\nfloat64 w\n",
     hash: "RIHS01_8a765f66778c8ff7c8ab94afcc590a2ed5325a1d9a076ffff38fbce36f458684",
     parts: &[],
+};
+
+pub(super) const POINT: MessageDefinition = MessageDefinition {
+    ros_type: "geometry_msgs/msg/Point",
+    text: "float64 x\nfloat64 y\nfloat64 z\n",
+    hash: "RIHS01_6963084842a9b04494d6b2941d11444708d892da2f4b09843b9c43f42a7f6881",
+    parts: &[],
+};
+
+pub(super) const POSE: MessageDefinition = MessageDefinition {
+    ros_type: "geometry_msgs/msg/Pose",
+    text: "geometry_msgs/Point position\ngeometry_msgs/Quaternion orientation\n",
+    hash: "RIHS01_d501954e9476cea2996984e812054b68026ae0bfae789d9a10b23daf35cc90fa",
+    parts: &[&POINT, &QUATERNION],
+};
+
+pub(super) const POSE_STAMPED: MessageDefinition = MessageDefinition {
+    ros_type: "geometry_msgs/msg/PoseStamped",
+    text: "std_msgs/Header header\ngeometry_msgs/Pose pose\n",
+    hash: "RIHS01_10f3786d7d40fd2b54367835614bff85d4ad3b5dab62bf8bca0cc232d73b4cd8",
+    parts: &[&HEADER, &POSE],
 };
 
 pub(super) const TRANSFORM: MessageDefinition = MessageDefinition {

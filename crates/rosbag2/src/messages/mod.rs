@@ -8,8 +8,8 @@ mod types;
 
 pub use definition::{standard_definition, MessageDefinition};
 pub use types::{
-    CameraInfo, Clock, CompressedImage, Header, Image, Quaternion, RegionOfInterest, StringMessage,
-    TFMessage, Time, Transform, TransformStamped, Vector3,
+    CameraInfo, Clock, CompressedImage, Header, Image, Point, Pose, PoseStamped, Quaternion,
+    RegionOfInterest, StringMessage, TFMessage, Time, Transform, TransformStamped, Vector3,
 };
 
 use super::cdr::{ByteOrder, CdrError, Decoder, Encoder, Field};

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::definition::{
-    CAMERA_INFO, CLOCK, COMPRESSED_IMAGE, HEADER, IMAGE, QUATERNION, REGION_OF_INTEREST, STRING,
-    TF_MESSAGE, TIME, TRANSFORM, TRANSFORM_STAMPED, VECTOR3,
+    CAMERA_INFO, CLOCK, COMPRESSED_IMAGE, HEADER, IMAGE, POINT, POSE, POSE_STAMPED, QUATERNION,
+    REGION_OF_INTEREST, STRING, TF_MESSAGE, TIME, TRANSFORM, TRANSFORM_STAMPED, VECTOR3,
 };
 use crate::ros_message;
 
@@ -157,6 +157,34 @@ ros_message! {
         pub z: f64,
         /// Real part.
         pub w: f64,
+    }
+
+    /// A point, meters.
+    #[derive(Copy)]
+    pub struct Point = POINT {
+        /// Forward, in the frame of a body (REP 103).
+        pub x: f64,
+        /// Left.
+        pub y: f64,
+        /// Up.
+        pub z: f64,
+    }
+
+    /// Where something is and how it is turned.
+    #[derive(Copy)]
+    pub struct Pose = POSE {
+        /// The place, meters.
+        pub position: Point,
+        /// The rotation, a quaternion of length 1.
+        pub orientation: Quaternion,
+    }
+
+    /// A pose in a named coordinate frame.
+    pub struct PoseStamped = POSE_STAMPED {
+        /// The time, and the frame that the pose is in.
+        pub header: Header,
+        /// The pose in that frame.
+        pub pose: Pose,
     }
 
     /// A rigid transform: first the rotation, then the translation.

@@ -59,7 +59,19 @@ def known(types):
         make("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0),
     )
     stamped = make("geometry_msgs/msg/TransformStamped", header, "tool", transform)
-    segmented = make("lisa_ros/msg/SegmentedObject", 0, "cup", 0.75, roi, image)
+    pose = make(
+        "geometry_msgs/msg/Pose",
+        make("geometry_msgs/msg/Point", 1.0, 2.0, 0.5),
+        make("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0),
+    )
+    segmented = make(
+        "lisa_ros/msg/SegmentedObject", 0, "cup", 0.75, roi, image, 7, 1,
+        make("geometry_msgs/msg/PoseStamped", header, pose),
+        make("geometry_msgs/msg/Vector3", 0.25, 0.125, 0.5), 0.75, 1234,
+        make("geometry_msgs/msg/Point", 1.0, 2.0, 0.75),
+        make("geometry_msgs/msg/Vector3", 0.0, 0.0, 1.0),
+        make("geometry_msgs/msg/Vector3", 0.0, 1.0, 0.0), 0.125,
+    )
     total = make("lisa_ros/msg/StageTime", "total", 1.5)
     return {
         "/image": image,

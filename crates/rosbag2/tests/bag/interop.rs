@@ -11,8 +11,9 @@ use std::process::Command;
 use lisa_messages::{Instruction, ReasoningResult, SegmentedObject, StageTime, TextDelta};
 use rosbag2::{
     standard_definition, Bag, BagWriter, ByteOrder, CameraInfo, Clock, CompressedImage, Durability,
-    Header, Image, Message, NewTopic, QosProfile, RegionOfInterest, Reliability, Selection,
-    StringMessage, TFMessage, Time, TopicId, TransformStamped,
+    Header, Image, Message, NewTopic, Point, Pose, PoseStamped, QosProfile, Quaternion,
+    RegionOfInterest, Reliability, Selection, StringMessage, TFMessage, Time, TopicId,
+    TransformStamped, Vector3,
 };
 
 use crate::sample::ways;
@@ -162,6 +163,25 @@ fn known() -> Known {
                 score: 0.75,
                 roi: roi(),
                 mask: image(),
+                track_id: 7,
+                spatial_status: 1,
+                pose: PoseStamped {
+                    header: header(),
+                    pose: Pose {
+                        position: point(1.0, 2.0, 0.5),
+                        orientation: Quaternion {
+                            w: 1.0,
+                            ..Default::default()
+                        },
+                    },
+                },
+                size: vector(0.25, 0.125, 0.5),
+                depth_coverage: 0.75,
+                number_of_points: 1234,
+                grasp_point: point(1.0, 2.0, 0.75),
+                grasp_normal: vector(0.0, 0.0, 1.0),
+                grasp_axis: vector(0.0, 1.0, 0.0),
+                grasp_width: 0.125,
             }],
             timings: vec![StageTime {
                 stage: "total".into(),
@@ -170,6 +190,14 @@ fn known() -> Known {
             token_seconds: vec![0.25, 0.5],
         },
     }
+}
+
+fn point(x: f64, y: f64, z: f64) -> Point {
+    Point { x, y, z }
+}
+
+fn vector(x: f64, y: f64, z: f64) -> Vector3 {
+    Vector3 { x, y, z }
 }
 
 fn roi() -> RegionOfInterest {

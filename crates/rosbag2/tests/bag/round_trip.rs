@@ -2,8 +2,9 @@
 
 use lisa_messages::{Instruction, ReasoningResult};
 use rosbag2::{
-    Bag, BagError, BagWriter, Clock, Compression, Image, Metadata, NewTopic, Note, Selection,
-    StorageKind, StringMessage, TFMessage, WriterOptions,
+    ros_message, Bag, BagError, BagWriter, Clock, Compression, Image, Message, MessageDefinition,
+    Metadata, NewTopic, Note, Selection, StorageKind, StringMessage, TFMessage, Vector3,
+    WriterOptions,
 };
 
 use crate::sample::{self, ways, IMAGES, INFOS, MILLISECOND, ROUNDS, START, TEXTS};
@@ -234,6 +235,61 @@ fn our_own_messages_are_written_with_their_definitions() {
         .unwrap()
         .unwrap();
     assert_eq!(bag.decode::<ReasoningResult>(&raw).unwrap(), message);
+}
+
+const FLAT_VECTOR: MessageDefinition = MessageDefinition {
+    ros_type: "geometry_msgs/msg/Vector3",
+    text: "# As it was once.\nfloat64 x\nfloat64 y\n",
+    hash: "RIHS01_0000000000000000000000000000000000000000000000000000000000000000",
+    parts: &[],
+};
+
+ros_message! {
+    /// A message from before its type got another field.
+    pub struct FlatVector = FLAT_VECTOR {
+        /// Along the first axis.
+        pub x: f64,
+        /// Along the second axis.
+        pub y: f64,
+    }
+}
+
+/// It was "not a geometry_msgs/msg/Vector3", which it is.
+#[test]
+fn a_message_from_before_its_type_changed_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag");
+    let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+    let hashed = NewTopic::of::<FlatVector>("/hashed");
+    // As recorded by ROS 2 Humble, which has no hashes.
+    let defined = NewTopic {
+        name: "/defined".into(),
+        type_hash: Some(String::new()),
+        ..hashed.clone()
+    };
+    let damaged = NewTopic::of::<Vector3>("/damaged");
+    for (time, topic) in [hashed, defined, damaged].into_iter().enumerate() {
+        let topic = writer.add_topic(topic).unwrap();
+        let bytes = FlatVector::default().to_cdr();
+        writer.write(topic, time as u64, &bytes).unwrap();
+    }
+    writer.finish().unwrap();
+    let bag = Bag::open(&path).unwrap();
+    let read: Result<Vec<_>, _> = bag.messages(&Selection::all()).unwrap().collect();
+    let errors: Vec<_> = (read.unwrap().iter())
+        .map(|message| bag.decode::<Vector3>(message).unwrap_err())
+        .collect();
+    let other = "recorded with other fields of geometry_msgs/msg/Vector3 than this version has";
+    let (there, here) = (FLAT_VECTOR.hash, Vector3::DEFINITION.hash);
+    let starts = [
+        format!("/hashed at 0 ns: {other} (there {there}, here {here}): "),
+        format!("/defined at 1 ns: {other} (here {here}): "),
+        "/damaged at 2 ns: not a geometry_msgs/msg/Vector3: ".to_owned(),
+    ];
+    for (error, start) in errors.iter().zip(starts) {
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+    assert_eq!(errors.len(), 3);
 }
 
 /// As a recorder has it that knows its topics' types by name only.
