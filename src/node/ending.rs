@@ -67,6 +67,7 @@ impl<H: Host> NodeCore<H> {
             1 => "1 object".to_owned(),
             n => format!("{n} objects"),
         };
+        self.follow.earlier.keep(&question, &answer);
         let (text, notes) = (answer.text.clone(), answer.notes.clone());
         let id = question.instruction_id.clone();
         let result = QuestionResult::ended(question, header, Ok(Arc::clone(&answer)));

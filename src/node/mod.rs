@@ -22,7 +22,9 @@
 //!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
 //!    instruction was allowed to be about. (the same test)
-//! 3. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
+//! 3. Every accepted goal of `~/follow` has exactly one result, the last that is said of it, and its feedback is about newer and
+//!    newer frames. (`tests/following.rs`, `every_follower_ends_once_whatever_happens`)
+//! 4. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
 //!    `the_same_inputs_give_the_same_outputs`)
 //!
 //! | file | one idea |
@@ -41,6 +43,7 @@
 //! | `camera.rs` | for how long the camera has been silent, and why |
 //! | `repeat.rs` | mode `continuous` |
 //! | `goals.rs` | the states of action goals |
+//! | `follow/` | the action `~/follow`: the same object again in every frame |
 //! | `result.rs` | how a question ended, and the message that says so |
 //! | `health.rs` | counts, for diagnostics |
 //! | `settings.rs` | the parameters that the state machine depends on |
@@ -50,6 +53,7 @@ mod camera;
 mod core;
 mod decode_once;
 mod ending;
+mod follow;
 mod frame_choice;
 mod goals;
 mod health;
@@ -68,6 +72,7 @@ mod tests;
 pub use camera::{Camera, ImagePublisher};
 pub use core::NodeCore;
 pub use decode_once::{decode_guarded, DecodeError, DecodeOnce};
+pub use follow::{FollowFeedback, FollowOffer, FollowResult, FollowState, FollowStatus, Sighting};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
@@ -77,4 +82,4 @@ pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
 pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
 pub use question::{Origin, Question};
 pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};
+pub use settings::{FollowSettings, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};

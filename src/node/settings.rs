@@ -30,6 +30,30 @@ pub struct Settings {
     pub publish_attention: bool,
     /// Opacity of what is drawn over a frame, 0 to 1.
     pub overlay_alpha: f32,
+    /// The action `~/follow`.
+    pub follow: FollowSettings,
+}
+
+/// When an object that is followed is believed, and when it is lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FollowSettings {
+    /// An object that was not found for so long is lost, seconds.
+    pub patience_s: f64,
+    /// A mask is believed whose score, the decoder's own estimate of its IoU, is at least this, 0 to 1.
+    pub min_score: f32,
+    /// A mask is also believed if its IoU with the one expected from the object's motion is at least this, 0 to 1.
+    pub min_overlap: f32,
+}
+
+impl Default for FollowSettings {
+    /// The defaults of the node's parameters.
+    fn default() -> Self {
+        Self {
+            patience_s: 2.0,
+            min_score: 0.5,
+            min_overlap: 0.3,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -47,6 +71,7 @@ impl Default for Settings {
             publish_overlay: true,
             publish_attention: true,
             overlay_alpha: 0.5,
+            follow: FollowSettings::default(),
         }
     }
 }

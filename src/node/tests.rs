@@ -1,12 +1,13 @@
 //! The state machine under a virtual clock: single situations here, random ones in `interleavings.rs`.
 
+mod following;
 mod harness;
 mod interleavings;
 
 use super::*;
 use crate::engine::{Event, Stage};
 use crate::frames::Stamp;
-pub(super) use harness::{answer, object};
+pub(super) use harness::{answer, block, object};
 use harness::{header, Harness, MS};
 
 /// Node and replay once disagreed here: the instruction waits for a second after the node began to listen, and not after the

@@ -38,6 +38,7 @@ mod clock;
 mod convert;
 mod diagnostics;
 mod driver;
+mod follow_action;
 mod logging;
 mod node;
 mod param_services;

@@ -11,6 +11,7 @@ use super::action::ActionTopics;
 use super::clock::RosClock;
 use super::diagnostics;
 use super::driver::{engine_max_pending, Driver};
+use super::follow_action::FollowTopics;
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
@@ -77,7 +78,7 @@ struct Parts {
     shared: Arc<Shared>,
     clock: RosClock,
     publishers: Publishers,
-    action: ActionTopics,
+    actions: (ActionTopics, FollowTopics),
     spin_thread: SpinThread,
 }
 
@@ -137,14 +138,17 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
     let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time)?;
     let publishers = Publishers::create(&mut node)?;
-    let action = ActionTopics::create(&mut node)?;
+    let actions = (
+        ActionTopics::create(&mut node)?,
+        FollowTopics::create(&mut node)?,
+    );
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
     let spin_thread = SpinThread::start(node, services, clock_stream, Arc::clone(&shared))?;
     Ok(Parts {
         shared,
         clock,
         publishers,
-        action,
+        actions,
         spin_thread,
     })
 }
@@ -217,7 +221,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
         shared,
         clock,
         publishers,
-        action,
+        actions,
         mut spin_thread,
     } = parts;
     let (sender, mut reports) = mpsc::unbounded_channel();
@@ -225,7 +229,7 @@ async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<()
         Arc::clone(&shared),
         engine,
         publishers,
-        action,
+        actions,
         clock.clone(),
         sender,
     )?;

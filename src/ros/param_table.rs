@@ -122,7 +122,7 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 18] = [
+pub const PARAMS: [ParamSpec; 21] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -208,6 +208,24 @@ pub const PARAMS: [ParamSpec; 18] = [
         Default::Text("model"),
         Accepts::OneOf(&["model", "crop", "pad", "squash"]),
         "How a frame that is not square meets the vision tower's square input; model is how the model was trained: crop for the published ones.",
+    ),
+    ParamSpec::new(
+        "follow.patience",
+        Default::Float(2.0),
+        Accepts::Float { min: 0.0, max: 3600.0 },
+        "An object of ~/follow that was not found for so many seconds is reported as LOST.",
+    ),
+    ParamSpec::new(
+        "follow.min_score",
+        Default::Float(0.5),
+        Accepts::Float { min: 0.0, max: 1.0 },
+        "The model is asked again for what ~/follow follows where the mask's score is below this and its overlap below follow.min_overlap.",
+    ),
+    ParamSpec::new(
+        "follow.min_overlap",
+        Default::Float(0.3),
+        Accepts::Float { min: 0.0, max: 1.0 },
+        "As follow.min_score, for the IoU of the mask with the one that is expected from the object's motion.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{topics, Settings};
+use crate::node::{topics, FollowSettings, Settings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -165,6 +165,11 @@ impl Values<'_> {
                 publish_overlay: self.flag("publish_overlay"),
                 publish_attention: self.flag("publish_attention"),
                 overlay_alpha: self.float("overlay_alpha") as f32,
+                follow: FollowSettings {
+                    patience_s: self.float("follow.patience"),
+                    min_score: self.float("follow.min_score") as f32,
+                    min_overlap: self.float("follow.min_overlap") as f32,
+                },
             }),
             use_sim_time: self.flag("use_sim_time"),
         }
