@@ -41,6 +41,7 @@
 //! | [`data`] | datasets on disk, the training-data formulation |
 //! | [`train`] | losses, LoRA, optimizer, checkpoints, the training loop |
 //! | [`frames`] | camera frames as they arrive: the newest ones, and a short memory |
+//! | [`spatial`] | from a mask to metres: the depth image of a picture, and where the object of a mask is |
 //! | [`node`] | the node without ROS: which frame a question is about, what is published, and in which order |
 //! | [`eval`] | metrics, reports |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
@@ -59,6 +60,7 @@ pub mod node;
 mod pickle;
 pub mod replay;
 pub mod signals;
+pub mod spatial;
 pub mod text;
 pub mod train;
 pub mod weights;

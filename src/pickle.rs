@@ -87,37 +87,48 @@ impl PickleStack {
         self.values.push(value);
     }
 
+    /// The values above the last mark. Those below it are out of reach until it is taken off, as in Python, whose unpickler
+    /// raises there.
+    fn reachable(&self) -> usize {
+        self.values.len() - self.marks.last().copied().unwrap_or_default()
+    }
+
     pub fn pop(&mut self) -> Result<ValueId, PickleFault> {
-        self.values.pop().ok_or(PickleFault::Short)
+        let top = self.top()?;
+        self.values.pop();
+        Ok(top)
     }
 
     pub fn top(&self) -> Result<ValueId, PickleFault> {
-        self.values.last().copied().ok_or(PickleFault::Short)
+        let top = self.values.last().filter(|_| self.reachable() > 0);
+        top.copied().ok_or(PickleFault::Short)
     }
 
     /// Takes the uppermost `count` values, the lowest of them first.
     pub fn pop_many(&mut self, count: usize) -> Result<Vec<ValueId>, PickleFault> {
-        let from = self.values.len().checked_sub(count);
-        Ok(self.values.split_off(from.ok_or(PickleFault::Short)?))
+        if count > self.reachable() {
+            return Err(PickleFault::Short);
+        }
+        Ok(self.values.split_off(self.values.len() - count))
     }
 
     pub fn mark(&mut self) {
         self.marks.push(self.values.len());
     }
 
-    /// Takes the last mark off if no value lies above it.
-    pub fn pop_mark_on_top(&mut self) -> bool {
-        let on_top = self.marks.last() == Some(&self.values.len());
-        if on_top {
-            self.marks.pop();
+    /// Does what the opcode POP does: takes the uppermost value off, or the last mark if no value lies above it.
+    pub fn pop_value_or_mark(&mut self) -> Result<(), PickleFault> {
+        match self.marks.last() == Some(&self.values.len()) {
+            true => drop(self.marks.pop()),
+            false => drop(self.pop()?),
         }
-        on_top
+        Ok(())
     }
 
     /// Takes the last mark off with all values above it, the lowest of them first.
     pub fn pop_to_mark(&mut self) -> Result<Vec<ValueId>, PickleFault> {
-        let mark = self.marks.pop().filter(|mark| *mark <= self.values.len());
-        Ok(self.values.split_off(mark.ok_or(PickleFault::Short)?))
+        let mark = self.marks.pop().ok_or(PickleFault::Short)?;
+        Ok(self.values.split_off(mark))
     }
 }
 
@@ -153,14 +164,22 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_lost_its_values_is_refused() {
+    fn values_below_a_mark_are_out_of_reach() {
         let mut stack = PickleStack::default();
         stack.push(5);
         stack.mark();
+        assert_eq!(stack.pop(), Err(PickleFault::Short));
+        assert_eq!(stack.top(), Err(PickleFault::Short));
+        assert_eq!(stack.pop_many(1), Err(PickleFault::Short));
+        stack.push(6);
+        assert_eq!((stack.top(), stack.pop()), (Ok(6), Ok(6)));
+        stack.push(7);
+        assert_eq!(stack.pop_to_mark(), Ok(vec![7]));
         assert_eq!(stack.pop(), Ok(5));
         assert_eq!(stack.pop_to_mark(), Err(PickleFault::Short));
         stack.mark();
-        assert!(stack.pop_mark_on_top() && !stack.pop_mark_on_top());
+        assert_eq!(stack.pop_value_or_mark(), Ok(()));
+        assert_eq!(stack.pop_value_or_mark(), Err(PickleFault::Short));
         stack.push(1);
         assert_eq!(stack.pop_many(2), Err(PickleFault::Short));
         assert_eq!(stack.pop_many(1), Ok(vec![1]));

@@ -12,7 +12,7 @@ use lisa::eval::{Gallery, Protocol, Run};
 use lisa::frames::Stamp;
 use lisa::node::{Settings, Subscribers};
 use lisa::replay::{
-    ask, compare, image_topic, instruction_topic, AnnotateOptions, Annotator, BagReport,
+    ask, compare, image_topic, instruction_topics, AnnotateOptions, Annotator, BagReport,
     GroundTruth, Judge, Questions, RecordedResults, ReplayError, ResolvedQuestion, Timeline, Truth,
 };
 use lisa_messages::Instruction;
@@ -53,8 +53,8 @@ fn recording(folder: &Path) -> PathBuf {
 }
 
 fn timeline(bag: &Bag) -> Timeline<'_> {
-    let topic = instruction_topic(bag, None).unwrap();
-    replay(bag, Questions::Recorded(topic))
+    let topics = instruction_topics(bag, None).unwrap();
+    replay(bag, Questions::Recorded(topics))
 }
 
 fn replay(bag: &Bag, questions: Questions) -> Timeline<'_> {
@@ -69,7 +69,7 @@ fn replay(bag: &Bag, questions: Questions) -> Timeline<'_> {
 fn annotating(settings: &str) -> AnnotateOptions {
     AnnotateOptions {
         namespace: "/lisa".to_owned(),
-        overlay_alpha: Some(0.5),
+        node: Settings::default(),
         copy: false,
         settings: BTreeMap::from([("model".to_owned(), settings.to_owned())]),
     }
@@ -176,7 +176,10 @@ fn the_recording_goes_into_the_bag_where_that_is_asked_for() {
     let out = folder.path().join("out");
     let copying = AnnotateOptions {
         copy: true,
-        overlay_alpha: None,
+        node: Settings {
+            publish_overlay: false,
+            ..Settings::default()
+        },
         ..annotating("a")
     };
     let engine = engine();
@@ -397,14 +400,14 @@ fn topics_are_found_or_asked_for() {
     }
     writer.finish().unwrap();
     let bag = Bag::open(folder.path().join("b")).unwrap();
-    let error = instruction_topic(&bag, None).unwrap_err().to_string();
+    let error = instruction_topics(&bag, None).unwrap_err().to_string();
     assert_eq!(
         error,
         "a topic with instructions: the bag has several (/a/instruction, /b/instruction); name one with --instruction-topic"
     );
     assert_eq!(
-        instruction_topic(&bag, Some("/chatter")).unwrap(),
-        "/chatter"
+        instruction_topics(&bag, Some("/chatter")).unwrap(),
+        ["/chatter"]
     );
     let error = RecordedResults::open(&bag, Some("/chatter"))
         .err()

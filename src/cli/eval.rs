@@ -23,6 +23,7 @@ use super::world::{size, split};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   lisa eval world --split test --count 200
+  lisa eval metres --split test --count 40 --predicted --json metres.json
   lisa eval reason-seg --model models/lisa-7b --root data --split val --teacher-forced --html report.html
   lisa eval refer --model models/lisa-7b --root data --dataset refcoco --split testA --json report.json")]
 pub struct Args {
@@ -75,6 +76,8 @@ enum EvalTarget {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Metres instead of pixels: places of TableWorld's objects from true masks and depth, and how far off they are
+    Metres(super::metres::Args),
 }
 
 #[derive(clap::Args)]
@@ -155,6 +158,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     common,
                 )
             }
+            EvalTarget::Metres(args) => return super::metres::run(args),
         };
     let model = common.model.files();
     common

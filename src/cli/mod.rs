@@ -8,6 +8,7 @@ mod chat;
 mod convert;
 mod eval;
 mod merge;
+mod metres;
 mod model_args;
 mod output;
 mod output_paths;

@@ -1,5 +1,6 @@
 //! Arguments of all commands that run a model.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
 use lisa::image::ClipFit;
-use lisa::node::DEFAULT_MAX_NEW_TOKENS;
+use lisa::node::{bounds, DEFAULT_MAX_NEW_TOKENS};
 use lisa::weights::{find_model, shipped_model};
 
 /// Which model, where it runs, and how it answers.
@@ -33,10 +34,10 @@ pub struct ModelArgs {
     )]
     max_new_tokens: u32,
     /// 0 takes the likeliest token, above 0 samples (0 to 2)
-    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = in_range(0.0, 2.0))]
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = in_range(bounds::TEMPERATURE))]
     temperature: f64,
     /// A pixel is in a mask above this probability (0.01 to 0.99)
-    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = in_range(0.01, 0.99))]
+    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = in_range(bounds::MASK_THRESHOLD))]
     mask_threshold: f64,
     /// Masks of fewer pixels count as empty
     #[arg(long, value_name = "PIXELS", default_value_t = 1)]
@@ -47,11 +48,15 @@ pub struct ModelArgs {
     clip_fit: Option<ClipFit>,
 }
 
-/// For commands that answer as the node would: gives `--max-new-tokens` the default of the node's parameter. Others keep that of
-/// the reference.
+/// For commands that answer as the node would: gives `--max-new-tokens` the default and the bounds of the node's parameter.
+/// Others keep the default of the reference, and a bound that only catches slips.
 pub fn as_the_node(tokens: clap::Arg) -> clap::Arg {
     static DEFAULT: LazyLock<String> = LazyLock::new(|| DEFAULT_MAX_NEW_TOKENS.to_string());
-    tokens.default_value(DEFAULT.as_str())
+    let (min, max) = (bounds::MAX_NEW_TOKENS.start(), bounds::MAX_NEW_TOKENS.end());
+    let accepted = clap::value_parser!(u32).range(*min as i64..=*max as i64);
+    tokens
+        .default_value(DEFAULT.as_str())
+        .value_parser(accepted)
 }
 
 /// How a sampling answer draws.
@@ -63,12 +68,15 @@ pub struct SamplingArgs {
 }
 
 pub fn in_range(
-    min: f64,
-    max: f64,
+    range: RangeInclusive<f64>,
 ) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
     move |text| match text.parse::<f64>() {
-        Ok(value) if (min..=max).contains(&value) => Ok(value),
-        _ => Err(format!("accepted: a number from {min} to {max}")),
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(format!(
+            "accepted: a number from {} to {}",
+            range.start(),
+            range.end()
+        )),
     }
 }
 

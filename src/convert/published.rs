@@ -379,6 +379,7 @@ fn clip(path: &Path, lisa_path: &Path, json: &LlavaJson) -> Result<ClipConfig, W
         hidden_act,
         select_layer: json.mm_vision_select_layer.unwrap_or(-2),
         select_feature,
+        merge: None,
     })
 }
 

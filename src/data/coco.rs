@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::size_is_accepted;
-use super::form::shown;
 use super::outline::fill_outline;
+use super::schema::shown;
 use super::TruthMask;
 use crate::image::{MAX_PIXELS, MAX_SIDE};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::files::{broken, entries};
-use super::form::Form;
 use super::json::read_json;
+use super::schema::Schema;
 use super::DataError;
 
 /// Endings of pictures' names, in small or capital letters. If there are pictures with several of them, the first counts, since
@@ -137,7 +137,7 @@ fn rank(ending: &str) -> Option<usize> {
 /// Whether labels without a picture beside them may hold the picture. Labels that cannot be read count as if they did, so that
 /// reading them later gives the error.
 fn may_hold_picture(labels: &Path) -> bool {
-    match read_json::<Value>(labels, &Form::Any) {
+    match read_json::<Value>(labels, &Schema::Any) {
         Ok(value) => value.get("imageData").is_some_and(Value::is_string),
         Err(_) => true,
     }

@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, GBK, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::de::DeserializeOwned;
 
 use super::files::{broken, read};
-use super::form::Form;
+use super::schema::Schema;
 use super::DataError;
 
 const ACCEPTED: &str = "accepted: UTF-8, UTF-16, Windows-1252; save it as UTF-8";
@@ -20,14 +20,14 @@ const ACCEPTED: &str = "accepted: UTF-8, UTF-16, Windows-1252; save it as UTF-8"
 /// error names the encoding that it seems to have.
 ///
 /// # Errors
-/// A file that is missing, in another encoding, or not of the given form; by its path and, if the form is wrong, the place in
-/// the file.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path, form: &Form) -> Result<T, DataError> {
+/// A file that is missing, in another encoding, or against its schema; by its path and, if it is against the schema, the place
+/// in the file.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path, schema: &Schema) -> Result<T, DataError> {
     let bytes = read(path)?;
     let text = decode(&bytes).map_err(broken(path))?;
     serde_json::from_str(&text).map_err(|error| {
         // Some files have a hundred megabytes, so only one that is wrong is parsed a second time for its fault.
-        let fault = || form.fault(&serde_json::from_str(&text).ok()?);
+        let fault = || schema.fault(&serde_json::from_str(&text).ok()?);
         let said = no_number(&text, &error).or_else(fault);
         broken(path)(said.unwrap_or_else(|| error.to_string()))
     })
@@ -245,12 +245,12 @@ mod tests {
             (r#"["NaN", Infinity]"#, "line 1, column 9: Infinity is no"),
         ] {
             std::fs::write(&path, json).unwrap();
-            let refused = read_json::<serde_json::Value>(&path, &Form::Any);
+            let refused = read_json::<serde_json::Value>(&path, &Schema::Any);
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains(said), "{refused}");
         }
         std::fs::write(&path, r#"["NaN", "#).unwrap();
-        let refused = read_json::<serde_json::Value>(&path, &Form::Any);
+        let refused = read_json::<serde_json::Value>(&path, &Schema::Any);
         assert!(refused.unwrap_err().to_string().contains("EOF"));
     }
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::broken;
-use super::form::{shown, IMAGE_DATA, LABELS};
 use super::json::{base64, read_json};
+use super::schema::{shown, IMAGE_DATA, LABELS};
 use super::shape::Shape;
 use super::{DataError, TruthMask};
 
@@ -45,7 +45,7 @@ pub(super) struct HistoryTurn {
 
 /// The file's fields. Those that people often get wrong are any value here, so that our own error can name the place.
 #[derive(Deserialize)]
-struct Written {
+struct LabelMeFile {
     #[serde(default)]
     text: Value,
     #[serde(default)]
@@ -68,11 +68,11 @@ impl Labels {
     /// # Errors
     /// A file that is missing or wrong, by its path and the place in it.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let written: Written = read_json(path, &LABELS)?;
+        let written: LabelMeFile = read_json(path, &LABELS)?;
         Self::new(written).map_err(broken(path))
     }
 
-    fn new(written: Written) -> Result<Self, String> {
+    fn new(written: LabelMeFile) -> Result<Self, String> {
         let texts = "text: what is asked for, as [\"the cup I drink from\"]";
         let text: Vec<String> = match written.text {
             Value::Null => Err(format!("it has no text; accepted: {texts}")),
@@ -208,11 +208,11 @@ fn one_side(name: &str, was: f64, width: u32, height: u32) -> String {
 /// A file without `imageData`, or with one that is not base64.
 pub(super) fn image_data(labels: &Path) -> Result<Vec<u8>, DataError> {
     #[derive(Deserialize)]
-    struct Held {
+    struct ImageData {
         #[serde(default, rename = "imageData")]
         data: Option<String>,
     }
-    let held: Held = read_json(labels, &IMAGE_DATA)?;
+    let held: ImageData = read_json(labels, &IMAGE_DATA)?;
     let data = held.data.ok_or_else(|| {
         broken(labels)("there is no picture of its name, and it has no imageData".to_owned())
     })?;

@@ -11,7 +11,7 @@
 //! | `folder`, `labelme` | labelled pictures of a folder, and their labels |
 //! | `shape`, `area` | shapes of LabelMe, and the pixels that they cover |
 //! | `coco`, `outline`, `polygon` | outlines and run lengths to masks |
-//! | `files`, `json`, `form`, `picture`, `plain_pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
+//! | `files`, `json`, `schema`, `picture`, `plain_pickle` | folders, class pictures, JSON, pictures, pickles; errors name the file |
 //! | `templates`, `encode` | the words around them; ids and labels |
 //! | `mixture`, `loader` | the datasets by their names, and which sample comes when; working ahead |
 //! | `check` | all files of a mixture, looked at before a training |
@@ -27,7 +27,6 @@ mod encode;
 mod error;
 mod files;
 mod folder;
-mod form;
 mod json;
 mod labelme;
 mod loader;
@@ -40,6 +39,7 @@ mod polygon;
 mod reason_seg;
 mod refer;
 mod sample;
+mod schema;
 mod semantic;
 mod shape;
 mod templates;

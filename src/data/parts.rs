@@ -11,9 +11,9 @@ use serde::Deserialize;
 use super::coco::{Segmentation, NO_MASK};
 use super::files::{broken, file_name, require};
 use super::folder::count;
-use super::form::PARTS;
 use super::json::read_json;
 use super::picture::check_picture;
+use super::schema::PARTS;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::files::broken;
 use super::folder::{count, labelled_pictures, Labelled};
-use super::form::{EXPLANATIONS, PICTURES};
 use super::json::read_json;
 use super::labelme::{HistoryTurn, Labels};
 use super::picture::picture_size;
+use super::schema::{EXPLANATIONS, PICTURES};
 use super::templates::{fill, ANSWERS, EXPLANATORY_QUESTIONS, LONG_QUESTIONS, SHORT_QUESTIONS};
 use super::{Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 
@@ -246,7 +246,7 @@ fn turns(history: &[HistoryTurn]) -> Vec<Turn> {
 
 /// How the questions about an explained picture are answered.
 #[derive(Clone, Copy)]
-enum Answer {
+enum AnswerKind {
     Seg,
     SegAndText,
     Text,
@@ -320,10 +320,10 @@ impl ReasonSegDataset {
         let explanation = self.explanation(item);
         let refusal = is_refusal(&labels, explanation);
         let answer = match explanation {
-            None => Answer::Seg,
-            Some(_) if rng.random_bool(self.explanatory.clamp(0.0, 1.0)) => Answer::Text,
-            Some(_) if rng.random() => Answer::Seg,
-            Some(_) => Answer::SegAndText,
+            None => AnswerKind::Seg,
+            Some(_) if rng.random_bool(self.explanatory.clamp(0.0, 1.0)) => AnswerKind::Text,
+            Some(_) if rng.random() => AnswerKind::Seg,
+            Some(_) => AnswerKind::SegAndText,
         };
         // Ignored pixels are background in training, as in the reference.
         mask.pixels.iter_mut().for_each(|p| *p = u8::from(*p == 1));
@@ -342,18 +342,20 @@ impl ReasonSegDataset {
                 let outputs = explanation.map_or("", String::as_str);
                 let own = labels.question.is_some();
                 let (question, answer, masked) = match answer {
-                    Answer::SegAndText if refusal && !own => {
+                    AnswerKind::SegAndText if refusal && !own => {
                         let why = fill(&EXPLANATORY_QUESTIONS, "", rng);
                         (format!("{text} {why}"), outputs.to_owned(), false)
                     }
-                    Answer::Text if refusal && !own => (text.clone(), outputs.to_owned(), false),
+                    AnswerKind::Text if refusal && !own => {
+                        (text.clone(), outputs.to_owned(), false)
+                    }
                     _ if refusal => (plain, outputs.to_owned(), false),
-                    Answer::Seg => (plain, seg, true),
-                    Answer::SegAndText => {
+                    AnswerKind::Seg => (plain, seg, true),
+                    AnswerKind::SegAndText => {
                         let why = fill(&EXPLANATORY_QUESTIONS, "", rng);
                         (format!("{text} {why}"), format!("{seg} {outputs}"), true)
                     }
-                    Answer::Text => (text.clone(), outputs.to_owned(), false),
+                    AnswerKind::Text => (text.clone(), outputs.to_owned(), false),
                 };
                 let mut turns = turns(&labels.history);
                 turns.push(Turn {

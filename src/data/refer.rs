@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::coco::{Segmentation, NO_MASK};
 use super::files::{broken, file_name, read, require};
 use super::folder::count;
-use super::form::INSTANCES;
 use super::json::read_json;
 use super::picture::check_picture;
+use super::schema::INSTANCES;
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{plain_pickle, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 

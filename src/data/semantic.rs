@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::files::{broken, class_map_size, file_name, list, read_classes, require};
 use super::folder::PICTURE_ENDINGS;
-use super::form::{MAPILLARY, NAMES};
 use super::json::read_json;
 use super::picture::check_picture;
+use super::schema::{MAPILLARY, NAMES};
 use super::templates::{fill, ANSWERS, SHORT_QUESTIONS};
 use super::{ClassMap, Conversation, DataError, Dataset, Sample, TruthMask, Turn};
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::area::{Area, Point};
 use super::files::decode_classes;
-use super::form::shown;
 use super::json::base64;
+use super::schema::shown;
 use super::TruthMask;
 
 /// One shape of a file of labels.

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::files::{broken, require};
-use super::form::DIALOGUES;
 use super::json::read_json;
 use super::picture::check_picture;
+use super::schema::DIALOGUES;
 use super::{Conversation, DataError, Dataset, Sample, Turn};
 
 /// Dialogues about COCO pictures, without masks. The dialogues about one picture are taken together, which costs little more

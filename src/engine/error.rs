@@ -87,6 +87,9 @@ pub enum RequestError {
     /// The model panicked, with this message.
     #[error("the model panicked: {0}; its caches were cleared")]
     Panicked(String),
+    /// The engine lost the request: its thread ended outside of any request.
+    #[error("the request was dropped without an answer")]
+    Dropped,
     /// The engine was dropped before the request's turn came.
     #[error("the engine is shutting down")]
     ShuttingDown,

@@ -113,6 +113,13 @@ pub enum AnswerStatus {
     EmptyMask,
 }
 
+impl AnswerStatus {
+    /// Whether the model named objects, even if every mask came out empty. Such an answer has a mask.
+    pub fn names_objects(self) -> bool {
+        self != Self::TextOnly
+    }
+}
+
 /// A finished answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -138,16 +145,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the model named objects, even if every mask came out empty.
-    pub fn names_objects(&self) -> bool {
-        self.status != AnswerStatus::TextOnly
-    }
-
     /// The union of the objects' masks in a frame of that size, 0 or 255; `None` if the answer names no object. It is all zero
     /// if objects were named and every mask came out empty.
     pub fn union_mask(&self, width: u32, height: u32) -> Option<GrayImage> {
         let masks = self.objects.iter().map(|o| (o.roi, &*o.mask));
-        self.names_objects()
+        self.status
+            .names_objects()
             .then(|| union_masks(width, height, masks))
     }
 

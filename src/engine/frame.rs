@@ -8,31 +8,31 @@ use image::RgbImage;
 
 /// An image that questions are asked about; several questions may share it.
 ///
-/// Cloning is cheap. The [`FrameId`] is what the engine's caches go by: two questions about clones of the
+/// Cloning is cheap. The [`FrameKey`] is what the engine's caches go by: two questions about clones of the
 /// same frame encode the picture once.
 #[derive(Clone)]
 pub struct Frame {
-    id: FrameId,
+    key: FrameKey,
     pixels: Arc<RgbImage>,
 }
 
-/// Identity of a [`Frame`], unique within the process.
+/// Identity of a [`Frame`], unique within the process. It is not the `frame_id` of a message, which names a coordinate frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FrameId(u64);
+pub struct FrameKey(u64);
 
 impl Frame {
     /// Takes 8-bit RGB pixels of any size; gives them an identity of their own.
     pub fn new(pixels: RgbImage) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: FrameId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            key: FrameKey(NEXT.fetch_add(1, Ordering::Relaxed)),
             pixels: Arc::new(pixels),
         }
     }
 
     /// The identity that all clones share.
-    pub fn id(&self) -> FrameId {
-        self.id
+    pub fn key(&self) -> FrameKey {
+        self.key
     }
 
     /// 8-bit RGB.
@@ -56,7 +56,7 @@ impl fmt::Debug for Frame {
         write!(
             f,
             "Frame({}, {}x{})",
-            self.id.0,
+            self.key.0,
             self.width(),
             self.height()
         )

@@ -153,7 +153,7 @@ impl LisaReasoner {
     }
 
     fn keys(&self, prompt: &[PromptToken], request: &Request, features: usize) -> Vec<PositionKey> {
-        let frame = request.frame.id();
+        let frame = request.frame.key();
         let fit = self.fit(request);
         let image = |row| PositionKey::Image { frame, fit, row };
         prompt

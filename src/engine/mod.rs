@@ -53,7 +53,7 @@ pub use cache_load::{CacheLoad, HitCount};
 pub use config::{EngineConfig, ModelInfo};
 pub use error::{EngineError, RequestError};
 pub use event::{Answer, AnswerStatus, Event, ObjectMask, Stage, Timings};
-pub use frame::{Frame, FrameId};
+pub use frame::{Frame, FrameKey};
 pub use gauges::EngineLoad;
 pub use lisa_reasoner::LisaReasoner;
 pub use reasoner::{Reasoner, RequestContext};

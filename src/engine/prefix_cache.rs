@@ -5,7 +5,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{FrameId, HitCount};
+use super::{FrameKey, HitCount};
 use crate::image::ClipFit;
 use crate::model::{Llama, LlamaCache, ModelError, Stop};
 use crate::nn::Result;
@@ -18,7 +18,7 @@ pub(super) enum PositionKey {
     Token(u32),
     /// One of a frame's image tokens, by its row in them.
     Image {
-        frame: FrameId,
+        frame: FrameKey,
         fit: ClipFit,
         row: u32,
     },

@@ -114,7 +114,7 @@ impl Ticket {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// What [`Event::Failed`] carried.
+    /// What [`Event::Failed`] carried, and [`RequestError::Dropped`] if no last event came.
     pub fn wait(self) -> Result<Answer, RequestError> {
         for event in self.events.iter() {
             match event {
@@ -123,7 +123,7 @@ impl Ticket {
                 _ => {}
             }
         }
-        Err(RequestError::ShuttingDown)
+        Err(RequestError::Dropped)
     }
 }
 

@@ -393,3 +393,15 @@ fn a_request_is_traced_from_its_submission_to_its_end() {
         assert!(line.contains(&span) && line.contains(words), "{log}");
     }
 }
+
+#[test]
+fn a_ticket_whose_events_end_without_a_last_one_says_that_it_was_dropped() {
+    let (sender, events) = crossbeam_channel::unbounded();
+    let ticket = Ticket {
+        events,
+        cancel: CancelToken::new(),
+    };
+    sender.send(Event::Stage(Stage::Queue)).unwrap();
+    drop(sender);
+    assert!(matches!(ticket.wait(), Err(RequestError::Dropped)));
+}

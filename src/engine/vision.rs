@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use ndarray::Array3;
 
 use super::request_state::RequestState;
-use super::{Event, FrameId, HitCount, RequestContext, RequestError, Stage};
+use super::{Event, FrameKey, HitCount, RequestContext, RequestError, Stage};
 use crate::image::{ClipFit, ClipPreprocessor, SamPreprocessor};
 use crate::model::{Lisa, ModelError};
 use crate::weights::LisaConfig;
@@ -65,7 +65,7 @@ impl Vision {
     ) -> Result<Tensor, RequestError> {
         let frame = &state.request.frame;
         let fit = state.request.options.clip_fit.unwrap_or(self.clip_fit);
-        let known = self.frames.entry(frame.id()).clip.clone();
+        let known = self.frames.entry(frame.key()).clip.clone();
         let known = known.filter(|(known_fit, ..)| *known_fit == fit);
         self.lookups.clip.count(known.is_some());
         let (features, tokens) = match known {
@@ -80,7 +80,7 @@ impl Vision {
                 let (features, tokens) =
                     state.time(Stage::Clip, || lisa.image_tokens(&pixels, &stop))?;
                 state.trace("clip_pixels", || pixels.squeeze(0))?;
-                self.frames.entry(frame.id()).clip = Some((fit, features.clone(), tokens.clone()));
+                self.frames.entry(frame.key()).clip = Some((fit, features.clone(), tokens.clone()));
                 (features, tokens)
             }
         };
@@ -97,7 +97,7 @@ impl Vision {
         context: &mut RequestContext<'_>,
     ) -> Result<(Tensor, (usize, usize)), RequestError> {
         let frame = &state.request.frame;
-        let known = self.frames.entry(frame.id()).sam.clone();
+        let known = self.frames.entry(frame.key()).sam.clone();
         self.lookups.sam.count(known.is_some());
         if let Some(known) = known {
             return Ok(known);
@@ -110,7 +110,7 @@ impl Vision {
         let stop = || context.cancel.is_cancelled();
         let embedding = state.time(Stage::Sam, || lisa.image_encoder.forward(&pixels, &stop))?;
         state.trace("sam_pixels", || pixels.squeeze(0))?;
-        self.frames.entry(frame.id()).sam = Some((embedding.clone(), resized));
+        self.frames.entry(frame.key()).sam = Some((embedding.clone(), resized));
         Ok((embedding, resized))
     }
 
@@ -133,7 +133,7 @@ struct FrameFeatures {
 
 /// The features of a bounded number of frames; the one longest unused leaves first.
 struct FrameCache {
-    frames: Vec<(FrameId, FrameFeatures)>,
+    frames: Vec<(FrameKey, FrameFeatures)>,
     max: usize,
 }
 
@@ -146,7 +146,7 @@ impl FrameCache {
     }
 
     /// The frame's features, which are empty if it is new. Makes the frame the most recently used one.
-    fn entry(&mut self, id: FrameId) -> &mut FrameFeatures {
+    fn entry(&mut self, id: FrameKey) -> &mut FrameFeatures {
         let features = match self.frames.iter().position(|(known, _)| *known == id) {
             Some(at) => self.frames.remove(at).1,
             None => FrameFeatures::default(),

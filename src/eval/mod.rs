@@ -11,6 +11,7 @@
 //! | `tally`, `report`, `numbers` | cases to scores; their definitions; latencies |
 //! | `image_reliance` | scores that tell looking from answering by the words |
 //! | `delivery` | of a recording: what became of its instructions |
+//! | `metres` | places of objects against the scenes that they are in |
 //! | `gallery`, `case_image` | which cases are shown, and their overlays and attention |
 //! | `picture_folder` | every case as files in a folder |
 //! | `file` | a report is written whole or not at all |
@@ -26,6 +27,7 @@ mod file;
 mod gallery;
 mod html;
 mod image_reliance;
+pub mod metres;
 mod metrics;
 mod numbers;
 mod picture_folder;

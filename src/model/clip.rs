@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{attend, LayerNorm, Linear, Mlp, PatchEmbed};
-use crate::weights::{Activation, ClipConfig, FeatureSelection, Weights, WeightsError};
+use crate::weights::{Activation, ClipConfig, FeatureSelection, PatchMerge, Weights, WeightsError};
 
 /// Image → vision features.
 ///
@@ -16,7 +16,15 @@ pub struct ClipVisionTower {
     position_embedding: Tensor,
     pre_layernorm: LayerNorm,
     layers: Vec<EncoderLayer>,
+    merge: Option<Merge>,
     select_feature: FeatureSelection,
+}
+
+/// Makes one patch of several; see [`PatchMerge`].
+struct Merge {
+    after: usize,
+    side: usize,
+    linear: Linear,
 }
 
 struct EncoderLayer {
@@ -47,8 +55,10 @@ impl ClipVisionTower {
                 false,
             )?,
             class_embedding: embeddings.get(dim, "class_embedding")?,
-            position_embedding: embeddings
-                .get((config.num_patches() + 1, dim), "position_embedding.weight")?,
+            position_embedding: embeddings.get(
+                (config.embedded_grid().pow(2) + 1, dim),
+                "position_embedding.weight",
+            )?,
             // The tensor's name is misspelt so in every published checkpoint.
             pre_layernorm: LayerNorm::load(
                 &weights.pp("pre_layrnorm"),
@@ -56,6 +66,10 @@ impl ClipVisionTower {
                 config.layer_norm_eps,
             )?,
             layers,
+            merge: config
+                .merge
+                .map(|merge| Merge::load(&weights.pp("merge"), merge, dim))
+                .transpose()?,
             select_feature: config.select_feature,
         })
     }
@@ -68,20 +82,56 @@ impl ClipVisionTower {
         let patches = self.patch_embedding.forward(pixels)?; // (batch, rows, columns, dim)
         let (batch, rows, columns, dim) = patches.dims4()?;
         let patches = patches.reshape((batch, rows * columns, dim))?;
+        let mut grid = (rows, columns);
         let class = self
             .class_embedding
             .reshape((1, 1, dim))?
             .broadcast_as((batch, 1, dim))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position_embedding)?;
         let mut x = self.pre_layernorm.forward(&x)?;
-        for layer in &self.layers {
+        for (done, layer) in self.layers.iter().enumerate() {
             check(stop)?;
+            if let Some(merge) = self.merge.as_ref().filter(|merge| merge.after == done) {
+                (x, grid) = merge.forward(&x, grid)?;
+            }
             x = layer.forward(&x)?;
         }
         Ok(match self.select_feature {
-            FeatureSelection::Patch => x.narrow(1, 1, rows * columns)?.contiguous()?,
+            FeatureSelection::Patch => x.narrow(1, 1, grid.0 * grid.1)?.contiguous()?,
             FeatureSelection::ClsPatch => x,
         })
+    }
+}
+
+impl Merge {
+    fn load(weights: &Weights, merge: PatchMerge, dim: usize) -> Result<Self, WeightsError> {
+        let PatchMerge { after, side } = merge;
+        Ok(Self {
+            after,
+            side,
+            linear: Linear::load(weights, side * side * dim, dim)?,
+        })
+    }
+
+    /// # Shapes
+    /// `(batch, 1 + rows·columns, dim)` → `(batch, 1 + rows·columns / side², dim)` and the new rows and columns. The class token
+    /// stays as it is.
+    fn forward(
+        &self,
+        x: &Tensor,
+        (rows, columns): (usize, usize),
+    ) -> Result<(Tensor, (usize, usize))> {
+        let (batch, _, dim) = x.dims3()?;
+        let side = self.side;
+        let grid = (rows / side, columns / side);
+        let class = x.narrow(1, 0, 1)?;
+        let patches = x
+            .narrow(1, 1, rows * columns)?
+            .reshape(vec![batch, grid.0, side, grid.1, side, dim])?
+            .permute(vec![0, 1, 3, 2, 4, 5])?
+            .reshape((batch, grid.0 * grid.1, side * side * dim))?;
+        let merged = self.linear.forward(&patches)?;
+        Ok((Tensor::cat(&[&class, &merged], 1)?, grid))
     }
 }
 
@@ -129,4 +179,45 @@ fn load_mlp(weights: &Weights, config: &ClipConfig) -> Result<Mlp, WeightsError>
     ];
     let activation: Activation = config.hidden_act;
     Mlp::load(&weights.pp("mlp"), &["fc1", "fc2"], &dims, activation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{random, relative_error};
+
+    /// Each merged patch is the linear layer of its own four neighbours, row by row, and the class token stays.
+    #[test]
+    fn a_merged_patch_is_made_of_its_neighbours() {
+        let (rows, columns, dim) = (4, 6, 8);
+        let (weight, bias) = (random((dim, 4 * dim)), random(dim));
+        let merge = Merge {
+            after: 1,
+            side: 2,
+            linear: Linear::new(weight.clone(), Some(bias.clone())),
+        };
+        let x = random((2, 1 + rows * columns, dim));
+        let (merged, grid) = merge.forward(&x, (rows, columns)).unwrap();
+        assert_eq!(grid, (2, 3));
+        assert_eq!(merged.dims(), [2, 1 + 6, dim]);
+        for image in 0..2 {
+            let x = x.get(image).unwrap();
+            let merged = merged.get(image).unwrap();
+            let class = relative_error(&merged.get(0).unwrap(), &x.get(0).unwrap());
+            assert_eq!(class, 0.0);
+            for (row, column) in (0..2).flat_map(|row| (0..3).map(move |column| (row, column))) {
+                let neighbours = [(0, 0), (0, 1), (1, 0), (1, 1)];
+                let neighbours = neighbours.map(|(down, right)| {
+                    let at = (2 * row + down) * columns + 2 * column + right;
+                    x.get(1 + at).unwrap()
+                });
+                let stacked = Tensor::cat(&neighbours, 0).unwrap();
+                let stacked = stacked.reshape((4 * dim, 1)).unwrap();
+                let by_hand = weight.matmul(&stacked).unwrap().reshape(dim).unwrap();
+                let by_hand = (by_hand + &bias).unwrap();
+                let ours = merged.get(1 + 3 * row + column).unwrap();
+                assert!(relative_error(&ours, &by_hand) < 1e-5);
+            }
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub fn attend_masked(
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let weights = weights(&q.detach(), &k.detach(), scale, mask)?;
     let output = weights.matmul(&v.detach())?;
-    let op = Attend {
+    let op = AttentionOp {
         weights,
         output,
         scale,
@@ -59,13 +59,13 @@ fn weights(q: &Tensor, k: &Tensor, scale: f64, mask: Option<&Tensor>) -> Result<
     }
 }
 
-struct Attend {
+struct AttentionOp {
     weights: Tensor, // (batch, heads, n, m)
     output: Tensor,  // (batch, heads, n, e)
     scale: f64,
 }
 
-impl CustomOp3 for Attend {
+impl CustomOp3 for AttentionOp {
     fn name(&self) -> &'static str {
         "attend"
     }

@@ -14,7 +14,7 @@ use super::output::{CameraFrame, EngineRequest, Host, LogLevel, Output};
 use super::question::{Origin, Question};
 use super::repeat::{Due, RepeatedInstruction};
 use super::result::{Refusal, ResultStatus};
-use super::settings::MAX_NEW_TOKENS;
+use super::settings::bounds;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
 /// The way of a question from the input to the engine.
@@ -161,9 +161,11 @@ fn fault(question: &Question) -> Option<Refusal> {
     if let Some(fault) = &question.text.fault {
         return Some(Refusal::new(ResultStatus::Error, fault.to_string()));
     }
-    let too_many = question.max_new_tokens.filter(|n| *n > MAX_NEW_TOKENS)?;
+    let accepted = bounds::MAX_NEW_TOKENS;
+    let refused = question.max_new_tokens.filter(|n| !accepted.contains(n))?;
+    let (min, max) = (accepted.start(), accepted.end());
     let why = format!(
-        "max_new_tokens is {too_many}; accepted: 1 to {MAX_NEW_TOKENS}, or 0 for the node's parameter"
+        "max_new_tokens is {refused}; accepted: {min} to {max}, or 0 for the node's parameter"
     );
     Some(Refusal::new(ResultStatus::Error, why))
 }

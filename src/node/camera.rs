@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use rosbag2::{CompressedImage, Image, Message};
+
+use super::names::{compressed, topics};
+
 /// After this long without a frame the node warns.
 const CAMERA_SILENCE: Duration = Duration::from_secs(5);
 
 /// What is known about the topic that frames come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Camera {
+pub struct CameraTopic {
     /// The topic's name after remapping, for messages.
     pub topic: String,
     /// Whether compressed images are taken rather than raw ones.
@@ -29,7 +33,7 @@ pub struct ImagePublisher {
     pub kind: String,
 }
 
-impl Camera {
+impl CameraTopic {
     /// Why no frame has come for `silent`, as far as that is known.
     pub fn explain_no_image(&self, silent: Duration) -> String {
         let topic = &self.topic;
@@ -37,8 +41,8 @@ impl Camera {
             return format!("no frame on {topic} so far");
         };
         let (wanted, name) = match self.compressed {
-            true => ("sensor_msgs/msg/CompressedImage", "image/compressed"),
-            false => ("sensor_msgs/msg/Image", "image"),
+            true => (CompressedImage::ROS_TYPE, compressed(topics::IMAGE)),
+            false => (Image::ROS_TYPE, topics::IMAGE.to_owned()),
         };
         let asked = match self.reliable {
             true => "reliable",
@@ -129,7 +133,7 @@ mod tests {
             reliable: *reliable,
             kind: (*kind).to_owned(),
         });
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: "/camera/image_raw".to_owned(),
             compressed: false,
             reliable,

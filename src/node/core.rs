@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rosbag2::Header;
 
-use super::camera::{Camera, CameraSilence, ImagePublisher};
+use super::camera::{CameraSilence, CameraTopic, ImagePublisher};
 use super::follow::Following;
 use super::frame_choice::ChosenFrame;
 use super::goals::{GoalOffer, Goals, ResultReply};
@@ -40,7 +40,7 @@ pub(super) struct Submitted<F> {
 /// The node without ROS. The [module](super) says how to drive it.
 pub struct NodeCore<H: Host> {
     pub(super) settings: Arc<Settings>,
-    pub(super) camera: Camera,
+    pub(super) camera: CameraTopic,
     /// The name of the service that enables the node, for messages.
     pub(super) enable_service: String,
     pub(super) subscribers: Subscribers,
@@ -64,7 +64,7 @@ impl<H: Host> NodeCore<H> {
     /// A node that takes frames from `now` on. `enable_service` is the name of the service that enables it, for messages.
     pub fn new(
         settings: Arc<Settings>,
-        camera: Camera,
+        camera: CameraTopic,
         enable_service: impl Into<String>,
         now: Instant,
     ) -> Self {
@@ -322,7 +322,7 @@ impl<H: Host> NodeCore<H> {
 /// Getters.
 impl<H: Host> NodeCore<H> {
     /// What is known about the camera's topic.
-    pub fn camera(&self) -> &Camera {
+    pub fn camera(&self) -> &CameraTopic {
         &self.camera
     }
 

@@ -1,12 +1,48 @@
-//! Decoding a camera's message, once and whatever is in it.
+//! Decoding a camera's message of either type, once and whatever is in it.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::OnceLock;
 
+use cv_convert::TryToCv;
 use image::RgbImage;
 
 use crate::engine::Frame;
-use crate::image::EncodingError;
+use crate::image::{decode_compressed, EncodingError, RosImage};
+
+/// What a camera's message holds of pixels, borrowed from the type that its driver has for messages.
+#[derive(Clone, Copy, Debug)]
+pub enum CameraPixels<'m> {
+    /// Those of a `sensor_msgs/Image`.
+    Raw(RosImage<'m>),
+    /// Those of a `sensor_msgs/CompressedImage`.
+    Compressed {
+        /// As the message names it, e.g. `rgb8; jpeg compressed bgr8`.
+        format: &'m str,
+        /// The file.
+        data: &'m [u8],
+    },
+}
+
+impl CameraPixels<'_> {
+    /// How many bytes they have, as they were sent.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Raw(image) => image.data.len(),
+            Self::Compressed { data, .. } => data.len(),
+        }
+    }
+
+    /// Decodes them to RGB.
+    ///
+    /// # Errors
+    /// What is wrong with the message and what is accepted.
+    pub fn decode(&self) -> Result<RgbImage, EncodingError> {
+        match self {
+            Self::Raw(image) => image.try_to_cv(),
+            Self::Compressed { format, data } => decode_compressed(format, data),
+        }
+    }
+}
 
 /// Why a camera's message has no pixels.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +77,11 @@ impl DecodeOnce {
     ///
     /// # Errors
     /// What is wrong with the message and what is accepted, in words.
-    pub fn frame(
+    pub fn frame(&self, pixels: CameraPixels<'_>) -> Result<Frame, String> {
+        self.decoded(|| pixels.decode())
+    }
+
+    fn decoded(
         &self,
         decode: impl FnOnce() -> Result<RgbImage, EncodingError>,
     ) -> Result<Frame, String> {
@@ -60,10 +100,12 @@ mod tests {
     #[test]
     fn a_message_is_decoded_once_and_a_decoder_that_panics_is_an_error() {
         let once = DecodeOnce::default();
-        let first = once.frame(|| Ok(RgbImage::new(2, 1))).unwrap();
-        let again = once.frame(|| panic!("decoded twice")).unwrap();
-        assert_eq!(first.id(), again.id());
-        let why = DecodeOnce::default().frame(|| panic!("a bug")).unwrap_err();
+        let first = once.decoded(|| Ok(RgbImage::new(2, 1))).unwrap();
+        let again = once.decoded(|| panic!("decoded twice")).unwrap();
+        assert_eq!(first.key(), again.key());
+        let why = DecodeOnce::default()
+            .decoded(|| panic!("a bug"))
+            .unwrap_err();
         assert_eq!(why, "the image decoder panicked on this message");
     }
 }

@@ -67,7 +67,7 @@ pub struct StampedInstruction {
 impl StampedInstruction {
     /// Reads a serialized `std_msgs/String` of `topic`, which is about the newest frame. Never fails: a message that cannot be
     /// read is returned with its fault, because it has to get a result, too.
-    pub fn from_string(topic: &str, bytes: &[u8]) -> Self {
+    pub(super) fn from_string(topic: &str, bytes: &[u8]) -> Self {
         let read = || -> Result<Self, CdrError> {
             let text = InstructionText::new(Decoder::new(bytes)?.string_bytes()?);
             Ok(Self::on_its_own(text))
@@ -77,7 +77,7 @@ impl StampedInstruction {
 
     /// Reads a serialized `lisa_ros/Instruction` of `topic`; a zero stamp means the newest frame. Like
     /// [`from_string`](Self::from_string) it never fails.
-    pub fn from_instruction(topic: &str, bytes: &[u8]) -> Self {
+    pub(super) fn from_instruction(topic: &str, bytes: &[u8]) -> Self {
         let read = || -> Result<Self, CdrError> {
             let mut cdr = Decoder::new(bytes)?;
             let stamp = Stamp::new(cdr.i32()?, cdr.u32()?);

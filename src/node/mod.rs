@@ -33,11 +33,12 @@
 //! | `asking.rs` | a question's way to the engine, and the engine's events |
 //! | `ending.rs` | how questions end: what is published, in which order |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
-//! | `publishing.rs` | what is published of an answer: on which topics, in which order, as which messages |
+//! | `publishing.rs` | what is published of an answer: in which order, as which messages and pictures |
 //! | `ids.rs` | how questions and goals are told apart |
 //! | `lifecycle.rs` | the states of a managed node |
 //! | `question.rs` | an instruction on its way to its result |
-//! | `instruction.rs` | reading an instruction from a message |
+//! | `names.rs` | the names of topics and services |
+//! | `instruction.rs`, `instruction_topic.rs` | reading an instruction from a message; which topics carry instructions |
 //! | `decode_once.rs` | decoding a camera's message, once and whatever is in it |
 //! | `frame_choice.rs` | which frame a question is about, and how long it waits for it |
 //! | `camera.rs` | for how long the camera has been silent, and why |
@@ -59,7 +60,9 @@ mod goals;
 mod health;
 mod ids;
 mod instruction;
+mod instruction_topic;
 mod lifecycle;
+mod names;
 mod output;
 mod publishing;
 mod question;
@@ -67,19 +70,24 @@ mod repeat;
 mod result;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use camera::{Camera, ImagePublisher};
+pub use camera::{CameraTopic, ImagePublisher};
 pub use core::NodeCore;
-pub use decode_once::{decode_guarded, DecodeError, DecodeOnce};
+pub use decode_once::{decode_guarded, CameraPixels, DecodeError, DecodeOnce};
 pub use follow::{FollowFeedback, FollowOffer, FollowResult, FollowState, FollowStatus, Sighting};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
+pub use instruction_topic::{instruction_topics, InstructionTopic};
 pub use lifecycle::{Lifecycle, LifecycleState, Outcome, Transition, TRANSITIONS};
+pub use names::{compressed, private_name, services, topics};
 pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
-pub use publishing::{answer_parts, mono8, ros_text, topics, AnswerPart};
+pub use publishing::{
+    answer_parts, attention_picture, mask_message, overlay_picture, rgb8, ros_text, text_message,
+    AnswerPart, QUEUE_DEPTH,
+};
 pub use question::{Origin, Question};
-pub use result::{object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{FollowSettings, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};
+pub use result::{answer_status, object_message, QuestionResult, Refusal, ResultStatus};
+pub use settings::{bounds, FollowSettings, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};

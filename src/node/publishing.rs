@@ -1,44 +1,16 @@
-//! What is published of an answer: on which topics, in which order, and as which messages. The ROS 2 node publishes it and a
-//! replay writes it into a bag, so that a bag of answers looks like a recording of the node.
+//! What is published of an answer: in which order, and as which messages and pictures. The ROS 2 node publishes it and a replay
+//! writes it into a bag, so that a bag of answers looks like a recording of the node.
 
 use std::borrow::Cow;
 
-use rosbag2::{Header, Image};
+use image::RgbImage;
+use rosbag2::{Header, Image, StringMessage};
 
 use super::settings::{Settings, Subscribers};
-use crate::engine::Answer;
+use crate::engine::{Answer, Frame};
 
-/// The names of the node's topics: of those that it publishes, without the node's own name before them, and of those that it
-/// subscribes to.
-pub mod topics {
-    /// `lisa_ros/ReasoningResult`: one for every question.
-    pub const RESULT: &str = "result";
-    /// `lisa_ros/SegmentedObjectStamped`: each object as soon as its mask is there.
-    pub const OBJECT: &str = "object";
-    /// `sensor_msgs/Image`: the union of an answer's masks.
-    pub const MASK: &str = "mask";
-    /// `std_msgs/String`: the text of an answer.
-    pub const ANSWER: &str = "answer";
-    /// `lisa_ros/TextDelta`: the text as it is written.
-    pub const ANSWER_DELTA: &str = "answer_delta";
-    /// `sensor_msgs/Image`: an answer over its frame. A bag holds it compressed, on [`COMPRESSED`] below this name.
-    pub const OVERLAY: &str = "overlay";
-    /// `sensor_msgs/Image`: where the model looked.
-    pub const ATTENTION: &str = "attention";
-    /// The name that `image_transport` appends to a topic for its compressed images.
-    pub const COMPRESSED: &str = "compressed";
-    /// How many messages a publisher keeps for a subscriber that is slow: ROS 2's default. All publishers are reliable.
-    pub const DEPTH: usize = 10;
-
-    /// `sensor_msgs/Image`, or `CompressedImage` on [`COMPRESSED`] below it: the camera.
-    pub const IMAGE: &str = "image";
-    /// `std_msgs/String`: instructions about the newest frame.
-    pub const INSTRUCTION: &str = "instruction";
-    /// `lisa_ros/Instruction`: instructions about the frame nearest a stamp.
-    pub const INSTRUCTION_STAMPED: &str = "instruction_stamped";
-    /// `std_srvs/SetBool`: the service that enables and disables the node.
-    pub const ENABLE: &str = "enable";
-}
+/// How many messages a publisher keeps for a subscriber that is slow: ROS 2's default. All publishers are reliable.
+pub const QUEUE_DEPTH: usize = 10;
 
 /// A part of what is published of a complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +36,7 @@ pub fn answer_parts(
     let attention = settings.publish_attention && subscribers.attention;
     let parts = [
         // An answer whose objects all have empty masks has a mask, too: otherwise an earlier answer's would stay the latest.
-        (AnswerPart::Mask, answer.names_objects()),
+        (AnswerPart::Mask, answer.status.names_objects()),
         (AnswerPart::Overlay, overlay),
         (
             AnswerPart::Attention,
@@ -81,20 +53,61 @@ pub fn ros_text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// A mask as a message, rows without padding. `pixels` are (height, width) bytes.
-pub fn mono8<'a>(
+/// The message of [`AnswerPart::Mask`], at the frame's size; `None` if the answer names no object.
+pub fn mask_message(header: &Header, frame: &Frame, answer: &Answer) -> Option<Image<'static>> {
+    let union = answer.union_mask(frame.width(), frame.height())?;
+    Some(mono8(header, union.dimensions(), union.into_raw()))
+}
+
+/// The picture of [`AnswerPart::Overlay`]; `alpha` is the opacity of the masks, 0 to 1.
+pub fn overlay_picture(instruction: &str, frame: &Frame, answer: &Answer, alpha: f32) -> RgbImage {
+    answer.overlay(frame.pixels(), instruction, alpha)
+}
+
+/// The picture of [`AnswerPart::Attention`]; `None` if the answer does not say where the model looked. `alpha` is the opacity of
+/// the heat, 0 to 1.
+pub fn attention_picture(frame: &Frame, answer: &Answer, alpha: f32) -> Option<RgbImage> {
+    let attention = answer.attention.as_ref()?;
+    Some(attention.draw(frame.pixels(), alpha))
+}
+
+/// The message of [`AnswerPart::Text`].
+pub fn text_message(text: &str) -> StringMessage {
+    StringMessage {
+        data: ros_text(text),
+    }
+}
+
+/// A mask as a message. `pixels` are (height, width) bytes.
+pub(super) fn mono8<'a>(
+    header: &Header,
+    size: (u32, u32),
+    pixels: impl Into<Cow<'a, [u8]>>,
+) -> Image<'a> {
+    unpadded(header, size, ("mono8", 1), pixels.into())
+}
+
+/// A picture as a message.
+pub fn rgb8(header: &Header, picture: RgbImage) -> Image<'static> {
+    let size = picture.dimensions();
+    unpadded(header, size, ("rgb8", 3), picture.into_raw().into())
+}
+
+/// Rows of pixels without padding as a message.
+fn unpadded<'a>(
     header: &Header,
     (width, height): (u32, u32),
-    pixels: impl Into<Cow<'a, [u8]>>,
+    (encoding, bytes_per_pixel): (&str, u32),
+    data: Cow<'a, [u8]>,
 ) -> Image<'a> {
     Image {
         header: header.clone(),
         height,
         width,
-        encoding: "mono8".to_owned(),
+        encoding: encoding.to_owned(),
         is_bigendian: 0,
-        step: width,
-        data: pixels.into(),
+        step: width * bytes_per_pixel,
+        data,
     }
 }
 

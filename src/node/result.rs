@@ -39,9 +39,25 @@ impl From<&RequestError> for Refusal {
         let status = match error {
             RequestError::Cancelled { .. } | RequestError::ShuttingDown => ResultStatus::Cancelled,
             RequestError::Overloaded { .. } => ResultStatus::Overloaded,
-            _ => ResultStatus::Error,
+            RequestError::Dropped
+            | RequestError::Instruction(_)
+            | RequestError::EmptyFrame { .. }
+            | RequestError::Option { .. }
+            | RequestError::PromptTooLong { .. }
+            | RequestError::Model(_)
+            | RequestError::Panicked(_) => ResultStatus::Error,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+/// What kind of answer a result with this status has; `None` if it has none.
+pub fn answer_status(status: ResultStatus) -> Option<AnswerStatus> {
+    match status {
+        ResultStatus::Segmented => Some(AnswerStatus::Segmented),
+        ResultStatus::TextOnly => Some(AnswerStatus::TextOnly),
+        ResultStatus::EmptyMask => Some(AnswerStatus::EmptyMask),
+        _ => None,
     }
 }
 
@@ -115,7 +131,9 @@ impl QuestionResult {
             answer: ros_text(&answer.text),
             notes: answer.notes.iter().map(|note| ros_text(note)).collect(),
             objects: objects.map(|o| object_message(&self.header, o)).collect(),
-            timings: stages.chain([stage("total", timings.total)]).collect(),
+            timings: stages
+                .chain([stage(StageTime::TOTAL, timings.total)])
+                .collect(),
             token_seconds: timings.tokens.iter().map(|t| t.as_secs_f32()).collect(),
             ..blank
         }
@@ -147,6 +165,18 @@ mod tests {
     use super::super::tests::{answer, object};
     use super::super::{InstructionText, Origin, QuestionId};
     use super::*;
+
+    /// A replay once called a request cancelled that the engine had lost, and the node called it an error.
+    #[test]
+    fn a_request_that_the_engine_lost_is_an_error_and_one_that_it_gave_up_is_cancelled() {
+        let status = |error: RequestError| Refusal::from(&error).status;
+        assert_eq!(status(RequestError::Dropped), ResultStatus::Error);
+        assert_eq!(status(RequestError::ShuttingDown), ResultStatus::Cancelled);
+        let cancelled = RequestError::Cancelled { tokens: 3 };
+        assert_eq!(status(cancelled), ResultStatus::Cancelled);
+        let overloaded = RequestError::Overloaded { pending: 2, max: 2 };
+        assert_eq!(status(overloaded), ResultStatus::Overloaded);
+    }
 
     /// The node replaced them when it published and a replay did not, so that their results differed.
     #[test]

@@ -4,8 +4,25 @@ use std::time::Duration;
 
 use crate::engine::AnswerOptions;
 
-/// The most tokens that an answer may be allowed.
-pub const MAX_NEW_TOKENS: usize = 2048;
+/// What the parameters accept, both ends included. A replay's arguments of the same names accept the same.
+pub mod bounds {
+    use std::ops::RangeInclusive;
+
+    /// How many tokens an answer may be allowed.
+    pub const MAX_NEW_TOKENS: RangeInclusive<usize> = 1..=2048;
+    /// The temperature of the sampling; 0 takes the likeliest token.
+    pub const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
+    /// The probability above which a pixel is in a mask.
+    pub const MASK_THRESHOLD: RangeInclusive<f64> = 0.01..=0.99;
+    /// How far the frame of a stamped instruction may be from its stamp, seconds.
+    pub const SYNC_SLOP_S: RangeInclusive<f64> = 0.0..=10.0;
+    /// Opacity of what is drawn over a frame.
+    pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
+    /// How long an object that is followed may be out of sight before it is lost, seconds.
+    pub const FOLLOW_PATIENCE_S: RangeInclusive<f64> = 0.0..=3600.0;
+    /// A score or an IoU.
+    pub const SHARE: RangeInclusive<f64> = 0.0..=1.0;
+}
 
 /// How many tokens an answer of the node is allowed where its parameter does not say otherwise. The reference, and so
 /// [`AnswerOptions::default`], allows 512.
@@ -40,9 +57,9 @@ pub struct FollowSettings {
     /// An object that was not found for so long is lost, seconds.
     pub patience_s: f64,
     /// A mask is believed whose score, the decoder's own estimate of its IoU, is at least this, 0 to 1.
-    pub min_score: f32,
+    pub min_score: f64,
     /// A mask is also believed if its IoU with the one expected from the object's motion is at least this, 0 to 1.
-    pub min_overlap: f32,
+    pub min_overlap: f64,
 }
 
 impl Default for FollowSettings {

@@ -5,9 +5,11 @@ mod harness;
 mod interleavings;
 
 use super::*;
-use crate::engine::{Event, Stage};
+use crate::engine::{Answer, AttentionMap, Event, Stage};
 use crate::frames::Stamp;
-pub(super) use harness::{answer, block, object};
+use crate::image::ClipView;
+pub(super) use harness::block;
+pub(crate) use harness::{answer, object};
 use harness::{header, Harness, MS};
 
 /// Node and replay once disagreed here: the instruction waits for a second after the node began to listen, and not after the
@@ -102,6 +104,48 @@ fn an_object_leaves_before_the_answer_is_whole() {
         node.log
     );
     assert!(node.log[at("result for 1")].contains("Succeeded"));
+}
+
+#[test]
+fn the_pictures_are_drawn_after_the_mask_and_before_the_text_and_the_result() {
+    let mut node = Harness::new(Settings::default());
+    node.core.handle_subscribers(Subscribers {
+        overlay: true,
+        attention: true,
+    });
+    node.frame(Stamp(MS), true);
+    node.say("the cup", None);
+    let asked = node.log.last().unwrap();
+    assert!(asked.contains("attention: true"), "{asked}");
+    let looked = AttentionMap {
+        grid: 1,
+        weights: vec![1.0],
+        sink: 0.0,
+        view: ClipView {
+            left: 0.0,
+            top: 0.0,
+            width: 1.0,
+            height: 1.0,
+        },
+    };
+    let id = *node.engine.keys().next().unwrap();
+    let answer = Answer {
+        attention: Some(looked),
+        ..answer()
+    };
+    node.event(id, Event::Done(Box::new(answer)));
+    let kinds = node.log.iter().map(|line| line.split(' ').next().unwrap());
+    let expected = [
+        "ask",
+        "delta",
+        "mask",
+        "overlay",
+        "attention",
+        "answer",
+        "result",
+        "log",
+    ];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected, "{:#?}", node.log);
 }
 
 #[test]

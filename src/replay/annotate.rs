@@ -17,15 +17,18 @@ use rosbag2::{
 
 use super::work_folder::WorkFolder;
 use super::{AnsweredQuestion, ReplayError, ResolvedQuestion};
-use crate::node::{answer_parts, mono8, ros_text, topics, AnswerPart, Settings, Subscribers};
+use crate::node::{
+    answer_parts, compressed, mask_message, overlay_picture, text_message, topics, AnswerPart,
+    Settings, Subscribers, QUEUE_DEPTH,
+};
 
 /// What is written into a bag of answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotateOptions {
     /// Before the topics' names, e.g. `/lisa`; see [`namespace`](rosbag2::namespace).
     pub namespace: String,
-    /// Opacity of the masks in the overlays, 0 to 1; `None` writes no overlays.
-    pub overlay_alpha: Option<f32>,
+    /// The node's parameters. They say whether overlays are written, and the opacity of the masks in them.
+    pub node: Settings,
     /// Whether the recording's own messages are copied into the bag as well.
     pub copy: bool,
     /// What the answers depend on, as names and values: a run with other settings does not resume an unfinished bag.
@@ -140,27 +143,25 @@ impl<'b> Annotator<'b> {
                 overlay: self.topics.overlay.is_some(),
                 attention: false,
             };
-            for part in answer_parts(answer, &Settings::default(), subscribers) {
+            let node = &self.options.node;
+            for part in answer_parts(answer, node, subscribers) {
                 match part {
                     AnswerPart::Mask => {
-                        if let Some(mask) = answered.mask() {
-                            let mask = mono8(header, mask.dimensions(), mask.into_raw());
+                        if let Some(mask) = mask_message(header, frame, answer) {
                             write(self.topics.mask, mask.to_cdr())?;
                         }
                     }
                     AnswerPart::Overlay => {
-                        let overlay = self.topics.overlay.zip(self.options.overlay_alpha);
-                        if let Some((topic, alpha)) = overlay {
+                        if let Some(topic) = self.topics.overlay {
                             let words = &answered.question().text.words;
-                            let picture = answer.overlay(frame.pixels(), words, alpha);
+                            let picture = overlay_picture(words, frame, answer, node.overlay_alpha);
                             write(topic, jpeg_message(header, &picture)?.to_cdr())?;
                         }
                     }
                     // A bag of answers has no such topic.
                     AnswerPart::Attention => {}
                     AnswerPart::Text => {
-                        let data = ros_text(&answer.text);
-                        write(self.topics.answer, StringMessage { data }.to_cdr())?;
+                        write(self.topics.answer, text_message(&answer.text).to_cdr())?;
                     }
                 }
             }
@@ -240,7 +241,7 @@ impl Names {
             result: name(topics::RESULT)?,
             mask: name(topics::MASK)?,
             answer: name(topics::ANSWER)?,
-            overlay: name(&format!("{}/{}", topics::OVERLAY, topics::COMPRESSED))?,
+            overlay: name(&compressed(topics::OVERLAY))?,
         })
     }
 }
@@ -252,7 +253,7 @@ fn create(
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
     // The quality of service with which the node publishes.
-    let qos = || QosProfile::reliable(topics::DEPTH as u64);
+    let qos = || QosProfile::reliable(QUEUE_DEPTH as u64);
     let overlay = |writer: &mut BagWriter| {
         writer.add_topic(NewTopic::of::<CompressedImage<'_>>(names.overlay).qos(qos()))
     };
@@ -260,9 +261,9 @@ fn create(
         result: writer.add_topic(NewTopic::of::<ReasoningResult<'_>>(names.result).qos(qos()))?,
         mask: writer.add_topic(NewTopic::of::<Image<'_>>(names.mask).qos(qos()))?,
         answer: writer.add_topic(NewTopic::of::<StringMessage>(names.answer).qos(qos()))?,
-        overlay: match options.overlay_alpha {
-            Some(_) => Some(overlay(&mut writer)?),
-            None => None,
+        overlay: match options.node.publish_overlay {
+            true => Some(overlay(&mut writer)?),
+            false => None,
         },
     };
     Ok((writer, topics))
@@ -333,21 +334,22 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    use rosbag2::RawMessage;
+
     use super::*;
-    use crate::engine::{Answer, AnswerStatus, Frame, Timings};
+    use crate::engine::{Answer, AnswerStatus, Frame};
+    use crate::node::tests::answer;
     use crate::node::{InstructionText, Origin, Question, QuestionId, QuestionResult};
 
-    /// A replay once wrote the text before the overlay, and a NUL as it is.
-    #[test]
-    fn an_answer_is_written_in_the_order_and_the_words_in_which_the_node_publishes_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+    /// A bag of one answer, as a node with these parameters publishes it.
+    fn annotated(folder: &Path, node: Settings) -> Bag {
+        let at = |name: &str| folder.join(name);
         let writer = BagWriter::create(at("recording"), WriterOptions::default()).unwrap();
         writer.finish().unwrap();
         let recording = Bag::open(at("recording")).unwrap();
         let options = AnnotateOptions {
             namespace: "/lisa".to_owned(),
-            overlay_alpha: Some(0.5),
+            node,
             copy: false,
             settings: BTreeMap::new(),
         };
@@ -365,12 +367,7 @@ mod tests {
             status: AnswerStatus::EmptyMask,
             text: "Sure\0 [SEG].".to_owned(),
             objects: Vec::new(),
-            tokens: 4,
-            truncated: false,
-            notes: Vec::new(),
-            timings: Timings::default(),
-            attention: None,
-            trace: None,
+            ..answer()
         };
         let (question, answer) = (Arc::new(question), Ok(Arc::new(answer)));
         let answered = AnsweredQuestion {
@@ -382,17 +379,47 @@ mod tests {
         };
         annotator.write(&answered).unwrap();
         annotator.finish().unwrap();
+        Bag::open(at("out")).unwrap()
+    }
 
-        let out = Bag::open(at("out")).unwrap();
-        let messages = out.messages(&Selection::all()).unwrap();
+    /// The messages of a bag, and the names of their topics.
+    fn written(bag: &Bag) -> (Vec<RawMessage>, Vec<&str>) {
+        let messages = bag.messages(&Selection::all()).unwrap();
         let messages: Vec<_> = messages.map(Result::unwrap).collect();
-        let written = messages.iter().map(|m| out.topics()[m.topic].name.as_str());
-        let expected = ["mask", "overlay/compressed", "answer", "result"];
-        let expected = expected.map(|topic| format!("/lisa/{topic}"));
-        assert_eq!(written.collect::<Vec<_>>(), expected);
-        let text: StringMessage = out.decode(&messages[2]).unwrap();
+        let topics = messages.iter().map(|m| bag.topics()[m.topic].name.as_str());
+        let topics = topics.collect();
+        (messages, topics)
+    }
+
+    /// A replay once wrote the text before the overlay, and a NUL as it is.
+    #[test]
+    fn an_answer_is_written_in_the_order_and_the_words_in_which_the_node_publishes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let bag = annotated(folder.path(), Settings::default());
+        let (messages, topics) = written(&bag);
+        let expected = [
+            "/lisa/mask",
+            "/lisa/overlay/compressed",
+            "/lisa/answer",
+            "/lisa/result",
+        ];
+        assert_eq!(topics, expected);
+        let text: StringMessage = bag.decode(&messages[2]).unwrap();
         assert_eq!(text.data, "Sure\u{fffd} [SEG].");
-        let result: ReasoningResult<'_> = out.decode(&messages[3]).unwrap();
+        let result: ReasoningResult<'_> = bag.decode(&messages[3]).unwrap();
         assert_eq!(result.answer, text.data);
+    }
+
+    /// A replay once asked the defaults what to write, whatever the parameters of its run were.
+    #[test]
+    fn a_node_without_overlays_writes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Settings {
+            publish_overlay: false,
+            ..Settings::default()
+        };
+        let bag = annotated(folder.path(), node);
+        let (_, topics) = written(&bag);
+        assert_eq!(topics, ["/lisa/mask", "/lisa/answer", "/lisa/result"]);
     }
 }

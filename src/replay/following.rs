@@ -23,8 +23,8 @@ use crate::eval::Overlap;
 use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
-    topics, Camera, CameraFrame, EngineRequest, FollowFeedback, FollowOffer, FollowResult,
-    FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
+    private_name, services, CameraFrame, CameraTopic, EngineRequest, FollowFeedback, FollowOffer,
+    FollowResult, FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
 };
 
 /// A mask that has at least this IoU with the truth lies on the object; a switch is counted where the next one has less than
@@ -36,8 +36,8 @@ const BESIDE: f64 = 0.1;
 pub struct FollowOptions<'b> {
     /// The camera.
     pub images: ImageTopic,
-    /// The topic of the instructions; each is followed from the moment at which it was recorded.
-    pub instructions: String,
+    /// The topics of the instructions; each is followed from the moment at which it was recorded.
+    pub instructions: Vec<String>,
     /// For how long each is followed.
     pub duration: Duration,
     /// Frames a second; 0 for all of the recording's.
@@ -128,7 +128,8 @@ pub fn follow(
     options: FollowOptions<'_>,
     on_frame: &mut dyn FnMut(&FollowedFrame),
 ) -> Result<FollowReport, ReplayError> {
-    let selected = [options.images.name.clone(), options.instructions.clone()];
+    let mut selected = vec![options.images.name.clone()];
+    selected.extend_from_slice(&options.instructions);
     let messages = bag.messages(&Selection::all().topics(selected))?;
     let mut run = FollowRun::new(bag, engine, options, on_frame);
     for message in messages {
@@ -186,7 +187,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
         options: FollowOptions<'b>,
         on_frame: &'r mut dyn FnMut(&FollowedFrame),
     ) -> Self {
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: options.images.name.clone(),
             compressed: options.images.compressed,
             reliable: false,
@@ -194,7 +195,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
         };
         let clock = ReplayClock::new(bag);
         let settings = Arc::new(options.settings.clone());
-        let enable = format!("~/{}", topics::ENABLE);
+        let enable = private_name(services::ENABLE);
         Self {
             core: NodeCore::new(settings, camera, enable, clock.now),
             clock,

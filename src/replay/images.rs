@@ -8,10 +8,9 @@ use rosbag2::{Bag, CompressedImage, Header, Image, Message, RawMessage, Selectio
 
 use super::ReplayError;
 use crate::image::{
-    decode_compressed, whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage,
-    DEPTH_HEADER,
+    whole_picture, Depth, EncodingError, PictureFormat, Pixels, RosImage, DEPTH_HEADER,
 };
-use crate::node::decode_guarded;
+use crate::node::{compressed, decode_guarded, CameraPixels};
 
 /// A topic of images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +69,7 @@ pub fn image_topics(bag: &Bag) -> Vec<ImageTopic> {
     let named = |topic: &Topic| {
         Some(ImageTopic {
             name: topic.name.clone(),
-            compressed: compressed(&topic.ros_type)?,
+            compressed: is_compressed_type(&topic.ros_type)?,
         })
     };
     topics.filter_map(named).collect()
@@ -106,7 +105,7 @@ pub fn image_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Replay
     let raw: Vec<String> = cameras
         .iter()
         .filter(|camera| !camera.compressed)
-        .map(|camera| format!("{}/compressed", camera.name))
+        .map(|camera| compressed(&camera.name))
         .collect();
     cameras.retain(|camera| !raw.contains(&camera.name));
     match &cameras[..] {
@@ -154,7 +153,7 @@ pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Repla
 /// another type, [`ReplayError::Pixels`].
 pub fn decode_image(bag: &Bag, message: &RawMessage) -> Result<DecodedImage, ReplayError> {
     let image = CameraMessage::read(bag, message)?;
-    let pixels = decoded(bag, message, || image.decode())?;
+    let pixels = decoded(bag, message, || image.pixels().decode())?;
     Ok(DecodedImage {
         header: image.into_header(),
         pixels,
@@ -180,11 +179,14 @@ impl<'m> CameraMessage<'m> {
         })
     }
 
-    /// How many bytes of pixels it has, as they were sent.
-    pub fn bytes(&self) -> usize {
+    /// The pixels, for the node's decoders.
+    pub fn pixels(&self) -> CameraPixels<'_> {
         match self {
-            Self::Raw(image) => image.data.len(),
-            Self::Compressed(image) => image.data.len(),
+            Self::Raw(image) => CameraPixels::Raw(borrowed(image)),
+            Self::Compressed(image) => CameraPixels::Compressed {
+                format: &image.format,
+                data: &image.data,
+            },
         }
     }
 
@@ -193,17 +195,6 @@ impl<'m> CameraMessage<'m> {
         match self {
             Self::Raw(image) => image.header,
             Self::Compressed(image) => image.header,
-        }
-    }
-
-    /// Decodes it to RGB.
-    ///
-    /// # Errors
-    /// What is wrong with the message and what is accepted.
-    pub fn decode(&self) -> Result<RgbImage, EncodingError> {
-        match self {
-            Self::Raw(image) => borrowed(image).try_to_cv(),
-            Self::Compressed(image) => decode_compressed(&image.format, &image.data),
         }
     }
 }
@@ -257,7 +248,7 @@ pub fn image_file<'m>(bag: &Bag, message: &'m RawMessage) -> Result<ImageFile<'m
 }
 
 /// Whether the type is that of compressed images; `None` if it is no type of images.
-fn compressed(ros_type: &str) -> Option<bool> {
+fn is_compressed_type(ros_type: &str) -> Option<bool> {
     match ros_type {
         Image::ROS_TYPE => Some(false),
         CompressedImage::ROS_TYPE => Some(true),
@@ -270,7 +261,7 @@ fn is_compressed(bag: &Bag, message: &RawMessage) -> Result<bool, ReplayError> {
         Some(topic) => (topic.name.as_str(), topic.ros_type.as_str()),
         None => ("", ""),
     };
-    compressed(ros_type).ok_or_else(|| ReplayError::NotAnImageTopic {
+    is_compressed_type(ros_type).ok_or_else(|| ReplayError::NotAnImageTopic {
         topic: topic.to_owned(),
         ros_type: ros_type.to_owned(),
         images: image_topics(bag)
@@ -311,7 +302,8 @@ fn depth_of(bag: &Bag, picture: &ImageTopic, message: &RawMessage) -> Option<Dep
     }
 }
 
-fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {
+/// The fields of a message, as the decoders take them.
+pub(super) fn borrowed<'a>(image: &'a Image<'_>) -> RosImage<'a> {
     RosImage {
         width: image.width,
         height: image.height,

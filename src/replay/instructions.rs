@@ -1,67 +1,55 @@
 //! Reading the instructions of a bag.
 
-use lisa_messages::{Instruction, QUESTION_KINDS};
-use rosbag2::{Bag, Message, RawMessage, StringMessage};
+use lisa_messages::QUESTION_KINDS;
+use rosbag2::{Bag, RawMessage};
 
 use super::ReplayError;
-use crate::node::{Question, StampedInstruction};
+use crate::node::{self, InstructionTopic, Question, StampedInstruction};
 
-/// The message types that carry instructions: with a stamp, and without.
-pub const INSTRUCTION_TYPES: [&str; 2] = [
-    <Instruction as Message>::ROS_TYPE,
-    <StringMessage as Message>::ROS_TYPE,
-];
-
-/// The topic with instructions: the one named, or else the only one of type `lisa_ros/msg/Instruction`, or else one of
-/// strings whose name ends in `instruction`.
+/// The topics with instructions: the one named, or else those that a node would listen to, at most one with stamps and one
+/// without.
 ///
 /// # Errors
-/// The named topic is not there or carries something else; or no topic was named, and none or several could be meant.
-pub fn instruction_topic(bag: &Bag, wanted: Option<&str>) -> Result<String, ReplayError> {
+/// The named topic is not there or carries something else; or no topic was named, and there is none, or several of one kind.
+pub fn instruction_topics(bag: &Bag, wanted: Option<&str>) -> Result<Vec<String>, ReplayError> {
     if let Some(name) = wanted {
         let topic = bag.topic(name)?;
-        return match INSTRUCTION_TYPES.contains(&topic.ros_type.as_str()) {
-            true => Ok(name.to_owned()),
-            false => Err(ReplayError::WrongType {
+        return match InstructionTopic::of_type(&topic.ros_type) {
+            Some(_) => Ok(vec![name.to_owned()]),
+            None => Err(ReplayError::WrongType {
                 topic: name.to_owned(),
                 ros_type: topic.ros_type.clone(),
-                accepted: "lisa_ros/msg/Instruction, std_msgs/msg/String".to_owned(),
+                accepted: [InstructionTopic::Stamped, InstructionTopic::Unstamped]
+                    .map(InstructionTopic::ros_type)
+                    .join(", "),
             }),
         };
     }
-    let of = |ros_type: &str, end: &str| -> Vec<&str> {
-        let topics = bag.topics().iter();
-        topics
-            .filter(|t| t.ros_type == ros_type && t.name.ends_with(end))
-            .map(|t| t.name.as_str())
-            .collect()
-    };
-    let stamped = of(INSTRUCTION_TYPES[0], "");
-    let unstamped = of(INSTRUCTION_TYPES[1], "instruction");
-    let found = if stamped.is_empty() {
-        unstamped
-    } else {
-        stamped
-    };
-    match found[..] {
-        [only] => Ok(only.to_owned()),
-        _ => Err(ReplayError::Choose {
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    match node::instruction_topics(names_and_types(bag)).map_err(owned) {
+        Ok(found) if !found.is_empty() => Ok(owned(found)),
+        found => Err(ReplayError::Choose {
             what: "a topic with instructions",
-            found: found.into_iter().map(str::to_owned).collect(),
+            found: found.err().unwrap_or_default(),
             option: "--instruction-topic",
         }),
     }
+}
+
+/// The names and types of a bag's topics.
+pub(super) fn names_and_types(bag: &Bag) -> impl Iterator<Item = (&str, &str)> {
+    let topics = bag.topics().iter();
+    topics.map(|topic| (topic.name.as_str(), topic.ros_type.as_str()))
 }
 
 /// Reads an instruction of either type. One that cannot be read is returned with its fault, as in the node, where it gets a
 /// result too.
 pub(super) fn read_instruction(bag: &Bag, message: &RawMessage) -> StampedInstruction {
     let topic = bag.topics().get(message.topic);
-    let name = topic.map_or("instruction", |topic| topic.name.as_str());
-    match topic.is_some_and(|topic| topic.ros_type == INSTRUCTION_TYPES[1]) {
-        true => StampedInstruction::from_string(name, &message.data),
-        false => StampedInstruction::from_instruction(name, &message.data),
-    }
+    let (name, ros_type) = topic.map_or(("", ""), |t| (t.name.as_str(), t.ros_type.as_str()));
+    InstructionTopic::of_type(ros_type)
+        .unwrap_or(InstructionTopic::Stamped)
+        .read(name, &message.data)
 }
 
 /// The kinds of questions that the bag's metadata lists; none if it has no such list.

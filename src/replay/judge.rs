@@ -56,6 +56,13 @@ pub struct InstructionRow {
     pub latency_ms: Option<f64>,
 }
 
+impl InstructionRow {
+    /// The status of an instruction that has no result.
+    pub const DROPPED: &'static str = "dropped";
+    /// The status of an instruction whose result is about another frame than the one that the recording gives.
+    pub const OTHER_FRAME: &'static str = "other_frame";
+}
+
 /// Scores one answer after the other, and makes a report of them.
 pub struct Judge<'b> {
     bag: &'b Bag,
@@ -162,7 +169,7 @@ impl<'b> Judge<'b> {
             return Ok(self.row(
                 &resolved.question,
                 frame,
-                "dropped",
+                InstructionRow::DROPPED,
                 "",
                 "no result was recorded",
             ));
@@ -184,7 +191,7 @@ impl<'b> Judge<'b> {
             return Ok(self.row(
                 &resolved.question,
                 frame,
-                "other_frame",
+                InstructionRow::OTHER_FRAME,
                 &recorded.answer,
                 "answered about another frame",
             ));

@@ -9,8 +9,8 @@ use cv_convert::TryToCv;
 use image::{GrayImage, RgbImage};
 use rosbag2::{Bag, Image, RawMessage, Selection};
 
+use super::images::borrowed;
 use super::ReplayError;
-use crate::image::{EncodingError, RosImage};
 
 /// Where a message of a topic is in its bag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +49,7 @@ impl MessagePosition {
 
 /// The first channel of a mask's message, whatever its encoding and the padding of its rows.
 pub(super) fn first_channel(mask: &Image<'_>) -> Result<GrayImage, ReplayError> {
-    let pixels: Result<RgbImage, EncodingError> = RosImage {
-        width: mask.width,
-        height: mask.height,
-        encoding: &mask.encoding,
-        is_bigendian: mask.is_bigendian != 0,
-        step: mask.step,
-        data: &mask.data,
-    }
-    .try_to_cv();
-    let pixels = pixels.map_err(ReplayError::Mask)?;
+    let pixels: RgbImage = borrowed(mask).try_to_cv().map_err(ReplayError::Mask)?;
     let (width, height) = pixels.dimensions();
     let gray = pixels.pixels().map(|pixel| pixel.0[0]).collect();
     Ok(GrayImage::from_raw(width, height, gray).unwrap_or_default())

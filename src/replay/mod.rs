@@ -37,7 +37,7 @@ pub use images::{
     camera_topic, decode_image, image_file, image_topic, image_topics, raw_image, DecodedImage,
     ImageFile, ImageTopic, RawImage,
 };
-pub use instructions::{instruction_topic, INSTRUCTION_TYPES};
+pub use instructions::instruction_topics;
 pub use judge::{BagReport, InstructionRow, Judge};
 pub use recorded::{result_topic, RecordedResult, RecordedResults};
 pub use timeline::{Questions, RecordedFrame, ResolvedQuestion, Timeline};

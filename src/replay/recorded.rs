@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
-use lisa_messages::{ReasoningResult, ResultStatus};
+use lisa_messages::{ReasoningResult, ResultStatus, StageTime};
 use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
 
-use super::instructions::read_instruction;
+use super::instructions::{names_and_types, read_instruction};
 use super::messages::{first_channel, MessagePosition, MessagePositions};
 use super::ReplayError;
 use crate::frames::Stamp;
 use crate::image::{union_masks, Roi};
-use crate::node::{ros_text, topics, QuestionId};
+use crate::node::{answer_status, instruction_topics, ros_text, QuestionId};
 
 /// The recorded results of one node.
 pub struct RecordedResults<'b> {
@@ -79,14 +79,8 @@ impl<'b> RecordedResults<'b> {
 
     /// Reads when the instructions arrived, if they were recorded beside the results.
     fn read_arrivals(&mut self) -> Result<(), ReplayError> {
-        let is_instruction = |ros_type: &str| super::INSTRUCTION_TYPES.contains(&ros_type);
-        // Answers have the type of unstamped instructions.
-        let answers = format!("/{}", topics::ANSWER);
-        let heard = self.bag.topics().iter();
-        let heard: Vec<&str> = heard
-            .filter(|t| is_instruction(&t.ros_type) && !t.name.ends_with(&answers))
-            .map(|t| t.name.as_str())
-            .collect();
+        // Where several nodes were recorded, their instructions are known at least by the ids that their senders gave them.
+        let heard = instruction_topics(names_and_types(self.bag)).unwrap_or_else(|several| several);
         // The node's own numbers also count its goals and repeats, which a recording of instructions does not tell.
         let mut number = 0u64;
         for message in self.bag.messages(&Selection::all().topics(heard))? {
@@ -125,7 +119,7 @@ impl<'b> RecordedResults<'b> {
             .iter()
             .map(|time| (time.stage.clone(), seconds(time.seconds)))
             .collect();
-        let total = stages.iter().find(|(stage, _)| stage == "total");
+        let total = stages.iter().find(|(stage, _)| stage == StageTime::TOTAL);
         let own = total.map_or(Duration::ZERO, |(_, time)| *time);
         let arrival = self
             .arrivals
@@ -157,7 +151,10 @@ impl<'b> RecordedResults<'b> {
             frame_age: age
                 .filter(|_| stamp != Stamp::default() && arrival.is_some())
                 .map(Duration::from_nanos),
-            stages: stages.into_iter().filter(|(s, _)| s != "total").collect(),
+            stages: stages
+                .into_iter()
+                .filter(|(s, _)| s != StageTime::TOTAL)
+                .collect(),
             stamp,
             objects,
         })
@@ -179,12 +176,11 @@ impl RecordedResult {
 
     /// The union of its masks in a frame of that size, 0 or 255; `None` if it names no object.
     pub fn mask(&self, width: u32, height: u32) -> Option<GrayImage> {
-        let named = matches!(
-            self.status,
-            Some(ResultStatus::Segmented | ResultStatus::EmptyMask)
-        );
+        let status = self.status.and_then(answer_status)?;
         let masks = self.objects.iter().map(|(roi, mask)| (*roi, mask));
-        named.then(|| union_masks(width, height, masks))
+        status
+            .names_objects()
+            .then(|| union_masks(width, height, masks))
     }
 }
 
@@ -268,7 +264,7 @@ impl SimClock {
 #[cfg(test)]
 mod tests {
     use lisa_messages::Instruction;
-    use rosbag2::{BagWriter, NewTopic, WriterOptions};
+    use rosbag2::{BagWriter, NewTopic, StringMessage, WriterOptions};
 
     use super::*;
 
@@ -283,6 +279,13 @@ mod tests {
             .unwrap();
         let results = NewTopic::of::<ReasoningResult<'_>>("/lisa/result");
         let results = writer.add_topic(results).unwrap();
+        // What others say is not numbered.
+        let chatter = NewTopic::of::<StringMessage>("/chatter");
+        let chatter = writer.add_topic(chatter).unwrap();
+        let hello = StringMessage {
+            data: "hello".to_owned(),
+        };
+        writer.write_message(chatter, 50, &hello).unwrap();
         let instruction = |id: &str| Instruction {
             id: id.to_owned(),
             text: "the mug".to_owned(),

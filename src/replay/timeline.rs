@@ -18,15 +18,16 @@ use super::ReplayError;
 use crate::engine::{Event, Frame, RequestError};
 use crate::frames::Stamp;
 use crate::node::{
-    topics, Camera, CameraFrame, DecodeOnce, EngineRequest, Host, InstructionText, NodeCore,
-    Output, Question, QuestionId, QuestionResult, Settings, StampedInstruction, Subscribers,
+    private_name, services, CameraFrame, CameraTopic, DecodeOnce, EngineRequest, Host,
+    InstructionText, NodeCore, Output, Question, QuestionId, QuestionResult, Settings,
+    StampedInstruction, Subscribers,
 };
 
 /// Which questions are asked about a recording. Their `Debug` form is kept in the settings of an unfinished bag of answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Questions {
-    /// The instructions that were recorded on this topic.
-    Recorded(String),
+    /// The instructions that were recorded on these topics, in the order in which they were recorded.
+    Recorded(Vec<String>),
     /// One instruction about every `every`th frame.
     EveryNthFrame {
         /// The instruction.
@@ -49,7 +50,7 @@ pub struct RecordedFrame {
 impl RecordedFrame {
     pub(super) fn new(bag: &Bag, message: RawMessage) -> Result<Self, ReplayError> {
         let image = CameraMessage::read(bag, &message)?;
-        let (bytes, header) = (image.bytes(), image.into_header());
+        let (bytes, header) = (image.pixels().bytes(), image.into_header());
         Ok(Self {
             message,
             header,
@@ -74,7 +75,7 @@ impl RecordedFrame {
     /// What is wrong with the message and what is accepted, in the node's words.
     pub fn frame(&self, bag: &Bag) -> Result<Frame, String> {
         let image = CameraMessage::read(bag, &self.message).map_err(|error| error.to_string())?;
-        self.decoded.frame(|| image.decode())
+        self.decoded.frame(image.pixels())
     }
 
     /// The frame for the judge.
@@ -196,17 +197,17 @@ impl<'b> Timeline<'b> {
         subscribers: Subscribers,
     ) -> Result<Self, ReplayError> {
         let mut selected = vec![images.name.clone()];
-        if let Questions::Recorded(topic) = &questions {
-            selected.push(topic.clone());
+        if let Questions::Recorded(topics) = &questions {
+            selected.extend_from_slice(topics);
         }
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: images.name.clone(),
             compressed: images.compressed,
             reliable: false,
             publishers: None,
         };
         let clock = ReplayClock::new(bag);
-        let enable = format!("~/{}", topics::ENABLE);
+        let enable = private_name(services::ENABLE);
         let mut core = NodeCore::new(Arc::new(settings), camera, enable, clock.now);
         core.handle_subscribers(subscribers);
         Ok(Self {
@@ -349,8 +350,10 @@ impl Iterator for Timeline<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rosbag2::{BagWriter, CompressedImage, Image, NewTopic, WriterOptions};
+    use lisa_messages::Instruction;
+    use rosbag2::{BagWriter, CompressedImage, Image, NewTopic, StringMessage, WriterOptions};
 
+    use super::super::instructions::instruction_topics;
     use super::*;
 
     /// A replay once weighed a frame with the header of its message, and forgot frames that the node would have kept. And it
@@ -391,5 +394,56 @@ mod tests {
         assert!(why.starts_with("data holds 5 bytes"), "{why}");
         let where_and_why = frames[0].judged(&bag).unwrap_err().to_string();
         assert_eq!(where_and_why, format!("/image at 1 ns: {why}"));
+    }
+
+    /// A replay once read the stamped instructions alone, so that it numbered them otherwise than the node.
+    #[test]
+    fn instructions_of_both_topics_are_numbered_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bag");
+        let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
+        let mut topic = |new: NewTopic| writer.add_topic(new).unwrap();
+        topic(NewTopic::of::<Image<'_>>("/image"));
+        let stamped = topic(NewTopic::of::<Instruction>("/instruction_stamped"));
+        let chatter = topic(NewTopic::of::<StringMessage>("/chatter"));
+        let unstamped = topic(NewTopic::of::<StringMessage>("/instruction"));
+        let text = |text: &str| StringMessage {
+            data: text.to_owned(),
+        };
+        let ask = |text: &str| Instruction {
+            text: text.to_owned(),
+            ..Instruction::default()
+        };
+        writer.write_message(chatter, 1, &text("hello")).unwrap();
+        writer.write_message(stamped, 2, &ask("the mug")).unwrap();
+        writer
+            .write_message(unstamped, 3, &text("the cup"))
+            .unwrap();
+        writer.write_message(chatter, 4, &text("hello")).unwrap();
+        writer.write_message(stamped, 5, &ask("the jug")).unwrap();
+        writer.finish().unwrap();
+
+        let bag = Bag::open(&path).unwrap();
+        let images = ImageTopic {
+            name: "/image".to_owned(),
+            compressed: false,
+        };
+        let questions = Questions::Recorded(instruction_topics(&bag, None).unwrap());
+        let (settings, subscribers) = (Settings::default(), Subscribers::default());
+        let timeline = Timeline::new(&bag, images, questions, settings, subscribers).unwrap();
+        let asked: Vec<(String, String, u64)> = timeline
+            .map(|resolved| {
+                let question = &resolved.question;
+                let (id, words) = (question.instruction_id.clone(), question.text.words.clone());
+                (id, words, question.seed())
+            })
+            .collect();
+        let expected = [
+            ("1", "the mug", 1),
+            ("2", "the cup", 2),
+            ("3", "the jug", 3),
+        ];
+        let expected = expected.map(|(id, words, seed)| (id.to_owned(), words.to_owned(), seed));
+        assert_eq!(asked, expected);
     }
 }

@@ -1,7 +1,5 @@
 //! Conversions between r2r's messages and the library's own types.
 
-use cv_convert::TryToCv;
-use image::RgbImage;
 use r2r::builtin_interfaces::msg::Time;
 use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion, Vector3};
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
@@ -9,8 +7,8 @@ use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
 
 use crate::engine::Frame;
-use crate::image::{decode_compressed, EncodingError, RosImage};
-use crate::node::{CameraFrame, DecodeOnce};
+use crate::image::RosImage;
+use crate::node::{CameraFrame, CameraPixels, DecodeOnce};
 
 /// A camera's message. Its pixels are decoded when they are first asked for, and kept.
 #[derive(Debug)]
@@ -56,10 +54,7 @@ impl CameraFrame for SourceImage {
     }
 
     fn bytes(&self) -> usize {
-        match &self.message {
-            Message::Raw(m) => m.data.len(),
-            Message::Compressed(m) => m.data.len(),
-        }
+        self.pixels().bytes()
     }
 }
 
@@ -76,21 +71,23 @@ impl SourceImage {
     /// # Errors
     /// What is wrong with the message and what is accepted, in words.
     pub fn frame(&self) -> Result<Frame, String> {
-        self.decoded.frame(|| self.decode())
+        self.decoded.frame(self.pixels())
     }
 
-    fn decode(&self) -> Result<RgbImage, EncodingError> {
+    fn pixels(&self) -> CameraPixels<'_> {
         match &self.message {
-            Message::Raw(m) => RosImage {
+            Message::Raw(m) => CameraPixels::Raw(RosImage {
                 width: m.width,
                 height: m.height,
                 encoding: &m.encoding,
                 is_bigendian: m.is_bigendian != 0,
                 step: m.step,
                 data: &m.data,
-            }
-            .try_to_cv(),
-            Message::Compressed(m) => decode_compressed(&m.format, &m.data),
+            }),
+            Message::Compressed(m) => CameraPixels::Compressed {
+                format: &m.format,
+                data: &m.data,
+            },
         }
     }
 }
@@ -190,19 +187,5 @@ pub fn image(image: rosbag2::Image<'_>) -> Image {
         is_bigendian: image.is_bigendian,
         step: image.step,
         data: image.data.into_owned(),
-    }
-}
-
-/// A picture as a message, rows without padding.
-pub fn rgb8(of: &rosbag2::Header, picture: RgbImage) -> Image {
-    let (width, height) = picture.dimensions();
-    Image {
-        header: header(of),
-        height,
-        width,
-        encoding: "rgb8".to_owned(),
-        is_bigendian: 0,
-        step: width * 3,
-        data: picture.into_raw(),
     }
 }

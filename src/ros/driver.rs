@@ -204,9 +204,7 @@ impl Driver {
                 answer,
                 alpha,
             } => self.renderer.render(RenderJob {
-                kind: RenderKind::Overlay {
-                    instruction: question.text.words.clone(),
-                },
+                kind: RenderKind::Overlay(question),
                 header,
                 frame,
                 answer,

@@ -54,6 +54,7 @@ impl<S: Subscriber> Layer<S> for RosLayer {
         let name = self.name.0.get().map_or("lisa", String::as_str);
         // r2r makes C strings of these, and panics on a NUL.
         let text = ros_text(&line.0);
+        // Not watched for a stall: a console that nobody reads (Ctrl-S) holds this call for as long as it likes.
         r2r::log(
             &text,
             name,

@@ -25,7 +25,8 @@
 //! 2. Every output carries the header of the image it was computed from, untouched.
 //! 3. The spinning thread never waits for the model, nor the model for the network.
 //! 4. A signal ends the node within two seconds, and open questions get a result before ([`shutdown`], [`spin`]).
-//! 5. Publishing, spinning or answering that does not come back from the middleware ends the node with a word about it ([`stall`]).
+//! 5. A call into the middleware that does not come back ends the node with a word about it, never in silence ([`stall`]):
+//!    publishing, spinning, answering, logging, looking at the graph, and creating topics and services.
 //! 6. Topics and the action appear when the model is ready, so that a client that sees them may use them. Parameters and
 //!    diagnostics are there from the first second.
 //!

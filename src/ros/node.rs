@@ -15,14 +15,14 @@ use super::follow_action::FollowTopics;
 use super::logging::{self, LoggerName};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publishers::{private_name, Publishers};
+use super::publishers::Publishers;
 use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
-use super::stall;
+use super::stall::{self, MiddlewareCall};
 use crate::engine::{Engine, EngineConfig, EngineError};
-use crate::node::topics;
+use crate::node::{private_name, services, topics};
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -73,8 +73,8 @@ pub fn run() -> Result<(), NodeError> {
     runtime.block_on(serve(&logger))
 }
 
-/// The node's parts that the main thread owns.
-struct Parts {
+/// What the main thread owns of a node that has started.
+struct StartedNode {
     shared: Arc<Shared>,
     clock: RosClock,
     publishers: Publishers,
@@ -85,20 +85,20 @@ struct Parts {
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let mut stop = StopRequest::listen()?;
     stall::watch()?;
-    let parts = start(logger)?;
-    let params = parts.shared.params();
+    let started = start(logger)?;
+    let params = started.shared.params();
     let engine = tokio::select! {
         signal = stop.recv() => {
             tracing::info!("{signal}: ending before the model was ready");
-            parts.spin_thread.stop();
+            started.spin_thread.stop();
             return Ok(());
         }
-        engine = load(&params, &parts) => engine,
+        engine = load(&params, &started) => engine,
     };
     let engine = match engine {
         Ok(engine) => engine,
         Err(error) => {
-            parts.spin_thread.stop();
+            started.spin_thread.stop();
             return Err(error);
         }
     };
@@ -108,15 +108,18 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         model.model,
         model.device,
         model.dtype,
-        parts.shared.names.image,
-        parts.shared.names.instruction
+        started.shared.names.image,
+        started.shared.names.instruction
     );
-    work(engine, parts, &mut stop).await
+    work(engine, started, &mut stop).await
 }
 
 /// Creates the node with its parameters, and sets it spinning.
-fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
-    let mut node = Node::create(context()?, "lisa", "")?;
+fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
+    let mut node = {
+        let _call = MiddlewareCall::begin("creating the node");
+        Node::create(context()?, "lisa", "")?
+    };
     logger.set(node.logger());
     let overrides: Vec<_> = {
         let params = node.params.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +139,7 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
     }
     let params = store.params();
     let shared = Arc::new(Shared::new(names(&node, &params)?, store));
+    let call = MiddlewareCall::begin("creating the node's publishers and parameters");
     let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time)?;
     let publishers = Publishers::create(&mut node)?;
     let actions = (
@@ -143,8 +147,9 @@ fn start(logger: &LoggerName) -> Result<Parts, NodeError> {
         FollowTopics::create(&mut node)?,
     );
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
+    drop(call);
     let spin_thread = SpinThread::start(node, services, clock_stream, Arc::clone(&shared))?;
-    Ok(Parts {
+    Ok(StartedNode {
         shared,
         clock,
         publishers,
@@ -180,13 +185,13 @@ fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
         node: node.fully_qualified_name()?,
         image: remaps.resolve(&params.image_topic()),
         instruction: remaps.resolve(topics::INSTRUCTION),
-        enable: remaps.resolve(&private_name(topics::ENABLE)),
+        enable: remaps.resolve(&private_name(services::ENABLE)),
         attention: remaps.resolve(&private_name(topics::ATTENTION)),
     })
 }
 
 /// Loads the model on a thread of its own, and publishes diagnostics meanwhile.
-async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
+async fn load(params: &NodeParams, started: &StartedNode) -> Result<Engine, NodeError> {
     let mut config = EngineConfig::new(params.model.clone());
     config.device = params.device;
     config.dtype = params.dtype;
@@ -209,21 +214,25 @@ async fn load(params: &NodeParams, parts: &Parts) -> Result<Engine, NodeError> {
     loop {
         tokio::select! {
             engine = &mut loaded => return Ok(engine.map_err(|_| NodeError::Loader)??),
-            _ = second.tick() => parts.publishers.diagnostics(&diagnostics::loading(&parts.shared, &parts.clock, &params.model, since)),
+            _ = second.tick() => started.publishers.diagnostics(&diagnostics::loading(&started.shared, &started.clock, &params.model, since)),
         }
     }
 }
 
 /// Answers until a signal comes. Then it ends in order: open questions end as cancelled, the model stops, and the node leaves the
 /// graph.
-async fn work(engine: Engine, parts: Parts, stop: &mut StopRequest) -> Result<(), NodeError> {
-    let Parts {
+async fn work(
+    engine: Engine,
+    started: StartedNode,
+    stop: &mut StopRequest,
+) -> Result<(), NodeError> {
+    let StartedNode {
         shared,
         clock,
         publishers,
         actions,
         mut spin_thread,
-    } = parts;
+    } = started;
     let (sender, mut reports) = mpsc::unbounded_channel();
     let driver = Driver::start(
         Arc::clone(&shared),

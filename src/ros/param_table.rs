@@ -1,6 +1,8 @@
 //! The table of the node's parameters: what each is called, means, accepts and defaults to.
 
-use crate::node::{DEFAULT_MAX_NEW_TOKENS, MAX_NEW_TOKENS};
+use std::ops::RangeInclusive;
+
+use crate::node::{bounds, DEFAULT_MAX_NEW_TOKENS};
 
 /// A parameter's value, in one of the four types that the node uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +56,14 @@ pub enum Accepts {
     Device,
     /// Any string; the text says what it stands for.
     Any(&'static str),
+}
+
+/// Numbers from the range's start to its end.
+const fn float_in(range: &RangeInclusive<f64>) -> Accepts {
+    Accepts::Float {
+        min: *range.start(),
+        max: *range.end(),
+    }
 }
 
 /// One row of the table.
@@ -159,17 +169,17 @@ pub const PARAMS: [ParamSpec; 21] = [
         "on_instruction answers each instruction once; continuous repeats the last one on every new frame, at most max_rate_hz.",
     ),
     ParamSpec::new("max_rate_hz", Default::Float(2.0), Accepts::Float { min: 0.01, max: 60.0 }, "Answers a second at most in mode continuous."),
-    ParamSpec::new("max_new_tokens", Default::Int(DEFAULT_MAX_NEW_TOKENS as i64), Accepts::Int { min: 1, max: MAX_NEW_TOKENS as i64 }, "An answer stops after this many tokens."),
+    ParamSpec::new("max_new_tokens", Default::Int(DEFAULT_MAX_NEW_TOKENS as i64), Accepts::Int { min: *bounds::MAX_NEW_TOKENS.start() as i64, max: *bounds::MAX_NEW_TOKENS.end() as i64 }, "An answer stops after this many tokens."),
     ParamSpec::new(
         "temperature",
         Default::Float(0.0),
-        Accepts::Float { min: 0.0, max: 2.0 },
+        float_in(&bounds::TEMPERATURE),
         "0 takes the likeliest token and repeats itself exactly; above 0 samples.",
     ),
     ParamSpec::new(
         "mask_threshold",
         Default::Float(0.5),
-        Accepts::Float { min: 0.01, max: 0.99 },
+        float_in(&bounds::MASK_THRESHOLD),
         "A pixel belongs to the object where its probability is above this.",
     ),
     ParamSpec::new(
@@ -187,7 +197,7 @@ pub const PARAMS: [ParamSpec; 21] = [
     ParamSpec::new(
         "sync_slop_s",
         Default::Float(0.1),
-        Accepts::Float { min: 0.0, max: 10.0 },
+        float_in(&bounds::SYNC_SLOP_S),
         "A stamped instruction takes the frame nearest its stamp, at most this many seconds away.",
     ),
     ParamSpec::new("publish_overlay", Default::Bool(true), Accepts::Flag, "Draw ~/overlay while someone subscribes to it."),
@@ -200,7 +210,7 @@ pub const PARAMS: [ParamSpec; 21] = [
     ParamSpec::new(
         "overlay_alpha",
         Default::Float(0.5),
-        Accepts::Float { min: 0.0, max: 1.0 },
+        float_in(&bounds::OVERLAY_ALPHA),
         "Opacity of the masks in ~/overlay and of the heat in ~/attention.",
     ),
     ParamSpec::new(
@@ -212,19 +222,19 @@ pub const PARAMS: [ParamSpec; 21] = [
     ParamSpec::new(
         "follow.patience",
         Default::Float(2.0),
-        Accepts::Float { min: 0.0, max: 3600.0 },
+        float_in(&bounds::FOLLOW_PATIENCE_S),
         "An object of ~/follow that was not found for so many seconds is reported as LOST.",
     ),
     ParamSpec::new(
         "follow.min_score",
         Default::Float(0.5),
-        Accepts::Float { min: 0.0, max: 1.0 },
+        float_in(&bounds::SHARE),
         "The model is asked again for what ~/follow follows where the mask's score is below this and its overlap below follow.min_overlap.",
     ),
     ParamSpec::new(
         "follow.min_overlap",
         Default::Float(0.3),
-        Accepts::Float { min: 0.0, max: 1.0 },
+        float_in(&bounds::SHARE),
         "As follow.min_score, for the IoU of the mask with the one that is expected from the object's motion.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{topics, FollowSettings, Settings};
+use crate::node::{compressed, topics, FollowSettings, Settings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -167,8 +167,8 @@ impl Values<'_> {
                 overlay_alpha: self.float("overlay_alpha") as f32,
                 follow: FollowSettings {
                     patience_s: self.float("follow.patience"),
-                    min_score: self.float("follow.min_score") as f32,
-                    min_overlap: self.float("follow.min_overlap") as f32,
+                    min_score: self.float("follow.min_score"),
+                    min_overlap: self.float("follow.min_overlap"),
                 },
             }),
             use_sim_time: self.flag("use_sim_time"),
@@ -225,7 +225,7 @@ impl NodeParams {
     /// The topic of images that the node subscribes to, before remapping.
     pub fn image_topic(&self) -> String {
         match self.compressed {
-            true => format!("{}/{}", topics::IMAGE, topics::COMPRESSED),
+            true => compressed(topics::IMAGE),
             false => topics::IMAGE.to_owned(),
         }
     }

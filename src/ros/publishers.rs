@@ -9,10 +9,14 @@ use rosbag2::Header;
 
 use super::convert::{header, image, object, result, SourceImage};
 use super::r2r_ext::send;
+use super::stall::MiddlewareCall;
 use crate::engine::{Answer, ObjectMask};
-use crate::node::{mono8, object_message, ros_text, topics, Question, QuestionResult, Subscribers};
+use crate::node::{
+    mask_message, object_message, private_name, ros_text, text_message, topics, Question,
+    QuestionResult, Subscribers, QUEUE_DEPTH,
+};
 
-/// The node's publishers. All reliable, and of the depth [`topics::DEPTH`].
+/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`].
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -30,7 +34,7 @@ impl Publishers {
     /// # Errors
     /// The middleware refuses a publisher.
     pub fn create(node: &mut Node) -> r2r::Result<Self> {
-        let qos = QosProfile::default().reliable().keep_last(topics::DEPTH);
+        let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
             result: node.create_publisher(&private_name(topics::RESULT), qos.clone())?,
             object: node.create_publisher(&private_name(topics::OBJECT), qos.clone())?,
@@ -73,15 +77,14 @@ impl Publishers {
         let Ok(frame) = frame.frame() else {
             return;
         };
-        if let Some(union) = answer.union_mask(frame.width(), frame.height()) {
-            let mask = mono8(at, union.dimensions(), union.into_raw());
+        if let Some(mask) = mask_message(at, &frame, answer) {
             send(&self.mask, &image(mask));
         }
     }
 
     /// Publishes the text of an answer.
     pub fn answer(&self, text: &str) {
-        let data = ros_text(text);
+        let data = text_message(text).data;
         send(&self.answer, &RosString { data });
     }
 
@@ -104,12 +107,8 @@ impl Publishers {
     }
 }
 
-/// The name of a topic of the node's own, for instance `~/result`.
-pub fn private_name(topic: &str) -> String {
-    format!("~/{topic}")
-}
-
 fn has_subscriber<T: WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
+    let _call = MiddlewareCall::begin("counting subscribers");
     publisher
         .get_inter_process_subscription_count()
         .is_ok_and(|n| n > 0)

@@ -10,17 +10,18 @@ use r2r::sensor_msgs::msg::Image;
 use r2r::Publisher;
 use rosbag2::Header;
 
-use super::convert::{rgb8, SourceImage};
+use super::convert::{image, SourceImage};
 use super::r2r_ext::send;
 use crate::engine::Answer;
+use crate::node::{attention_picture, overlay_picture, rgb8, Question};
 
 /// How many jobs may wait; of more, the oldest are left out.
 const MAX_WAITING: usize = 8;
 
 /// What is to be drawn over a frame.
 pub enum RenderKind {
-    /// The answer's masks, with the instruction and the answer as text.
-    Overlay { instruction: String },
+    /// The answer's masks, with the words of the question and the answer as text.
+    Overlay(Arc<Question>),
     /// Where the model looked.
     Attention,
 }
@@ -111,16 +112,15 @@ fn draw_and_publish(job: &RenderJob) {
     let Ok(frame) = job.frame.frame() else {
         return;
     };
-    let (pixels, answer) = (frame.pixels(), &job.answer);
+    let (answer, alpha) = (&job.answer, job.alpha);
     let drawn = match &job.kind {
-        RenderKind::Overlay { instruction } => Some(answer.overlay(pixels, instruction, job.alpha)),
-        RenderKind::Attention => {
-            let attention = answer.attention.as_ref();
-            attention.map(|attention| attention.draw(pixels, job.alpha))
+        RenderKind::Overlay(question) => {
+            Some(overlay_picture(&question.text.words, &frame, answer, alpha))
         }
+        RenderKind::Attention => attention_picture(&frame, answer, alpha),
     };
     if let Some(drawn) = drawn {
-        send(&job.publisher, &rgb8(&job.header, drawn));
+        send(&job.publisher, &image(rgb8(&job.header, drawn)));
     }
 }
 

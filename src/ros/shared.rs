@@ -11,7 +11,7 @@ use super::action::{GetResult, SendGoal};
 use super::convert::SourceImage;
 use super::follow_action;
 use super::params::{NodeParams, ParamStore};
-use crate::node::{Camera, Host, ImagePublisher, NodeCore};
+use crate::node::{CameraTopic, Host, ImagePublisher, NodeCore};
 
 /// The node's names after namespace and remappings, for messages that people read.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Shared {
     /// The state of a node that has just been created.
     pub fn new(names: ResolvedNames, params: ParamStore) -> Self {
         let snapshot = params.params();
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: names.image.clone(),
             compressed: snapshot.compressed,
             reliable: snapshot.reliable,

@@ -25,11 +25,10 @@ use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::follow_action;
 use super::param_services::ParamServices;
-use super::publishers::private_name;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use super::stall::MiddlewareCall;
-use crate::node::{topics, ImagePublisher, StampedInstruction};
+use crate::node::{private_name, services, ImagePublisher, InstructionTopic, StampedInstruction};
 
 /// What the spinning thread tells the driver.
 pub enum Input {
@@ -246,9 +245,11 @@ impl SpinLoop<'_> {
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
-    let publishers = node
-        .get_publishers_info_by_topic(&shared.names.image, false)
-        .unwrap_or_default();
+    let publishers = {
+        let _call = MiddlewareCall::begin("asking who publishes images");
+        node.get_publishers_info_by_topic(&shared.names.image, false)
+            .unwrap_or_default()
+    };
     let describe = publishers.into_iter().map(|p| ImagePublisher {
         node: format!("{}/{}", p.node_namespace.trim_end_matches('/'), p.node_name),
         reliable: p.qos_profile.reliability == ReliabilityPolicy::Reliable,
@@ -265,8 +266,8 @@ enum Images {
 /// The topics and services that the node listens to once the model is ready.
 struct Endpoints {
     images: Images,
-    strings: R2rStream<Vec<u8>>,
-    stamped: R2rStream<Vec<u8>>,
+    /// The serialized messages of each topic.
+    instructions: Vec<(InstructionTopic, R2rStream<Vec<u8>>)>,
     goals: R2rStream<ServiceRequest<SendGoal>>,
     cancels: R2rStream<ServiceRequest<CancelGoal::Service>>,
     results: R2rStream<ServiceRequest<GetResult>>,
@@ -279,6 +280,7 @@ struct Endpoints {
 
 impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
+        let _call = MiddlewareCall::begin("opening the node's topics and services");
         let params = shared.params();
         let sensor = match params.reliable {
             true => QosProfile::sensor_data().reliable(),
@@ -294,16 +296,14 @@ impl Endpoints {
         let service = QosProfile::services_default();
         Ok(Self {
             images,
-            strings: r2r_stream(node.subscribe_raw(
-                topics::INSTRUCTION,
-                "std_msgs/msg/String",
-                instruction_qos.clone(),
-            )?),
-            stamped: r2r_stream(node.subscribe_raw(
-                topics::INSTRUCTION_STAMPED,
-                "lisa_ros/msg/Instruction",
-                instruction_qos,
-            )?),
+            instructions: InstructionTopic::ALL
+                .into_iter()
+                .map(|topic| {
+                    let (name, ros_type) = (topic.name(), topic.ros_type());
+                    let messages = node.subscribe_raw(name, ros_type, instruction_qos.clone())?;
+                    Ok((topic, r2r_stream(messages)))
+                })
+                .collect::<r2r::Result<_>>()?,
             goals: r2r_stream(node.create_service("~/segment/_action/send_goal", service.clone())?),
             cancels: r2r_stream(
                 node.create_service("~/segment/_action/cancel_goal", service.clone())?,
@@ -321,9 +321,11 @@ impl Endpoints {
                 node.create_service("~/follow/_action/get_result", service.clone())?,
             ),
             enable: r2r_stream(
-                node.create_service(&private_name(topics::ENABLE), service.clone())?,
+                node.create_service(&private_name(services::ENABLE), service.clone())?,
             ),
-            reset: r2r_stream(node.create_service("~/reset_conversation", service)?),
+            reset: r2r_stream(
+                node.create_service(&private_name(services::RESET_CONVERSATION), service)?,
+            ),
         })
     }
 
@@ -333,17 +335,11 @@ impl Endpoints {
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
         }
         let send = |input| input_sender.send(input);
-        drain(&mut self.strings, |bytes| {
-            send(Input::Instruction(StampedInstruction::from_string(
-                topics::INSTRUCTION,
-                &bytes,
-            )))
-        });
-        drain(&mut self.stamped, |bytes| {
-            let instruction =
-                StampedInstruction::from_instruction(topics::INSTRUCTION_STAMPED, &bytes);
-            send(Input::Instruction(instruction))
-        });
+        for (topic, messages) in &mut self.instructions {
+            drain(messages, |bytes| {
+                send(Input::Instruction(topic.read(topic.name(), &bytes)))
+            });
+        }
         drain(&mut self.goals, |request| send(Input::Goal(request)));
         drain(&mut self.cancels, |request| {
             send(Input::CancelGoal(request))

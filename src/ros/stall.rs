@@ -4,6 +4,9 @@
 //! that publishes can wait for a lock that nobody will release (Fast DDS issues 5469 and 6485). Nothing can end such a call, and a
 //! node that stays as it is would be silent for ever. So it ends with a word about it, and whoever started it starts it again, as
 //! `lisa.launch.py` does.
+//!
+//! Lines of the log are not watched, although they go out on `/rosout`, too: a console that nobody reads holds them for as long as
+//! it likes, and that is no reason to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -127,7 +127,7 @@ fn decode_and_submit(
             let dropped = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted)
                 == Acceptance::Dropped;
             if dropped {
-                report(EngineReport::Engine(Event::Failed(without_answer())));
+                report(EngineReport::Engine(Event::Failed(RequestError::Dropped)));
             }
         }
         Err(error) => report(EngineReport::Engine(Event::Failed(error))),
@@ -144,10 +144,6 @@ enum Acceptance {
     Accepted,
     /// The sink was dropped before `submit_to` returned.
     Dropped,
-}
-
-fn without_answer() -> RequestError {
-    RequestError::Model("the request was dropped without an answer".to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -182,7 +178,7 @@ impl Drop for EventSink {
             *acceptance == Acceptance::Accepted
         };
         if accepted {
-            self.report(Event::Failed(without_answer()));
+            self.report(Event::Failed(RequestError::Dropped));
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum Template {
 }
 
 /// The text around the image and the first question: the image stands after `before`, and the question between it and `after`.
-pub(super) struct Frame {
+pub(super) struct FirstTurn {
     pub before: &'static str,
     pub after: &'static str,
 }
@@ -54,13 +54,13 @@ impl Template {
     }
 
     /// The text around the first question: the reference's system prompt, and what ends the question.
-    pub(super) fn first(self) -> Frame {
+    pub(super) fn first(self) -> FirstTurn {
         match self {
-            Template::LlavaV1 => Frame {
+            Template::LlavaV1 => FirstTurn {
                 before: V1_BEFORE,
                 after: " ASSISTANT:",
             },
-            Template::LlavaLlama2 => Frame {
+            Template::LlavaLlama2 => FirstTurn {
                 before: LLAMA_2_BEFORE,
                 after: " [/INST]",
             },

@@ -144,6 +144,21 @@ pub struct ClipConfig {
     pub select_layer: i64,
     /// Which rows of that hidden state are the feature (`mm_vision_select_feature` of LLaVA's `config.json`).
     pub select_feature: FeatureSelection,
+    /// Whether neighbouring patches become one on the way; published towers have no such layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<PatchMerge>,
+}
+
+/// A layer inside the tower that makes one patch of several, as Swin Transformer does (Liu et al. 2021): the first layers see small
+/// patches and tell small things apart, the others and the language model have few. The states of `side²` neighbours, row by row,
+/// are concatenated and mapped back to the width of one by the tensors `vision_model.merge.weight` and `.bias`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchMerge {
+    /// How many layers run before it, 1 or more, and fewer than run in all.
+    pub after: usize,
+    /// How many patches become one along a side, 2 or more; it divides the patches of a side.
+    pub side: usize,
 }
 
 /// An element-wise non-linearity.
@@ -171,9 +186,14 @@ pub enum FeatureSelection {
 }
 
 impl ClipConfig {
-    /// Patches along a side.
-    pub fn grid(&self) -> usize {
+    /// Patches along a side that the first layer sees.
+    pub fn embedded_grid(&self) -> usize {
         self.image_size / self.patch_size
+    }
+
+    /// Patches along a side of the feature: fewer than were embedded where they are merged.
+    pub fn grid(&self) -> usize {
+        self.embedded_grid() / self.merge.map_or(1, |merge| merge.side)
     }
 
     /// Number of features before the first patch: 1 with the class token, otherwise 0.
@@ -181,7 +201,7 @@ impl ClipConfig {
         self.num_features() - self.num_patches()
     }
 
-    /// Patches per image.
+    /// Patches of the feature.
     pub fn num_patches(&self) -> usize {
         self.grid().pow(2)
     }

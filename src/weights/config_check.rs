@@ -143,6 +143,22 @@ impl LisaConfig {
                 states.end()
             ));
         }
+        if let Some(merge) = self.clip.merge {
+            let (grid, layers) = (self.clip.embedded_grid(), self.clip.layers_needed());
+            if merge.after == 0 || merge.after >= layers {
+                return Err(format!(
+                    "clip.merge.after is {}, and {layers} layers run; accepted: 1 to {}",
+                    merge.after,
+                    layers.saturating_sub(1)
+                ));
+            }
+            if merge.side < 2 || grid % merge.side != 0 {
+                return Err(format!(
+                    "clip.merge.side is {}, and a side has {grid} patches; accepted: 2 or more that divides them",
+                    merge.side
+                ));
+            }
+        }
         if self.clip_preprocess.crop != self.clip.image_size {
             return Err(format!(
                 "clip_preprocess.crop is {}, and clip.image_size is {}; they must be equal",

@@ -20,7 +20,8 @@ mod staging;
 
 pub use config::{
     Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, GuidedHead, LisaConfig,
-    LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, CONFIG_VERSION,
+    LlamaConfig, PatchMerge, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens,
+    CONFIG_VERSION,
 };
 pub use error::WeightsError;
 pub use fingerprint::Fingerprint;

@@ -1,7 +1,7 @@
 //! Why bytes are no depth image.
 
-use crate::image::MAX_PIXELS;
 use crate::rvl::RvlError;
+use crate::size::MAX_PIXELS;
 
 /// A depth image that cannot be read. Its `Display` is one line that says what was wrong and what is accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,9 +1,7 @@
 //! A depth image, and how it is read from the bytes of a `sensor_msgs/Image` (REP 118).
 
 use crate::error::{excerpt, DepthError};
-
-/// Largest number of pixels of a depth image that is accepted (16 Mi, 64 MiB of metres). A depth camera has one or two million.
-pub const MAX_PIXELS: u64 = 16 << 20;
+use crate::size::pixel_count;
 
 /// What a depth camera says of a pixel (REP 117, REP 118).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,11 +136,7 @@ impl DepthImage {
 
 /// The number of pixels of a size that is accepted.
 pub(crate) fn pixels(width: u32, height: u32) -> Result<usize, DepthError> {
-    let pixels = u64::from(width) * u64::from(height);
-    match (1..=MAX_PIXELS).contains(&pixels) {
-        true => Ok(pixels as usize),
-        false => Err(DepthError::Size { width, height }),
-    }
+    pixel_count(width, height).ok_or(DepthError::Size { width, height })
 }
 
 /// What a number of a depth image is.

@@ -34,6 +34,7 @@ mod image;
 mod points;
 mod registration;
 pub mod rvl;
+mod size;
 mod transform;
 
 pub use camera::{Camera, CameraError, CameraInfo, Rectification, Roi, UNDISTORTION_TOLERANCE};
@@ -41,7 +42,8 @@ pub use compressed::decode_compressed;
 pub use error::DepthError;
 /// The vectors of the interface.
 pub use glam;
-pub use image::{decode, Depth, DepthCounts, DepthImage, MAX_PIXELS};
+pub use image::{decode, Depth, DepthCounts, DepthImage};
 pub use points::{points, PixelPoint, PixelPoints};
 pub use registration::{Registered, Registration, SAME_SURFACE};
+pub use size::MAX_PIXELS;
 pub use transform::{GeometryError, RigidTransform};

@@ -7,7 +7,7 @@
 //! and for each of these its difference `d` from the one before (0 at the start, the last one before a run of zeros after it), as
 //! `2d` where it is not negative, else `−2d − 1`.
 
-use crate::image::MAX_PIXELS;
+use crate::size::{pixel_count, MAX_PIXELS};
 
 /// Bytes before the words: columns and rows.
 const SIZE_BYTES: usize = 8;
@@ -87,11 +87,7 @@ pub fn decode(bytes: &[u8]) -> Result<Values, RvlError> {
     };
     let side = |at: usize| u32::from_le_bytes([size[at], size[at + 1], size[at + 2], size[at + 3]]);
     let (width, height) = (side(0), side(4));
-    let pixels = u64::from(width) * u64::from(height);
-    if !(1..=MAX_PIXELS).contains(&pixels) {
-        return Err(RvlError::Size { width, height });
-    }
-    let pixels = pixels as usize;
+    let pixels = pixel_count(width, height).ok_or(RvlError::Size { width, height })?;
     let mut nibbles = Nibbles::new(words);
     let mut values = Vec::with_capacity(pixels);
     let mut previous = 0u16;
@@ -135,11 +131,7 @@ fn run(nibbles: &mut Nibbles<'_>, done: usize, pixels: usize) -> Result<usize, R
 /// # Errors
 /// [`RvlError::Size`].
 pub fn encode(width: u32, height: u32, values: &[u16]) -> Result<Vec<u8>, RvlError> {
-    let pixels = u64::from(width) * u64::from(height);
-    if !(1..=MAX_PIXELS).contains(&pixels) {
-        return Err(RvlError::Size { width, height });
-    }
-    let pixels = pixels as usize;
+    let pixels = pixel_count(width, height).ok_or(RvlError::Size { width, height })?;
     let mut bytes = [width.to_le_bytes(), height.to_le_bytes()].concat();
     let mut packer = Packer::default();
     let mut rest = values.get(..pixels).unwrap_or(values);

@@ -131,6 +131,11 @@ ros_message! {
     }
 }
 
+impl StageTime {
+    /// The name of the row that has the time of all stages, from the submission to the end.
+    pub const TOTAL: &'static str = "total";
+}
+
 /// How an instruction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -5,8 +5,9 @@ use glam::{DQuat, DVec3};
 use crate::boxes;
 use crate::grasp::grasp_hint;
 use crate::grid::{Grid, Pixel};
-use crate::reject::{object_pixels, Continuity};
+use crate::reject::{object_pixels, Continuity, Ground};
 use crate::smooth::smooth;
+use crate::support::{stand_on, standing_out, supporting_plane, Plane};
 
 /// A pixel of a mask and the point that it shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,6 +164,28 @@ pub enum GeometryError {
     },
 }
 
+/// What is known around a mask, to tell the object from what it stands on.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Points of pixels a little outside the mask, all around it; those without depth as in [`View::points`].
+    pub beside: &'a [PixelPoint],
+    /// For each of [`View::points`], whether its pixel is within a few pixels of the mask's outline. Only those are ever left out.
+    pub is_rim: &'a [bool],
+}
+
+/// What is known of an object, and the points that say so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeasuredObject {
+    /// Box, grasp hint and counts. `rejected` counts the points of the support too.
+    pub geometry: ObjectGeometry,
+    /// The points that the answer is of, as they were measured: without smoothing.
+    pub points: Vec<PixelPoint>,
+    /// The plane beside the mask, if there is one.
+    pub support: Option<Plane>,
+    /// The number of points that were left out because they lie in that plane.
+    pub of_support: usize,
+}
+
 /// Measures an object from the points of its mask: see the crate's docs for what is left out and how it is measured.
 ///
 /// Points on one line, or in one plane, have a box with lengths of 0 across. The pose follows from the points and the options
@@ -171,15 +194,44 @@ pub enum GeometryError {
 /// # Errors
 /// [`GeometryError`].
 pub fn measure(view: &View<'_>, options: &Options) -> Result<ObjectGeometry, GeometryError> {
+    Ok(measure_on_support(view, None, options)?.geometry)
+}
+
+/// [`measure`], which also gives the points, and with `surroundings` leaves out what of the mask is of the surface that the object
+/// stands on.
+///
+/// # Errors
+/// [`GeometryError`].
+pub fn measure_on_support(
+    view: &View<'_>,
+    surroundings: Option<&Surroundings<'_>>,
+    options: &Options,
+) -> Result<MeasuredObject, GeometryError> {
     let up = check(view, options)?;
     let continuity = Continuity {
         noise: options.depth_noise,
     };
-    let seen = Grid::of_points(view.points, view.camera)?;
-    let with_depth = seen.pixels.len();
+    let camera = view.camera;
+    let support = surroundings.and_then(|s| supporting_plane(s.beside, camera, &continuity));
+    let standing = surroundings.zip(support.as_ref()).and_then(|(s, plane)| {
+        let is_rim = |k: usize| s.is_rim.get(k).copied().unwrap_or(false);
+        standing_out(view.points, is_rim, plane, camera, &continuity)
+    });
+    let all = Grid::of_points(view.points, camera)?;
+    let with_depth = all.pixels.len();
+    let seen = match &standing {
+        Some(kept) => {
+            let kept = view.points.iter().zip(kept).filter(|(_, kept)| **kept);
+            let kept: Vec<PixelPoint> = kept.map(|(point, _)| *point).collect();
+            Grid::of_points(&kept, camera)?
+        }
+        None => all,
+    };
+    let of_support = with_depth - seen.pixels.len();
     // Who counts the mask's pixels below those that it gives does not get a share above 1.
     let mask_pixels = view.mask_pixels.max(with_depth);
-    let kept = object_pixels(&seen, &continuity);
+    let ground = support.as_ref().map(|plane| Ground { plane, camera });
+    let kept = object_pixels(&seen, &continuity, ground.as_ref());
     if kept.len() < options.min_points {
         return Err(GeometryError::TooFewPoints {
             mask_pixels,
@@ -198,16 +250,30 @@ pub fn measure(view: &View<'_>, options: &Options) -> Result<ObjectGeometry, Geo
     let mut points: Vec<DVec3> = object.pixels.iter().zip(&ranges).map(place).collect();
     let mean = points.iter().sum::<DVec3>() / points.len() as f64;
     points.iter_mut().for_each(|point| *point -= mean);
-    let origin = view.camera + mean;
-    Ok(ObjectGeometry {
-        bounding_box: match up {
-            Some(up) => boxes::gravity_aligned(&points, origin, up),
-            None => boxes::principal(&points, origin, view.camera),
+    let origin = camera + mean;
+    let mut bounding_box = match up {
+        Some(up) => boxes::gravity_aligned(&points, origin, up),
+        None => boxes::principal(&points, origin, camera),
+    };
+    if let (Some(up), Some(plane), true) = (up, &support, standing.is_some()) {
+        stand_on(&mut bounding_box, plane, up, camera, &continuity);
+    }
+    let measured = object.pixels.iter().map(|pixel| PixelPoint {
+        column: pixel.column,
+        row: pixel.row,
+        position: camera + pixel.direction * pixel.range,
+    });
+    Ok(MeasuredObject {
+        points: measured.collect(),
+        geometry: ObjectGeometry {
+            bounding_box,
+            grasp: grasp_hint(&object, &points, origin, camera, &continuity),
+            depth_coverage: with_depth as f64 / mask_pixels as f64,
+            points: points.len(),
+            rejected: with_depth - points.len(),
         },
-        grasp: grasp_hint(&object, &points, origin, view.camera, &continuity),
-        depth_coverage: with_depth as f64 / mask_pixels as f64,
-        points: points.len(),
-        rejected: with_depth - points.len(),
+        support,
+        of_support,
     })
 }
 

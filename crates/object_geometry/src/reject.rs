@@ -5,6 +5,7 @@
 use glam::DVec3;
 
 use crate::grid::{Grid, Pixel};
+use crate::support::Plane;
 
 /// The steepest slope of a surface along which neighbours belong together: 5 is 79° from facing the camera.
 const STEEPEST: f64 = 5.0;
@@ -16,6 +17,8 @@ const SMALLEST_PART: usize = 5;
 const LARGE_PART: f64 = 0.25;
 /// A part may begin this share of the nearest part's smaller side behind, or before, what is taken already.
 const GAP: f64 = 0.25;
+/// The sine of the angle between the view and the ground's normal from which distances along the ground say something (17°).
+const FLATTEST: f64 = 0.3;
 
 /// How pixels of one surface may differ in range.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,58 @@ struct Part {
     farthest: f64,
 }
 
-/// The pixels of the object.
-pub(crate) fn object_pixels(grid: &Grid, continuity: &Continuity) -> Vec<Pixel> {
+/// What the object stands on, as far as it is known.
+pub(crate) struct Ground<'a> {
+    pub plane: &'a Plane,
+    pub camera: DVec3,
+}
+
+impl Ground<'_> {
+    /// From the camera to a part along the ground, of length 1; `None` where the camera looks down on it too steeply to say.
+    fn forward(&self, grid: &Grid, part: &Part) -> Option<DVec3> {
+        let directions = part.members.iter().map(|&k| grid.pixels[k].direction);
+        let view = directions.sum::<DVec3>().try_normalize()?;
+        let along = view - self.plane.normal * self.plane.normal.dot(view);
+        along.try_normalize().filter(|_| along.length() > FLATTEST)
+    }
+
+    /// The distances along the ground that four fifths of a part lie between, metres. `None` of a part that lies on the ground, by half
+    /// or more.
+    fn reach(
+        &self,
+        grid: &Grid,
+        part: &Part,
+        forward: DVec3,
+        continuity: &Continuity,
+    ) -> Option<(f64, f64)> {
+        let stands_out = |pixel: &Pixel| {
+            let height = self
+                .plane
+                .height(self.camera + pixel.direction * pixel.range);
+            height > DEVIATIONS * continuity.deviation(pixel.range) + 1e-3
+        };
+        let pixels = || part.members.iter().map(|&k| &grid.pixels[k]);
+        let out = pixels().filter(|pixel| stands_out(pixel)).count();
+        (2 * out > part.members.len())
+            .then(|| four_fifths(pixels().map(|pixel| pixel.direction.dot(forward) * pixel.range)))
+    }
+}
+
+/// The values at a tenth and at nine tenths.
+fn four_fifths(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let tenth = values.len() / 10;
+    (values[tenth], values[values.len() - 1 - tenth])
+}
+
+/// The pixels of the object. A part that stands on the `ground` right below or above the others is of the object, too, whatever its
+/// range.
+pub(crate) fn object_pixels(
+    grid: &Grid,
+    continuity: &Continuity,
+    ground: Option<&Ground<'_>>,
+) -> Vec<Pixel> {
     let steady: Vec<bool> = grid
         .pixels
         .iter()
@@ -68,6 +121,11 @@ pub(crate) fn object_pixels(grid: &Grid, continuity: &Continuity) -> Vec<Pixel> 
     };
     let begun = parts.remove(first);
     let gap = GAP * smaller_side(grid, &begun) + DEVIATIONS * continuity.deviation(begun.nearest);
+    let forward = ground.and_then(|ground| Some((ground, ground.forward(grid, &begun)?)));
+    let along_ground = |part: &Part| {
+        forward.and_then(|(ground, forward)| ground.reach(grid, part, forward, continuity))
+    };
+    let taken_along = along_ground(&begun);
     let (mut nearest, mut farthest) = (begun.nearest, begun.farthest);
     let mut members = begun.members;
     // A large part that is taken may bring another one within reach. Small ones do not, for the background beside an object
@@ -76,7 +134,18 @@ pub(crate) fn object_pixels(grid: &Grid, continuity: &Continuity) -> Vec<Pixel> 
         true => part.nearest <= farthest + gap && part.farthest >= nearest - gap,
         false => part.farthest <= farthest + gap && part.nearest >= nearest - gap,
     };
-    while let Some(next) = (parts.iter()).position(|part| reaches(part, nearest, farthest)) {
+    let stands_there = |part: &Part| match (taken_along, along_ground(part)) {
+        (Some((near, far)), Some((from, to))) if large(part) => {
+            from <= far + gap && to >= near - gap
+        }
+        (Some((near, far)), Some((from, to))) => to <= far + gap && from >= near - gap,
+        _ => false,
+    };
+    let mut stands: Vec<bool> = parts.iter().map(stands_there).collect();
+    while let Some(next) = (parts.iter().zip(&stands))
+        .position(|(part, stands)| *stands || reaches(part, nearest, farthest))
+    {
+        stands.remove(next);
         let part = parts.remove(next);
         if large(&part) {
             nearest = nearest.min(part.nearest);
@@ -118,12 +187,10 @@ fn parts(grid: &Grid, steady: &[bool], continuity: &Continuity) -> Vec<Part> {
             }
         }
         if members.len() >= SMALLEST_PART {
-            let mut ranges: Vec<f64> = members.iter().map(|&k| grid.pixels[k].range).collect();
-            ranges.sort_by(f64::total_cmp);
-            let tenth = ranges.len() / 10;
+            let (nearest, farthest) = four_fifths(members.iter().map(|&k| grid.pixels[k].range));
             parts.push(Part {
-                nearest: ranges[tenth],
-                farthest: ranges[ranges.len() - 1 - tenth],
+                nearest,
+                farthest,
                 members,
             });
         }

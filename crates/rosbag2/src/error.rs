@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
+use super::messages::MessageDefinition;
 use super::name::{listed, shown, NameError};
 use super::options::{StorageKind, NEWEST_METADATA};
 
@@ -137,20 +138,18 @@ pub enum BagError {
     },
     /// The bytes of a message do not fit its type, which had other fields when the bag was recorded.
     #[error(
-        "{} at {time} ns: recorded with other fields of {} than this version has ({}here {hash}): {source}",
-        shown(topic), shown(ros_type), recorded_hash(recorded)
+        "{} at {time} ns: recorded with other fields of {} than this version has ({}here {}): {source}",
+        shown(topic), known.ros_type, recorded_hash(recorded), known.hash
     )]
     OtherFields {
         /// The topic of the message.
         topic: String,
         /// The log time of the message, nanoseconds.
         time: u64,
-        /// The type of the topic.
-        ros_type: String,
         /// The hash of the type in the bag (REP 2011), if the bag has it.
         recorded: Option<String>,
-        /// The hash of the type in this version.
-        hash: &'static str,
+        /// The type as this version has it.
+        known: &'static MessageDefinition,
         /// What is wrong with the bytes.
         source: CdrError,
     },

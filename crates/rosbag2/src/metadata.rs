@@ -160,7 +160,7 @@ impl Metadata {
     pub fn to_yaml(&self) -> String {
         #[derive(Serialize)]
         struct Document<'a> {
-            rosbag2_bagfile_information: Written<'a>,
+            rosbag2_bagfile_information: WrittenMetadata<'a>,
         }
         let document = Document {
             rosbag2_bagfile_information: self.written(),
@@ -173,7 +173,7 @@ impl Metadata {
         serde_yaml_ng::to_string(&self.written()).unwrap_or_default()
     }
 
-    fn written(&self) -> Written<'_> {
+    fn written(&self) -> WrittenMetadata<'_> {
         let topics = self.topics.iter().map(|topic| WrittenCount {
             topic_metadata: WrittenTopic {
                 name: &topic.topic_metadata.name,
@@ -191,7 +191,7 @@ impl Metadata {
             },
             message_count: topic.message_count,
         });
-        Written {
+        WrittenMetadata {
             version: self.version,
             storage_identifier: &self.storage_identifier,
             duration: self.duration,
@@ -210,7 +210,7 @@ impl Metadata {
 
 /// The fields in the order in which rosbag2 writes them.
 #[derive(Serialize)]
-struct Written<'a> {
+struct WrittenMetadata<'a> {
     version: u32,
     storage_identifier: &'a str,
     duration: Nanoseconds,

@@ -206,12 +206,14 @@ pub(super) fn to_text(profiles: &[QosProfile], version: u32) -> String {
 }
 
 fn list(profiles: &[QosProfile], names: bool) -> Value {
-    let profiles = profiles.iter().map(|profile| Written { profile, names });
+    let profiles = profiles
+        .iter()
+        .map(|profile| WrittenProfile { profile, names });
     serde_yaml_ng::to_value(profiles.collect::<Vec<_>>()).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct ReadProfile {
     #[serde(default)]
     history: Value,
     #[serde(default)]
@@ -237,7 +239,7 @@ fn infinite() -> QosTime {
 }
 
 fn profile(value: &Value) -> Option<QosProfile> {
-    let read: Read = Read::deserialize(value).ok()?;
+    let read = ReadProfile::deserialize(value).ok()?;
     Some(QosProfile {
         history: History::of(&read.history),
         depth: read.depth,
@@ -251,12 +253,12 @@ fn profile(value: &Value) -> Option<QosProfile> {
     })
 }
 
-struct Written<'a> {
+struct WrittenProfile<'a> {
     profile: &'a QosProfile,
     names: bool,
 }
 
-impl Serialize for Written<'_> {
+impl Serialize for WrittenProfile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Fields {

@@ -157,21 +157,20 @@ impl Bag {
             });
         }
         T::from_cdr(&message.data).map_err(|source| {
-            let (name, ros_type) = (topic.name.clone(), topic.ros_type.clone());
+            let name = topic.name.clone();
             if topic.has_other_fields_than(T::DEFINITION) {
                 BagError::OtherFields {
                     topic: name,
                     time: message.log_time,
-                    ros_type,
                     recorded: topic.rihs01().map(str::to_owned),
-                    hash: T::DEFINITION.hash,
+                    known: T::DEFINITION,
                     source,
                 }
             } else {
                 BagError::Message {
                     topic: name,
                     time: message.log_time,
-                    ros_type,
+                    ros_type: topic.ros_type.clone(),
                     source,
                 }
             }

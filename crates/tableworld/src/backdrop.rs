@@ -88,7 +88,8 @@ impl Default for Table {
     }
 }
 
-const FLOOR: f32 = -0.75;
+/// The height of the floor, metres.
+pub(super) const FLOOR: f32 = -0.75;
 
 /// Where a ray meets the room.
 pub(super) struct Background {

@@ -10,6 +10,7 @@
 //! | `scene.rs`, `sample.rs`, `setting.rs` | a scene; how its objects are chosen and placed; camera, light and room |
 //! | `catalogue.rs`, `shapes/`, `assembly.rs` | categories and colours; what each is built from |
 //! | `vector.rs`, `camera.rs`, `primitive.rs`, `raster.rs` | geometry: which surface a pixel sees, and how far away |
+//! | `cast.rs` | single rays in 64 bits, for truth and for cameras of other kinds |
 //! | `texture.rs`, `drawing.rs`, `paint.rs`, `backdrop.rs` | colours and patterns of surfaces |
 //! | `shading.rs`, `render.rs` | light; from a scene to a picture |
 //! | `language/` | questions and answers |
@@ -23,6 +24,7 @@ pub mod scene;
 
 mod assembly;
 mod backdrop;
+mod cast;
 mod drawing;
 mod paint;
 mod primitive;
@@ -37,7 +39,10 @@ mod vector;
 
 pub use backdrop::{Covering, Pattern};
 pub use camera::{Camera, Intrinsics, Pose};
+pub use cast::{RayCaster, RayHit};
 pub use catalogue::{Category, Colour};
+/// The vectors of [`RayCaster`].
+pub use glam;
 pub use render::render;
 pub use sample::Split;
 pub use scene::{Frame, Light, Object, Scene, Table};

@@ -8,7 +8,7 @@ use super::shapes::assemble;
 use super::vector::{v, Vec3};
 
 /// An instance is one byte, 0 the background.
-const MOST: usize = 254;
+pub(super) const MOST: usize = 254;
 
 /// What a pixel sees: no object where `instance` is 0.
 #[derive(Clone, Copy, PartialEq)]

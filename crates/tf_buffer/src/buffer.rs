@@ -6,7 +6,7 @@ use std::time::Duration;
 use glam::DQuat;
 
 use crate::error::{InsertError, LookupError};
-use crate::link::{self, At, FrameId, Link, Sample};
+use crate::link::{self, FrameId, Link, StampedTransform, TransformAt};
 use crate::transform::Transform;
 
 /// How long moving transforms are kept unless something else is asked for, as in tf2.
@@ -95,7 +95,7 @@ impl TfBuffer {
             self.clear_moving();
         }
         let (parent, child) = (self.id(parent), self.id(child));
-        let sample = Sample {
+        let sample = StampedTransform {
             stamp,
             parent,
             transform,
@@ -133,7 +133,7 @@ impl TfBuffer {
         let (parent, child, transform) = checked(parent, child, transform)?;
         let (parent, child) = (self.id(parent), self.id(child));
         let was = self.parent(child);
-        let fixed = Link::Static(Sample {
+        let fixed = Link::Static(StampedTransform {
             stamp: 0,
             parent,
             transform,
@@ -170,8 +170,9 @@ impl TfBuffer {
             .take_while(|(a, b)| a.0 == b.0)
             .count();
         if shared == 0 {
-            let root =
-                |chain: &[(FrameId, Option<At>)]| self.name(chain.last().map_or(0, |step| step.0));
+            let root = |chain: &[(FrameId, Option<TransformAt>)]| {
+                self.name(chain.last().map_or(0, |step| step.0))
+            };
             return Err(LookupError::NotConnected {
                 target: target.to_owned(),
                 target_root: root(&target_chain),
@@ -179,7 +180,7 @@ impl TfBuffer {
                 origin_root: root(&source_chain),
             });
         }
-        let up = |chain: &[(FrameId, Option<At>)]| chain.len() - shared;
+        let up = |chain: &[(FrameId, Option<TransformAt>)]| chain.len() - shared;
         let target_way = target_chain.get(..up(&target_chain)).unwrap_or_default();
         let source_way = source_chain.get(..up(&source_chain)).unwrap_or_default();
         if let Some(missing) = self.missing(target_way.iter().chain(source_way)) {
@@ -203,7 +204,7 @@ impl TfBuffer {
             if let Some(Link::Static(sample)) = self.links.get(&child) {
                 let parent = kept.id(&self.name(sample.parent));
                 let child = kept.id(&self.name(child));
-                (kept.links).insert(child, Link::Static(Sample { parent, ..*sample }));
+                (kept.links).insert(child, Link::Static(StampedTransform { parent, ..*sample }));
             }
         }
         *self = kept;
@@ -228,8 +229,12 @@ impl TfBuffer {
     ///
     /// Where a link has nothing for the stamp, its parent at the nearest time is followed, so that the link that is missing can
     /// be told from one that the way does not need.
-    fn chain(&self, from: FrameId, stamp: i64) -> Result<Vec<(FrameId, Option<At>)>, LookupError> {
-        let mut chain: Vec<(FrameId, Option<At>)> = Vec::new();
+    fn chain(
+        &self,
+        from: FrameId,
+        stamp: i64,
+    ) -> Result<Vec<(FrameId, Option<TransformAt>)>, LookupError> {
+        let mut chain: Vec<(FrameId, Option<TransformAt>)> = Vec::new();
         let mut frame = from;
         loop {
             let at = self.links.get(&frame).and_then(|link| link.at(stamp));
@@ -250,19 +255,21 @@ impl TfBuffer {
     /// What is missing on a way.
     fn missing<'a>(
         &self,
-        way: impl Iterator<Item = &'a (FrameId, Option<At>)>,
+        way: impl Iterator<Item = &'a (FrameId, Option<TransformAt>)>,
     ) -> Option<LookupError> {
         let mut late: Option<(FrameId, FrameId, u64)> = None;
         for (child, at) in way {
             match at {
-                Some(At::Before(oldest, by)) => {
+                Some(TransformAt::Before(oldest, by)) => {
                     return Some(LookupError::BeforeOldest {
                         parent: self.name(oldest.parent),
                         child: self.name(*child),
                         seconds: seconds(*by),
                     });
                 }
-                Some(At::After(newest, by)) if late.is_none_or(|(_, _, most)| *by > most) => {
+                Some(TransformAt::After(newest, by))
+                    if late.is_none_or(|(_, _, most)| *by > most) =>
+                {
                     late = Some((newest.parent, *child, *by));
                 }
                 _ => {}
@@ -316,10 +323,10 @@ impl TfBuffer {
 }
 
 /// Where the first frame of a way lies in the frame that the way leads to.
-fn compose(way: &[(FrameId, Option<At>)]) -> Transform {
+fn compose(way: &[(FrameId, Option<TransformAt>)]) -> Transform {
     way.iter()
         .fold(Transform::IDENTITY, |below, (_, at)| match at {
-            Some(At::Here(sample)) => sample.transform.then(&below),
+            Some(TransformAt::Here(sample)) => sample.transform.then(&below),
             _ => below,
         })
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::node::{Settings, Subscribers};
+use lisa::node::{bounds, Settings, Subscribers};
 use lisa::replay::{
-    ask, camera_topic, instruction_topic, AnnotateOptions, Annotator, Questions, ReplayError,
+    ask, camera_topic, instruction_topics, AnnotateOptions, Annotator, Questions, ReplayError,
     Timeline,
 };
 use lisa::signals::Interrupt;
@@ -42,14 +42,14 @@ pub struct Args {
     /// With --instruction: ask of every Nth frame only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
-    /// Topic with instructions (lisa_ros/Instruction, std_msgs/String); without it the only one there is
+    /// Topic with instructions (lisa_ros/Instruction, std_msgs/String); without it the only one of each type there is
     #[arg(long, value_name = "TOPIC", conflicts_with = "instruction")]
     instruction_topic: Option<String>,
     /// Topic with images, raw or compressed; without it the only camera there is
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(0.0, 10.0))]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(bounds::SYNC_SLOP_S))]
     sync_slop_s: f64,
     /// The bag to write; must not exist
     #[arg(long, value_name = "BAG")]
@@ -73,39 +73,45 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(text) = &args.instruction {
         Instruction::parse(text)?;
     }
-    if !(0.0..=1.0).contains(&args.overlay_alpha) {
+    let accepted = bounds::OVERLAY_ALPHA;
+    if !accepted.contains(&f64::from(args.overlay_alpha)) {
         bail!(
-            "--overlay-alpha is {}; accepted: 0 to 1",
-            args.overlay_alpha
+            "--overlay-alpha is {}; accepted: {} to {}",
+            args.overlay_alpha,
+            accepted.start(),
+            accepted.end()
         );
     }
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
     let images = camera_topic(&bag, args.topic.as_deref())?;
     let questions = questions(&args, &bag)?;
-    let expected = bag.topic(match &questions {
-        Questions::Recorded(topic) => topic,
-        Questions::EveryNthFrame { .. } => &images.name,
-    })?;
-    if expected.messages == 0 {
+    let asked = match &questions {
+        Questions::Recorded(topics) => topics.as_slice(),
+        Questions::EveryNthFrame { .. } => std::slice::from_ref(&images.name),
+    };
+    let expected = super::messages_on(&bag, asked)?;
+    if expected == 0 {
         bail!(
             "{}: there is nothing on {}",
             args.bag.display(),
-            expected.name
+            asked.join(", ")
         );
     }
-    let expected = expected.messages.div_ceil(u64::from(args.every));
+    let expected = expected.div_ceil(u64::from(args.every));
     let options = args.model.options(0);
     let node = Settings {
         answer: options.clone(),
         sync_slop_s: args.sync_slop_s,
+        publish_overlay: !args.no_overlay,
+        overlay_alpha: args.overlay_alpha,
         ..Settings::default()
     };
     let mut timeline = Timeline::new(
         &bag,
         images.clone(),
         questions.clone(),
-        node,
+        node.clone(),
         Subscribers::default(),
     )?;
     let model = args.model.path()?;
@@ -126,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         &args.out,
         AnnotateOptions {
             namespace: args.namespace,
-            overlay_alpha: (!args.no_overlay).then_some(args.overlay_alpha),
+            node,
             copy: args.copy,
             settings,
         },
@@ -212,8 +218,8 @@ fn questions(args: &Args, bag: &Bag) -> anyhow::Result<Questions> {
             every: args.every as usize,
         });
     }
-    match instruction_topic(bag, args.instruction_topic.as_deref()) {
-        Ok(topic) => Ok(Questions::Recorded(topic)),
+    match instruction_topics(bag, args.instruction_topic.as_deref()) {
+        Ok(topics) => Ok(Questions::Recorded(topics)),
         Err(ReplayError::Choose { found, .. }) if found.is_empty() => Err(anyhow!(
             "{}: no instructions are in it; give --instruction TEXT to ask the same of every frame, or name a topic of \
              std_msgs/String with --instruction-topic",

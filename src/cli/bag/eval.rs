@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::eval::{write_whole, Protocol, Run};
-use lisa::node::{Settings, Subscribers};
+use lisa::node::{bounds, Settings, Subscribers};
 use lisa::replay::{
-    ask, camera_topic, compare, instruction_topic, BagReport, GroundTruth, InstructionRow, Judge,
+    ask, camera_topic, compare, instruction_topics, BagReport, GroundTruth, InstructionRow, Judge,
     Questions, RecordedResults, Timeline,
 };
 use rosbag2::{shown, Bag};
@@ -46,14 +46,14 @@ pub struct Args {
     /// Answers to the same instructions in another bag: are they equal, pixel by pixel? Exit code 1 where they are not
     #[arg(long, value_name = "BAG", requires = "results")]
     against: Option<PathBuf>,
-    /// Topic with instructions; without it the only one there is
+    /// Topic with instructions; without it the only one of each type there is
     #[arg(long, value_name = "TOPIC")]
     instruction_topic: Option<String>,
     /// Topic with images, raw or compressed; without it the only camera there is
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// A stamped instruction takes the frame nearest its stamp, at most so many seconds away (0 to 10)
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(0.0, 10.0))]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(bounds::SYNC_SLOP_S))]
     sync_slop_s: f64,
     #[command(flatten)]
     report: ReportArgs,
@@ -64,14 +64,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
     let images = camera_topic(&bag, args.topic.as_deref())?;
-    let topic = instruction_topic(&bag, args.instruction_topic.as_deref())?;
-    let count = bag.topic(&topic)?.messages;
+    let topics = instruction_topics(&bag, args.instruction_topic.as_deref())?;
+    let count = super::messages_on(&bag, &topics)?;
     let ground_truth = match &args.truth_topic {
         Some(topic) => Some(GroundTruth::open(&bag, topic)?),
         None => None,
     };
     let judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
-    let questions = Questions::Recorded(topic);
+    let questions = Questions::Recorded(topics);
     let node = Settings {
         answer: args.model.options(0),
         sync_slop_s: args.sync_slop_s,
@@ -203,7 +203,7 @@ fn recorded<'b>(
         };
         own += usize::from(result.is_some());
         let row = judge.recorded(&resolved, result.as_ref())?;
-        other_frame += usize::from(row.status == "other_frame");
+        other_frame += usize::from(row.status == InstructionRow::OTHER_FRAME);
         on_row(row);
     }
     let all = recorded.ids().count();

@@ -67,7 +67,7 @@ enum Format {
 }
 
 /// A frame that is ready to be written.
-struct Frame<'m> {
+struct FrameFile<'m> {
     header: Header,
     encoding: String,
     bytes: Cow<'m, [u8]>,
@@ -214,7 +214,7 @@ fn frame<'m>(
     bag: &Bag,
     topic: &ImageTopic,
     message: &'m RawMessage,
-) -> Result<Frame<'m>, Fault> {
+) -> Result<FrameFile<'m>, Fault> {
     if !topic.compressed {
         let RawImage {
             header,
@@ -229,7 +229,7 @@ fn frame<'m>(
         Format::Jpeg => PictureFormat::Jpeg,
     });
     if wanted.is_none_or(|wanted| wanted == file.format) {
-        return Ok(Frame {
+        return Ok(FrameFile {
             header: file.header,
             encoding: file.encoding,
             bytes: file.bytes,
@@ -251,14 +251,14 @@ fn encoded(
     header: Header,
     encoding: String,
     pixels: &Pixels,
-) -> Result<Frame<'static>, Fault> {
+) -> Result<FrameFile<'static>, Fault> {
     let (bytes, format) = match args.format {
         Some(Format::Jpeg) => (encode_jpeg(pixels, args.quality), PictureFormat::Jpeg),
         Some(Format::Png) | None => (encode_png(pixels), PictureFormat::Png),
     };
     let time = message.log_time;
     let bytes = bytes.map_err(|source| Fault::Encode { time, source })?;
-    Ok(Frame {
+    Ok(FrameFile {
         header,
         encoding,
         bytes: bytes.into(),

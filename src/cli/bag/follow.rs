@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{bail, Context};
 use lisa::eval::write_whole;
-use lisa::node::{FollowSettings, Settings};
+use lisa::node::{bounds, FollowSettings, Settings};
 use lisa::replay::{
-    camera_topic, follow, instruction_topic, FollowOptions, FollowReport, FollowedFrame,
+    camera_topic, follow, instruction_topics, FollowOptions, FollowReport, FollowedFrame,
     GroundTruth,
 };
 use rosbag2::Bag;
@@ -37,21 +37,21 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC")]
     truth_topic: String,
     /// How long each instruction is followed (0.01 to 3600)
-    #[arg(long, value_name = "SECONDS", value_parser = in_range(0.01, 3600.0))]
+    #[arg(long, value_name = "SECONDS", value_parser = in_range(0.01..=3600.0))]
     duration: f64,
     /// Frames a second; 0 for all
-    #[arg(long, value_name = "HZ", default_value_t = 0.0, value_parser = in_range(0.0, 1000.0))]
+    #[arg(long, value_name = "HZ", default_value_t = 0.0, value_parser = in_range(0.0..=1000.0))]
     rate_hz: f64,
     /// As the node's parameter follow.patience
-    #[arg(long, value_name = "SECONDS", default_value_t = FollowSettings::default().patience_s, value_parser = in_range(0.0, 3600.0))]
+    #[arg(long, value_name = "SECONDS", default_value_t = FollowSettings::default().patience_s, value_parser = in_range(bounds::FOLLOW_PATIENCE_S))]
     patience: f64,
     /// As the node's parameter follow.min_score
-    #[arg(long, value_name = "SCORE", default_value_t = f64::from(FollowSettings::default().min_score), value_parser = in_range(0.0, 1.0))]
+    #[arg(long, value_name = "SCORE", default_value_t = FollowSettings::default().min_score, value_parser = in_range(bounds::SHARE))]
     min_score: f64,
     /// As the node's parameter follow.min_overlap
-    #[arg(long, value_name = "IOU", default_value_t = f64::from(FollowSettings::default().min_overlap), value_parser = in_range(0.0, 1.0))]
+    #[arg(long, value_name = "IOU", default_value_t = FollowSettings::default().min_overlap, value_parser = in_range(bounds::SHARE))]
     min_overlap: f64,
-    /// Topic with instructions; without it the only one there is
+    /// Topic with instructions; without it the only one of each type there is
     #[arg(long, value_name = "TOPIC")]
     instruction_topic: Option<String>,
     /// Topic with images, raw or compressed; without it the only camera there is
@@ -71,15 +71,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::say_notes(&bag);
     let options = FollowOptions {
         images: camera_topic(&bag, args.topic.as_deref())?,
-        instructions: instruction_topic(&bag, args.instruction_topic.as_deref())?,
+        instructions: instruction_topics(&bag, args.instruction_topic.as_deref())?,
         duration: Duration::from_secs_f64(args.duration),
         rate_hz: args.rate_hz as f32,
         settings: Settings {
             answer: args.model.options(0),
             follow: FollowSettings {
                 patience_s: args.patience,
-                min_score: args.min_score as f32,
-                min_overlap: args.min_overlap as f32,
+                min_score: args.min_score,
+                min_overlap: args.min_overlap,
             },
             ..Settings::default()
         },

@@ -12,7 +12,7 @@ mod times;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use rosbag2::Bag;
+use rosbag2::{Bag, BagError};
 
 use super::streams::warn;
 
@@ -71,6 +71,12 @@ fn files_of(bag: &Path) -> Vec<PathBuf> {
     entries.filter(of_a_bag).collect()
 }
 
+/// How many messages there are on these topics together.
+fn messages_on(bag: &Bag, topics: &[String]) -> Result<u64, BagError> {
+    let counts = topics.iter().map(|name| Ok(bag.topic(name)?.messages));
+    counts.sum()
+}
+
 /// Prints on standard error what is damaged or missing in a bag.
 fn say_notes(bag: &Bag) {
     for note in bag.notes() {
@@ -92,6 +98,7 @@ fn say_faults((count, first): (u64, &[String])) {
 #[cfg(test)]
 mod tests {
     use clap::{Args as _, Command};
+    use lisa::node::bounds;
 
     use super::*;
     use crate::cli::model_args::ModelArgs;
@@ -113,5 +120,20 @@ mod tests {
         assert_eq!(default(annotate::Args::augment_args(command())), ["128"]);
         assert_eq!(default(eval::Args::augment_args(command())), ["128"]);
         assert_eq!(default(ModelArgs::augment_args(command())), ["512"]);
+    }
+
+    /// A replay once accepted 32768 tokens where the node accepts 2048.
+    #[test]
+    fn a_replay_accepts_as_many_tokens_as_the_node() {
+        let accepts = |command: Command, tokens: usize| {
+            let tokens = tokens.to_string();
+            let words = ["lisa", "bag", "--out", "o", "--max-new-tokens", &tokens];
+            let parsed = command.try_get_matches_from(words);
+            parsed.is_ok()
+        };
+        let most = *bounds::MAX_NEW_TOKENS.end();
+        let annotate = || annotate::Args::augment_args(Command::new("lisa"));
+        assert!(accepts(annotate(), most) && !accepts(annotate(), most + 1));
+        assert!(!accepts(annotate(), 0));
     }
 }

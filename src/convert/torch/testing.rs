@@ -8,7 +8,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::legacy;
 
 /// A tensor to write: class, key and number of elements of its storage, and its place in the storage.
-pub(super) struct Written {
+pub(super) struct TestTensor {
     pub name: &'static str,
     pub class: &'static str,
     pub key: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Written {
     pub strides: &'static [u32],
 }
 
-pub(super) const FLOATS: Written = Written {
+pub(super) const FLOATS: TestTensor = TestTensor {
     name: "floats",
     class: "FloatStorage",
     key: "0",
@@ -77,7 +77,7 @@ impl Pickler {
         }
     }
 
-    pub fn storage(&mut self, tensor: &Written, view: bool) -> &mut Self {
+    pub fn storage(&mut self, tensor: &TestTensor, view: bool) -> &mut Self {
         self.code(b"(")
             .text("storage")
             .global("torch", tensor.class);
@@ -89,7 +89,7 @@ impl Pickler {
     }
 
     /// Writes the arguments of `_rebuild_tensor_v2`: storage, offset, shape, strides, requires_grad, hooks.
-    pub fn arguments(&mut self, tensor: &Written, view: bool) -> &mut Self {
+    pub fn arguments(&mut self, tensor: &TestTensor, view: bool) -> &mut Self {
         self.code(b"(").storage(tensor, view).int(tensor.offset);
         self.ints(tensor.shape).ints(tensor.strides);
         self.code(&[0x89])
@@ -97,12 +97,12 @@ impl Pickler {
             .code(b")Rt")
     }
 
-    pub fn tensor(&mut self, tensor: &Written, view: bool) -> &mut Self {
+    pub fn tensor(&mut self, tensor: &TestTensor, view: bool) -> &mut Self {
         self.global("torch._utils", "_rebuild_tensor_v2");
         self.arguments(tensor, view).code(b"R")
     }
 
-    pub fn state_dict(&mut self, tensors: &[Written], view: bool) -> &mut Self {
+    pub fn state_dict(&mut self, tensors: &[TestTensor], view: bool) -> &mut Self {
         self.global("collections", "OrderedDict").code(b")R(");
         for tensor in tensors {
             self.text(tensor.name).tensor(tensor, view);

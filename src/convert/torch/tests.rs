@@ -26,29 +26,29 @@ fn values(file: &TorchFile, name: &str) -> Vec<f32> {
     flat.to_vec1().unwrap()
 }
 
-fn written() -> [Written; 5] {
+fn written() -> [TestTensor; 5] {
     [
         FLOATS,
-        Written {
+        TestTensor {
             name: "transposed",
             shape: &[3, 2],
             strides: &[1, 3],
             ..FLOATS
         },
-        Written {
+        TestTensor {
             name: "slice",
             offset: 20,
             shape: &[4],
             strides: &[1],
             ..FLOATS
         },
-        Written {
+        TestTensor {
             name: "channels_last",
             shape: &[1, 2, 2, 3],
             strides: &[12, 1, 6, 2],
             ..FLOATS
         },
-        Written {
+        TestTensor {
             name: "mask",
             class: "BoolStorage",
             key: "1",
@@ -111,7 +111,7 @@ fn parameters_and_typed_tensors_are_tensors() {
     pickle
         .text("float8")
         .global("torch._utils", "_rebuild_tensor_v3");
-    let bytes = Written {
+    let bytes = TestTensor {
         class: "UntypedStorage",
         key: "1",
         count: 4,
@@ -232,7 +232,7 @@ fn hostile_pickles_cost_no_more_than_their_bytes() {
 fn tensors_that_reach_past_their_storage_are_refused_by_name() {
     for (tensor, word) in [
         (
-            Written {
+            TestTensor {
                 shape: &[25],
                 strides: &[1],
                 ..FLOATS
@@ -240,7 +240,7 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "past the 24",
         ),
         (
-            Written {
+            TestTensor {
                 offset: 24,
                 shape: &[1],
                 strides: &[1],
@@ -249,7 +249,7 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "past the 24",
         ),
         (
-            Written {
+            TestTensor {
                 count: 1000,
                 shape: &[1000],
                 strides: &[1],
@@ -258,7 +258,7 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "past the 24",
         ),
         (
-            Written {
+            TestTensor {
                 shape: &[60_000, 60_000],
                 strides: &[0, 0],
                 ..FLOATS
@@ -266,7 +266,7 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "repeats",
         ),
         (
-            Written {
+            TestTensor {
                 shape: &[u32::MAX],
                 strides: &[1],
                 ..FLOATS
@@ -274,7 +274,7 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "0 or more",
         ),
         (
-            Written {
+            TestTensor {
                 shape: &[1; 9],
                 strides: &[1; 9],
                 ..FLOATS
@@ -282,14 +282,14 @@ fn tensors_that_reach_past_their_storage_are_refused_by_name() {
             "9 dimensions",
         ),
         (
-            Written {
+            TestTensor {
                 shape: &[2],
                 strides: &[],
                 ..FLOATS
             },
             "strides",
         ),
-        (Written { key: "7", ..FLOATS }, "data/7"),
+        (TestTensor { key: "7", ..FLOATS }, "data/7"),
     ] {
         let pickle = Pickler::new(2).state_dict(&[tensor], false).stop();
         let error = refused(&zipped_with(&pickle));

@@ -154,8 +154,7 @@ impl<'a> TorchUnpickler<'a> {
     fn plain(&mut self, code: u8) -> Result<(), Reason> {
         match code {
             b'(' => self.stack.mark(),
-            b'0' if self.stack.pop_mark_on_top() => {}
-            b'0' => drop(self.stack.pop()?),
+            b'0' => self.stack.pop_value_or_mark()?,
             b'1' => drop(self.stack.pop_to_mark()?),
             b'2' => {
                 let top = self.stack.top()?;

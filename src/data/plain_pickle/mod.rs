@@ -78,7 +78,7 @@ impl<'a> PlainUnpickler<'a> {
                 0x80 => drop(self.bytes.take(1)?),
                 0x95 => drop(self.bytes.take(8)?),
                 b'(' => self.stack.mark(),
-                b'0' => drop(self.stack.pop()?),
+                b'0' => self.stack.pop_value_or_mark()?,
                 b'1' => drop(self.stack.pop_to_mark()?),
                 b'2' => {
                     let top = self.stack.top()?;

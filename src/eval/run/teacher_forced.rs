@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use super::super::EvalError;
 use super::{Answerer, EvalQuestion, Reply};
 use crate::data::{Conversation, Encoder, Turn, IGNORED_LABEL, IMAGE_TOKEN};
-use crate::engine::FrameId;
+use crate::engine::FrameKey;
 use crate::image::{Mask, SamPreprocessor};
 use crate::model::{sam, Lisa};
 use crate::text::LisaTokenizer;
@@ -25,7 +25,7 @@ pub struct TeacherForced {
     dtype: DType,
     device: Device,
     /// Features of the last frame: questions about one picture follow each other.
-    seen: Option<(FrameId, EncodedImage)>,
+    seen: Option<(FrameKey, EncodedImage)>,
 }
 
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl TeacherForced {
 
     fn encode_image(&mut self, question: &EvalQuestion) -> Result<EncodedImage, EvalError> {
         if let Some((id, seen)) = &self.seen {
-            if *id == question.frame.id() {
+            if *id == question.frame.key() {
                 return Ok(seen.clone());
             }
         }
@@ -81,7 +81,7 @@ impl TeacherForced {
             embedding,
             resized,
         };
-        self.seen = Some((question.frame.id(), seen.clone()));
+        self.seen = Some((question.frame.key(), seen.clone()));
         Ok(seen)
     }
 

@@ -108,8 +108,8 @@ impl Tracks {
             let found = found.and_then(|at| objects[at].take());
             let believed = found.filter(|object| {
                 let overlap = track.overlap(object, stamp).filter(|_| !track.missing);
-                object.score >= settings.min_score
-                    || overlap.is_some_and(|overlap| overlap >= settings.min_overlap)
+                f64::from(object.score) >= settings.min_score
+                    || overlap.is_some_and(|overlap| f64::from(overlap) >= settings.min_overlap)
             });
             match believed {
                 Some(object) => seen.push(track.see(&Arc::new(object), stamp)),

@@ -84,7 +84,7 @@ pub(super) struct Harness {
 
 impl Harness {
     pub(super) fn new(settings: Settings) -> Self {
-        let camera = Camera {
+        let camera = CameraTopic {
             topic: "/image".to_owned(),
             compressed: false,
             reliable: false,
@@ -225,7 +225,7 @@ impl Harness {
     }
 }
 
-pub(in crate::node) fn object() -> ObjectMask {
+pub(crate) fn object() -> ObjectMask {
     ObjectMask {
         index: 0,
         label: "cup".to_owned(),
@@ -257,7 +257,7 @@ pub(in crate::node) fn block(x: u32, y: u32, width: u32, height: u32) -> ObjectM
     }
 }
 
-pub(in crate::node) fn answer() -> Answer {
+pub(crate) fn answer() -> Answer {
     Answer {
         status: AnswerStatus::Segmented,
         text: "Sure, [SEG].".to_owned(),

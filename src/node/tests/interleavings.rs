@@ -64,9 +64,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What the test knows of the questions that it asked.
 #[derive(Default)]
-struct Asked {
+struct AskedQuestions {
     /// What the accepted questions are about, by their numbers.
-    about: BTreeMap<u64, About>,
+    about: BTreeMap<u64, ExpectedFrame>,
     /// The stamps of all frames so far, milliseconds.
     frames: BTreeSet<i64>,
     newest: i64,
@@ -74,7 +74,7 @@ struct Asked {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum About {
+enum ExpectedFrame {
     Camera,
     Stamp(i64),
     Own,
@@ -83,10 +83,10 @@ enum About {
 /// Plays the steps, closes the node, and checks its promises.
 fn play(steps: &[Step]) -> Vec<String> {
     let mut node = Harness::new(Settings::default());
-    let mut asked = Asked {
+    let mut asked = AskedQuestions {
         newest: 1_000_000,
         slop_ms: 100,
-        ..Asked::default()
+        ..AskedQuestions::default()
     };
     let mut goals = BTreeSet::new();
     // The largest slop that was allowed while a question may have been open.
@@ -107,18 +107,22 @@ fn play(steps: &[Step]) -> Vec<String> {
             }
             Step::Say(offset) => {
                 let stamp = offset.map(|ms| asked.newest + ms);
-                let about = stamp.map_or(About::Camera, About::Stamp);
+                let about = stamp.map_or(ExpectedFrame::Camera, ExpectedFrame::Stamp);
                 asked.about.insert(before + 1, about);
                 node.say("the cup", stamp.map(|ms| Stamp(ms * MS)));
             }
             Step::SayNothing => {
-                asked.about.insert(before + 1, About::Camera);
+                asked.about.insert(before + 1, ExpectedFrame::Camera);
                 node.say(" ", None);
             }
             Step::Goal(n, own) => {
                 // A goal's id is accepted only once.
                 if goals.insert(*n) {
-                    let about = if *own { About::Own } else { About::Camera };
+                    let about = if *own {
+                        ExpectedFrame::Own
+                    } else {
+                        ExpectedFrame::Camera
+                    };
                     asked.about.insert(before + 1, about);
                     node.goal(*n, own.then_some(Stamp(5 * MS)));
                 }
@@ -193,14 +197,16 @@ fn play(steps: &[Step]) -> Vec<String> {
     }
     node.close();
     // An instruction after the end gets a result, too.
-    asked.about.insert(node.core_questions() + 1, About::Camera);
+    asked
+        .about
+        .insert(node.core_questions() + 1, ExpectedFrame::Camera);
     node.say("too late", None);
     node.close();
     promises(&node, &asked, widest);
     node.log
 }
 
-fn promises(node: &Harness, asked: &Asked, widest_slop_ms: u64) {
+fn promises(node: &Harness, asked: &AskedQuestions, widest_slop_ms: u64) {
     let mut told = BTreeMap::new();
     for result in &node.results {
         *told.entry(result.question.id.0).or_insert(0) += 1;
@@ -211,15 +217,17 @@ fn promises(node: &Harness, asked: &Asked, widest_slop_ms: u64) {
         }
         let stamp = header.stamp.nanoseconds() / MS;
         match asked.about.get(&result.question.id.0) {
-            Some(About::Own) => assert_eq!(stamp, 5),
-            Some(About::Stamp(wanted)) => {
+            Some(ExpectedFrame::Own) => assert_eq!(stamp, 5),
+            Some(ExpectedFrame::Stamp(wanted)) => {
                 let gap = stamp.abs_diff(*wanted);
                 assert!(
                     asked.frames.contains(&stamp) && gap <= widest_slop_ms,
                     "{result:?}"
                 );
             }
-            Some(About::Camera) | None => assert!(asked.frames.contains(&stamp), "{result:?}"),
+            Some(ExpectedFrame::Camera) | None => {
+                assert!(asked.frames.contains(&stamp), "{result:?}")
+            }
         }
     }
     for id in asked.about.keys() {

@@ -15,7 +15,7 @@
 use glam::{DMat2, DMat3, DVec2, DVec3};
 
 use super::error::CameraError;
-use super::lens::reach;
+use super::reach::reach;
 
 /// Newton's method converges in 4 to 8 steps over what a calibrated lens shows.
 const MAX_STEPS: usize = 40;

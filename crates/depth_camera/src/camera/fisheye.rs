@@ -5,7 +5,7 @@
 
 use glam::DVec2;
 
-use super::lens::reach;
+use super::reach::reach;
 
 /// Newton's method on one number, kept inside a bracket, needs fewer than ten.
 const MAX_STEPS: usize = 60;

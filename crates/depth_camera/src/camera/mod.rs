@@ -5,6 +5,7 @@ mod error;
 mod fisheye;
 mod info;
 mod lens;
+mod reach;
 
 use glam::{DMat3, DVec2, DVec3};
 

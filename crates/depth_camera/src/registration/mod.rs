@@ -19,7 +19,7 @@ use crate::image::{pixels, Depth, DepthImage};
 use crate::points::check_size;
 use crate::transform::{GeometryError, RigidTransform};
 use buffer::{centres, Vertex, ZBuffer};
-use surface::Around;
+use surface::CornerNeighbours;
 pub use surface::SAME_SURFACE;
 
 /// A patch may cover this many times the area that the pictures' sizes alone would have it cover, and [`MIN_LIMIT`] pixels in any
@@ -65,11 +65,11 @@ enum Corner {
     /// All around it is one surface, which is here in the colour picture, if it is there at all.
     Shared(Option<Vertex>),
     /// Several surfaces meet, or nothing does.
-    Parted(Around),
+    Parted(CornerNeighbours),
 }
 
 /// The way from a place and an inverse depth in the depth camera to the colour camera's axes.
-struct Way {
+struct DepthToColour {
     rotation: DMat3,
     translation: DVec3,
 }
@@ -181,10 +181,10 @@ impl Registration {
         true
     }
 
-    fn way(&self, depth_to_colour: &RigidTransform) -> Way {
+    fn way(&self, depth_to_colour: &RigidTransform) -> DepthToColour {
         let (from, from_centre) = self.depth.stand();
         let (to, to_centre) = self.colour.stand();
-        Way {
+        DepthToColour {
             rotation: to * depth_to_colour.matrix() * from.transpose(),
             translation: to * (depth_to_colour.apply(from_centre) - to_centre),
         }
@@ -192,7 +192,7 @@ impl Registration {
 
     /// Where the colour camera sees what the depth camera sees at a place. Divided by the depth, the point is `place + 0 · depth`
     /// at infinity, so that what is too far has its pixel, too.
-    fn vertex(&self, way: &Way, place: Option<DVec2>, inverse: f64) -> Option<Vertex> {
+    fn vertex(&self, way: &DepthToColour, place: Option<DVec2>, inverse: f64) -> Option<Vertex> {
         let seen = way.rotation * place?.extend(1.0) + way.translation * inverse;
         match seen.z > 0.0 {
             true => Some(Vertex {
@@ -204,7 +204,7 @@ impl Registration {
     }
 
     /// The corners above a row of pixels; those of row `height` are below the last.
-    fn corners(&self, way: &Way, inverse: &[f64], row: usize) -> Vec<Corner> {
+    fn corners(&self, way: &DepthToColour, inverse: &[f64], row: usize) -> Vec<Corner> {
         let width = self.depth.width() as usize;
         let line = |y: Option<usize>| {
             let start = y.map(|y| y * width);

@@ -8,10 +8,10 @@
 pub const SAME_SURFACE: f64 = 0.03;
 
 /// The inverse depths, 1/m, of the four pixels around a corner, NaN where there is none.
-pub(super) type Around = [f64; 4];
+pub(super) type CornerNeighbours = [f64; 4];
 
 /// The inverse depth of the corner where all that is around it is one surface; `None` where it is not, or where there is nothing.
-pub(super) fn shared(around: &Around) -> Option<f64> {
+pub(super) fn shared(around: &CornerNeighbours) -> Option<f64> {
     // The minimum and maximum of NaN and a number are the number.
     let low = around.iter().copied().fold(f64::NAN, f64::min);
     let high = around.iter().copied().fold(f64::NAN, f64::max);
@@ -22,7 +22,7 @@ pub(super) fn shared(around: &Around) -> Option<f64> {
 ///
 /// Surfaces are told apart by the gaps between the readings in their order, so all pixels of one surface agree on the corner's
 /// depth, and their patches meet.
-pub(super) fn own_surface(around: &Around, own: f64) -> f64 {
+pub(super) fn own_surface(around: &CornerNeighbours, own: f64) -> f64 {
     let mut sorted = *around;
     sorted.sort_unstable_by(f64::total_cmp);
     let (mut low, mut high) = (own, own);
@@ -41,7 +41,7 @@ pub(super) fn own_surface(around: &Around, own: f64) -> f64 {
 }
 
 /// Over a plane, one over the depth is linear in the picture, so its mean is exact at the corner.
-fn mean(around: &Around, low: f64, high: f64) -> f64 {
+fn mean(around: &CornerNeighbours, low: f64, high: f64) -> f64 {
     let members = around.iter().filter(|value| (low..=high).contains(*value));
     let (sum, count) = members.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
     sum / f64::from(count)

@@ -1,15 +1,15 @@
-//! The forms that JSON files are expected to have, so that an error can say in words what is wrong and where in the file.
+//! What JSON files are expected to hold, so that an error can say in words what is wrong and where in the file.
 //!
 //! The errors of serde name a line, a column and types of this program, which do not help somebody who made the file. So a
-//! file that serde refuses is compared with its form.
+//! file that serde refuses is compared with its schema.
 
 use serde_json::Value;
 
 use Need::{May, Must, OrNull};
 
-/// The form of a value.
+/// The schema of a value.
 #[derive(Debug)]
-pub(super) enum Form {
+pub(super) enum Schema {
     /// Any value.
     Any,
     /// A string.
@@ -18,15 +18,15 @@ pub(super) enum Form {
     Whole,
     /// `true` or `false`.
     Truth,
-    /// A list of values of one form.
-    List(&'static Form),
+    /// A list of values of one schema.
+    List(&'static Schema),
     /// An object with certain fields.
     Object(&'static [Field]),
 }
 
-/// A field of an object: its name, whether it has to be there, and its form. An object may have other fields as well.
+/// A field of an object: its name, whether it has to be there, and its schema. An object may have other fields as well.
 #[derive(Debug)]
-pub(super) struct Field(pub &'static str, pub Need, pub Form);
+pub(super) struct Field(pub &'static str, pub Need, pub Schema);
 
 /// Whether a field has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,79 +40,79 @@ pub(super) enum Need {
 }
 
 /// COCO's instances, as the refer datasets have them.
-pub(super) const INSTANCES: Form = Form::Object(&[
-    Field("images", Must, Form::List(&IMAGE)),
-    Field("annotations", Must, Form::List(&ANNOTATION)),
+pub(super) const INSTANCES: Schema = Schema::Object(&[
+    Field("images", Must, Schema::List(&IMAGE)),
+    Field("annotations", Must, Schema::List(&ANNOTATION)),
 ]);
 /// COCO's instances with their categories.
-pub(super) const PARTS: Form = Form::Object(&[
-    Field("images", Must, Form::List(&IMAGE)),
-    Field("annotations", Must, Form::List(&PART)),
-    Field("categories", Must, Form::List(&CATEGORY)),
+pub(super) const PARTS: Schema = Schema::Object(&[
+    Field("images", Must, Schema::List(&IMAGE)),
+    Field("annotations", Must, Schema::List(&PART)),
+    Field("categories", Must, Schema::List(&CATEGORY)),
 ]);
-const IMAGE: Form = Form::Object(&[
-    Field("id", Must, Form::Whole),
-    Field("file_name", Must, Form::Text),
-    Field("width", Must, Form::Whole),
-    Field("height", Must, Form::Whole),
+const IMAGE: Schema = Schema::Object(&[
+    Field("id", Must, Schema::Whole),
+    Field("file_name", Must, Schema::Text),
+    Field("width", Must, Schema::Whole),
+    Field("height", Must, Schema::Whole),
 ]);
-const ANNOTATION: Form = Form::Object(&[
-    Field("id", Must, Form::Whole),
-    Field("image_id", Must, Form::Whole),
-    Field("segmentation", OrNull, Form::Any),
+const ANNOTATION: Schema = Schema::Object(&[
+    Field("id", Must, Schema::Whole),
+    Field("image_id", Must, Schema::Whole),
+    Field("segmentation", OrNull, Schema::Any),
 ]);
-const PART: Form = Form::Object(&[
-    Field("id", Must, Form::Whole),
-    Field("image_id", Must, Form::Whole),
-    Field("category_id", Must, Form::Whole),
-    Field("segmentation", OrNull, Form::Any),
+const PART: Schema = Schema::Object(&[
+    Field("id", Must, Schema::Whole),
+    Field("image_id", Must, Schema::Whole),
+    Field("category_id", Must, Schema::Whole),
+    Field("segmentation", OrNull, Schema::Any),
 ]);
-const CATEGORY: Form = Form::Object(&[
-    Field("id", Must, Form::Whole),
-    Field("name", Must, Form::Text),
+const CATEGORY: Schema = Schema::Object(&[
+    Field("id", Must, Schema::Whole),
+    Field("name", Must, Schema::Text),
 ]);
 /// ReasonSeg's explanations.
-pub(super) const EXPLANATIONS: Form = Form::List(&Form::Object(&[
-    Field("image", Must, Form::Text),
-    Field("outputs", Must, Form::Text),
+pub(super) const EXPLANATIONS: Schema = Schema::List(&Schema::Object(&[
+    Field("image", Must, Schema::Text),
+    Field("outputs", Must, Schema::Text),
 ]));
 /// Lists of items that show the same picture.
-pub(super) const PICTURES: Form = Form::List(&NAMES);
+pub(super) const PICTURES: Schema = Schema::List(&NAMES);
 /// Names of classes or attributes.
-pub(super) const NAMES: Form = Form::List(&Form::Text);
+pub(super) const NAMES: Schema = Schema::List(&Schema::Text);
 /// LLaVA-Instruct's dialogues.
-pub(super) const DIALOGUES: Form = Form::List(&Form::Object(&[
-    Field("image", Must, Form::Text),
-    Field("conversations", Must, Form::List(&MESSAGE)),
+pub(super) const DIALOGUES: Schema = Schema::List(&Schema::Object(&[
+    Field("image", Must, Schema::Text),
+    Field("conversations", Must, Schema::List(&MESSAGE)),
 ]));
-const MESSAGE: Form = Form::Object(&[
-    Field("from", Must, Form::Text),
-    Field("value", Must, Form::Text),
+const MESSAGE: Schema = Schema::Object(&[
+    Field("from", Must, Schema::Text),
+    Field("value", Must, Schema::Text),
 ]);
 /// Mapillary Vistas' configuration.
-pub(super) const MAPILLARY: Form = Form::Object(&[Field(
+pub(super) const MAPILLARY: Schema = Schema::Object(&[Field(
     "labels",
     Must,
-    Form::List(&Form::Object(&[Field("readable", Must, Form::Text)])),
+    Schema::List(&Schema::Object(&[Field("readable", Must, Schema::Text)])),
 )]);
 /// LabelMe's file with ReasonSeg's fields. `labelme` itself checks what is in the latter.
-pub(super) const LABELS: Form = Form::Object(&[
-    Field("question", OrNull, Form::Text),
-    Field("history", May, Form::List(&TURN)),
-    Field("text", Must, Form::Any),
-    Field("is_sentence", Must, Form::Any),
-    Field("shapes", Must, Form::Any),
+pub(super) const LABELS: Schema = Schema::Object(&[
+    Field("question", OrNull, Schema::Text),
+    Field("history", May, Schema::List(&TURN)),
+    Field("text", Must, Schema::Any),
+    Field("is_sentence", Must, Schema::Any),
+    Field("shapes", Must, Schema::Any),
 ]);
-const TURN: Form = Form::Object(&[
-    Field("question", Must, Form::Text),
-    Field("answer", Must, Form::Text),
-    Field("absent", May, Form::Truth),
+const TURN: Schema = Schema::Object(&[
+    Field("question", Must, Schema::Text),
+    Field("answer", Must, Schema::Text),
+    Field("absent", May, Schema::Truth),
 ]);
 /// The picture in LabelMe's file.
-pub(super) const IMAGE_DATA: Form = Form::Object(&[Field("imageData", OrNull, Form::Text)]);
+pub(super) const IMAGE_DATA: Schema = Schema::Object(&[Field("imageData", OrNull, Schema::Text)]);
 
-impl Form {
-    /// Describes the first place where a value has another form: the place, what stands there and what is accepted.
+impl Schema {
+    /// Describes the first place where a value has another schema: the place, what stands there and what is accepted.
     pub fn fault(&self, value: &Value) -> Option<String> {
         self.fault_at(value, "")
     }
@@ -131,7 +131,7 @@ impl Form {
                 .enumerate()
                 .find_map(|(i, value)| item.fault_at(value, &format!("{place}[{i}]"))),
             (Self::Object(fields), Value::Object(values)) => {
-                fields.iter().find_map(|Field(name, need, form)| {
+                fields.iter().find_map(|Field(name, need, schema)| {
                     let within = match place {
                         "" => (*name).to_owned(),
                         place => format!("{place}.{name}"),
@@ -139,10 +139,10 @@ impl Form {
                     match (values.get(*name), need) {
                         (None, Must) => Some(format!(
                             "{named} has no {name}; accepted: {}",
-                            form.accepted()
+                            schema.accepted()
                         )),
                         (None, _) | (Some(Value::Null), OrNull) => None,
-                        (Some(value), _) => form.fault_at(value, &within),
+                        (Some(value), _) => schema.fault_at(value, &within),
                     }
                 })
             }
@@ -197,9 +197,9 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_of_another_form_is_told_by_its_place() {
+    fn what_is_of_another_schema_is_told_by_its_place() {
         let image = |id: Value| json!({"id": id, "file_name": "a.jpg", "width": 6, "height": 4});
-        for (form, value, said) in [
+        for (schema, value, said) in [
             (
                 &INSTANCES,
                 json!([]),
@@ -251,7 +251,7 @@ mod tests {
                 "it is []; accepted: an object with imageData",
             ),
         ] {
-            assert_eq!(form.fault(&value).as_deref(), Some(said));
+            assert_eq!(schema.fault(&value).as_deref(), Some(said));
         }
         let whole = json!({"images": [image(1.into())], "annotations": [{"id": 1, "image_id": 1, "segmentation": null}]});
         assert_eq!(INSTANCES.fault(&whole), None);
