@@ -371,6 +371,7 @@ fn a_request_is_traced_from_its_submission_to_its_end() {
         let mut reasoner = ScriptedReasoner {
             conversations: vec![],
             cleared: 0,
+            loaded: true,
         };
         for (id, instruction) in [(7, "say"), (8, "fail")] {
             let job = Job::new(RequestId(id), request(instruction), Box::new(|_| {}));

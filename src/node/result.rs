@@ -44,6 +44,8 @@ impl From<&RequestError> for Refusal {
             | RequestError::EmptyFrame { .. }
             | RequestError::Option { .. }
             | RequestError::PromptTooLong { .. }
+            | RequestError::OtherModel { .. }
+            | RequestError::Load(_)
             | RequestError::Model(_)
             | RequestError::Panicked(_) => ResultStatus::Error,
         };

@@ -23,7 +23,7 @@ use crate::eval::Overlap;
 use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
-    private_name, services, CameraFrame, CameraTopic, EngineRequest, FollowFeedback, FollowOffer,
+    private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer,
     FollowResult, FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
 };
 
