@@ -137,8 +137,11 @@ impl Follower {
     ) -> Vec<Sighting> {
         let seen = match ask {
             Ask::Model => {
-                let pause = ASK_PAUSE.max(took.saturating_mul(PAUSE_PER_ANSWER));
-                self.next_question = now.checked_add(pause).unwrap_or(now);
+                // What is out of sight soon after the first answer is asked for at once.
+                if self.has_looked() {
+                    let pause = ASK_PAUSE.max(took.saturating_mul(PAUSE_PER_ANSWER));
+                    self.next_question = now.checked_add(pause).unwrap_or(now);
+                }
                 self.tracks.named(answer.objects, stamp)
             }
             Ask::Decoder => self.tracks.found(answer.objects, stamp, settings),
