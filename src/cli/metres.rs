@@ -33,10 +33,10 @@ pub struct Args {
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
     size: (u32, u32),
     /// Speed of a moving camera, m/s
-    #[arg(long, value_name = "V", default_value_t = 0.5, value_parser = in_range(0.0, 5.0))]
+    #[arg(long, value_name = "V", default_value_t = 0.5, value_parser = in_range(0.0..=5.0))]
     speed: f64,
     /// Seconds from the picture to the newest transform: what an answer takes
-    #[arg(long, value_name = "S", default_value_t = 0.2, value_parser = in_range(0.0, 5.0))]
+    #[arg(long, value_name = "S", default_value_t = 0.2, value_parser = in_range(0.0..=5.0))]
     delay: f64,
     /// Also measure the masks that the model predicts for every object that a name alone tells from the others
     #[arg(long)]
