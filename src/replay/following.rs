@@ -23,8 +23,8 @@ use crate::eval::Overlap;
 use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
-    private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer,
-    FollowResult, FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
+    private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer, FollowResult,
+    FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
 };
 
 /// A mask that has at least this IoU with the truth lies on the object; a switch is counted where the next one has less than
@@ -63,6 +63,8 @@ pub struct FollowedFrame {
     pub asked: bool,
     /// The goal's confidence, 0 to 1.
     pub confidence: f32,
+    /// The least of the objects' scores; `null` if none was found.
+    pub score: Option<f32>,
     /// IoU of the mask with the truth, 0 to 1; `null` if there is no truth for this frame.
     pub iou: Option<f64>,
     /// The same for an answer to the instruction about this frame alone.
@@ -346,12 +348,14 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             let overlap = truth.map(|truth| Overlap::of(&id, mask, &truth));
             Ok(overlap.transpose()?.map(Overlap::iou))
         };
+        let scores = seen.objects.iter().map(|s| s.object.score);
         let row = FollowedFrame {
             frame: nth,
             stamp,
             lost: seen.state == FollowState::Lost,
             asked: looked.asked,
             confidence: seen.confidence,
+            score: scores.min_by(f32::total_cmp),
             iou: iou(Some(&mask))?,
             iou_anew: iou(mask_anew.as_ref())?,
             ms: looked.took.as_secs_f64() * 1e3,
@@ -487,6 +491,7 @@ mod tests {
             lost: false,
             asked: false,
             confidence: 1.0,
+            score: None,
             iou,
             iou_anew,
             ms: 100.0,

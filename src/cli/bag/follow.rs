@@ -113,12 +113,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn line(row: &FollowedFrame) -> String {
     let iou = |iou: Option<f64>| iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
     format!(
-        "{} {:>3} {} {} {:.2} {:>6.0} ms {:>6.0} ms{}{}",
+        "{} {:>3} {} {} {:.2} {} {:>6.0} ms {:>6.0} ms{}{}",
         row.id,
         row.frame,
         iou(row.iou),
         iou(row.iou_anew),
         row.confidence,
+        iou(row.score.map(f64::from)),
         row.ms,
         row.ms_anew,
         if row.asked { " asked" } else { "" },

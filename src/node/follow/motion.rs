@@ -8,8 +8,8 @@ use crate::engine::ObjectMask;
 use crate::frames::Stamp;
 use crate::image::Roi;
 
-/// For how long an object is expected to go on as it did, seconds between two stamps. A camera on an arm turns around in about
-/// this time; beyond it nothing is expected.
+/// For how long an object is expected to go on as it did, seconds. A camera on an arm turns around in about this time; after it the
+/// object is expected to rest.
 const HORIZON_S: f64 = 1.0;
 
 /// Where and when an object was seen, and how it moved.
@@ -36,11 +36,11 @@ impl Motion {
         }
     }
 
-    /// The object was seen again. It moves at the speed that it had between the two, if they lie within the horizon.
+    /// The object was seen again. It moves on as it moved between the two; if the clock went back, it rests.
     pub fn seen(&self, object: &ObjectMask, stamp: Stamp) -> Self {
         let now = Self::at_rest(object, stamp);
         let seconds = self.seconds_to(stamp);
-        if !(seconds > 0.0 && seconds <= HORIZON_S) {
+        if seconds <= 0.0 {
             return now;
         }
         let speed = |from: f64, to: f64| (to - from) / seconds;
@@ -53,13 +53,9 @@ impl Motion {
         }
     }
 
-    /// IoU of an object's mask with the one expected at that time, 0 to 1; `None` where nothing is expected any more, or the
-    /// clock went back.
-    pub fn overlap(&self, object: &ObjectMask, stamp: Stamp) -> Option<f32> {
-        let seconds = self.seconds_to(stamp);
-        if !(0.0..=HORIZON_S).contains(&seconds) {
-            return None;
-        }
+    /// IoU of an object's mask with the one expected at that time, 0 to 1.
+    pub fn overlap(&self, object: &ObjectMask, stamp: Stamp) -> f32 {
+        let seconds = self.seconds_to(stamp).clamp(0.0, HORIZON_S);
         let by = |speed: f64| (speed * seconds).round() as i64;
         let expected = Placed {
             x: i64::from(self.roi.x) + by(self.velocity.0),
@@ -71,7 +67,7 @@ impl Motion {
             y: i64::from(object.roi.y),
             mask: &object.mask,
         };
-        Some(iou(&expected, &found))
+        iou(&expected, &found)
     }
 
     fn seconds_to(&self, stamp: Stamp) -> f64 {
@@ -162,31 +158,31 @@ mod tests {
     #[test]
     fn what_moves_on_is_where_it_is_expected() {
         let first = Motion::at_rest(&block(10, 20, 8, 6), Stamp(0));
-        assert_eq!(first.overlap(&block(10, 20, 8, 6), Stamp(0)), Some(1.0));
+        assert_eq!(first.overlap(&block(10, 20, 8, 6), Stamp(0)), 1.0);
         // Half of the box beside it: 24 of 72 pixels are in both.
         let beside = first.overlap(&block(14, 20, 8, 6), Stamp(SECOND / 10));
-        assert_eq!(beside, Some(24.0 / 72.0));
+        assert_eq!(beside, 24.0 / 72.0);
         let moving = first.seen(&block(14, 22, 8, 6), Stamp(SECOND / 10));
-        assert_eq!(
-            moving.overlap(&block(18, 24, 8, 6), Stamp(SECOND / 5)),
-            Some(1.0)
-        );
-        assert_eq!(
-            moving.overlap(&block(22, 26, 8, 6), Stamp(3 * SECOND / 10)),
-            Some(1.0)
-        );
+        for (x, y, tenths) in [(18, 24, 2), (22, 26, 3), (14, 22, 1)] {
+            let there = block(x, y, 8, 6);
+            assert_eq!(moving.overlap(&there, Stamp(tenths * SECOND / 10)), 1.0);
+        }
     }
 
     #[test]
-    fn nothing_is_expected_behind_the_horizon_or_of_a_clock_that_went_back() {
-        let motion = Motion::at_rest(&block(0, 0, 4, 4), Stamp(5 * SECOND));
-        let at = |stamp| motion.overlap(&block(0, 0, 4, 4), Stamp(stamp));
-        assert_eq!(at(6 * SECOND), Some(1.0));
-        assert_eq!(at(6 * SECOND + 1), None);
-        assert_eq!(at(5 * SECOND - 1), None);
-        // Two masks of one stamp have no speed.
-        let again = motion.seen(&block(9, 9, 4, 4), Stamp(5 * SECOND));
-        assert_eq!(again.velocity, (0.0, 0.0));
+    fn what_was_not_seen_for_long_rests_where_it_would_be_after_a_second() {
+        let motion = Motion::at_rest(&block(0, 0, 4, 4), Stamp(0));
+        let motion = motion.seen(&block(8, 0, 4, 4), Stamp(2 * SECOND));
+        for seconds in [1, 2, 60] {
+            let there = motion.overlap(&block(12, 0, 4, 4), Stamp((2 + seconds) * SECOND));
+            assert_eq!(there, 1.0);
+        }
+        // A clock that went back, or two masks of one stamp, say nothing of the speed.
+        for stamp in [SECOND, 2 * SECOND] {
+            let motion = motion.seen(&block(9, 9, 4, 4), Stamp(stamp));
+            assert_eq!(motion.velocity, (0.0, 0.0));
+            assert_eq!(motion.overlap(&block(9, 9, 4, 4), Stamp(0)), 1.0);
+        }
     }
 
     #[test]
@@ -195,7 +191,7 @@ mod tests {
         let motion = motion.seen(&block(0, 0, 8, 4), Stamp(SECOND));
         // Half of it is outside now; what remains of it is all that is expected.
         let half = motion.overlap(&block(0, 0, 4, 4), Stamp(2 * SECOND));
-        assert_eq!(half, Some(1.0));
+        assert_eq!(half, 1.0);
     }
 
     proptest! {
@@ -203,10 +199,10 @@ mod tests {
         fn an_overlap_is_a_share_and_the_same_both_ways(a in [0u32..30, 0u32..30, 1u32..12, 1u32..12], b in [0u32..30, 0u32..30, 1u32..12, 1u32..12]) {
             let [a, b] = [a, b].map(|[x, y, w, h]| block(x, y, w, h));
             let of = |from: &ObjectMask, to: &ObjectMask| Motion::at_rest(from, Stamp(0)).overlap(to, Stamp(0));
-            let (one, other) = (of(&a, &b).unwrap(), of(&b, &a).unwrap());
+            let (one, other) = (of(&a, &b), of(&b, &a));
             prop_assert_eq!(one, other);
             prop_assert!((0.0..=1.0).contains(&one));
-            prop_assert_eq!(of(&a, &a), Some(1.0));
+            prop_assert_eq!(of(&a, &a), 1.0);
         }
     }
 }
