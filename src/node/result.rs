@@ -48,9 +48,9 @@ impl From<&RequestError> for Refusal {
             | RequestError::EmptyFrame { .. }
             | RequestError::Option { .. }
             | RequestError::PromptTooLong { .. }
-            | RequestError::Model(_)
             | RequestError::OtherModel { .. }
             | RequestError::Load(_)
+            | RequestError::Model(_)
             | RequestError::Panicked(_) => ResultStatus::Error,
         };
         Self::new(status, error.to_string())

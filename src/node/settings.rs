@@ -25,6 +25,10 @@ pub mod bounds {
     pub const UNLOAD_AFTER_S: RangeInclusive<f64> = 0.0..=604_800.0;
     /// Opacity of what is drawn over a frame.
     pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
+    /// How long an object that is followed may be out of sight before it is lost, seconds.
+    pub const FOLLOW_PATIENCE_S: RangeInclusive<f64> = 0.0..=3600.0;
+    /// A score or an IoU.
+    pub const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 }
 
 /// How many tokens an answer of the node is allowed where its parameter does not say otherwise. The reference, and so
@@ -52,6 +56,30 @@ pub struct Settings {
     pub overlay_alpha: f32,
     /// How objects are measured in space.
     pub space: SpaceSettings,
+    /// The action `~/follow`.
+    pub follow: FollowSettings,
+}
+
+/// When an object that is followed is believed, and when it is lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FollowSettings {
+    /// An object that was not found for so long is lost, seconds.
+    pub patience_s: f64,
+    /// A mask is believed whose score, the decoder's own estimate of its IoU, is at least this, 0 to 1.
+    pub min_score: f64,
+    /// A mask is also believed if its IoU with the one expected from the object's motion is at least this, 0 to 1.
+    pub min_overlap: f64,
+}
+
+impl Default for FollowSettings {
+    /// The defaults of the node's parameters.
+    fn default() -> Self {
+        Self {
+            patience_s: 2.0,
+            min_score: 0.5,
+            min_overlap: 0.3,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +98,7 @@ impl Default for Settings {
             publish_attention: true,
             overlay_alpha: 0.5,
             space: SpaceSettings::default(),
+            follow: FollowSettings::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The state machine under a virtual clock: single situations here, random ones in `interleavings.rs`.
 
+mod following;
 mod harness;
 mod interleavings;
 
@@ -13,6 +14,7 @@ use crate::engine::{Answer, AttentionMap, Event, Stage};
 use crate::frames::Stamp;
 use crate::image::ClipView;
 use crate::spatial::{Camera, DepthFrame, DepthMessage, NotLocated};
+pub(super) use harness::block;
 pub(crate) use harness::{answer, object};
 use harness::{header, Harness, MS};
 
