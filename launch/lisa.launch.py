@@ -25,6 +25,7 @@ ARGUMENTS = [
     ('device', '', 'Where the model runs: auto, cpu, cuda or cuda:N. Empty: as in params_file.'),
     ('use_sim_time', '', 'Take the time from /clock: true or false. Empty: as in params_file.'),
     ('image_transport', '', 'raw or compressed. Empty: as in params_file.'),
+    ('lifecycle', '', 'Wait for a supervisor to configure and activate the node: true or false. Empty: as in params_file, which is false.'),
     ('rviz', 'false', 'Start RViz with camera, overlay and markers: true or false.'),
     ('log_level', 'info', 'Log level of the node: debug, info, warn, error or fatal.'),
     ('respawn', 'true', 'Start the node again when it ends by itself: true or false.'),
@@ -47,6 +48,8 @@ def start(context):
         overrides['model'] = str(pathlib.Path(overrides['model']).expanduser().absolute())
     if given['use_sim_time']:
         overrides['use_sim_time'] = is_true('use_sim_time', given['use_sim_time'])
+    if given['lifecycle']:
+        overrides['autostart'] = not is_true('lifecycle', given['lifecycle'])
     if overrides:
         parameters.append(overrides)
 

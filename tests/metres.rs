@@ -7,12 +7,8 @@ use lisa::eval::metres::{
 };
 use tableworld::{Scene, Split};
 
-/// 320×240 pixels, a quarter of the usual ones: a pixel is 2.7 mm wide.
 fn report(conditions: &[Conditions], scenes: u64) -> MetresReport {
-    let settings = MetresSettings {
-        size: (320, 240),
-        ..MetresSettings::new(Split::Val, 0)
-    };
+    let settings = MetresSettings::new(Split::Val, 0);
     let scenes: Vec<_> = (0..scenes)
         .map(|seed| {
             let scene = Scene::sample(Split::Val, seed);
@@ -26,7 +22,7 @@ fn report(conditions: &[Conditions], scenes: u64) -> MetresReport {
 
 #[test]
 fn true_masks_give_the_visible_surface_to_a_centimetre_in_every_row() {
-    let report = report(&Conditions::geometry(Sensor::Exact), 4);
+    let report = report(&Conditions::geometry(Sensor::Exact), 6);
     assert_eq!(report.rows.len(), 16);
     for row in &report.rows {
         let name = row.conditions.to_string();

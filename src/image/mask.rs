@@ -73,6 +73,17 @@ impl Mask {
             .unwrap_or_else(|_| Self::empty(width, height))
     }
 
+    /// The mask of a frame of `frame` pixels (width, height) whose box is cut out already: `pixels`, of the size of `roi`, that are
+    /// not 0.
+    pub fn cropped(frame: (u32, u32), roi: Roi, pixels: GrayImage) -> Self {
+        Self {
+            roi,
+            area: pixels.as_raw().iter().filter(|v| **v > 0).count(),
+            pixels,
+            frame,
+        }
+    }
+
     fn empty(width: u32, height: u32) -> Self {
         Self {
             roi: Roi::default(),

@@ -10,11 +10,13 @@ use super::frame_choice::{choose, frame_deadline, is_awaited, ChosenFrame};
 use super::goals::GoalState;
 use super::ids::QuestionId;
 use super::instruction::InstructionText;
+use super::locating::OpenObject;
 use super::output::{CameraFrame, EngineRequest, Host, LogLevel, Output};
 use super::question::{Origin, Question};
 use super::repeat::{Due, RepeatedInstruction};
 use super::result::{Refusal, ResultStatus};
 use super::settings::bounds;
+use super::space::SceneState;
 use crate::engine::{Answer, ObjectMask, RequestError, Stage};
 
 /// The way of a question from the input to the engine.
@@ -124,15 +126,22 @@ impl<H: Host> NodeCore<H> {
             conversation_id: question.conversation(),
             options,
         }));
+        let id = question.id;
         self.submitted.insert(
-            question.id,
+            id,
             Submitted {
                 question,
                 chosen,
                 started: false,
                 tokens: 0,
+                scene: SceneState::of(&self.settings.space),
+                objects: Vec::new(),
+                published: 0,
+                answer: None,
             },
         );
+        // Its depth image may be there already, and is kept for it.
+        self.advance(id, now);
     }
 
     pub(super) fn cancel(&mut self, id: QuestionId, now: Instant) {
@@ -144,9 +153,15 @@ impl<H: Host> NodeCore<H> {
             let AwaitingFrame { question, .. } = self.awaiting.remove(at);
             return self.refused(question, Header::default(), taken_back, now);
         }
-        let Some(started) = self.submitted.get(&id).map(|asked| asked.started) else {
+        let Some(asked) = self.submitted.get(&id) else {
             return;
         };
+        // The engine has done its part, and nothing more comes from it.
+        if let Some(answer) = &asked.answer {
+            let tokens = answer.tokens;
+            return self.failed(id, (&RequestError::Cancelled { tokens }).into(), now);
+        }
+        let started = asked.started;
         self.outputs.push_back(Output::CancelEngine(id));
         // A request that is being answered ends at its next token, and the engine says so. One that still waits in the engine's
         // queue ends here.
@@ -214,26 +229,11 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    pub(super) fn object(&mut self, id: QuestionId, object: ObjectMask) {
-        let Some(asked) = self.submitted.get_mut(&id) else {
-            return;
-        };
-        asked.started = true;
-        let (header, object) = (asked.chosen.frame.header(), Arc::new(object));
-        self.outputs.push_back(Output::PublishObject {
-            question: Arc::clone(&asked.question),
-            header: header.clone(),
-            object: Arc::clone(&object),
-        });
-        if let Some(goal) = asked.question.goal() {
-            self.outputs.push_back(Output::GoalFeedback {
-                goal,
-                header,
-                stage: Stage::Postprocess,
-                text: String::new(),
-                tokens: asked.tokens,
-                object: Some(object),
-            });
+    pub(super) fn object(&mut self, id: QuestionId, object: ObjectMask, now: Instant) {
+        if let Some(asked) = self.submitted.get_mut(&id) {
+            asked.started = true;
+            asked.objects.push(OpenObject::new(object, true));
+            self.advance(id, now);
         }
     }
 
@@ -247,9 +247,7 @@ impl<H: Host> NodeCore<H> {
             let tokens = answer.tokens;
             return self.failed(id, (&RequestError::Cancelled { tokens }).into(), now);
         }
-        if let Some(asked) = self.submitted.remove(&id) {
-            self.answered(asked, Arc::new(answer), now);
-        }
+        self.complete(id, answer, now);
     }
 
     /// Ends a question that the engine had, without an answer.
@@ -271,7 +269,7 @@ impl<H: Host> NodeCore<H> {
 /// Mode `continuous`.
 impl<H: Host> NodeCore<H> {
     pub(super) fn repeat_due(&self, now: Instant) -> Due {
-        if !self.settings.continuous || !self.enabled || self.shutdown_refusal.is_some() {
+        if !self.settings.continuous || !self.takes_frames() || self.shutdown_refusal.is_some() {
             return Due::Never;
         }
         let newest = self.frames.newest().map(|stored| stored.number);

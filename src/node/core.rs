@@ -13,12 +13,14 @@ use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
 use super::ids::{GoalId, QuestionId};
 use super::instruction::StampedInstruction;
+use super::locating::OpenObject;
 use super::output::{CameraFrame, Host, LogLevel, Output, Timer};
 use super::question::{Origin, Question};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use super::settings::{Settings, Subscribers};
-use crate::engine::Event;
+use super::space::{SceneState, Space};
+use crate::engine::{Answer, Event};
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 
 /// A question that waits for its frame.
@@ -35,6 +37,14 @@ pub(super) struct Submitted<F> {
     pub started: bool,
     /// Tokens of its answer so far.
     pub tokens: usize,
+    /// Whether its objects can be measured in space.
+    pub scene: SceneState,
+    /// The objects of its answer so far, in their order.
+    pub objects: Vec<OpenObject>,
+    /// How many of them are out.
+    pub published: usize,
+    /// Its answer, once that is complete.
+    pub answer: Option<Arc<Answer>>,
 }
 
 /// The node without ROS. The [module](super) says how to drive it.
@@ -45,8 +55,11 @@ pub struct NodeCore<H: Host> {
     pub(super) enable_service: String,
     pub(super) subscribers: Subscribers,
     pub(super) enabled: bool,
+    /// While the node is a managed node that is not active: which state it is in and what to do about it, in words.
+    pub(super) standby: Option<String>,
     pub(super) frames: FrameStore<H::Frame>,
     pub(super) silence: CameraSilence,
+    pub(super) space: Space,
     pub(super) awaiting: Vec<AwaitingFrame>,
     pub(super) submitted: BTreeMap<QuestionId, Submitted<H::Frame>>,
     pub(super) repeat: Repeat,
@@ -74,8 +87,10 @@ impl<H: Host> NodeCore<H> {
             enable_service: enable_service.into(),
             subscribers: Subscribers::default(),
             enabled: true,
+            standby: None,
             frames: FrameStore::new(Bounds::default()),
             silence: CameraSilence::new(now),
+            space: Space::default(),
             awaiting: Vec::new(),
             submitted: BTreeMap::new(),
             repeat: Repeat::default(),
@@ -95,7 +110,7 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes a frame of the camera.
     pub fn handle_frame(&mut self, frame: H::Frame, now: Instant) {
-        if !self.enabled {
+        if !self.takes_frames() {
             return;
         }
         let (stamp, bytes) = (frame.stamp(), frame.bytes());
@@ -120,6 +135,10 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes an instruction from a topic.
     pub fn handle_instruction(&mut self, instruction: StampedInstruction, now: Instant) {
+        if let Some(why) = &self.standby {
+            let text = format!("an instruction is ignored: {why}");
+            return self.log(LogLevel::Warn, text);
+        }
         let id = self.next_id();
         let question = Question {
             id,
@@ -143,7 +162,9 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let id = self.next_id();
-        let accepted = self.shutdown_refusal.is_none() && self.goals.accept(offer.id, id, stamp);
+        let accepted = self.shutdown_refusal.is_none()
+            && self.standby.is_none()
+            && self.goals.accept(offer.id, id, stamp);
         self.outputs.push_back(Output::AnswerGoal {
             request,
             accepted,
@@ -152,10 +173,9 @@ impl<H: Host> NodeCore<H> {
         if !accepted {
             // A node that is ending rejects goals silently: it could not give a client their results any more.
             if self.shutdown_refusal.is_none() {
-                let text = format!(
-                    "goal {} rejected: a goal of that id was sent before",
-                    offer.id
-                );
+                let why = self.standby.as_deref();
+                let why = why.unwrap_or("a goal of that id was sent before");
+                let text = format!("goal {} rejected: {why}", offer.id);
                 self.log(LogLevel::Warn, text);
             }
             return;
@@ -218,13 +238,35 @@ impl<H: Host> NodeCore<H> {
         self.enabled = enabled;
         match enabled {
             true => self.silence.restart(now),
-            false => self.frames.clear(),
+            false => {
+                self.frames.clear();
+                self.space.clear();
+            }
         }
         if let Some(refusal) = self.disabled_refusal() {
             self.end_followers(&refusal, now);
         }
         self.resolve_waiting(now);
         self.use_idle_engine(now);
+    }
+
+    /// Makes a managed node active: frames and instructions are taken from `now` on.
+    pub fn handle_activate(&mut self, now: Instant) {
+        if self.standby.take().is_some() {
+            self.silence.restart(now);
+        }
+    }
+
+    /// Makes a managed node inactive, or says that it is in another of the states in which it does not answer; `why` is that
+    /// state and what to do about it. Open questions end as cancelled. From then on frames and instructions are ignored, goals
+    /// are rejected, and there are no results.
+    pub fn handle_deactivate(&mut self, why: impl Into<String>, now: Instant) {
+        if self.standby.replace(why.into()).is_some() {
+            return;
+        }
+        self.frames.clear();
+        let goodbye = Refusal::new(ResultStatus::Cancelled, "the node was deactivated");
+        self.end_open_questions(&goodbye, now);
     }
 
     /// Says which of the drawn images somebody subscribes to.
@@ -243,7 +285,7 @@ impl<H: Host> NodeCore<H> {
             _ if id.is_follower() => self.follow_event(id, event, now),
             Event::Stage(stage) => self.stage(id, stage),
             Event::TextDelta { text, tokens } => self.delta(id, text, tokens),
-            Event::Mask(object) => self.object(id, object),
+            Event::Mask(object) => self.object(id, object, now),
             Event::Done(answer) => self.done(id, *answer, now),
             Event::Failed(error) => self.failed(id, (&error).into(), now),
         }
@@ -265,10 +307,11 @@ impl<H: Host> NodeCore<H> {
     /// Says that an instant that [`poll_timeout`](Self::poll_timeout) returned has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resolve_waiting(now);
+        self.advance_waiting(now);
         self.follow_timeouts(now);
         self.use_idle_engine(now);
         self.goals.expire(now);
-        if self.silence.due().is_some_and(|due| due <= now) && self.enabled {
+        if self.silence.due().is_some_and(|due| due <= now) && self.takes_frames() {
             self.silence.reported = true;
             let text = self.explain_no_image(now);
             self.log(LogLevel::Warn, text);
@@ -279,6 +322,10 @@ impl<H: Host> NodeCore<H> {
     pub fn close(&mut self, now: Instant) {
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node is shutting down");
         self.shutdown_refusal = Some(goodbye.clone());
+        self.end_open_questions(&goodbye, now);
+    }
+
+    fn end_open_questions(&mut self, goodbye: &Refusal, now: Instant) {
         for AwaitingFrame { question, .. } in std::mem::take(&mut self.awaiting) {
             self.refused(question, Header::default(), goodbye.clone(), now);
         }
@@ -287,7 +334,7 @@ impl<H: Host> NodeCore<H> {
             self.outputs.push_back(Output::CancelEngine(id));
             self.failed(id, goodbye.clone(), now);
         }
-        self.end_followers(&goodbye, now);
+        self.end_followers(goodbye, now);
     }
 }
 
@@ -309,8 +356,12 @@ impl<H: Host> NodeCore<H> {
             Due::At(at) => Some(at),
             Due::Never => None,
         };
-        let silence = self.silence.due().filter(|_| self.enabled);
+        let silence = self.silence.due().filter(|_| self.takes_frames());
+        let open = self.submitted.iter();
+        let space =
+            open.filter_map(|(id, asked)| Some((asked.scene.deadline()?, Timer::AwaitSpace(*id))));
         frames
+            .chain(space)
             .chain(repeat.map(|at| (at, Timer::Repeat)))
             .chain(self.goals.next_expiry().map(|at| (at, Timer::ExpireGoals)))
             .chain(self.follow_timeout(now).map(|at| (at, Timer::Follow)))
@@ -334,6 +385,15 @@ impl<H: Host> NodeCore<H> {
     /// Whether frames and instructions are taken.
     pub fn is_enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Why nothing is taken or published, while the node is a managed node that is not active.
+    pub fn standby(&self) -> Option<&str> {
+        self.standby.as_deref()
+    }
+
+    pub(super) fn takes_frames(&self) -> bool {
+        self.enabled && self.standby.is_none()
     }
 
     /// The frames that questions can be about.

@@ -11,6 +11,7 @@ use super::output::{CameraFrame, Host, LogLevel, Output};
 use super::publishing::{answer_parts, AnswerPart};
 use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
+use super::space::FoundObject;
 use crate::engine::Answer;
 
 impl<H: Host> NodeCore<H> {
@@ -19,6 +20,7 @@ impl<H: Host> NodeCore<H> {
         &mut self,
         asked: Submitted<H::Frame>,
         answer: Arc<Answer>,
+        objects: Arc<[FoundObject]>,
         now: Instant,
     ) {
         let Submitted {
@@ -55,6 +57,12 @@ impl<H: Host> NodeCore<H> {
                     answer,
                     alpha,
                 },
+                AnswerPart::Detections => Output::PublishDetections {
+                    question: Arc::clone(&question),
+                    header,
+                    frame,
+                    objects: Arc::clone(&objects),
+                },
                 AnswerPart::Text => Output::PublishAnswer {
                     text: answer.text.clone(),
                 },
@@ -68,9 +76,14 @@ impl<H: Host> NodeCore<H> {
             n => format!("{n} objects"),
         };
         self.follow.earlier.keep(&question, &answer);
-        let (text, notes) = (answer.text.clone(), answer.notes.clone());
+        let text = answer.text.clone();
         let id = question.instruction_id.clone();
-        let result = QuestionResult::ended(question, header, Ok(Arc::clone(&answer)));
+        let result = QuestionResult {
+            objects,
+            ..QuestionResult::ended(question, header, Ok(Arc::clone(&answer)))
+        };
+        let notes = result.notes();
+        self.health.placed(&result.objects);
         let status = result.status();
         self.health.answered(status, chosen.number, &answer.timings);
         self.end(result, now);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::result::{Refusal, ResultStatus};
+use super::space::FoundObject;
 use crate::engine::Timings;
 
 /// Counts of results, and the latest error.
@@ -20,6 +21,12 @@ pub struct Health {
     pub last_error: Option<(Refusal, Instant)>,
     /// The status of the last result.
     pub last_status: Option<ResultStatus>,
+    /// How many objects were measured in space.
+    pub placed: u64,
+    /// How many could not be, by reason.
+    pub not_placed: BTreeMap<&'static str, u64>,
+    /// Why the last answer's objects could not be measured; `None` if they could.
+    pub last_not_placed: Option<String>,
 }
 
 impl Health {
@@ -36,6 +43,23 @@ impl Health {
         // which is then counted again.
         self.frames_used += u64::from(frame != 0 && frame != self.last_frame);
         self.last_frame = frame;
+    }
+
+    /// Counts which objects of an answer were measured in space.
+    pub fn placed(&mut self, objects: &[FoundObject]) {
+        for place in objects.iter().filter_map(|object| object.place.as_ref()) {
+            self.last_not_placed = match place {
+                Ok(_) => {
+                    self.placed += 1;
+                    None
+                }
+                Err(why) => {
+                    let code = why.code().name();
+                    *self.not_placed.entry(code).or_default() += 1;
+                    Some(format!("{code}: {why}"))
+                }
+            };
+        }
     }
 
     /// Counts a result without an answer.

@@ -180,14 +180,17 @@ impl Lifecycle {
             .filter(move |transition| transition.start == self.state)
     }
 
+    /// Those of them that others may ask for; the rest end a transition.
+    pub fn askable(self) -> impl Iterator<Item = Transition> {
+        self.available().filter(|transition| transition.id < 10)
+    }
+
     /// Begins a transition. A label that is not empty is what counts; otherwise the id does, as in `rclcpp`.
     ///
     /// `None`, and nothing changes, if no such transition begins in the present state, or one is already under way.
     #[must_use]
     pub fn begin(&mut self, id: u8, label: &str) -> Option<Transition> {
-        // Those that end a transition are not for others to ask for.
-        let mut askable = self.available().filter(|t| t.id < 10);
-        let found = askable.find(|t| match label.is_empty() {
+        let found = self.askable().find(|t| match label.is_empty() {
             true => t.id == id,
             false => t.label == label,
         })?;

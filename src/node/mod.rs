@@ -18,7 +18,8 @@
 //! duties take.
 //!
 //! # Invariants
-//! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], and nothing about it comes
+//! 1. Every instruction and every accepted goal ends in exactly one [`Output::PublishResult`], except instructions that a node
+//!    ignores because a supervisor has not activated it ([`NodeCore::handle_deactivate`]). Nothing about it comes
 //!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
 //!    instruction was allowed to be about. (the same test)
@@ -32,6 +33,8 @@
 //! | `core.rs` | the state machine: its inputs, its outputs, its state |
 //! | `asking.rs` | a question's way to the engine, and the engine's events |
 //! | `ending.rs` | how questions end: what is published, in which order |
+//! | `space.rs` | which depth image and transforms belong to a frame, and how long they are waited for |
+//! | `locating.rs` | the objects of a question on their way out, each with its place |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
 //! | `publishing.rs` | what is published of an answer: in which order, as which messages and pictures |
 //! | `ids.rs` | how questions and goals are told apart |
@@ -62,6 +65,7 @@ mod ids;
 mod instruction;
 mod instruction_topic;
 mod lifecycle;
+mod locating;
 mod names;
 mod output;
 mod publishing;
@@ -69,6 +73,7 @@ mod question;
 mod repeat;
 mod result;
 mod settings;
+mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -83,7 +88,7 @@ pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use instruction_topic::{instruction_topics, InstructionTopic};
 pub use lifecycle::{Lifecycle, LifecycleState, Outcome, Transition, TRANSITIONS};
 pub use names::{compressed, private_name, services, topics};
-pub use output::{CameraFrame, EngineRequest, Host, LogLevel, Output, Timer};
+pub use output::{CameraFrame, EngineRequest, Host, LocateRequest, LogLevel, Output, Timer};
 pub use publishing::{
     answer_parts, attention_picture, mask_message, overlay_picture, rgb8, ros_text, text_message,
     AnswerPart, QUEUE_DEPTH,
@@ -91,3 +96,6 @@ pub use publishing::{
 pub use question::{Origin, Question};
 pub use result::{answer_status, object_message, QuestionResult, Refusal, ResultStatus};
 pub use settings::{bounds, FollowSettings, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};
+pub use space::{
+    BoxOrientation, FoundObject, Place, PlacedObject, Scene, SpaceSettings, StampedTransform,
+};

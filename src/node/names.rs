@@ -16,6 +16,16 @@ pub mod topics {
     pub const OVERLAY: &str = "overlay";
     /// `sensor_msgs/Image`: where the model looked.
     pub const ATTENTION: &str = "attention";
+    /// `vision_msgs/Detection2DArray`: an answer's objects as boxes in the picture.
+    pub const DETECTIONS: &str = "detections";
+    /// `vision_msgs/Detection3DArray`: an answer's objects as boxes in space.
+    pub const DETECTIONS_3D: &str = "detections_3d";
+    /// `vision_msgs/LabelInfo`: what the numbers of classes in the detections stand for.
+    pub const LABEL_INFO: &str = "label_info";
+    /// `visualization_msgs/MarkerArray`: the boxes in space, with their labels.
+    pub const MARKERS: &str = "markers";
+    /// `sensor_msgs/PointCloud2`: the objects' points.
+    pub const OBJECT_POINTS: &str = "object_points";
 
     /// `sensor_msgs/Image`, or `CompressedImage` on its [`compressed`](super::compressed) topic: the camera.
     pub const IMAGE: &str = "image";
@@ -23,6 +33,18 @@ pub mod topics {
     pub const INSTRUCTION: &str = "instruction";
     /// `lisa_ros/Instruction`: instructions about the frame nearest a stamp.
     pub const INSTRUCTION_STAMPED: &str = "instruction_stamped";
+    /// `sensor_msgs/CameraInfo`: the camera's calibration.
+    pub const CAMERA_INFO: &str = "camera_info";
+    /// `sensor_msgs/Image`: depth.
+    pub const DEPTH: &str = "depth";
+    /// `sensor_msgs/CompressedImage`: depth, as `compressed_depth_image_transport` sends it.
+    pub const DEPTH_COMPRESSED: &str = "depth/compressedDepth";
+    /// `sensor_msgs/CameraInfo`: the depth camera's calibration.
+    pub const DEPTH_CAMERA_INFO: &str = "depth/camera_info";
+    /// `tf2_msgs/TFMessage`: transforms that hold at a time.
+    pub const TF: &str = "/tf";
+    /// `tf2_msgs/TFMessage`: transforms that always hold.
+    pub const TF_STATIC: &str = "/tf_static";
 }
 
 /// The names of the node's services, which are private.

@@ -9,6 +9,7 @@ use super::goals::{CancelReply, GoalState};
 use super::ids::{GoalId, QuestionId};
 use super::question::Question;
 use super::result::QuestionResult;
+use super::space::{FoundObject, Scene};
 use crate::engine::{Answer, AnswerOptions, Frame, ObjectMask, Request, Stage};
 use crate::frames::Stamp;
 
@@ -69,8 +70,23 @@ pub enum Output<H: Host> {
         question: Arc<Question>,
         /// The header of the frame that it is about, untouched.
         header: Header,
-        /// The object and its mask.
-        object: Arc<ObjectMask>,
+        /// The object, its mask and its place.
+        object: FoundObject,
+    },
+    /// Measure where an object is with [`Scene::locate`], and report it with
+    /// [`handle_place`](super::NodeCore::handle_place).
+    Locate(LocateRequest<H::Frame>),
+    /// Publish what an answer found: boxes in the picture and in space, markers, points. There may be nothing, which consumers
+    /// have to know, too.
+    PublishDetections {
+        /// The question that it belongs to.
+        question: Arc<Question>,
+        /// The header of the frame that it is about, untouched.
+        header: Header,
+        /// The frame.
+        frame: Arc<H::Frame>,
+        /// The objects, in the order of the answer.
+        objects: Arc<[FoundObject]>,
     },
     /// Publish the union of the answer's masks at the frame's size. It is all zero if objects were named and every mask is empty.
     PublishMask {
@@ -149,7 +165,7 @@ pub enum Output<H: Host> {
         /// How many tokens the answer has so far.
         tokens: usize,
         /// An object whose mask has just been decoded.
-        object: Option<Arc<ObjectMask>>,
+        object: Option<FoundObject>,
     },
     /// Publish the states of all goals that are not forgotten: id, time of acceptance, state.
     PublishGoalStates(Vec<(GoalId, Stamp, GoalState)>),
@@ -180,6 +196,20 @@ pub enum Output<H: Host> {
         /// The line.
         text: String,
     },
+}
+
+/// A request to measure where an object is.
+pub struct LocateRequest<F> {
+    /// The question that it is about.
+    pub id: QuestionId,
+    /// The number of the object among those of the question.
+    pub index: usize,
+    /// The frame, whose size counts.
+    pub frame: Arc<F>,
+    /// The object.
+    pub object: Arc<ObjectMask>,
+    /// What is known about space at the time of the frame.
+    pub scene: Arc<Scene>,
 }
 
 /// A request to the engine, whose frame is not decoded yet.
@@ -224,6 +254,8 @@ pub enum LogLevel {
 pub enum Timer {
     /// A question has waited for its frame long enough.
     AwaitFrame(QuestionId),
+    /// An object has waited for what it takes to locate it long enough.
+    AwaitSpace(QuestionId),
     /// Mode `continuous` may ask again.
     Repeat,
     /// A finished goal is to be forgotten.

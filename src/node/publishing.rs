@@ -21,6 +21,8 @@ pub enum AnswerPart {
     Overlay,
     /// Where the model looked, over the frame.
     Attention,
+    /// Its objects as boxes in the picture and in space, as markers and as points. A bag of answers has none.
+    Detections,
     /// Its text.
     Text,
 }
@@ -42,6 +44,7 @@ pub fn answer_parts(
             AnswerPart::Attention,
             attention && answer.attention.is_some(),
         ),
+        (AnswerPart::Detections, true),
         (AnswerPart::Text, true),
     ];
     let published = parts.into_iter().filter(|(_, published)| *published);
@@ -132,17 +135,26 @@ mod tests {
             );
             answer_parts(&answer, settings, subscribers).collect()
         };
-        use AnswerPart::{Mask, Overlay, Text};
+        use AnswerPart::{Detections, Mask, Overlay, Text};
         for status in [AnswerStatus::Segmented, AnswerStatus::EmptyMask] {
-            assert_eq!(parts(status, &settings, all), [Mask, Overlay, Text]);
+            assert_eq!(
+                parts(status, &settings, all),
+                [Mask, Overlay, Detections, Text]
+            );
         }
         let text_only = AnswerStatus::TextOnly;
-        assert_eq!(parts(text_only, &settings, all), [Overlay, Text]);
-        assert_eq!(parts(text_only, &settings, Subscribers::default()), [Text]);
+        assert_eq!(
+            parts(text_only, &settings, all),
+            [Overlay, Detections, Text]
+        );
+        assert_eq!(
+            parts(text_only, &settings, Subscribers::default()),
+            [Detections, Text]
+        );
         let plain = Settings {
             publish_overlay: false,
             ..settings
         };
-        assert_eq!(parts(text_only, &plain, all), [Text]);
+        assert_eq!(parts(text_only, &plain, all), [Detections, Text]);
     }
 }

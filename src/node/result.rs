@@ -1,14 +1,18 @@
 //! How a question ended, and the message that says so.
 
+use std::iter::repeat;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lisa_messages::{ReasoningResult, SegmentedObject, StageTime};
-use rosbag2::{Header, RegionOfInterest};
+use depth_camera::glam::DVec3;
+use lisa_messages::{ReasoningResult, SegmentedObject, SpatialStatus, StageTime};
+use rosbag2::{Header, Point, Pose, PoseStamped, Quaternion, RegionOfInterest, Vector3};
 
 use super::publishing::{mono8, ros_text};
 use super::question::Question;
+use super::space::{FoundObject, Place, PlacedObject};
 use crate::engine::{Answer, AnswerStatus, ObjectMask, RequestError};
+use crate::spatial::{NotLocated, NotLocatedCode};
 
 pub use lisa_messages::ResultStatus;
 
@@ -72,6 +76,8 @@ pub struct QuestionResult {
     pub header: Header,
     /// The answer, or why there is none.
     pub outcome: Result<Arc<Answer>, Refusal>,
+    /// The answer's objects with their places; empty where nobody looked for places.
+    pub objects: Arc<[FoundObject]>,
 }
 
 impl QuestionResult {
@@ -85,6 +91,7 @@ impl QuestionResult {
             question,
             header,
             outcome,
+            objects: Arc::default(),
         }
     }
 
@@ -98,6 +105,29 @@ impl QuestionResult {
             },
             Err(refusal) => refusal.status,
         }
+    }
+
+    /// What a person should know about the answer, and why objects have no place in space; those with the same reason share a note.
+    pub fn notes(&self) -> Vec<String> {
+        let answer = self.outcome.as_ref();
+        let mut notes = answer.map_or_else(|_| Vec::new(), |answer| answer.notes.clone());
+        let mut reasons: Vec<(&NotLocated, Vec<String>)> = Vec::new();
+        for object in self.objects.iter() {
+            let Some(Err(why)) = &object.place else {
+                continue;
+            };
+            let number = object.mask.index.to_string();
+            match reasons.iter_mut().find(|(known, _)| **known == **why) {
+                Some((_, numbers)) => numbers.push(number),
+                None => reasons.push((why, vec![number])),
+            }
+        }
+        notes.extend(reasons.into_iter().map(|(why, numbers)| {
+            let s = if numbers.len() == 1 { "" } else { "s" };
+            let (numbers, code) = (numbers.join(", "), why.code().name());
+            format!("{code}: object{s} {numbers} could not be placed in space: {why}")
+        }));
+        notes
     }
 
     /// The message that is published on `~/result`; its masks are borrowed.
@@ -128,11 +158,13 @@ impl QuestionResult {
         let stages = timings
             .stages()
             .map(|(name, time)| stage(name.name(), time));
-        let objects = answer.objects.iter();
+        let places = self.objects.iter().map(|found| found.place.as_ref());
+        let objects = answer.objects.iter().zip(places.chain(repeat(None)));
+        let objects = objects.map(|(mask, place)| object_message(&self.header, mask, place));
         ReasoningResult {
             answer: ros_text(&answer.text),
-            notes: answer.notes.iter().map(|note| ros_text(note)).collect(),
-            objects: objects.map(|o| object_message(&self.header, o)).collect(),
+            notes: self.notes().iter().map(|note| ros_text(note)).collect(),
+            objects: objects.collect(),
             timings: stages
                 .chain([stage(StageTime::TOTAL, timings.total)])
                 .collect(),
@@ -142,8 +174,85 @@ impl QuestionResult {
     }
 }
 
-/// An object as a message; its mask is borrowed.
-pub fn object_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedObject<'a> {
+/// An object as a message, with its place where one was looked for; its mask is borrowed.
+pub fn object_message<'a>(
+    header: &Header,
+    object: &'a ObjectMask,
+    place: Option<&Place>,
+) -> SegmentedObject<'a> {
+    let message = flat_message(header, object);
+    let placed = match place {
+        None => return message,
+        Some(Err(why)) => {
+            let status = match why.code() {
+                NotLocatedCode::NoDepth => SpatialStatus::NoDepth,
+                NotLocatedCode::NoCameraInfo => SpatialStatus::NoCameraInfo,
+                NotLocatedCode::NoTransform => SpatialStatus::NoTransform,
+                NotLocatedCode::TooFewPoints => SpatialStatus::TooFewPoints,
+            };
+            return SegmentedObject {
+                spatial_status: status as u8,
+                ..message
+            };
+        }
+        Some(Ok(placed)) => placed,
+    };
+    let located = &placed.located;
+    let (bounds, grasp) = (&located.bounding_box, &located.grasp);
+    SegmentedObject {
+        spatial_status: SpatialStatus::Ok as u8,
+        pose: PoseStamped {
+            header: placed.header(header),
+            pose: placed.pose(),
+        },
+        size: vector(bounds.size),
+        depth_coverage: located.depth_coverage as f32,
+        number_of_points: located.points.len() as u32,
+        grasp_point: point(grasp.position),
+        grasp_normal: vector(grasp.normal),
+        grasp_axis: vector(grasp.across),
+        grasp_width: grasp.width as f32,
+        ..message
+    }
+}
+
+impl PlacedObject {
+    /// The header of its place: the picture's stamp, and the frame of the place.
+    pub fn header(&self, picture: &Header) -> Header {
+        Header {
+            stamp: picture.stamp,
+            frame_id: ros_text(&self.frame_id),
+        }
+    }
+
+    /// The pose of its box.
+    pub fn pose(&self) -> Pose {
+        let bounds = &self.located.bounding_box;
+        let turn = bounds.rotation;
+        Pose {
+            position: point(bounds.center),
+            orientation: Quaternion {
+                x: turn.x,
+                y: turn.y,
+                z: turn.z,
+                w: turn.w,
+            },
+        }
+    }
+}
+
+fn vector(v: DVec3) -> Vector3 {
+    let DVec3 { x, y, z } = v;
+    Vector3 { x, y, z }
+}
+
+fn point(v: DVec3) -> Point {
+    let DVec3 { x, y, z } = v;
+    Point { x, y, z }
+}
+
+/// What a message says of an object in its picture.
+fn flat_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedObject<'a> {
     SegmentedObject {
         id: object.index as u32,
         label: ros_text(&object.label),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::space::SpaceSettings;
 use crate::engine::AnswerOptions;
 
 /// What the parameters accept, both ends included. A replay's arguments of the same names accept the same.
@@ -16,6 +17,12 @@ pub mod bounds {
     pub const MASK_THRESHOLD: RangeInclusive<f64> = 0.01..=0.99;
     /// How far the frame of a stamped instruction may be from its stamp, seconds.
     pub const SYNC_SLOP_S: RangeInclusive<f64> = 0.0..=10.0;
+    /// How far apart the stamps of a frame and its depth image may be, seconds.
+    pub const DEPTH_MAX_OFFSET: RangeInclusive<f64> = 0.0..=1.0;
+    /// How long an object waits for its depth image, or for transforms, seconds.
+    pub const SPACE_TIMEOUT: RangeInclusive<f64> = 0.0..=10.0;
+    /// After how long without a question the model's memory is given back, seconds; 0 never does.
+    pub const UNLOAD_AFTER_S: RangeInclusive<f64> = 0.0..=604_800.0;
     /// Opacity of what is drawn over a frame.
     pub const OVERLAY_ALPHA: RangeInclusive<f64> = 0.0..=1.0;
     /// How long an object that is followed may be out of sight before it is lost, seconds.
@@ -47,6 +54,8 @@ pub struct Settings {
     pub publish_attention: bool,
     /// Opacity of what is drawn over a frame, 0 to 1.
     pub overlay_alpha: f32,
+    /// How objects are measured in space.
+    pub space: SpaceSettings,
     /// The action `~/follow`.
     pub follow: FollowSettings,
 }
@@ -89,6 +98,7 @@ impl Default for Settings {
             publish_attention: true,
             overlay_alpha: 0.5,
             follow: FollowSettings::default(),
+            space: SpaceSettings::default(),
         }
     }
 }

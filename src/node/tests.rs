@@ -4,10 +4,16 @@ mod following;
 mod harness;
 mod interleavings;
 
+use std::sync::Arc;
+
+use depth_camera::CameraInfo;
+use lisa_messages::SpatialStatus;
+
 use super::*;
 use crate::engine::{Answer, AttentionMap, Event, Stage};
 use crate::frames::Stamp;
 use crate::image::ClipView;
+use crate::spatial::{Camera, DepthFrame, DepthMessage, NotLocated};
 pub(super) use harness::block;
 pub(crate) use harness::{answer, object};
 use harness::{header, Harness, MS};
@@ -227,4 +233,228 @@ fn mode_continuous_asks_again_about_new_frames_within_the_rate() {
     let repeats = node.results[1..].iter();
     assert!(repeats.clone().all(|r| r.question.origin == Origin::Repeat));
     assert!(repeats.clone().all(|r| r.question.instruction_id == "1"));
+}
+
+/// A depth image of 2x2 pixels, 1 m everywhere.
+fn depth(stamp: Stamp) -> DepthFrame {
+    let message = DepthMessage::Image {
+        encoding: "16UC1".to_owned(),
+        width: 2,
+        height: 2,
+        step: 4,
+        is_bigendian: false,
+        data: [0xe8, 0x03].repeat(4).into(),
+    };
+    DepthFrame::new(stamp, "camera", message)
+}
+
+fn calibration() -> CameraInfo {
+    CameraInfo {
+        width: 2,
+        height: 2,
+        k: [2.0, 0.0, 0.5, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0],
+        ..CameraInfo::default()
+    }
+}
+
+fn in_space() -> Settings {
+    Settings {
+        space: SpaceSettings {
+            enabled: true,
+            ..SpaceSettings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// Which kinds of outputs there were, in their order, one word each, without the questions.
+fn kinds(node: &Harness) -> Vec<&str> {
+    let first = node.log.iter().filter_map(|line| line.split(' ').next());
+    first.collect()
+}
+
+#[test]
+fn an_object_waits_for_its_depth_image_and_the_answer_for_its_place() {
+    let mut node = Harness::new(in_space());
+    node.core
+        .handle_camera_info(Camera::Colour, calibration(), node.now);
+    node.frame(Stamp(1000 * MS), true);
+    node.say("the cup", None);
+    let id = QuestionId(1);
+    node.event(id, Event::Mask(object()));
+    node.event(id, Event::Done(Box::new(answer())));
+    assert_eq!(
+        kinds(&node),
+        ["ask"],
+        "neither the object nor the answer is out"
+    );
+    node.pass(400);
+    // One that is older leaves a nearer one to hope for.
+    node.core.handle_depth(depth(Stamp(990 * MS)), node.now);
+    node.drain();
+    assert_eq!(kinds(&node), ["ask"]);
+    node.core.handle_depth(depth(Stamp(1010 * MS)), node.now);
+    node.drain();
+    assert_eq!(kinds(&node), ["ask", "locate"]);
+    let why = Arc::new(NotLocated::NoCameraInfo {
+        camera: Camera::Depth,
+    });
+    node.core
+        .handle_place(id, 0, Err(Arc::clone(&why)), node.now);
+    node.drain();
+    let rest = [
+        "object",
+        "delta",
+        "mask",
+        "detections",
+        "answer",
+        "result",
+        "log",
+        "log",
+    ];
+    assert_eq!(kinds(&node)[2..], rest);
+    let result = node.results[0].message();
+    assert_eq!(
+        result.objects[0].spatial_status,
+        SpatialStatus::NoCameraInfo as u8
+    );
+    assert!(
+        result.notes[0].starts_with("NO_CAMERA_INFO: object 0 could not"),
+        "{:?}",
+        result.notes
+    );
+}
+
+#[test]
+fn what_does_not_come_is_named_and_the_mask_is_published_all_the_same() {
+    let status = |prepare: &dyn Fn(&mut Harness)| {
+        let mut node = Harness::new(in_space());
+        node.frame(Stamp(1000 * MS), true);
+        prepare(&mut node);
+        node.say("the cup", None);
+        node.answer_one();
+        let waited = node.results.is_empty();
+        node.pass(500);
+        let objects = node.results[0].message().objects;
+        assert_eq!(objects.len(), 1);
+        (objects[0].spatial_status, waited)
+    };
+    let no_depth = SpatialStatus::NoDepth as u8;
+    assert_eq!(status(&|_| ()), (no_depth, true));
+    let late = |node: &mut Harness| node.core.handle_depth(depth(Stamp(1060 * MS)), node.now);
+    assert_eq!(
+        status(&late),
+        (no_depth, false),
+        "none can come that is nearer"
+    );
+    let no_calibration =
+        |node: &mut Harness| node.core.handle_depth(depth(Stamp(1000 * MS)), node.now);
+    let missing = SpatialStatus::NoCameraInfo as u8;
+    assert_eq!(status(&no_calibration), (missing, true));
+    let elsewhere = |node: &mut Harness| {
+        let mut settings = in_space();
+        settings.space.target_frame = "base_link".to_owned();
+        let calibrated = calibration();
+        node.core.handle_settings(Arc::new(settings), node.now);
+        node.core
+            .handle_camera_info(Camera::Colour, calibrated, node.now);
+        node.core.handle_depth(depth(Stamp(1000 * MS)), node.now);
+    };
+    assert_eq!(status(&elsewhere), (SpatialStatus::NoTransform as u8, true));
+}
+
+#[test]
+fn a_transform_that_arrives_late_is_waited_for() {
+    let mut settings = in_space();
+    settings.space.target_frame = "base_link".to_owned();
+    let mut node = Harness::new(settings);
+    node.core
+        .handle_camera_info(Camera::Colour, calibration(), node.now);
+    node.frame(Stamp(1000 * MS), true);
+    node.core.handle_depth(depth(Stamp(1000 * MS)), node.now);
+    node.say("the cup", None);
+    node.event(QuestionId(1), Event::Mask(object()));
+    let transform = |at: i64| StampedTransform {
+        parent: "base_link".to_owned(),
+        child: "camera".to_owned(),
+        stamp: Stamp(at * MS),
+        transform: tf_buffer::Transform::IDENTITY,
+        is_static: false,
+    };
+    node.core.handle_transforms(&[transform(950)], node.now);
+    node.drain();
+    assert_eq!(kinds(&node), ["ask"], "nothing is extrapolated");
+    node.pass(100);
+    node.core.handle_transforms(&[transform(1050)], node.now);
+    node.drain();
+    assert_eq!(kinds(&node), ["ask", "locate"]);
+}
+
+/// A cancel is obeyed at once, although the engine has answered and only a place is missing.
+#[test]
+fn who_waits_for_a_place_can_be_cancelled() {
+    let mut node = Harness::new(in_space());
+    node.frame(Stamp(1000 * MS), true);
+    node.goal(1, None);
+    node.answer_one();
+    assert!(node.results.is_empty());
+    node.core
+        .handle_cancel(GoalId([1; 16]), Stamp(0), 9, node.now);
+    node.drain();
+    assert_eq!(node.statuses(), [ResultStatus::Cancelled]);
+    node.pass(1000);
+    assert_eq!(node.results.len(), 1);
+}
+
+#[test]
+fn a_node_that_is_deactivated_ends_its_questions_and_is_quiet_until_it_is_activated() {
+    let mut node = Harness::new(Settings::default());
+    node.say("waits for its frame", None);
+    node.goal(1, Some(Stamp(5 * MS)));
+    let deactivate = |node: &mut Harness| {
+        let why = "the node is inactive; activate it";
+        node.core.handle_deactivate(why, node.now);
+        node.drain();
+    };
+    deactivate(&mut node);
+    assert_eq!(node.statuses(), [ResultStatus::Cancelled; 2]);
+    for result in &node.results {
+        assert_eq!(result.message().error, "the node was deactivated");
+    }
+    // Nothing is taken and nothing published; who asks is told in the log what to do.
+    let before = node.log.len();
+    node.frame(Stamp(MS), true);
+    node.say("ignored", None);
+    node.goal(2, Some(Stamp(5 * MS)));
+    node.pass(60_000);
+    deactivate(&mut node);
+    assert_eq!(node.results.len(), 2);
+    let said = node.log[before..].join("\n");
+    assert_eq!(
+        said.matches("the node is inactive; activate it").count(),
+        2,
+        "{said}"
+    );
+    assert!(
+        !said.contains("no image"),
+        "it does not miss a camera: {said}"
+    );
+    assert!(node.core.frames().newest().is_none() && node.engine.is_empty());
+    // Active again, it answers.
+    node.core.handle_activate(node.now);
+    node.frame(Stamp(2 * MS), true);
+    node.say("the cup", None);
+    node.answer_one();
+    assert_eq!(node.statuses().last(), Some(&ResultStatus::Segmented));
+}
+
+#[test]
+fn a_disabled_node_stays_disabled_when_it_is_activated() {
+    let mut node = Harness::new(Settings::default());
+    node.core.handle_enable(false, node.now);
+    node.core.handle_deactivate("it is inactive", node.now);
+    node.core.handle_activate(node.now);
+    node.say("the cup", None);
+    assert_eq!(node.statuses(), [ResultStatus::Error]);
+    assert!(node.results[0].message().error.contains("disabled"));
 }

@@ -159,7 +159,7 @@ impl<'b> Annotator<'b> {
                         }
                     }
                     // A bag of answers has no such topic.
-                    AnswerPart::Attention => {}
+                    AnswerPart::Attention | AnswerPart::Detections => {}
                     AnswerPart::Text => {
                         write(self.topics.answer, text_message(&answer.text).to_cdr())?;
                     }

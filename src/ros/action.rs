@@ -13,6 +13,7 @@ use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::time;
 use super::convert::{result, SourceImage};
+use super::qos::QosOverrides;
 use super::r2r_ext::reply;
 use super::r2r_ext::send;
 use crate::frames::Stamp;
@@ -96,10 +97,14 @@ impl ActionTopics {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node) -> r2r::Result<Self> {
+    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
         Ok(Self {
-            feedback: node.create_publisher("~/segment/_action/feedback", QosProfile::default())?,
-            status: node.create_publisher("~/segment/_action/status", status_qos())?,
+            feedback: overrides.create_publisher(
+                node,
+                "~/segment/_action/feedback",
+                QosProfile::default(),
+            )?,
+            status: overrides.create_publisher(node, "~/segment/_action/status", status_qos())?,
         })
     }
 

@@ -10,6 +10,7 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
 use r2r::{Node, QosProfile};
 
+use super::qos::QosOverrides;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use crate::frames::Stamp;
 
@@ -31,11 +32,16 @@ impl RosClock {
     ///
     /// # Errors
     /// `/clock` cannot be subscribed to.
-    pub fn create(node: &mut Node, sim: bool) -> r2r::Result<(Self, Option<ClockStream>)> {
+    pub fn create(
+        node: &mut Node,
+        sim: bool,
+        overrides: &QosOverrides,
+    ) -> r2r::Result<(Self, Option<ClockStream>)> {
         if !sim {
             return Ok((Self::default(), None));
         }
         let qos = QosProfile::default().keep_last(1).best_effort();
+        let qos = overrides.subscription("/clock", qos);
         let simulated = Arc::new(AtomicI64::new(0));
         let stream = ClockStream {
             messages: r2r_stream(node.subscribe("/clock", qos)?),

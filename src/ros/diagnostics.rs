@@ -62,8 +62,30 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
         ),
         values: Vec::new(),
     };
+    report.value("lifecycle state", shared.lifecycle().state().label());
     report.value("model directory", model.display());
+    report.value("model in memory", "not yet");
     report.value("memory", memory());
+    report.into_message(&shared.names.node, clock)
+}
+
+/// The diagnostics while there is no model; `failure` says why the last one could not be loaded.
+pub fn without_model(shared: &Shared, clock: &RosClock, failure: Option<&str>) -> DiagnosticArray {
+    let why = shared.core().standby().unwrap_or_default().to_owned();
+    let (level, message) = match failure {
+        Some(failure) => (Level::Error, format!("{failure}; {why}")),
+        None => (Level::Warn, why),
+    };
+    let mut report = Report {
+        level,
+        message,
+        values: Vec::new(),
+    };
+    report.value("lifecycle state", shared.lifecycle().state().label());
+    report.value("model directory", shared.params().model.display());
+    report.value("model in memory", "no");
+    report.value("memory", memory());
+    report.value("last error", failure.unwrap_or("none"));
     report.into_message(&shared.names.node, clock)
 }
 
@@ -78,11 +100,19 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         message,
         values: Vec::new(),
     };
+    report.value("lifecycle state", shared.lifecycle().state().label());
     report.value("model", &model.model);
     report.value("model directory", params.model.display());
     report.value("parameters of the model", model.parameters);
     report.value("device", &model.device);
     report.value("dtype", &model.dtype);
+    report.value(
+        "model in memory",
+        match load.loaded {
+            true => "yes",
+            false => "no: the next instruction loads it again",
+        },
+    );
     report.value("memory", memory());
     report.value(
         "guided head",
@@ -97,6 +127,14 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
             "continuous"
         } else {
             "on_instruction"
+        },
+    );
+    let faults = shared.qos_faults();
+    report.value(
+        "qos",
+        match faults.is_empty() {
+            true => "what publishers offer is enough".to_owned(),
+            false => faults.join("; "),
         },
     );
     report.value("image topic", &shared.names.image);
@@ -145,6 +183,15 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         );
     }
     engine_gauges(&mut report, &load);
+    if params.settings.space.enabled {
+        report.value("depth images", core.depth_received());
+        report.value("objects placed", health.placed);
+        for (code, count) in &health.not_placed {
+            report.value(format!("objects not placed {code}"), count);
+        }
+        let why = health.last_not_placed.as_deref();
+        report.value("last object not placed", why.unwrap_or("none"));
+    }
     let last_error = match &health.last_error {
         Some((refusal, at)) => format!("{} ({:.0} s ago)", refusal.why, at.elapsed().as_secs_f64()),
         None => "none".to_owned(),
@@ -180,14 +227,28 @@ fn engine_gauges(report: &mut Report, load: &EngineLoad) {
 /// The node's state in a line.
 fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, String) {
     let names = &shared.names;
+    if let Some(why) = core.standby() {
+        return (Level::Warn, why.to_owned());
+    }
     if !core.is_enabled() {
         return (Level::Warn, format!("disabled: {}", core.how_to_enable()));
+    }
+    if let Some(fault) = shared.qos_faults().into_iter().next() {
+        return (Level::Warn, fault);
     }
     if let Some(why) = core.camera_fault(now) {
         return (Level::Warn, why);
     }
     let health = core.health();
     let last = health.last_error.as_ref().map(|(refusal, _)| &refusal.why);
+    if let (Some(ResultStatus::Segmented), Some(why)) =
+        (health.last_status, &health.last_not_placed)
+    {
+        return (
+            Level::Warn,
+            format!("answering without places in space: {why}"),
+        );
+    }
     match (health.last_status, last) {
         (None, _) => (
             Level::Ok,

@@ -13,6 +13,8 @@ use super::action::{
 use super::clock::RosClock;
 use super::convert::object;
 use super::follow_action::{self, FollowTopics};
+use super::lifecycle::answer_change;
+use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
 use super::r2r_ext::reply;
 use super::renderer::{RenderJob, RenderKind, Renderer};
@@ -25,34 +27,49 @@ use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings
 /// Connects the state machine to ROS and to the engine.
 pub struct Driver {
     shared: Arc<Shared>,
-    engine: Arc<Engine>,
+    /// The model, while there is one.
+    answering: Option<Answering>,
+    reports: UnboundedSender<(QuestionId, EngineReport)>,
     publishers: Publishers,
     action: ActionTopics,
     follow: FollowTopics,
     clock: RosClock,
-    submitter: Submitter,
     renderer: Renderer,
+    locate_worker: LocateWorker,
+}
+
+/// An engine, and the thread that submits questions to it.
+pub struct Answering {
+    engine: Arc<Engine>,
+    submitter: Submitter,
+}
+
+impl Answering {
+    /// Ends the thread, and returns the engine, which ends when it is dropped.
+    pub fn stop(self) -> Arc<Engine> {
+        self.submitter.stop();
+        self.engine
+    }
 }
 
 impl Driver {
-    /// Starts the driver's two threads. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
+    /// A driver without an engine. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
-        engine: Engine,
         publishers: Publishers,
         (action, follow): (ActionTopics, FollowTopics),
         clock: RosClock,
         reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
-        let engine = Arc::new(engine);
         Ok(Self {
-            submitter: Submitter::start(Arc::clone(&engine), reports)?,
+            locate_worker: LocateWorker::start(reports.clone())?,
+            answering: None,
             renderer: Renderer::start()?,
             shared,
-            engine,
+            reports,
             publishers,
             action,
             follow,
@@ -60,9 +77,33 @@ impl Driver {
         })
     }
 
-    /// The engine that answers.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// Takes the engine that answers from now on.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn set_engine(&mut self, engine: Engine) -> std::io::Result<()> {
+        let engine = Arc::new(engine);
+        self.answering = Some(Answering {
+            submitter: Submitter::start(Arc::clone(&engine), self.reports.clone())?,
+            engine,
+        });
+        Ok(())
+    }
+
+    /// Hands the engine back, so that it can be ended. No question may be open.
+    pub fn take_engine(&mut self) -> Option<Answering> {
+        self.answering.take()
+    }
+
+    /// The engine that answers, while there is one.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.answering.as_ref().map(|answering| &*answering.engine)
+    }
+
+    fn submitter(&self) -> Option<&Submitter> {
+        self.answering
+            .as_ref()
+            .map(|answering| &answering.submitter)
     }
 
     /// The node's publishers.
@@ -70,7 +111,7 @@ impl Driver {
         &self.publishers
     }
 
-    /// Takes an input of the spinning thread. [`Input::Broken`] is the caller's to handle.
+    /// Takes an input of the spinning thread. [`Input::Broken`] and [`Input::ChangeState`] are the caller's to handle.
     pub fn input(&self, input: Input) {
         let now = Instant::now();
         let mut core = self.shared.core();
@@ -108,7 +149,9 @@ impl Driver {
                 core.handle_enable(request.message.data, now);
                 answer_enable(request);
             }
-            Input::Reset(request) => reset(&self.engine, request),
+            Input::Reset(request) => reset(self.engine(), request),
+            // The node is ending.
+            Input::ChangeState(request) => answer_change(request, false),
             Input::Broken(_) => {}
         }
         drop(core);
@@ -122,19 +165,26 @@ impl Driver {
         match report {
             EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
-                    self.submitter.forget(id);
+                    self.forget(id);
                     // So that those who subscribed since the question was asked see this answer, and the next repeat's attention.
                     core.handle_subscribers(self.publishers.subscribers());
                 }
                 core.handle_engine_event(id, event, now);
             }
+            EngineReport::Place { index, place } => core.handle_place(id, index, place, now),
             EngineReport::BadFrame(why) => {
-                self.submitter.forget(id);
+                self.forget(id);
                 core.handle_bad_frame(id, &why, now);
             }
         }
         drop(core);
         self.act();
+    }
+
+    fn forget(&self, id: QuestionId) {
+        if let Some(submitter) = self.submitter() {
+            submitter.forget(id);
+        }
     }
 
     /// Looks who subscribes to the drawn images, because r2r does not report changes. To be called once a second.
@@ -145,8 +195,12 @@ impl Driver {
 
     /// Takes new values of the parameters.
     pub fn params_changed(&self) {
-        let settings = Arc::clone(&self.shared.params().settings);
-        self.engine.set_max_pending(engine_max_pending(&settings));
+        let params = self.shared.params();
+        let (settings, unload_after) = (Arc::clone(&params.settings), params.unload_after);
+        if let Some(engine) = self.engine() {
+            engine.set_max_pending(engine_max_pending(&settings));
+            engine.set_unload_after(unload_after);
+        }
         self.shared.core().handle_settings(settings, Instant::now());
         self.act();
     }
@@ -176,8 +230,16 @@ impl Driver {
 
     fn perform(&self, output: Output<Ros>) {
         match output {
-            Output::AskEngine(request) => self.submitter.submit(request),
-            Output::CancelEngine(id) => self.submitter.cancel(id),
+            Output::AskEngine(request) => match self.submitter() {
+                Some(submitter) => submitter.submit(request),
+                // The state machine asks nothing while there is no model.
+                None => tracing::error!("a question was asked of a node without a model"),
+            },
+            Output::CancelEngine(id) => {
+                if let Some(submitter) = self.submitter() {
+                    submitter.cancel(id);
+                }
+            }
             Output::PublishDelta {
                 question,
                 header,
@@ -192,6 +254,13 @@ impl Driver {
                 header,
                 object,
             } => self.publishers.object(&question, &header, &object),
+            Output::Locate(request) => self.locate_worker.locate(request),
+            Output::PublishDetections {
+                header,
+                frame,
+                objects,
+                ..
+            } => self.publishers.detections(&header, &frame, &objects),
             Output::PublishMask {
                 header,
                 frame,
@@ -242,11 +311,11 @@ impl Driver {
                 stage,
                 text,
                 tokens,
-                object: mask,
+                object: found,
             } => {
-                let objects = mask
-                    .iter()
-                    .map(|mask| object(object_message(&header, mask)));
+                let objects = found.iter().map(|found| {
+                    object(object_message(&header, &found.mask, found.place.as_ref()))
+                });
                 let objects = objects.collect();
                 self.action
                     .feedback(goal, stage.name(), &text, tokens, objects);
@@ -272,8 +341,8 @@ impl Driver {
     }
 
     /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
-    /// handled. Returns the engine, and whether any result was owed.
-    pub fn close(self, rest: Vec<Input>) -> (Arc<Engine>, bool) {
+    /// handled. Returns the engine, if there is one, and whether any result was owed.
+    pub fn close(self, rest: Vec<Input>) -> (Option<Arc<Engine>>, bool) {
         let owed = !rest.is_empty() || self.shared.core().owes_a_result();
         self.shared.core().close(Instant::now());
         self.act();
@@ -281,8 +350,8 @@ impl Driver {
             self.input(input);
         }
         self.renderer.stop();
-        self.submitter.stop();
-        (self.engine, owed)
+        self.locate_worker.stop();
+        (self.answering.map(Answering::stop), owed)
     }
 }
 
@@ -308,8 +377,10 @@ fn answer_enable(request: ServiceRequest<SetBool::Service>) {
 }
 
 /// Serves a call of `~/reset_conversation`: all conversations are forgotten before the next question.
-fn reset(engine: &Engine, request: ServiceRequest<Trigger::Service>) {
-    engine.reset_conversation(None);
+fn reset(engine: Option<&Engine>, request: ServiceRequest<Trigger::Service>) {
+    if let Some(engine) = engine {
+        engine.reset_conversation(None);
+    }
     let message = "all conversations were forgotten".to_owned();
     tracing::info!("{message}");
     let response = Trigger::Response {

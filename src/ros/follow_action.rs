@@ -11,6 +11,7 @@ use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 use super::action::{goal_states, status_qos, uuid};
 use super::clock::time;
 use super::convert::{header, object};
+use super::qos::QosOverrides;
 use super::r2r_ext::{reply, send};
 use crate::frames::Stamp;
 use crate::node::{
@@ -75,10 +76,14 @@ impl FollowTopics {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node) -> r2r::Result<Self> {
+    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
         Ok(Self {
-            feedback: node.create_publisher("~/follow/_action/feedback", QosProfile::default())?,
-            status: node.create_publisher("~/follow/_action/status", status_qos())?,
+            feedback: overrides.create_publisher(
+                node,
+                "~/follow/_action/feedback",
+                QosProfile::default(),
+            )?,
+            status: overrides.create_publisher(node, "~/follow/_action/status", status_qos())?,
         })
     }
 
@@ -108,7 +113,7 @@ impl FollowTopics {
 fn objects(seen: &FollowFeedback) -> Vec<SegmentedObject> {
     let message = |sighting: &crate::node::Sighting| SegmentedObject {
         track_id: sighting.track_id,
-        ..object(object_message(&seen.header, &sighting.object))
+        ..object(object_message(&seen.header, &sighting.object, None))
     };
     seen.objects.iter().map(message).collect()
 }

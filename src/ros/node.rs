@@ -1,28 +1,32 @@
-//! The node's life: it reads parameters, loads the model, opens its topics, answers, and ends.
+//! The node's life: it reads parameters, creates the node, works, and ends. What happens in between is a matter of its state
+//! ([`managed`](super::managed)).
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use r2r::{Context, Node};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{interval, sleep_until, MissedTickBehavior};
 
 use super::action::ActionTopics;
 use super::clock::RosClock;
-use super::diagnostics;
-use super::driver::{engine_max_pending, Driver};
+use super::driver::Driver;
 use super::follow_action::FollowTopics;
+use super::lifecycle::{LifecycleServices, TransitionEvents};
 use super::logging::{self, LoggerName};
+use super::managed::{Managed, Next};
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
 use super::publishers::Publishers;
+use super::qos::QosOverrides;
 use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
 use super::stall::{self, MiddlewareCall};
-use crate::engine::{Engine, EngineConfig, EngineError};
-use crate::node::{private_name, services, topics};
+use super::submitter::EngineReport;
+use crate::engine::{Engine, EngineError};
+use crate::node::{private_name, services, topics, LifecycleState, QuestionId};
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -79,39 +83,46 @@ struct StartedNode {
     clock: RosClock,
     publishers: Publishers,
     actions: (ActionTopics, FollowTopics),
+    events: TransitionEvents,
     spin_thread: SpinThread,
 }
 
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let mut stop = StopRequest::listen()?;
     stall::watch()?;
-    let started = start(logger)?;
-    let params = started.shared.params();
-    let engine = tokio::select! {
-        signal = stop.recv() => {
-            tracing::info!("{signal}: ending before the model was ready");
-            started.spin_thread.stop();
-            return Ok(());
-        }
-        engine = load(&params, &started) => engine,
-    };
-    let engine = match engine {
-        Ok(engine) => engine,
-        Err(error) => {
-            started.spin_thread.stop();
-            return Err(error);
-        }
-    };
-    let model = engine.model();
-    tracing::info!(
-        "ready: {} on {} in {}; image {}, instruction {}",
-        model.model,
-        model.device,
-        model.dtype,
-        started.shared.names.image,
-        started.shared.names.instruction
-    );
-    work(engine, started, &mut stop).await
+    let StartedNode {
+        shared,
+        clock,
+        publishers,
+        actions,
+        events,
+        mut spin_thread,
+    } = start(logger)?;
+    let (sender, reports) = mpsc::unbounded_channel();
+    let driver = Driver::start(
+        Arc::clone(&shared),
+        publishers,
+        actions,
+        clock.clone(),
+        sender,
+    )?;
+    let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
+    let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
+    let was_shut_down = shared.lifecycle().state() == LifecycleState::Finalized;
+    let (engine, owed) = managed.into_driver().close(spin_thread.close());
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(engine);
+        let _ = done.send(());
+    });
+    if owed || was_shut_down {
+        std::thread::sleep(DELIVERY);
+    }
+    spin_thread.stop();
+    if ended.recv_timeout(ENGINE_GRACE).is_err() {
+        tracing::debug!("the model thread is still inside a step; it ends with the process");
+    }
+    end
 }
 
 /// Creates the node with its parameters, and sets it spinning.
@@ -128,32 +139,42 @@ fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
             .map(|(name, p)| (name.clone(), from_override(&p.value)))
             .collect()
     };
+    let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
+    let (qos, overrides) =
+        QosOverrides::take(overrides, remaps.clone()).map_err(NodeError::Param)?;
     let (mut store, unknown) = ParamStore::with_overrides(overrides).map_err(NodeError::Param)?;
-    store
-        .complete_model(shipped_model())
-        .map_err(NodeError::NoModel)?;
+    if store.params().autostart {
+        store
+            .complete_model(shipped_model())
+            .map_err(NodeError::NoModel)?;
+    }
     for name in unknown {
         tracing::warn!(
             "parameter override '{name}' is not one of this node's: `ros2 param list` names them"
         );
     }
     let params = store.params();
-    let shared = Arc::new(Shared::new(names(&node, &params)?, store));
+    let names = names(&node, &params, &remaps)?;
+    let shared = Arc::new(Shared::new(names, store, qos));
     let call = MiddlewareCall::begin("creating the node's publishers and parameters");
-    let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time)?;
-    let publishers = Publishers::create(&mut node)?;
+    let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time, &shared.qos)?;
+    let publishers = Publishers::create(&mut node, &shared.qos)?;
     let actions = (
-        ActionTopics::create(&mut node)?,
-        FollowTopics::create(&mut node)?,
+        ActionTopics::create(&mut node, &shared.qos)?,
+        FollowTopics::create(&mut node, &shared.qos)?,
     );
+    let events = TransitionEvents::create(&mut node, &shared.qos)?;
+    let lifecycle = LifecycleServices::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
     drop(call);
-    let spin_thread = SpinThread::start(node, services, clock_stream, Arc::clone(&shared))?;
+    let spin_thread =
+        SpinThread::start(node, services, lifecycle, clock_stream, Arc::clone(&shared))?;
     Ok(StartedNode {
         shared,
         clock,
         publishers,
         actions,
+        events,
         spin_thread,
     })
 }
@@ -179,8 +200,7 @@ pub(super) fn context() -> Result<Context, NodeError> {
         .map_err(NodeError::from)
 }
 
-fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
-    let remaps = Remaps::new(std::env::args(), &node.namespace()?, &node.name()?);
+fn names(node: &Node, params: &NodeParams, remaps: &Remaps) -> Result<ResolvedNames, NodeError> {
     Ok(ResolvedNames {
         node: node.fully_qualified_name()?,
         image: remaps.resolve(&params.image_topic()),
@@ -190,101 +210,52 @@ fn names(node: &Node, params: &NodeParams) -> Result<ResolvedNames, NodeError> {
     })
 }
 
-/// Loads the model on a thread of its own, and publishes diagnostics meanwhile.
-async fn load(params: &NodeParams, started: &StartedNode) -> Result<Engine, NodeError> {
-    let mut config = EngineConfig::new(params.model.clone());
-    config.device = params.device;
-    config.dtype = params.dtype;
-    config.max_pending = engine_max_pending(&params.settings);
-    tracing::info!(
-        "loading {} on device {}, dtype {}",
-        params.model.display(),
-        params.device,
-        params.dtype
-    );
-    let since = Instant::now();
-    let (done, mut loaded) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("load".to_owned())
-        .spawn(move || {
-            // If the node has ended meanwhile, nobody receives the engine, and it is dropped here.
-            let _ = done.send(Engine::start(config));
-        })?;
-    let mut second = every_second();
-    loop {
-        tokio::select! {
-            engine = &mut loaded => return Ok(engine.map_err(|_| NodeError::Loader)??),
-            _ = second.tick() => started.publishers.diagnostics(&diagnostics::loading(&started.shared, &started.clock, &params.model, since)),
-        }
-    }
-}
-
-/// Answers until a signal comes. Then it ends in order: open questions end as cancelled, the model stops, and the node leaves the
-/// graph.
+/// Works until a signal or a transition ends the node.
 async fn work(
-    engine: Engine,
-    started: StartedNode,
+    managed: &mut Managed,
+    shared: &Shared,
+    spin_thread: &mut SpinThread,
+    mut reports: UnboundedReceiver<(QuestionId, EngineReport)>,
     stop: &mut StopRequest,
 ) -> Result<(), NodeError> {
-    let StartedNode {
-        shared,
-        clock,
-        publishers,
-        actions,
-        mut spin_thread,
-    } = started;
-    let (sender, mut reports) = mpsc::unbounded_channel();
-    let driver = Driver::start(
-        Arc::clone(&shared),
-        engine,
-        publishers,
-        actions,
-        clock.clone(),
-        sender,
-    )?;
-    // Parameters may have been changed while the model was loading.
-    driver.params_changed();
-    shared.core().mark_listening(Instant::now());
-    spin_thread.open();
+    if shared.params().autostart {
+        managed.start(spin_thread)?;
+    }
     let mut second = every_second();
     let mut unguided = UnguidedWarning::default();
-    let end = loop {
-        let timeout = driver.next_timeout().map(tokio::time::Instant::from_std);
+    loop {
+        let timeout = managed.driver().next_timeout();
+        let timeout = timeout.map(tokio::time::Instant::from_std);
         tokio::select! {
             signal = stop.recv() => {
-                tracing::info!("{signal}: ending");
-                break Ok(());
+                match managed.is_loading() {
+                    true => tracing::info!("{signal}: ending before the model was ready"),
+                    false => tracing::info!("{signal}: ending"),
+                }
+                return Ok(());
             }
-            Some((id, report)) = reports.recv() => driver.handle_report(id, report),
+            Some((id, report)) = reports.recv() => managed.driver().handle_report(id, report),
             input = spin_thread.recv() => match input {
-                Some(Input::Broken(why)) => break Err(NodeError::Broken(why)),
-                Some(input) => driver.input(input),
-                None => break Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
+                Some(Input::Broken(why)) => return Err(NodeError::Broken(why)),
+                Some(Input::ChangeState(request)) => {
+                    if managed.change_state(request, spin_thread)? == Next::End {
+                        return Ok(());
+                    }
+                }
+                Some(input) => managed.driver().input(input),
+                None => return Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
             },
-            () = shared.frame_arrived.notified() => driver.act(),
-            () = shared.params_changed.notified() => driver.params_changed(),
-            () = until(timeout) => driver.timeout(),
+            done = managed.work() => managed.finish(done, spin_thread)?,
+            () = shared.frame_arrived.notified() => managed.driver().act(),
+            () = shared.params_changed.notified() => managed.driver().params_changed(),
+            () = until(timeout) => managed.driver().timeout(),
             _ = second.tick() => {
-                driver.update_subscribers();
-                driver.publishers().diagnostics(&diagnostics::running(&shared, &clock, driver.engine()));
-                unguided.check(&shared, &driver);
+                managed.driver().update_subscribers();
+                managed.diagnose();
+                unguided.check(shared, managed.driver());
             }
         }
-    };
-    let (engine, owed) = driver.close(spin_thread.close());
-    let (done, ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        drop(engine);
-        let _ = done.send(());
-    });
-    if owed {
-        std::thread::sleep(DELIVERY);
     }
-    spin_thread.stop();
-    if ended.recv_timeout(ENGINE_GRACE).is_err() {
-        tracing::debug!("the model thread is still inside a step; it ends with the process");
-    }
-    end
 }
 
 fn every_second() -> tokio::time::Interval {
@@ -308,8 +279,10 @@ struct UnguidedWarning {
 
 impl UnguidedWarning {
     fn check(&mut self, shared: &Shared, driver: &Driver) {
+        let Some(model) = driver.engine().map(Engine::model) else {
+            return;
+        };
         let watched = driver.publishers().subscribers().attention;
-        let model = driver.engine().model();
         let in_vain = watched && model.guided_head.is_none();
         if in_vain && !self.warned {
             tracing::warn!(

@@ -1,7 +1,7 @@
 //! The six parameter services of a ROS 2 node, and `/parameter_events`.
 //!
 //! r2r's own handler is not used: its descriptors carry no ranges, it has no read-only parameters, and it does not announce
-//! changes. Everything here is answered within microseconds, on the thread that spins the node.
+//! changes. QoS overrides ([`qos`](super::qos)) are listed and described like the others. Everything here is answered within microseconds, on the thread that spins the node.
 
 use std::sync::{Arc, PoisonError};
 
@@ -16,8 +16,9 @@ use r2r::rcl_interfaces::srv::{
 use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 
 use super::clock::RosClock;
-use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
-use super::params::ParamStore;
+use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
+use super::params::{ParamError, ParamStore};
+use super::qos::{QosOverrides, QosParam};
 use super::r2r_ext::send;
 use super::r2r_ext::{drain, r2r_stream, reply, R2rStream};
 use super::shared::Shared;
@@ -28,6 +29,8 @@ pub struct ParamServices {
     shared: Arc<Shared>,
     clock: RosClock,
     node_name: String,
+    /// How many of the QoS parameters were announced.
+    announced: usize,
     events: Publisher<ParameterEvent>,
     get: R2rStream<ServiceRequest<GetParameters::Service>>,
     types: R2rStream<ServiceRequest<GetParameterTypes::Service>>,
@@ -44,10 +47,15 @@ impl ParamServices {
     /// The middleware refuses a service.
     pub fn create(node: &mut Node, shared: Arc<Shared>, clock: RosClock) -> r2r::Result<Self> {
         let qos = QosProfile::parameters();
-        let services = Self {
+        let mut services = Self {
             clock,
             node_name: node.fully_qualified_name()?,
-            events: node.create_publisher("/parameter_events", QosProfile::parameter_events())?,
+            announced: 0,
+            events: shared.qos.create_publisher(
+                node,
+                "/parameter_events",
+                QosProfile::parameter_events(),
+            )?,
             get: r2r_stream(node.create_service("~/get_parameters", qos.clone())?),
             types: r2r_stream(node.create_service("~/get_parameter_types", qos.clone())?),
             list: r2r_stream(node.create_service("~/list_parameters", qos.clone())?),
@@ -56,7 +64,8 @@ impl ParamServices {
             set_atomically: r2r_stream(node.create_service("~/set_parameters_atomically", qos)?),
             shared,
         };
-        let all = PARAMS.iter().map(|p| services.parameter(p.name)).collect();
+        let mut all: Vec<_> = PARAMS.iter().map(|p| services.parameter(p.name)).collect();
+        all.extend(services.new_qos_parameters());
         services.announce(all, Vec::new());
         Ok(services)
     }
@@ -64,6 +73,10 @@ impl ParamServices {
     /// Answers all requests that have arrived. Returns whether a parameter changed.
     pub fn serve(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
+        let made = self.new_qos_parameters();
+        if !made.is_empty() {
+            self.announce(made, Vec::new());
+        }
         let read = || shared.params.read().unwrap_or_else(PoisonError::into_inner);
         drain(&mut self.get, |request| {
             let store = read();
@@ -71,7 +84,7 @@ impl ParamServices {
                 .message
                 .names
                 .iter()
-                .map(|n| message_value(store.get(n)))
+                .map(|n| message_value(value_of(&store, &shared.qos, n).as_ref()))
                 .collect();
             reply(request, GetParameters::Response { values });
         });
@@ -81,15 +94,14 @@ impl ParamServices {
                 .message
                 .names
                 .iter()
-                .map(|n| message_value(store.get(n)).type_)
+                .map(|n| message_value(value_of(&store, &shared.qos, n).as_ref()).type_)
                 .collect();
             reply(request, GetParameterTypes::Response { types });
         });
         drain(&mut self.list, |request| {
-            let result = ListParametersResult {
-                names: list(&request.message),
-                prefixes: Vec::new(),
-            };
+            let own = PARAMS.iter().map(|p| p.name.to_owned());
+            let qos = shared.qos.params(0).into_iter().map(|p| p.name);
+            let result = list(own.chain(qos), &request.message);
             reply(request, ListParameters::Response { result });
         });
         drain(&mut self.describe, |request| {
@@ -97,7 +109,7 @@ impl ParamServices {
                 .message
                 .names
                 .iter()
-                .map(|n| descriptor(n))
+                .map(|n| descriptor(n, &shared.qos))
                 .collect();
             reply(request, DescribeParameters::Response { descriptors });
         });
@@ -122,6 +134,17 @@ impl ParamServices {
             changed.iter().map(|name| self.parameter(name)).collect(),
         );
         true
+    }
+
+    /// The QoS parameters of what was made since the last call.
+    fn new_qos_parameters(&mut self) -> Vec<Parameter> {
+        let new = self.shared.qos.params(self.announced);
+        self.announced += new.len();
+        let parameter = |made: QosParam| Parameter {
+            value: message_value(Some(&made.value)),
+            name: made.name,
+        };
+        new.into_iter().map(parameter).collect()
     }
 
     fn parameter(&self, name: &str) -> Parameter {
@@ -161,7 +184,13 @@ fn set_all(
     let mut next: ParamStore = store.clone();
     let mut names = Vec::new();
     for parameter in parameters {
-        match next.set(&parameter.name, from_message(&parameter.value)) {
+        let (name, value) = (&parameter.name, from_message(&parameter.value));
+        let set = match shared.qos.get(name) {
+            Some(made) if made.value == value => Ok(false),
+            Some(made) => Err(ParamError::QosReadOnly { name: made.name }),
+            None => next.set(name, value),
+        };
+        match set {
             Ok(true) => names.push(parameter.name),
             Ok(false) => {}
             Err(error) => {
@@ -186,39 +215,74 @@ fn set_all(
     }
 }
 
-/// The names that a list request asks for. Names of this node have no prefixes, so a prefix matches only the name itself.
-fn list(request: &ListParameters::Request) -> Vec<String> {
-    let wanted =
-        |name: &str| request.prefixes.is_empty() || request.prefixes.iter().any(|p| p == name);
-    PARAMS
-        .iter()
-        .map(|p| p.name)
-        .filter(|n| wanted(n))
-        .map(str::to_owned)
-        .collect()
+/// What a list request asks for of all `names`, by the rules of rclcpp: a prefix stands for the name itself and for what follows it
+/// and a dot, and `depth` bounds the number of parts in that, where 0 is no bound.
+fn list(
+    names: impl Iterator<Item = String>,
+    request: &ListParameters::Request,
+) -> ListParametersResult {
+    let is_shallow =
+        |rest: &str| request.depth == 0 || (rest.matches('.').count() as u64) < request.depth;
+    let below = |name: &str, prefix: &str| {
+        let rest = name.strip_prefix(prefix)?;
+        Some(rest.is_empty() || is_shallow(rest.strip_prefix('.')?))
+    };
+    let wanted = |name: &String| match request.prefixes.as_slice() {
+        [] => is_shallow(name),
+        prefixes => prefixes.iter().any(|p| below(name, p) == Some(true)),
+    };
+    let names: Vec<String> = names.filter(wanted).collect();
+    let mut prefixes: Vec<String> = Vec::new();
+    for (prefix, _) in names.iter().filter_map(|name| name.rsplit_once('.')) {
+        if !prefixes.iter().any(|known| known == prefix) {
+            prefixes.push(prefix.to_owned());
+        }
+    }
+    ListParametersResult { names, prefixes }
 }
 
-fn descriptor(name: &str) -> ParameterDescriptor {
+fn value_of(store: &ParamStore, qos: &QosOverrides, name: &str) -> Option<Value> {
+    let own = store.get(name).cloned();
+    own.or_else(|| qos.get(name).map(|made| made.value))
+}
+
+fn descriptor(name: &str, qos: &QosOverrides) -> ParameterDescriptor {
     let blank = ParameterDescriptor {
         name: ros_text(name),
         ..ParameterDescriptor::default()
     };
-    let Some(spec) = PARAMS.iter().find(|p| p.name == name) else {
-        return blank;
-    };
-    describe(spec, blank)
+    if let Some(spec) = PARAMS.iter().find(|p| p.name == name) {
+        return describe(spec, blank);
+    }
+    match qos.get(name) {
+        Some(made) => ParameterDescriptor {
+            type_: message_value(Some(&made.value)).type_,
+            description: made.description,
+            additional_constraints: format!(
+                "{}; read when the topic is opened",
+                made.policy.accepted()
+            ),
+            read_only: true,
+            ..blank
+        },
+        None => blank,
+    }
 }
 
 fn describe(spec: &ParamSpec, blank: ParameterDescriptor) -> ParameterDescriptor {
-    let words = match spec.start_only {
-        true => format!("{}; read when the node starts", spec.constraints()),
-        false => spec.constraints(),
+    let words = match spec.settable {
+        Settable::AtStart => format!("{}; read when the node starts", spec.constraints()),
+        Settable::Unconfigured => format!(
+            "{}; read when the node is configured, and set only while it is unconfigured",
+            spec.constraints()
+        ),
+        Settable::AtRunTime => spec.constraints(),
     };
     let mut d = ParameterDescriptor {
         type_: message_value(Some(&spec.default())).type_,
         description: spec.description.to_owned(),
         additional_constraints: words,
-        read_only: spec.start_only,
+        read_only: spec.settable == Settable::AtStart,
         ..blank
     };
     match spec.accepts {
@@ -284,5 +348,37 @@ pub fn from_override(value: &r2r::ParameterValue) -> Value {
         r2r::ParameterValue::Double(v) => Value::Float(*v),
         r2r::ParameterValue::String(v) => Value::Text(v.clone()),
         other => Value::Other(other.type_name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_goes_by_prefix_and_depth_as_in_rclcpp() {
+        let listed = |prefixes: &[&str], depth| {
+            let names = [
+                "mode",
+                "qos./a.publisher.depth",
+                "qos./a.publisher.history",
+                "qosx",
+            ];
+            let request = ListParameters::Request {
+                prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
+                depth,
+            };
+            let result = list(names.into_iter().map(str::to_owned), &request);
+            (result.names.len(), result.prefixes)
+        };
+        let below = vec!["qos./a.publisher".to_owned()];
+        assert_eq!(listed(&[], 0), (4, below.clone()));
+        assert_eq!(listed(&[], 1), (2, Vec::new()));
+        assert_eq!(listed(&["qos"], 0), (2, below.clone()));
+        assert_eq!(listed(&["qos"], 2), (0, Vec::new()));
+        assert_eq!(listed(&["qos", "mode"], 3), (3, below.clone()));
+        assert_eq!(listed(&["qos./a.publisher"], 1), (2, below));
+        assert_eq!(listed(&["mode"], 1), (1, Vec::new()));
+        assert_eq!(listed(&["nothing"], 0), (0, Vec::new()));
     }
 }

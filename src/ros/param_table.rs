@@ -66,14 +66,25 @@ const fn float_in(range: &RangeInclusive<f64>) -> Accepts {
     }
 }
 
+/// When a parameter may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settable {
+    /// At any time, and the new value counts from then on.
+    AtRunTime,
+    /// While the node is unconfigured, because it is read when the node is configured.
+    Unconfigured,
+    /// Only when the node is started.
+    AtStart,
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamSpec {
     pub name: &'static str,
     pub description: &'static str,
     pub accepts: Accepts,
-    /// Whether it is read only once, when the node starts.
-    pub start_only: bool,
+    /// When it may be set.
+    pub settable: Settable,
     default: Default,
 }
 
@@ -97,14 +108,21 @@ impl ParamSpec {
             name,
             description,
             accepts,
-            start_only: false,
+            settable: Settable::AtRunTime,
             default,
         }
     }
 
     const fn start_only(self) -> Self {
         Self {
-            start_only: true,
+            settable: Settable::AtStart,
+            ..self
+        }
+    }
+
+    const fn read_at_configure(self) -> Self {
+        Self {
+            settable: Settable::Unconfigured,
             ..self
         }
     }
@@ -132,20 +150,33 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 21] = [
+pub const PARAMS: [ParamSpec; 32] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
         Accepts::Any("the path of a model directory, as `lisa convert` writes it"),
-        "Model directory the node answers with; empty at the start: lisa-mini, which comes with the package.",
+        "Model directory the node answers with; empty: lisa-mini, which comes with the package.",
     )
-    .start_only(),
-    ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").start_only(),
+    .read_at_configure(),
+    ParamSpec::new("device", Default::Text("auto"), Accepts::Device, "Where the model runs; auto takes a GPU where there is one.").read_at_configure(),
     ParamSpec::new(
         "dtype",
         Default::Text("auto"),
         Accepts::OneOf(&["auto", "f32", "f16", "bf16"]),
         "Number type of the computation; auto is f32 on a CPU and as stored on a GPU.",
+    )
+    .read_at_configure(),
+    ParamSpec::new(
+        "unload_after",
+        Default::Float(0.0),
+        float_in(&bounds::UNLOAD_AFTER_S),
+        "Give the model's memory back after so many seconds without a question; the next one loads it again. 0 never does.",
+    ),
+    ParamSpec::new(
+        "autostart",
+        Default::Bool(true),
+        Accepts::Flag,
+        "Load the model and answer at once. With false a supervisor does both, by the transitions configure and activate.",
     )
     .start_only(),
     ParamSpec::new(
@@ -236,6 +267,61 @@ pub const PARAMS: [ParamSpec; 21] = [
         Default::Float(0.3),
         float_in(&bounds::SHARE),
         "As follow.min_score, for the IoU of the mask with the one that is expected from the object's motion.",
+    ),
+    ParamSpec::new(
+        "depth.transport",
+        Default::Text("off"),
+        Accepts::OneOf(&["off", "raw", "compressedDepth"]),
+        "off: objects have masks only. raw subscribes to depth (sensor_msgs/Image), compressedDepth to depth/compressedDepth; both also to camera_info, depth/camera_info and /tf.",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "depth.max_offset",
+        Default::Float(0.05),
+        float_in(&bounds::DEPTH_MAX_OFFSET),
+        "How far apart the stamps of a frame and of its depth image may be, in seconds.",
+    ),
+    ParamSpec::new(
+        "depth.timeout",
+        Default::Float(0.5),
+        float_in(&bounds::SPACE_TIMEOUT),
+        "How long an object waits for the depth image of its frame, in seconds; then it is published without a place.",
+    ),
+    ParamSpec::new(
+        "target_frame",
+        Default::Text(""),
+        Accepts::Any("the name of a frame on /tf, or nothing"),
+        "The frame in which objects are placed; empty: the camera's own optical frame.",
+    ),
+    ParamSpec::new(
+        "fixed_frame",
+        Default::Text("odom"),
+        Accepts::Any("the name of a frame on /tf"),
+        "A frame in which the world stands still, for a camera that moves between the stamps of a frame and of its depth image.",
+    ),
+    ParamSpec::new(
+        "tf_timeout",
+        Default::Float(0.2),
+        float_in(&bounds::SPACE_TIMEOUT),
+        "How long an object waits for transforms at the stamp of its frame, in seconds.",
+    ),
+    ParamSpec::new(
+        "box.orientation",
+        Default::Text("principal"),
+        Accepts::OneOf(&["principal", "gravity"]),
+        "principal: boxes lie along the principal axes of the object. gravity: they stand upright, z of gravity_frame is up.",
+    ),
+    ParamSpec::new(
+        "gravity_frame",
+        Default::Text("base_link"),
+        Accepts::Any("the name of a frame on /tf"),
+        "The frame whose z axis points up, where box.orientation is gravity.",
+    ),
+    ParamSpec::new(
+        "image_rectified",
+        Default::Bool(false),
+        Accepts::Flag,
+        "The pictures are rectified (image_rect): P of camera_info holds, not K and D.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

@@ -6,10 +6,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::param_table::{Accepts, ParamSpec, Value, PARAMS};
+use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{compressed, topics, FollowSettings, Settings};
+use crate::node::{compressed, topics, BoxOrientation, FollowSettings, Settings, SpaceSettings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -19,6 +20,8 @@ pub enum ParamError {
     Unknown { name: String },
     #[error("'{name}' is read when the node starts; restart it with -p {name}:=…")]
     StartOnly { name: &'static str },
+    #[error("'{name}' is read when the node is configured, so it can be set only while the node is unconfigured: deactivate it and clean it up before, or restart it with -p {name}:=…")]
+    Configured { name: &'static str },
     #[error("'{name}' is {value}, a {found}; accepted: {accepted}")]
     Type {
         name: &'static str,
@@ -32,6 +35,14 @@ pub enum ParamError {
         value: String,
         accepted: String,
     },
+    #[error("'{name}' is {value}; accepted: {accepted}")]
+    Qos {
+        name: String,
+        value: String,
+        accepted: &'static str,
+    },
+    #[error("'{name}' is read when the topic is opened; restart the node with -p {name}:=…")]
+    QosReadOnly { name: String },
     #[error("parameter 'model' is empty, and the project's own model is not installed: give a model directory with -p model:=DIR (`lisa convert` makes one)")]
     NoModel,
 }
@@ -40,6 +51,8 @@ pub enum ParamError {
 #[derive(Clone, Debug)]
 pub struct ParamStore {
     values: Vec<Value>,
+    /// Whether the node is unconfigured, so that what is read when it is configured may be set.
+    unconfigured: bool,
     params: Arc<NodeParams>,
 }
 
@@ -52,7 +65,11 @@ impl Default for ParamStore {
 impl ParamStore {
     fn new(values: Vec<Value>) -> Self {
         let params = Arc::new(Values(&values).params());
-        Self { values, params }
+        Self {
+            values,
+            unconfigured: false,
+            params,
+        }
     }
 
     /// Defaults, then the overrides of the command line and parameter files.
@@ -87,6 +104,11 @@ impl ParamStore {
         Ok(())
     }
 
+    /// Says whether the node is unconfigured.
+    pub fn set_unconfigured(&mut self, unconfigured: bool) {
+        self.unconfigured = unconfigured;
+    }
+
     /// The value of a parameter; `None` if the node has no parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         index_of(name).map(|i| &self.values[i])
@@ -101,14 +123,14 @@ impl ParamStore {
             name: name.to_owned(),
         })?;
         let value = check_value(&PARAMS[i], value)?;
-        // Setting a start-only parameter to the value that it has is accepted, because parameter files are loaded into running nodes
-        // that way.
-        if PARAMS[i].start_only && value != self.values[i] {
-            return Err(ParamError::StartOnly {
-                name: PARAMS[i].name,
-            });
+        let name = PARAMS[i].name;
+        match PARAMS[i].settable {
+            // The value that it has is always accepted, because parameter files are loaded into running nodes that way.
+            _ if value == self.values[i] => Ok(value),
+            Settable::Unconfigured if !self.unconfigured => Err(ParamError::Configured { name }),
+            Settable::AtStart => Err(ParamError::StartOnly { name }),
+            Settable::AtRunTime | Settable::Unconfigured => Ok(value),
         }
-        Ok(value)
     }
 
     /// Sets a run-time parameter; returns whether it changed.
@@ -165,13 +187,44 @@ impl Values<'_> {
                 publish_overlay: self.flag("publish_overlay"),
                 publish_attention: self.flag("publish_attention"),
                 overlay_alpha: self.float("overlay_alpha") as f32,
+                space: self.space(),
                 follow: FollowSettings {
                     patience_s: self.float("follow.patience"),
                     min_score: self.float("follow.min_score"),
                     min_overlap: self.float("follow.min_overlap"),
                 },
             }),
+            depth: self.depth(),
             use_sim_time: self.flag("use_sim_time"),
+            autostart: self.flag("autostart"),
+            unload_after: Duration::try_from_secs_f64(self.float("unload_after"))
+                .ok()
+                .filter(|after| !after.is_zero()),
+        }
+    }
+
+    fn depth(&self) -> DepthTransport {
+        match self.text("depth.transport") {
+            "raw" => DepthTransport::Raw,
+            "compressedDepth" => DepthTransport::Compressed,
+            _ => DepthTransport::Off,
+        }
+    }
+
+    fn space(&self) -> SpaceSettings {
+        SpaceSettings {
+            enabled: self.depth() != DepthTransport::Off,
+            max_offset_s: self.float("depth.max_offset"),
+            depth_timeout_s: self.float("depth.timeout"),
+            target_frame: self.text("target_frame").to_owned(),
+            fixed_frame: self.text("fixed_frame").to_owned(),
+            tf_timeout_s: self.float("tf_timeout"),
+            orientation: match self.text("box.orientation") {
+                "gravity" => BoxOrientation::Gravity,
+                _ => BoxOrientation::Principal,
+            },
+            gravity_frame: self.text("gravity_frame").to_owned(),
+            rectified: self.flag("image_rectified"),
         }
     }
 
@@ -218,7 +271,34 @@ pub struct NodeParams {
     pub reliable: bool,
     /// What the state machine depends on.
     pub settings: Arc<Settings>,
+    /// How depth images come, if they do.
+    pub depth: DepthTransport,
     pub use_sim_time: bool,
+    /// Configure and activate the node as soon as it has started.
+    pub autostart: bool,
+    /// Give the model's memory back after so long without a question; `None` never does.
+    pub unload_after: Option<Duration>,
+}
+
+/// How depth images come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepthTransport {
+    /// They do not.
+    Off,
+    /// As `sensor_msgs/Image`.
+    Raw,
+    /// As `sensor_msgs/CompressedImage` of `compressed_depth_image_transport`.
+    Compressed,
+}
+
+impl DepthTransport {
+    /// The topic that the node subscribes to, before remapping.
+    pub fn topic(self) -> &'static str {
+        match self {
+            DepthTransport::Compressed => topics::DEPTH_COMPRESSED,
+            DepthTransport::Off | DepthTransport::Raw => topics::DEPTH,
+        }
+    }
 }
 
 impl NodeParams {
@@ -331,6 +411,49 @@ mod tests {
         assert!(refuse(&mut store, "nope", Value::Int(1))
             .contains("there is no parameter 'nope'; there are: model, device"));
         assert!(refuse(&mut store, "max_rate_hz", Value::Float(f64::NAN)).contains("NaN"));
+    }
+
+    #[test]
+    fn what_the_model_depends_on_is_set_while_the_node_is_unconfigured() {
+        let mut store = ParamStore::default();
+        let text = |v: &str| Value::Text(v.to_owned());
+        let values = [("model", "/m"), ("device", "cpu"), ("dtype", "f16")];
+        for (name, value) in values {
+            let refused = store.set(name, text(value)).unwrap_err().to_string();
+            assert!(
+                refused.contains("only while the node is unconfigured"),
+                "{refused}"
+            );
+            assert!(
+                refused.contains(&format!("restart it with -p {name}:=")),
+                "{refused}"
+            );
+        }
+        store.set_unconfigured(true);
+        for (name, value) in values {
+            assert_eq!(store.set(name, text(value)), Ok(true), "{name}");
+        }
+        assert_eq!(store.params().model, PathBuf::from("/m"));
+        let still = store.set("image_transport", text("compressed"));
+        assert!(
+            matches!(still, Err(ParamError::StartOnly { .. })),
+            "{still:?}"
+        );
+        store.set_unconfigured(false);
+        assert_eq!(
+            store.set("model", text("/m")),
+            Ok(false),
+            "what it has is accepted"
+        );
+        assert!(store.set("model", text("/other")).is_err());
+    }
+
+    #[test]
+    fn zero_never_unloads() {
+        let mut store = ParamStore::default();
+        assert_eq!(store.params().unload_after, None);
+        assert_eq!(store.set("unload_after", Value::Int(2)), Ok(true));
+        assert_eq!(store.params().unload_after, Some(Duration::from_secs(2)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use r2r::action_msgs::srv::CancelGoal;
+use r2r::qos::ReliabilityPolicy;
 use r2r::ServiceRequest;
 use tokio::sync::Notify;
 
@@ -11,7 +12,9 @@ use super::action::{GetResult, SendGoal};
 use super::convert::SourceImage;
 use super::follow_action;
 use super::params::{NodeParams, ParamStore};
-use crate::node::{CameraTopic, Host, ImagePublisher, NodeCore};
+use super::qos::QosOverrides;
+use super::spin::image_qos;
+use crate::node::{CameraTopic, Host, ImagePublisher, Lifecycle, NodeCore};
 
 /// The node's names after namespace and remappings, for messages that people read.
 #[derive(Clone, Debug)]
@@ -50,6 +53,10 @@ pub struct Shared {
     pub names: ResolvedNames,
     /// The parameters.
     pub params: RwLock<ParamStore>,
+    /// QoS by parameter.
+    pub qos: QosOverrides,
+    lifecycle: Mutex<Lifecycle>,
+    qos_faults: Mutex<Vec<String>>,
     core: Mutex<NodeCore<Ros>>,
     /// Wakes the driver when the state machine has taken a frame; one wake-up may stand for several frames.
     pub frame_arrived: Notify,
@@ -59,12 +66,16 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a node that has just been created.
-    pub fn new(names: ResolvedNames, params: ParamStore) -> Self {
+    pub fn new(names: ResolvedNames, params: ParamStore, qos: QosOverrides) -> Self {
         let snapshot = params.params();
         let camera = CameraTopic {
             topic: names.image.clone(),
             compressed: snapshot.compressed,
-            reliable: snapshot.reliable,
+            reliable: image_qos(&snapshot, |topic, default| {
+                qos.future_subscription(topic, default)
+            })
+            .reliability
+                == ReliabilityPolicy::Reliable,
             publishers: Some(Vec::new()),
         };
         let settings = Arc::clone(&snapshot.settings);
@@ -72,6 +83,9 @@ impl Shared {
         Self {
             names,
             params: RwLock::new(params),
+            qos,
+            lifecycle: Mutex::default(),
+            qos_faults: Mutex::default(),
             core: Mutex::new(core),
             frame_arrived: Notify::new(),
             params_changed: Notify::new(),
@@ -87,6 +101,35 @@ impl Shared {
     /// The state machine, locked.
     pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of the managed node, locked. Only the main thread changes it.
+    pub fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What publishers offer too little for the node's subscriptions, as the ROS graph showed it a second ago.
+    pub fn qos_faults(&self) -> Vec<String> {
+        self.qos_faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes those that the ROS graph shows now. Those that are new are logged.
+    pub fn set_qos_faults(&self, faults: Vec<String>) {
+        let before = {
+            let mut known = self
+                .qos_faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *known, faults.clone())
+        };
+        for fault in faults.iter().filter(|fault| !before.contains(fault)) {
+            tracing::warn!("{fault}");
+        }
     }
 
     /// Takes who publishes on the camera's topic, as the ROS graph shows it about once a second.

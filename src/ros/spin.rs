@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use r2r::action_msgs::srv::CancelGoal;
+use r2r::lifecycle_msgs::srv::ChangeState;
 use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
@@ -24,9 +25,12 @@ use super::action::{GetResult, SendGoal};
 use super::clock::ClockStream;
 use super::convert::SourceImage;
 use super::follow_action;
+use super::lifecycle::LifecycleServices;
 use super::param_services::ParamServices;
+use super::params::NodeParams;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::space_inputs::SpaceInputs;
 use super::stall::MiddlewareCall;
 use crate::node::{private_name, services, ImagePublisher, InstructionTopic, StampedInstruction};
 
@@ -50,6 +54,8 @@ pub enum Input {
     Enable(ServiceRequest<SetBool::Service>),
     /// A call of `~/reset_conversation`.
     Reset(ServiceRequest<Trigger::Service>),
+    /// A call of `~/change_state`.
+    ChangeState(ServiceRequest<ChangeState::Service>),
     /// The node cannot go on, for this reason.
     Broken(String),
 }
@@ -99,13 +105,15 @@ const SPIN: Duration = Duration::from_millis(50);
 const REST: Duration = Duration::from_millis(250);
 
 impl SpinThread {
-    /// Starts the thread. It serves parameters, but takes no instructions and frames before [`open`](Self::open).
+    /// Starts the thread. It serves parameters and the states of the node, but takes no instructions and frames before
+    /// [`open`](Self::open).
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         node: Node,
         services: ParamServices,
+        lifecycle: LifecycleServices,
         clock: Option<ClockStream>,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
@@ -113,6 +121,7 @@ impl SpinThread {
             let spin_loop = SpinLoop {
                 node,
                 services,
+                lifecycle,
                 clock,
                 shared,
                 input_sender,
@@ -201,6 +210,7 @@ impl SpinThread {
 struct SpinLoop<'a> {
     node: &'a mut Node,
     services: ParamServices,
+    lifecycle: LifecycleServices,
     clock: Option<ClockStream>,
     shared: Arc<Shared>,
     input_sender: InputSender,
@@ -222,11 +232,16 @@ impl SpinLoop<'_> {
             if self.services.serve() {
                 self.shared.params_changed.notify_one();
             }
+            let send = |input| self.input_sender.send(input);
+            self.lifecycle.serve(&self.shared, send);
             match &mut endpoints {
                 Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.input_sender),
                 None if self.flags.open.load(Ordering::Relaxed) => {
                     match Endpoints::create(self.node, &self.shared) {
-                        Ok(created) => endpoints = Some(created),
+                        Ok(created) => {
+                            endpoints = Some(created);
+                            warn_of_unused(&self.shared);
+                        }
                         Err(error) => {
                             let why = format!("the node's topics could not be opened: {error}");
                             return self.input_sender.send(Input::Broken(why));
@@ -239,9 +254,32 @@ impl SpinLoop<'_> {
                 last_lookup = Instant::now();
                 let publishers = image_publishers(self.node, &self.shared);
                 self.shared.set_image_publishers(publishers);
+                let faults = self.shared.qos.faults(self.node, &self.shared.names.image);
+                self.shared.set_qos_faults(faults);
             }
         }
     }
+}
+
+/// Warns of QoS overrides that are about nothing that the node has.
+fn warn_of_unused(shared: &Shared) {
+    for name in shared.qos.unused() {
+        tracing::warn!(
+            "parameter override '{name}' is about none of this node's topics and policies: `ros2 param list` names them"
+        );
+    }
+}
+
+/// The topic and QoS of the subscription to images, as `by_parameter` changes its default.
+pub fn image_qos(
+    params: &NodeParams,
+    by_parameter: impl FnOnce(&str, QosProfile) -> QosProfile,
+) -> QosProfile {
+    let sensor = match params.reliable {
+        true => QosProfile::sensor_data().reliable(),
+        false => QosProfile::sensor_data(),
+    };
+    by_parameter(&params.image_topic(), sensor)
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
@@ -276,16 +314,16 @@ struct Endpoints {
     follow_results: R2rStream<ServiceRequest<follow_action::GetResult>>,
     enable: R2rStream<ServiceRequest<SetBool::Service>>,
     reset: R2rStream<ServiceRequest<Trigger::Service>>,
+    space: Option<SpaceInputs>,
 }
 
 impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
         let _call = MiddlewareCall::begin("opening the node's topics and services");
         let params = shared.params();
-        let sensor = match params.reliable {
-            true => QosProfile::sensor_data().reliable(),
-            false => QosProfile::sensor_data(),
-        };
+        let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
+        let sensor = image_qos(&params, by_parameter);
+        let space = SpaceInputs::create(node, &params, by_parameter)?;
         let image = params.image_topic();
         let images = match params.compressed {
             true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
@@ -296,11 +334,13 @@ impl Endpoints {
         let service = QosProfile::services_default();
         Ok(Self {
             images,
+            space,
             instructions: InstructionTopic::ALL
                 .into_iter()
                 .map(|topic| {
                     let (name, ros_type) = (topic.name(), topic.ros_type());
-                    let messages = node.subscribe_raw(name, ros_type, instruction_qos.clone())?;
+                    let qos = by_parameter(name, instruction_qos.clone());
+                    let messages = node.subscribe_raw(name, ros_type, qos)?;
                     Ok((topic, r2r_stream(messages)))
                 })
                 .collect::<r2r::Result<_>>()?,
@@ -330,6 +370,9 @@ impl Endpoints {
     }
 
     fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
+        if let Some(space) = &mut self.space {
+            space.take(shared);
+        }
         match &mut self.images {
             Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
             Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),

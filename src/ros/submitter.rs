@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
 use crate::engine::{CancelToken, Engine, Event, RequestError};
-use crate::node::{EngineRequest, QuestionId};
+use crate::node::{EngineRequest, Place, QuestionId};
 
 /// What is reported about a question that was to be submitted.
 pub enum EngineReport {
@@ -18,6 +18,13 @@ pub enum EngineReport {
     Engine(Event),
     /// The frame cannot be decoded, for this reason; the engine has not got the question.
     BadFrame(String),
+    /// Where an object is.
+    Place {
+        /// The number of the object among those of the question.
+        index: usize,
+        /// Its place, or why there is none.
+        place: Place,
+    },
 }
 
 /// Submits questions to the engine, and cancels them.

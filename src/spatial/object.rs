@@ -160,3 +160,104 @@ impl LocatedFrame {
         Ok((points.collect(), found.counts, found.without_ray))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{depth_of, info};
+    use super::super::{ColourView, DepthView, FrameTransforms, Locator, NotLocatedCode};
+    use super::*;
+    use crate::frames::Stamp;
+    use ::image::{GrayImage, Luma};
+    use depth_camera::Rectification::Raw;
+    use tf_buffer::{DQuat, Transform};
+
+    /// A picture of 64×48 pixels with this depth, 2 m above the target frame's origin.
+    fn located(metres: Vec<f32>) -> LocatedFrame {
+        let info = info(64, 48);
+        let colour = ColourView {
+            size: (64, 48),
+            frame_id: "camera",
+            info: Some(&info),
+            rectification: Raw,
+        };
+        let frame = depth_of(Stamp(0), "camera", (64, 48), metres);
+        let depth = DepthView {
+            frame: &frame,
+            info: None,
+            rectification: Raw,
+        };
+        let transforms = FrameTransforms {
+            colour_in_target: Transform::new(DVec3::Z * 2.0, DQuat::IDENTITY),
+            depth_in_colour: None,
+        };
+        Locator::default()
+            .frame(&colour, &depth, &transforms)
+            .unwrap()
+    }
+
+    /// The 20×10 pixels from (20, 15) on.
+    fn mask(size: (u32, u32)) -> Mask {
+        Mask::from_frame(&GrayImage::from_fn(size.0, size.1, |x, y| {
+            let inside = (20..40).contains(&x) && (15..25).contains(&y);
+            Luma([if inside { 255 } else { 0 }])
+        }))
+    }
+
+    fn options() -> LocateOptions {
+        LocateOptions::new(Alignment::Gravity { up: -DVec3::Y })
+    }
+
+    /// A plate that faces the camera at 0.5 m, before a wall at 1 m; its left column is without depth.
+    fn plate() -> Vec<f32> {
+        let value = |k: u32| match (k % 64, k / 64) {
+            (20, 15..=24) => f32::NAN,
+            (21..=39, 15..=24) => 0.5,
+            _ => 1.0,
+        };
+        (0..64 * 48).map(value).collect()
+    }
+
+    #[test]
+    fn a_plate_is_where_it_is_and_every_pixel_is_accounted_for() {
+        let found = located(plate())
+            .locate(&mask((64, 48)), &options())
+            .unwrap();
+        assert_eq!(found.points.len(), 190);
+        assert_eq!(found.rejected.missing, 10);
+        assert_eq!(found.depth_coverage, 0.95);
+        // The focal length is 64 pixels: columns 21 to 39 have their middle at 30, which is 1.5 pixels left of the axis.
+        let middle = DVec3::new(-1.5 / 64.0 * 0.5, (19.5 - 23.5) / 64.0 * 0.5, 2.5);
+        // Smoothing takes ranges for linear in columns and rows, which on so wide pixels is off by 0.3 mm.
+        let position = found.grasp.position;
+        assert!(position.distance(middle) < 5e-4, "{position}");
+        let size = DVec3::new(18.0, 0.0, 9.0) / 64.0 * 0.5;
+        let measured = found.bounding_box.size;
+        assert!(measured.distance(size) < 5e-4, "{measured}");
+        let first = found.points[0];
+        assert_eq!(first.pixel, (21, 15));
+        assert!((first.position.z - 2.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_says_why() {
+        let code = |metres: Vec<f32>, mask: &Mask, options: &LocateOptions| {
+            let error = located(metres).locate(mask, options).unwrap_err();
+            assert!(!error.to_string().is_empty());
+            error.code()
+        };
+        let few = NotLocatedCode::TooFewPoints;
+        let own = mask((64, 48));
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, f32::MAX] {
+            assert_eq!(code(vec![value; 64 * 48], &own, &options()), few);
+        }
+        let empty = Mask::from_frame(&GrayImage::new(64, 48));
+        assert_eq!(code(plate(), &empty, &options()), few);
+        let other = mask((128, 96));
+        assert_eq!(
+            code(plate(), &other, &options()),
+            NotLocatedCode::NoCameraInfo
+        );
+        let no_up = LocateOptions::new(Alignment::Gravity { up: DVec3::ZERO });
+        assert_eq!(code(plate(), &own, &no_up), NotLocatedCode::NoTransform);
+    }
+}

@@ -158,6 +158,6 @@ def lisa(_shared, golden):
     if process.running():
         client.set(mode='on_instruction', max_rate_hz=2.0, max_new_tokens=DEFAULTS['max_new_tokens'], max_pending=8,
                    temperature=0.0, mask_threshold=0.5, min_mask_area=1, sync_slop_s=0.1, overlay_alpha=0.5,
-                   publish_overlay=True, publish_attention=True, clip_fit='model')
+                   publish_overlay=True, publish_attention=True, clip_fit='model', unload_after=0.0)
         client.enable(True)
         client.reset_conversation()

@@ -8,22 +8,22 @@ from rcl_interfaces.msg import ParameterType
 NAMES = [
     'model', 'device', 'dtype', 'image_transport', 'image_reliability', 'mode', 'max_rate_hz', 'max_new_tokens', 'temperature',
     'mask_threshold', 'min_mask_area', 'max_pending', 'sync_slop_s', 'publish_overlay', 'publish_attention',
-    'overlay_alpha', 'clip_fit', 'use_sim_time',
+    'overlay_alpha', 'clip_fit', 'use_sim_time', 'unload_after', 'autostart',
 ]
 RUN_TIME = {
     'mode': 'continuous', 'max_rate_hz': 5.0, 'max_new_tokens': 20, 'temperature': 0.5, 'mask_threshold': 0.3,
     'min_mask_area': 10, 'max_pending': 3, 'sync_slop_s': 0.2, 'publish_overlay': False, 'publish_attention': False,
-    'overlay_alpha': 0.9, 'clip_fit': 'pad',
+    'overlay_alpha': 0.9, 'clip_fit': 'pad', 'unload_after': 3600.0,
 }
 REFUSED = [
     ('mask_threshold', 1.5), ('mask_threshold', -0.1), ('mask_threshold', float('nan')), ('mask_threshold', 'half'),
     ('temperature', -1.0), ('temperature', float('inf')), ('max_new_tokens', 0), ('max_new_tokens', -3), ('max_new_tokens', 'many'),
     ('max_pending', 0), ('overlay_alpha', 2.0), ('mode', 'sometimes'), ('clip_fit', 'stretch'), ('max_rate_hz', 0.0),
-    ('min_mask_area', -1), ('sync_slop_s', -0.1), ('publish_overlay', 'yes'), ('publish_attention', 1),
+    ('min_mask_area', -1), ('unload_after', -1.0), ('sync_slop_s', -0.1), ('publish_overlay', 'yes'), ('publish_attention', 1),
 ]
 AT_START = [
     ('model', '/elsewhere'), ('device', 'cuda:0'), ('dtype', 'bf16'), ('image_transport', 'compressed'),
-    ('image_reliability', 'reliable'),
+    ('image_reliability', 'reliable'), ('autostart', False),
 ]
 
 

@@ -45,6 +45,9 @@
 //!    triples of them and fitted by least squares. Points near the mask's outline that lie within 3σ of it, at least 2 mm, are
 //!    left out before all else, unless less than a quarter of the mask's points stand out of it. A box that stands upright, and ends
 //!    above a level plane (15°) by twice that tolerance or less, is brought down to it.
+//! 5. **Ground.** A part that step 3 leaves out belongs to the object if most of it stands out of that plane and its distances *along the
+//!    plane* lie where step 3 asks for its ranges: the foot of a lamp is far behind the shade for the camera, and right below it.
+//!    The wall behind is as far away along the table as along the view.
 //!
 //! # How it is measured
 //! The range of each point that is left is smoothed by a plane through the 25 pixels around it, as far as they join. Extents

@@ -61,7 +61,7 @@ impl RayCaster {
         };
         Self {
             solids: scene.objects.iter().take(MOST).map(solid).collect(),
-            table: scene.table.clone(),
+            table: scene.table,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::eval::{write_whole, EvalError};
 
 /// What the numbers of a report mean.
 pub const METRES_DEFINITIONS: [(&str, &str); 7] = [
-    ("surface_mm", "distance from the grasp hint's position to the centroid by area of the surface that the colour camera sees"),
+    ("surface_mm", "distance from the grasp hint's position to the centroid by area of the surface that the colour camera sees at 11 degrees or more"),
     ("surface_latest_mm", "the same with the newest transform in the place of the picture's own"),
     ("centre_mm", "distance from the box's centre to the whole object's, of which the camera sees one side"),
     ("size_mm", "largest difference of the box's sides to the whole object's"),

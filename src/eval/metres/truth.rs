@@ -9,8 +9,9 @@ use super::cameras::MadeUpCamera;
 
 /// Rays in a row, and in a column, of each pixel.
 const RAYS: f64 = 3.0;
-/// A surface that the ray meets at less than this sine counts as if at this one: 1.1°. Its few hits would outweigh all others.
-const FLATTEST: f64 = 0.02;
+/// A surface that rays meet at less than this sine, 11° from edge-on, is not counted: the camera has next to no pixels of it, and nobody
+/// can take hold of it. Neighbouring points up to there make up a surface for [`object_geometry`], too.
+const FLATTEST: f64 = 0.196;
 
 /// An object as it is.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +79,10 @@ fn surface(
                 continue;
             }
             let sine = (hit.normal.dot(direction) / direction.length()).abs();
-            let piece = hit.distance * hit.distance / (sine.max(FLATTEST) * direction.length());
+            if sine < FLATTEST {
+                continue;
+            }
+            let piece = hit.distance * hit.distance / (sine * direction.length());
             moment += (place.translation + direction * hit.distance) * piece;
             area += piece;
         }

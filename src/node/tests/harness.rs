@@ -293,7 +293,13 @@ pub(super) fn words(output: &Output<TestHost>) -> String {
             question,
             header,
             object,
-        } => format!("object {:?} {header:?} {}", question.id, object.label),
+        } => format!("object {:?} {header:?} {}", question.id, object.mask.label),
+        Output::Locate(request) => format!("locate {:?} {}", request.id, request.index),
+        Output::PublishDetections {
+            header, objects, ..
+        } => {
+            format!("detections {header:?} {}", objects.len())
+        }
         Output::PublishMask { header, .. } => format!("mask {header:?}"),
         Output::DrawOverlay { header, .. } => format!("overlay {header:?}"),
         Output::DrawAttention { header, .. } => format!("attention {header:?}"),

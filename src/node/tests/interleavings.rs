@@ -36,6 +36,8 @@ enum Step {
         slop_ms: u64,
     },
     Enable(bool),
+    /// A supervisor activates or deactivates the node.
+    Activate(bool),
     Watch(bool),
 }
 
@@ -58,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1usize..4, any::<bool>(), 0u64..400)
             .prop_map(|(max_pending, continuous, slop_ms)| Step::Settings { max_pending, continuous, slop_ms }),
         1 => any::<bool>().prop_map(Step::Enable),
+        1 => prop::bool::weighted(0.7).prop_map(Step::Activate),
         1 => any::<bool>().prop_map(Step::Watch),
     ]
 }
@@ -108,16 +111,20 @@ fn play(steps: &[Step]) -> Vec<String> {
             Step::Say(offset) => {
                 let stamp = offset.map(|ms| asked.newest + ms);
                 let about = stamp.map_or(ExpectedFrame::Camera, ExpectedFrame::Stamp);
-                asked.about.insert(before + 1, about);
+                if node.core.standby().is_none() {
+                    asked.about.insert(before + 1, about);
+                }
                 node.say("the cup", stamp.map(|ms| Stamp(ms * MS)));
             }
             Step::SayNothing => {
-                asked.about.insert(before + 1, ExpectedFrame::Camera);
+                if node.core.standby().is_none() {
+                    asked.about.insert(before + 1, ExpectedFrame::Camera);
+                }
                 node.say(" ", None);
             }
             Step::Goal(n, own) => {
                 // A goal's id is accepted only once.
-                if goals.insert(*n) {
+                if node.core.standby().is_none() && goals.insert(*n) {
                     let about = if *own {
                         ExpectedFrame::Own
                     } else {
@@ -189,6 +196,15 @@ fn play(steps: &[Step]) -> Vec<String> {
                 node.core.handle_enable(*on, node.now);
                 node.drain();
             }
+            Step::Activate(on) => {
+                match on {
+                    true => node.core.handle_activate(node.now),
+                    false => node.core.handle_deactivate("it is inactive", node.now),
+                }
+                node.drain();
+                let open = node.core.has_open_questions();
+                assert!(*on || !open, "an inactive node has an open question");
+            }
             Step::Watch(on) => node.core.handle_subscribers(Subscribers {
                 overlay: *on,
                 attention: *on,
@@ -196,7 +212,8 @@ fn play(steps: &[Step]) -> Vec<String> {
         }
     }
     node.close();
-    // An instruction after the end gets a result, too.
+    // An instruction after the end gets a result, too, if the node was active.
+    node.core.handle_activate(node.now);
     asked
         .about
         .insert(node.core_questions() + 1, ExpectedFrame::Camera);

@@ -1,0 +1,358 @@
+//! The managed node: what its transitions do, and who is told.
+//!
+//! A transition is one at a time, and all of them are begun and ended here, on the main thread. Loading a model and giving its memory
+//! back are done on threads of their own meanwhile, so that diagnostics, parameters and signals are served; a request that comes
+//! in between is refused, because no transition begins in the state that the node is in then.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use r2r::lifecycle_msgs::srv::ChangeState;
+use r2r::ServiceRequest;
+use tokio::sync::oneshot;
+
+use super::clock::RosClock;
+use super::diagnostics;
+use super::driver::{engine_max_pending, Driver};
+use super::lifecycle::{answer_change, TransitionEvents};
+use super::node::NodeError;
+use super::params::NodeParams;
+use super::shared::Shared;
+use super::spin::SpinThread;
+use crate::engine::{Engine, EngineConfig};
+use crate::node::{LifecycleState, Outcome, Transition};
+use crate::weights::shipped_model;
+
+/// The node with its state.
+pub struct Managed {
+    shared: Arc<Shared>,
+    clock: RosClock,
+    events: TransitionEvents,
+    driver: Driver,
+    /// What the transition that is under way waits for.
+    work: Option<Work>,
+    /// Who asked for it.
+    asked: Option<ServiceRequest<ChangeState::Service>>,
+    /// Whether it is the one that the parameter `autostart` asked for, which a wrong model ends together with the node.
+    starting: bool,
+    /// Why the last attempt to load a model failed.
+    failure: Option<String>,
+}
+
+enum Work {
+    Loading {
+        since: Instant,
+        params: Arc<NodeParams>,
+        loaded: oneshot::Receiver<Result<Engine, NodeError>>,
+    },
+    Unloading(oneshot::Receiver<()>),
+}
+
+/// How the work of a transition has ended.
+pub enum Done {
+    Loaded(Result<Box<Engine>, NodeError>),
+    Unloaded,
+}
+
+/// Whether the node goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    GoOn,
+    /// It was shut down by a transition.
+    End,
+}
+
+impl Managed {
+    /// A node that is unconfigured.
+    pub fn new(
+        shared: Arc<Shared>,
+        clock: RosClock,
+        events: TransitionEvents,
+        driver: Driver,
+    ) -> Self {
+        let mut managed = Self {
+            shared,
+            clock,
+            events,
+            driver,
+            work: None,
+            asked: None,
+            starting: false,
+            failure: None,
+        };
+        managed.arrived();
+        managed
+    }
+
+    /// What connects the node to ROS and to the engine.
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// The driver, so that it can be closed.
+    pub fn into_driver(self) -> Driver {
+        self.driver
+    }
+
+    /// Whether the model is being loaded.
+    pub fn is_loading(&self) -> bool {
+        matches!(self.work, Some(Work::Loading { .. }))
+    }
+
+    /// Configures the node, and activates it as soon as that is done.
+    ///
+    /// # Errors
+    /// The operating system refuses a thread.
+    pub fn start(&mut self, spin_thread: &SpinThread) -> Result<(), NodeError> {
+        self.starting = true;
+        match self.begin(0, "configure") {
+            Some(transition) => self.perform(transition, spin_thread).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a call of `~/change_state`. It is answered when the transition has ended, and at once if none begins.
+    ///
+    /// # Errors
+    /// The node cannot go on.
+    pub fn change_state(
+        &mut self,
+        request: ServiceRequest<ChangeState::Service>,
+        spin_thread: &SpinThread,
+    ) -> Result<Next, NodeError> {
+        let wanted = &request.message.transition;
+        let Some(transition) = self.begin(wanted.id, &wanted.label) else {
+            let lifecycle = *self.shared.lifecycle();
+            let name = match wanted.label.is_empty() {
+                true => wanted.id.to_string(),
+                false => format!("'{}'", wanted.label),
+            };
+            let accepted: Vec<&str> = lifecycle.askable().map(|t| t.label).collect();
+            tracing::warn!(
+                "transition {name} is refused: the node is {}; accepted: {}",
+                lifecycle.state().label(),
+                match accepted.is_empty() {
+                    true => "none until that is done".to_owned(),
+                    false => accepted.join(", "),
+                }
+            );
+            answer_change(request, false);
+            return Ok(Next::GoOn);
+        };
+        self.asked = Some(request);
+        self.perform(transition, spin_thread)
+    }
+
+    /// Returns when the transition that is under way has done its work; never if there is none.
+    pub async fn work(&mut self) -> Done {
+        match &mut self.work {
+            None => std::future::pending().await,
+            Some(Work::Loading { loaded, .. }) => {
+                let loaded = loaded.await.unwrap_or(Err(NodeError::Loader));
+                Done::Loaded(loaded.map(Box::new))
+            }
+            Some(Work::Unloading(unloaded)) => {
+                // The sender is dropped when the thread ends, however it ends.
+                let _ = unloaded.await;
+                Done::Unloaded
+            }
+        }
+    }
+
+    /// Ends the transition whose work is done.
+    ///
+    /// # Errors
+    /// The node cannot go on; with the parameter `autostart`, also if the model cannot be loaded.
+    pub fn finish(&mut self, done: Done, spin_thread: &SpinThread) -> Result<(), NodeError> {
+        self.work = None;
+        match done {
+            Done::Loaded(Ok(engine)) => {
+                self.failure = None;
+                self.driver.set_engine(*engine)?;
+                // Parameters may have been changed while the model was loading.
+                self.driver.params_changed();
+                self.end(Outcome::Success);
+                if std::mem::take(&mut self.starting) {
+                    if let Some(transition) = self.begin(0, "activate") {
+                        self.perform(transition, spin_thread)?;
+                    }
+                }
+                // Only now, so that who sees the topics of a node that starts by itself may use them.
+                spin_thread.open();
+            }
+            Done::Loaded(Err(error)) if self.starting => return Err(error),
+            Done::Loaded(Err(error)) => {
+                tracing::error!("{error}; configure the node again when that is mended");
+                self.failure = Some(error.to_string());
+                self.end(Outcome::Failure);
+            }
+            Done::Unloaded => self.end(Outcome::Success),
+        }
+        Ok(())
+    }
+
+    /// Publishes the diagnostics.
+    pub fn diagnose(&self) {
+        let (shared, clock) = (&self.shared, &self.clock);
+        let diagnostics = match (&self.work, self.driver.engine()) {
+            (Some(Work::Loading { since, params, .. }), _) => {
+                diagnostics::loading(shared, clock, &params.model, *since)
+            }
+            (_, Some(engine)) => diagnostics::running(shared, clock, engine),
+            (_, None) => diagnostics::without_model(shared, clock, self.failure.as_deref()),
+        };
+        self.driver.publishers().diagnostics(&diagnostics);
+    }
+
+    fn begin(&mut self, id: u8, label: &str) -> Option<Transition> {
+        let transition = self.shared.lifecycle().begin(id, label)?;
+        self.events.publish(transition, &self.clock);
+        Some(transition)
+    }
+
+    /// Does what a transition is for, or begins with it.
+    fn perform(
+        &mut self,
+        transition: Transition,
+        spin_thread: &SpinThread,
+    ) -> Result<Next, NodeError> {
+        match transition.goal {
+            LifecycleState::Configuring => self.load(spin_thread)?,
+            LifecycleState::Activating => {
+                self.shared.core().handle_activate(Instant::now());
+                self.say_ready();
+                self.end(Outcome::Success);
+            }
+            LifecycleState::Deactivating => {
+                self.stand_by(LifecycleState::Inactive);
+                self.end(Outcome::Success);
+            }
+            LifecycleState::CleaningUp => self.unload()?,
+            LifecycleState::ShuttingDown => {
+                tracing::info!("shut down by a transition: ending");
+                self.shared.core().close(Instant::now());
+                self.driver.act();
+                self.end(Outcome::Success);
+                return Ok(Next::End);
+            }
+            _ => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn load(&mut self, spin_thread: &SpinThread) -> Result<(), NodeError> {
+        let params = {
+            let params = &self.shared.params;
+            let mut store = params.write().unwrap_or_else(PoisonError::into_inner);
+            // From here on a change would not be for this model.
+            store.set_unconfigured(false);
+            match store.complete_model(shipped_model()) {
+                Ok(()) => store.params(),
+                Err(error) => {
+                    drop(store);
+                    let error = NodeError::NoModel(error);
+                    return self.finish(Done::Loaded(Err(error)), spin_thread);
+                }
+            }
+        };
+        self.stand_by(LifecycleState::Configuring);
+        let mut config = EngineConfig::new(params.model.clone());
+        config.device = params.device;
+        config.dtype = params.dtype;
+        config.max_pending = engine_max_pending(&params.settings);
+        tracing::info!(
+            "loading {} on device {}, dtype {}",
+            params.model.display(),
+            params.device,
+            params.dtype
+        );
+        let since = Instant::now();
+        let (done, loaded) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                // If the node has ended meanwhile, nobody receives the engine, and it is dropped here.
+                let _ = done.send(Engine::start(config).map_err(NodeError::Model));
+            })?;
+        self.work = Some(Work::Loading {
+            since,
+            params,
+            loaded,
+        });
+        Ok(())
+    }
+
+    fn unload(&mut self) -> Result<(), NodeError> {
+        let answering = self.driver.take_engine();
+        self.stand_by(LifecycleState::CleaningUp);
+        let (done, unloaded) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("unload".to_owned())
+            .spawn(move || {
+                // Waits for the step of the model that is under way, if a question was cancelled just now.
+                drop(answering.map(|answering| answering.stop()));
+                tracing::info!("the memory of the model was given back");
+                let _ = done.send(());
+            })?;
+        self.work = Some(Work::Unloading(unloaded));
+        Ok(())
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let ended = self.shared.lifecycle().end(outcome);
+        self.arrived();
+        if let Some(transition) = ended {
+            self.events.publish(transition, &self.clock);
+        }
+        if let Some(request) = self.asked.take() {
+            answer_change(request, outcome == Outcome::Success);
+        }
+    }
+
+    /// Makes everything that depends on the state agree with it.
+    fn arrived(&mut self) {
+        let state = self.shared.lifecycle().state();
+        let unconfigured = state == LifecycleState::Unconfigured;
+        let params = &self.shared.params;
+        params
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_unconfigured(unconfigured);
+        if state != LifecycleState::Active {
+            self.stand_by(state);
+        }
+    }
+
+    /// Makes the node quiet; who asks it is told that it is in `state`, and what to do.
+    fn stand_by(&self, state: LifecycleState) {
+        let node = &self.shared.names.node;
+        let why = match state {
+            LifecycleState::Inactive => {
+                format!("the node is inactive; `ros2 lifecycle set {node} activate` makes it answer")
+            }
+            LifecycleState::Configuring => {
+                "the node is configuring: the model is being loaded".to_owned()
+            }
+            LifecycleState::Unconfigured => format!(
+                "the node is unconfigured; `ros2 lifecycle set {node} configure` loads the model, and then activate makes it answer"
+            ),
+            other => format!("the node is {}", other.label()),
+        };
+        self.shared.core().handle_deactivate(why, Instant::now());
+        self.driver.act();
+    }
+
+    fn say_ready(&self) {
+        let Some(model) = self.driver.engine().map(Engine::model) else {
+            return;
+        };
+        tracing::info!(
+            "ready: {} on {} in {}; image {}, instruction {}",
+            model.model,
+            model.device,
+            model.dtype,
+            self.shared.names.image,
+            self.shared.names.instruction
+        );
+    }
+}
