@@ -72,11 +72,14 @@ pub struct FollowSettings {
 }
 
 impl Default for FollowSettings {
-    /// The defaults of the node's parameters.
+    /// The defaults of the node's parameters. Of lisa-mini on TableWorld, masks that follow their object have scores from 0.8 to
+    /// 0.97, and those of a scene in which it is not have 0.5 to 0.8: a score alone says little, and has to be high to be
+    /// believed where nothing is expected. A mask that follows its object at 10 Hz overlaps with the expected one by far more
+    /// than 0.3, one of another object by less (docs/FOLLOWING.md).
     fn default() -> Self {
         Self {
             patience_s: 2.0,
-            min_score: 0.5,
+            min_score: 0.85,
             min_overlap: 0.3,
         }
     }
@@ -97,8 +100,8 @@ impl Default for Settings {
             publish_overlay: true,
             publish_attention: true,
             overlay_alpha: 0.5,
-            space: SpaceSettings::default(),
             follow: FollowSettings::default(),
+            space: SpaceSettings::default(),
         }
     }
 }

@@ -313,7 +313,7 @@ pub const PARAMS: [ParamSpec; 32] = [
     ),
     ParamSpec::new(
         "follow.min_score",
-        Default::Float(0.5),
+        Default::Float(0.85),
         float_in(&bounds::SHARE),
         "The model is asked again for what ~/follow follows where the mask's score is below this and its overlap below follow.min_overlap.",
     ),

@@ -186,7 +186,7 @@ def test_what_is_doubted_is_asked_for_again(lisa, golden):
         assert result.times_asked >= 2, told(result)
         assert {o.track_id for f in seen.frames for o in f.objects} == {first}
     finally:
-        lisa.set(**{'follow.min_score': 0.5, 'follow.min_overlap': 0.3})
+        lisa.set(**{'follow.min_score': 0.85, 'follow.min_overlap': 0.3})
 
 
 def test_the_node_s_end_ends_it(start, golden):

@@ -106,16 +106,17 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let number = self.follow.next_number();
-        let open = self.shutdown_refusal.is_none();
-        let accepted =
-            open && self.standby.is_none() && self.follow.goals.accept(offer.id, number, stamp);
+        let accepted = self.shutdown_refusal.is_none()
+            && self.standby.is_none()
+            && self.follow.goals.accept(offer.id, number, stamp);
         self.outputs.push_back(Output::AnswerFollowGoal {
             request,
             accepted,
             stamp,
         });
         if !accepted {
-            if open {
+            // As `handle_goal`.
+            if self.shutdown_refusal.is_none() {
                 let why = self.standby.as_deref();
                 let why = why.unwrap_or("a goal of that id was sent before");
                 let text = format!("goal {} rejected: {why}", offer.id);
@@ -252,11 +253,17 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
+    /// Whether the engine has an instruction. One whose answer is complete may still wait to learn where its objects are.
+    fn instruction_is_asked(&self) -> bool {
+        let mut asked = self.submitted.values();
+        asked.any(|asked| asked.answer.is_none())
+    }
+
     /// Gives the engine a follower's request, if it has none and no instruction waits. Of several goals the one whose turn is
     /// longest ago comes first.
     pub(in crate::node) fn follow_if_due(&mut self, now: Instant) {
-        let closed = self.shutdown_refusal.is_some() || !self.enabled;
-        if closed || self.follow.is_in_flight() || !self.submitted.is_empty() {
+        let closed = self.shutdown_refusal.is_some() || !self.takes_frames();
+        if closed || self.follow.is_in_flight() || self.instruction_is_asked() {
             return;
         }
         let Some(frame) = self.frames.newest() else {
@@ -432,7 +439,8 @@ impl<H: Host> NodeCore<H> {
         let followers = self.follow.followers.iter();
         let ends = followers.clone().filter_map(|f| f.until);
         let frames = followers.clone().filter_map(|f| f.frame_deadline);
-        let busy = self.follow.is_in_flight() || !self.submitted.is_empty() || !self.enabled;
+        let busy = self.follow.is_in_flight() || self.instruction_is_asked();
+        let busy = busy || !self.takes_frames();
         let newest = self.frames.newest().filter(|_| !busy);
         let looks = newest.into_iter().flat_map(|frame| {
             let due = followers.clone().map(move |f| f.due(frame.number));
