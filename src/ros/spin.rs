@@ -279,7 +279,7 @@ pub fn image_qos(
 }
 
 /// The QoS that pictures are subscribed to with.
-fn sensor_qos(params: &NodeParams) -> QosProfile {
+pub(super) fn sensor_qos(params: &NodeParams) -> QosProfile {
     match params.reliable {
         true => QosProfile::sensor_data().reliable(),
         false => QosProfile::sensor_data(),
