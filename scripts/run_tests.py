@@ -68,7 +68,7 @@ PARTS = (
         cargo_test(*targets('train', 'train_cli', 'own_pictures')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),
-        cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'replay', 'sample_bag')))),
+        cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'bag_follow', 'replay', 'sample_bag')))),
     Part('geometry', 'depth images, cameras, frames in time, objects in metres', 0.5, (
         cargo_test(*targets('decode', 'compressed', 'camera', 'camera_models', 'registration', 'points', 'chains', 'properties', 'pose',
                             'accuracy', 'rejection')),)),

@@ -118,6 +118,7 @@ impl<H: Host> NodeCore<H> {
         let options =
             self.settings
                 .answering(question.max_new_tokens, question.seed(), self.subscribers);
+        self.follow.give_turn();
         self.outputs.push_back(Output::AskEngine(EngineRequest {
             id: question.id,
             frame: Arc::clone(&chosen.frame),
@@ -273,11 +274,21 @@ impl<H: Host> NodeCore<H> {
         }
         let newest = self.frames.newest().map(|stored| stored.number);
         let rate = self.settings.max_rate_hz;
-        self.repeat
-            .due(newest, !self.has_open_questions(), rate, now)
+        let idle = !self.has_open_questions() && !self.follow.is_in_flight();
+        self.repeat.due(newest, idle, rate, now)
     }
 
-    pub(super) fn repeat_if_due(&mut self, now: Instant) {
+    /// Gives the engine something to do that nobody waits for: the next frame of a follower, or the repeat of an instruction, in
+    /// turns. To be called at the end of every input.
+    pub(super) fn use_idle_engine(&mut self, now: Instant) {
+        if !self.follow.had_last_turn {
+            self.follow_if_due(now);
+        }
+        self.repeat_if_due(now);
+        self.follow_if_due(now);
+    }
+
+    fn repeat_if_due(&mut self, now: Instant) {
         if self.repeat_due(now) != Due::Now {
             return;
         }

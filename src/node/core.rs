@@ -7,6 +7,7 @@ use std::time::Instant;
 use rosbag2::Header;
 
 use super::camera::{CameraSilence, CameraTopic, ImagePublisher};
+use super::follow::Following;
 use super::frame_choice::ChosenFrame;
 use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
@@ -63,6 +64,7 @@ pub struct NodeCore<H: Host> {
     pub(super) submitted: BTreeMap<QuestionId, Submitted<H::Frame>>,
     pub(super) repeat: Repeat,
     pub(super) goals: Goals<Arc<QuestionResult>, H::ResultRequest>,
+    pub(super) follow: Following<H>,
     pub(super) health: Health,
     pub(super) questions: u64,
     pub(super) outputs: VecDeque<Output<H>>,
@@ -93,6 +95,7 @@ impl<H: Host> NodeCore<H> {
             submitted: BTreeMap::new(),
             repeat: Repeat::default(),
             goals: Goals::default(),
+            follow: Following::default(),
             health: Health::default(),
             questions: 0,
             outputs: VecDeque::new(),
@@ -111,11 +114,15 @@ impl<H: Host> NodeCore<H> {
             return;
         }
         let (stamp, bytes) = (frame.stamp(), frame.bytes());
-        if self.frames.push(stamp, bytes, frame, now) == Arrival::TimeJump {
+        let arrival = self.frames.push(stamp, bytes, frame, now);
+        if arrival == Arrival::TimeJump {
             self.log(
                 LogLevel::Info,
                 format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
             );
+        }
+        if arrival != Arrival::Late {
+            self.follow_frame(now);
         }
         if self.silence.frame_arrived(now) {
             let topic = &self.camera.topic;
@@ -123,7 +130,7 @@ impl<H: Host> NodeCore<H> {
             self.log(LogLevel::Info, text);
         }
         self.resolve_waiting(now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Takes an instruction from a topic.
@@ -143,7 +150,7 @@ impl<H: Host> NodeCore<H> {
             received: now,
         };
         self.ask(question, None, now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Takes a goal that a client sends; `stamp` is the present time on the robot's clock.
@@ -184,7 +191,7 @@ impl<H: Host> NodeCore<H> {
             received: now,
         };
         self.ask(question, offer.frame, now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Takes a client's request to cancel goals; `goal` and `until` are those of `action_msgs/CancelGoal`.
@@ -204,7 +211,7 @@ impl<H: Host> NodeCore<H> {
         for id in questions {
             self.cancel(id, now);
         }
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Takes a client's request for a goal's result. It is answered now or when the goal ends.
@@ -222,7 +229,7 @@ impl<H: Host> NodeCore<H> {
     pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
         self.settings = settings;
         self.resolve_waiting(now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Enables or disables the node. A disabled node ignores frames and refuses instructions, but still answers the questions
@@ -236,8 +243,11 @@ impl<H: Host> NodeCore<H> {
                 self.space.clear();
             }
         }
+        if let Some(refusal) = self.disabled_refusal() {
+            self.end_followers(&refusal, now);
+        }
         self.resolve_waiting(now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Makes a managed node active: frames and instructions are taken from `now` on.
@@ -273,29 +283,34 @@ impl<H: Host> NodeCore<H> {
     /// Takes an event of the engine about a question that it was given.
     pub fn handle_engine_event(&mut self, id: QuestionId, event: Event, now: Instant) {
         match event {
+            _ if id.is_follower() => self.follow_event(id, event, now),
             Event::Stage(stage) => self.stage(id, stage),
             Event::TextDelta { text, tokens } => self.delta(id, text, tokens),
             Event::Mask(object) => self.object(id, object, now),
             Event::Done(answer) => self.done(id, *answer, now),
             Event::Failed(error) => self.failed(id, (&error).into(), now),
         }
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Says that the frame of a question for the engine cannot be decoded; `why` says what is wrong and what is accepted.
     pub fn handle_bad_frame(&mut self, id: QuestionId, why: &str, now: Instant) {
+        if id.is_follower() {
+            self.follow_bad_frame(id, why, now);
+        }
         if let Some(asked) = self.submitted.remove(&id) {
             let header = asked.chosen.frame.header();
             self.refused(asked.question, header, Refusal::bad_frame(why), now);
         }
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// Says that an instant that [`poll_timeout`](Self::poll_timeout) returned has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resolve_waiting(now);
         self.advance_waiting(now);
-        self.repeat_if_due(now);
+        self.follow_timeouts(now);
+        self.use_idle_engine(now);
         self.goals.expire(now);
         if self.silence.due().is_some_and(|due| due <= now) && self.takes_frames() {
             self.silence.reported = true;
@@ -320,6 +335,7 @@ impl<H: Host> NodeCore<H> {
             self.outputs.push_back(Output::CancelEngine(id));
             self.failed(id, goodbye.clone(), now);
         }
+        self.end_followers(goodbye, now);
     }
 }
 
@@ -349,6 +365,7 @@ impl<H: Host> NodeCore<H> {
             .chain(space)
             .chain(repeat.map(|at| (at, Timer::Repeat)))
             .chain(self.goals.next_expiry().map(|at| (at, Timer::ExpireGoals)))
+            .chain(self.follow_timeout(now).map(|at| (at, Timer::Follow)))
             .chain(silence.map(|at| (at, Timer::CameraSilent)))
             .min()
     }
@@ -419,6 +436,11 @@ impl<H: Host> NodeCore<H> {
     /// Whether a question has no result yet.
     pub fn has_open_questions(&self) -> bool {
         !self.awaiting.is_empty() || !self.submitted.is_empty()
+    }
+
+    /// Whether a question or a goal of `~/follow` has no result yet.
+    pub fn owes_a_result(&self) -> bool {
+        self.has_open_questions() || self.follow.has_goals()
     }
 
     /// How many goals are not forgotten.

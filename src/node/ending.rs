@@ -75,6 +75,7 @@ impl<H: Host> NodeCore<H> {
             1 => "1 object".to_owned(),
             n => format!("{n} objects"),
         };
+        self.follow.earlier.keep(&question, &answer);
         let text = answer.text.clone();
         let id = question.instruction_id.clone();
         let result = QuestionResult {

@@ -33,11 +33,16 @@ impl Health {
     /// Counts an answer. `frame` is the number of the camera's frame, 0 for an image that a goal brought along.
     pub fn answered(&mut self, status: ResultStatus, frame: u64, timings: &Timings) {
         self.count(status);
+        self.looked_at(frame);
+        self.timings = Some(timings.clone());
+    }
+
+    /// Counts a frame that the engine was asked about.
+    pub fn looked_at(&mut self, frame: u64) {
         // Two questions about the same frame count it once. A stamped instruction may go back to an older frame,
         // which is then counted again.
         self.frames_used += u64::from(frame != 0 && frame != self.last_frame);
         self.last_frame = frame;
-        self.timings = Some(timings.clone());
     }
 
     /// Counts which objects of an answer were measured in space.

@@ -1,8 +1,23 @@
 //! How questions and goals are told apart.
 
-/// The number of a question; a node numbers its questions from 1.
+/// The number of a question; a node numbers its questions from 1. A goal of `~/follow` and its requests to the engine have numbers
+/// of their own, from 2⁶³ on, so that the numbers of instructions do not depend on what is followed beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub u64);
+
+impl QuestionId {
+    const FOLLOWERS: u64 = 1 << 63;
+
+    /// The `n`th number of the followers.
+    pub(super) fn of_follower(n: u64) -> Self {
+        Self(Self::FOLLOWERS | n)
+    }
+
+    /// Whether it is a follower's.
+    pub fn is_follower(self) -> bool {
+        self.0 >= Self::FOLLOWERS
+    }
+}
 
 /// A goal's UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

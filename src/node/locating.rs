@@ -83,7 +83,7 @@ impl<H: Host> NodeCore<H> {
             }
         }
         self.advance(id, now);
-        self.repeat_if_due(now);
+        self.use_idle_engine(now);
     }
 
     /// How many depth images have arrived.

@@ -23,7 +23,9 @@
 //!    after that. (`tests/interleavings.rs`, `every_instruction_has_one_result_whatever_happens`)
 //! 2. A result carries the header of the frame it is about, or none where there was no frame. That frame is one the
 //!    instruction was allowed to be about. (the same test)
-//! 3. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
+//! 3. Every accepted goal of `~/follow` has exactly one result, the last that is said of it, and its feedback is about newer and
+//!    newer frames. (`tests/following.rs`, `every_follower_ends_once_whatever_happens`)
+//! 4. The same inputs at the same times give the same outputs. (`tests/interleavings.rs`,
 //!    `the_same_inputs_give_the_same_outputs`)
 //!
 //! | file | one idea |
@@ -45,6 +47,7 @@
 //! | `camera.rs` | for how long the camera has been silent, and why |
 //! | `repeat.rs` | mode `continuous` |
 //! | `goals.rs` | the states of action goals |
+//! | `follow/` | the action `~/follow`: the same object again in every frame |
 //! | `result.rs` | how a question ended, and the message that says so |
 //! | `health.rs` | counts, for diagnostics |
 //! | `settings.rs` | the parameters that the state machine depends on |
@@ -54,6 +57,7 @@ mod camera;
 mod core;
 mod decode_once;
 mod ending;
+mod follow;
 mod frame_choice;
 mod goals;
 mod health;
@@ -76,6 +80,7 @@ pub(crate) mod tests;
 pub use camera::{CameraTopic, ImagePublisher};
 pub use core::NodeCore;
 pub use decode_once::{decode_guarded, CameraPixels, DecodeError, DecodeOnce};
+pub use follow::{FollowFeedback, FollowOffer, FollowResult, FollowState, FollowStatus, Sighting};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;
 pub use ids::{GoalId, QuestionId};
@@ -90,7 +95,7 @@ pub use publishing::{
 };
 pub use question::{Origin, Question};
 pub use result::{answer_status, object_message, QuestionResult, Refusal, ResultStatus};
-pub use settings::{bounds, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};
+pub use settings::{bounds, FollowSettings, Settings, Subscribers, DEFAULT_MAX_NEW_TOKENS};
 pub use space::{
     BoxOrientation, FoundObject, Place, PlacedObject, Scene, SpaceSettings, StampedTransform,
 };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rosbag2::Header;
 
+use super::follow::{FollowFeedback, FollowResult};
 use super::goals::{CancelReply, GoalState};
 use super::ids::{GoalId, QuestionId};
 use super::question::Question;
@@ -22,6 +23,10 @@ pub trait Host {
     type CancelRequest;
     /// A client's request for a goal's result, to be answered with [`Output::AnswerResult`].
     type ResultRequest;
+    /// A client's request to accept a goal of `~/follow`, to be answered with [`Output::AnswerFollowGoal`].
+    type FollowRequest;
+    /// A client's request for the result of such a goal, to be answered with [`Output::AnswerFollowResult`].
+    type FollowResultRequest;
 }
 
 /// What the state machine needs to know of a camera's message.
@@ -164,6 +169,26 @@ pub enum Output<H: Host> {
     },
     /// Publish the states of all goals that are not forgotten: id, time of acceptance, state.
     PublishGoalStates(Vec<(GoalId, Stamp, GoalState)>),
+    /// Answer the client that sent a goal of `~/follow`.
+    AnswerFollowGoal {
+        /// The request to answer.
+        request: H::FollowRequest,
+        /// Whether the goal was accepted.
+        accepted: bool,
+        /// When that was decided, on the robot's clock.
+        stamp: Stamp,
+    },
+    /// Answer the client that asked for the result of a goal of `~/follow`.
+    AnswerFollowResult {
+        /// The request to answer.
+        request: H::FollowResultRequest,
+        /// The goal's final state and its result; `None` if the goal is unknown.
+        result: Option<(GoalState, Arc<FollowResult>)>,
+    },
+    /// Publish feedback on a goal of `~/follow`.
+    FollowFeedback(FollowFeedback),
+    /// Publish the states of all goals of `~/follow` that are not forgotten.
+    PublishFollowStates(Vec<(GoalId, Stamp, GoalState)>),
     /// Write a line to the log.
     Log {
         /// How much it matters.
@@ -235,6 +260,8 @@ pub enum Timer {
     Repeat,
     /// A finished goal is to be forgotten.
     ExpireGoals,
+    /// A goal of `~/follow` may look at the next frame, or ends.
+    Follow,
     /// The camera has been silent for so long that a warning is due.
     CameraSilent,
 }

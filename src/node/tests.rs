@@ -1,5 +1,6 @@
 //! The state machine under a virtual clock: single situations here, random ones in `interleavings.rs`.
 
+mod following;
 mod harness;
 mod interleavings;
 
@@ -13,6 +14,7 @@ use crate::engine::{Answer, AttentionMap, Event, Stage};
 use crate::frames::Stamp;
 use crate::image::ClipView;
 use crate::spatial::{Camera, DepthFrame, DepthMessage, NotLocated};
+pub(super) use harness::block;
 pub(crate) use harness::{answer, object};
 use harness::{header, Harness, MS};
 
@@ -233,59 +235,6 @@ fn mode_continuous_asks_again_about_new_frames_within_the_rate() {
     assert!(repeats.clone().all(|r| r.question.instruction_id == "1"));
 }
 
-#[test]
-fn a_node_that_is_deactivated_ends_its_questions_and_is_quiet_until_it_is_activated() {
-    let mut node = Harness::new(Settings::default());
-    node.say("waits for its frame", None);
-    node.goal(1, Some(Stamp(5 * MS)));
-    let deactivate = |node: &mut Harness| {
-        let why = "the node is inactive; activate it";
-        node.core.handle_deactivate(why, node.now);
-        node.drain();
-    };
-    deactivate(&mut node);
-    assert_eq!(node.statuses(), [ResultStatus::Cancelled; 2]);
-    for result in &node.results {
-        assert_eq!(result.message().error, "the node was deactivated");
-    }
-    // Nothing is taken and nothing published; who asks is told in the log what to do.
-    let before = node.log.len();
-    node.frame(Stamp(MS), true);
-    node.say("ignored", None);
-    node.goal(2, Some(Stamp(5 * MS)));
-    node.pass(60_000);
-    deactivate(&mut node);
-    assert_eq!(node.results.len(), 2);
-    let said = node.log[before..].join("\n");
-    assert_eq!(
-        said.matches("the node is inactive; activate it").count(),
-        2,
-        "{said}"
-    );
-    assert!(
-        !said.contains("no image"),
-        "it does not miss a camera: {said}"
-    );
-    assert!(node.core.frames().newest().is_none() && node.engine.is_empty());
-    // Active again, it answers.
-    node.core.handle_activate(node.now);
-    node.frame(Stamp(2 * MS), true);
-    node.say("the cup", None);
-    node.answer_one();
-    assert_eq!(node.statuses().last(), Some(&ResultStatus::Segmented));
-}
-
-#[test]
-fn a_disabled_node_stays_disabled_when_it_is_activated() {
-    let mut node = Harness::new(Settings::default());
-    node.core.handle_enable(false, node.now);
-    node.core.handle_deactivate("it is inactive", node.now);
-    node.core.handle_activate(node.now);
-    node.say("the cup", None);
-    assert_eq!(node.statuses(), [ResultStatus::Error]);
-    assert!(node.results[0].message().error.contains("disabled"));
-}
-
 /// A depth image of 2x2 pixels, 1 m everywhere.
 fn depth(stamp: Stamp) -> DepthFrame {
     let message = DepthMessage::Image {
@@ -455,4 +404,57 @@ fn who_waits_for_a_place_can_be_cancelled() {
     assert_eq!(node.statuses(), [ResultStatus::Cancelled]);
     node.pass(1000);
     assert_eq!(node.results.len(), 1);
+}
+
+#[test]
+fn a_node_that_is_deactivated_ends_its_questions_and_is_quiet_until_it_is_activated() {
+    let mut node = Harness::new(Settings::default());
+    node.say("waits for its frame", None);
+    node.goal(1, Some(Stamp(5 * MS)));
+    let deactivate = |node: &mut Harness| {
+        let why = "the node is inactive; activate it";
+        node.core.handle_deactivate(why, node.now);
+        node.drain();
+    };
+    deactivate(&mut node);
+    assert_eq!(node.statuses(), [ResultStatus::Cancelled; 2]);
+    for result in &node.results {
+        assert_eq!(result.message().error, "the node was deactivated");
+    }
+    // Nothing is taken and nothing published; who asks is told in the log what to do.
+    let before = node.log.len();
+    node.frame(Stamp(MS), true);
+    node.say("ignored", None);
+    node.goal(2, Some(Stamp(5 * MS)));
+    node.pass(60_000);
+    deactivate(&mut node);
+    assert_eq!(node.results.len(), 2);
+    let said = node.log[before..].join("\n");
+    assert_eq!(
+        said.matches("the node is inactive; activate it").count(),
+        2,
+        "{said}"
+    );
+    assert!(
+        !said.contains("no image"),
+        "it does not miss a camera: {said}"
+    );
+    assert!(node.core.frames().newest().is_none() && node.engine.is_empty());
+    // Active again, it answers.
+    node.core.handle_activate(node.now);
+    node.frame(Stamp(2 * MS), true);
+    node.say("the cup", None);
+    node.answer_one();
+    assert_eq!(node.statuses().last(), Some(&ResultStatus::Segmented));
+}
+
+#[test]
+fn a_disabled_node_stays_disabled_when_it_is_activated() {
+    let mut node = Harness::new(Settings::default());
+    node.core.handle_enable(false, node.now);
+    node.core.handle_deactivate("it is inactive", node.now);
+    node.core.handle_activate(node.now);
+    node.say("the cup", None);
+    assert_eq!(node.statuses(), [ResultStatus::Error]);
+    assert!(node.results[0].message().error.contains("disabled"));
 }

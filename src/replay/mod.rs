@@ -8,6 +8,7 @@
 //! | `answering.rs` | asking the engine |
 //! | `annotate.rs`, `work_folder.rs` | writing answers into a bag; the folder from which an interrupted run resumes |
 //! | `ground_truth.rs`, `recorded.rs`, `judge.rs` | true masks; recorded results of the node; scoring either kind of answers |
+//! | `following.rs` | following what is asked for from frame to frame, and scoring that |
 //! | `compare.rs` | whether two sets of answers are equal |
 //! | `messages.rs` | messages that are read again by their position in the bag, and the masks in them |
 //! | `error.rs` | what can be wrong with a recording |
@@ -16,6 +17,7 @@ mod annotate;
 mod answering;
 mod compare;
 mod error;
+mod following;
 mod ground_truth;
 mod images;
 mod instructions;
@@ -29,6 +31,7 @@ pub use annotate::{AnnotateOptions, Annotator};
 pub use answering::{ask, AnsweredQuestion};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
+pub use following::{follow, FollowOptions, FollowReport, FollowedFrame, FollowedGoal, Way};
 pub use ground_truth::{GroundTruth, Truth};
 pub use images::{
     camera_topic, decode_image, image_file, image_topic, image_topics, raw_image, DecodedImage,

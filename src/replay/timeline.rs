@@ -48,7 +48,7 @@ pub struct RecordedFrame {
 }
 
 impl RecordedFrame {
-    fn new(bag: &Bag, message: RawMessage) -> Result<Self, ReplayError> {
+    pub(super) fn new(bag: &Bag, message: RawMessage) -> Result<Self, ReplayError> {
         let image = CameraMessage::read(bag, &message)?;
         let (bytes, header) = (image.pixels().bytes(), image.into_header());
         Ok(Self {
@@ -109,6 +109,8 @@ impl Host for Recording {
     type GoalRequest = Infallible;
     type CancelRequest = Infallible;
     type ResultRequest = Infallible;
+    type FollowRequest = Infallible;
+    type FollowResultRequest = Infallible;
 }
 
 /// A question of the recording, and what the node does with it.
@@ -153,16 +155,26 @@ pub struct Timeline<'b> {
 const MAX_FAULT_TEXTS: usize = 5;
 
 /// Maps the bag's log times to the `Instant`s that the state machine knows.
-struct ReplayClock {
+pub(super) struct ReplayClock {
     base: Instant,
     /// The log time that `base` stands for, nanoseconds.
     start: u64,
-    now: Instant,
+    pub now: Instant,
 }
 
 impl ReplayClock {
+    /// A clock that begins at the bag's first moment.
+    pub fn new(bag: &Bag) -> Self {
+        let base = Instant::now();
+        Self {
+            base,
+            start: bag.span().map_or(0, |(start, _)| start),
+            now: base,
+        }
+    }
+
     /// The instant of a log time, or the present one if the bag went back in time: the state machine's time never does.
-    fn at(&self, log_time: u64) -> Instant {
+    pub fn at(&self, log_time: u64) -> Instant {
         let since = Duration::from_nanos(log_time.saturating_sub(self.start));
         self.base
             .checked_add(since)
@@ -194,17 +206,13 @@ impl<'b> Timeline<'b> {
             reliable: false,
             publishers: None,
         };
-        let base = Instant::now();
+        let clock = ReplayClock::new(bag);
         let enable = private_name(services::ENABLE);
-        let mut core = NodeCore::new(Arc::new(settings), camera, enable, base);
+        let mut core = NodeCore::new(Arc::new(settings), camera, enable, clock.now);
         core.handle_subscribers(subscribers);
         Ok(Self {
             messages: bag.messages(&Selection::all().topics(selected))?,
-            clock: ReplayClock {
-                base,
-                start: bag.span().map_or(0, |(start, _)| start),
-                now: base,
-            },
+            clock,
             core,
             bag,
             images,

@@ -98,14 +98,13 @@ impl ActionTopics {
     /// # Errors
     /// The middleware refuses a publisher.
     pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
-        let status_qos = QosProfile::default().keep_last(1).transient_local();
         Ok(Self {
             feedback: overrides.create_publisher(
                 node,
                 "~/segment/_action/feedback",
                 QosProfile::default(),
             )?,
-            status: overrides.create_publisher(node, "~/segment/_action/status", status_qos)?,
+            status: overrides.create_publisher(node, "~/segment/_action/status", status_qos())?,
         })
     }
 
@@ -133,16 +132,23 @@ impl ActionTopics {
 
     /// Publishes the states of all goals.
     pub fn states(&self, states: Vec<(GoalId, Stamp, GoalState)>) {
-        let status = |(id, stamp, state)| GoalStatus {
-            goal_info: goal_info(id, stamp),
-            status: state as i8,
-        };
-        send(
-            &self.status,
-            &GoalStatusArray {
-                status_list: states.into_iter().map(status).collect(),
-            },
-        );
+        send(&self.status, &goal_states(states));
+    }
+}
+
+/// With what an action publishes the states of its goals.
+pub(super) fn status_qos() -> QosProfile {
+    QosProfile::default().keep_last(1).transient_local()
+}
+
+/// The states of goals as a message.
+pub(super) fn goal_states(states: Vec<(GoalId, Stamp, GoalState)>) -> GoalStatusArray {
+    let status = |(id, stamp, state)| GoalStatus {
+        goal_info: goal_info(id, stamp),
+        status: state as i8,
+    };
+    GoalStatusArray {
+        status_list: states.into_iter().map(status).collect(),
     }
 }
 
@@ -153,7 +159,7 @@ fn goal_info(id: GoalId, stamp: Stamp) -> GoalInfo {
     }
 }
 
-fn uuid(id: GoalId) -> UUID {
+pub(super) fn uuid(id: GoalId) -> UUID {
     UUID {
         uuid: id.0.to_vec(),
     }

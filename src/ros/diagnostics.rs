@@ -162,6 +162,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
     report.value("busy", load.running);
     report.value("conversations", load.caches.conversations);
     report.value("action goals", core.goals());
+    report.value("goals followed", core.followers());
     for (status, count) in &health.results {
         report.value(format!("results {}", status.name()), count);
     }

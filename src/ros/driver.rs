@@ -12,6 +12,7 @@ use super::action::{
 };
 use super::clock::RosClock;
 use super::convert::object;
+use super::follow_action::{self, FollowTopics};
 use super::lifecycle::answer_change;
 use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
@@ -31,6 +32,7 @@ pub struct Driver {
     reports: UnboundedSender<(QuestionId, EngineReport)>,
     publishers: Publishers,
     action: ActionTopics,
+    follow: FollowTopics,
     clock: RosClock,
     renderer: Renderer,
     locate_worker: LocateWorker,
@@ -51,26 +53,26 @@ impl Answering {
 }
 
 impl Driver {
-    /// Starts the driver's own threads, without an engine. Whatever arrives in `reports` is to be given to
-    /// [`handle_report`](Self::handle_report).
+    /// A driver without an engine. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
         publishers: Publishers,
-        action: ActionTopics,
+        (action, follow): (ActionTopics, FollowTopics),
         clock: RosClock,
         reports: UnboundedSender<(QuestionId, EngineReport)>,
     ) -> std::io::Result<Self> {
         Ok(Self {
-            answering: None,
             locate_worker: LocateWorker::start(reports.clone())?,
+            answering: None,
             renderer: Renderer::start()?,
             shared,
             reports,
             publishers,
             action,
+            follow,
             clock,
         })
     }
@@ -130,6 +132,18 @@ impl Driver {
             Input::GoalResult(request) => {
                 let goal = GoalId::from_slice(&request.message.goal_id.uuid);
                 core.handle_result_request(goal, request);
+            }
+            Input::FollowGoal(mut request) => {
+                let offer = follow_action::goal_offer(&mut request);
+                core.handle_follow_goal(offer, request, self.clock.stamp(), now);
+            }
+            Input::CancelFollow(request) => {
+                let (goal, until) = cancelled_goals(&request);
+                core.handle_follow_cancel(goal, until, request, now);
+            }
+            Input::FollowResult(request) => {
+                let goal = GoalId::from_slice(&request.message.goal_id.uuid);
+                core.handle_follow_result_request(goal, request);
             }
             Input::Enable(request) => {
                 core.handle_enable(request.message.data, now);
@@ -307,6 +321,17 @@ impl Driver {
                     .feedback(goal, stage.name(), &text, tokens, objects);
             }
             Output::PublishGoalStates(states) => self.action.states(states),
+            Output::AnswerFollowGoal {
+                request,
+                accepted,
+                stamp,
+            } => follow_action::answer_goal(request, accepted, stamp),
+            Output::AnswerFollowResult { request, result } => {
+                let ended = result.as_ref().map(|(state, result)| (*state, &**result));
+                follow_action::answer_result(request, ended);
+            }
+            Output::FollowFeedback(seen) => self.follow.feedback(&seen, self.clock.stamp()),
+            Output::PublishFollowStates(states) => self.follow.states(states),
             Output::Log { level, text } => match level {
                 LogLevel::Debug => tracing::debug!("{text}"),
                 LogLevel::Info => tracing::info!("{text}"),
@@ -318,7 +343,7 @@ impl Driver {
     /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
     /// handled. Returns the engine, if there is one, and whether any result was owed.
     pub fn close(self, rest: Vec<Input>) -> (Option<Arc<Engine>>, bool) {
-        let owed = !rest.is_empty() || self.shared.core().has_open_questions();
+        let owed = !rest.is_empty() || self.shared.core().owes_a_result();
         self.shared.core().close(Instant::now());
         self.act();
         for input in rest {
@@ -330,10 +355,11 @@ impl Driver {
     }
 }
 
-/// How many requests may wait in the engine. The state machine decides which question is one too many. The engine has one place
-/// more, because it reports an answer before it takes the next request out of its queue.
+/// How many requests may wait in the engine. The state machine decides which question is one too many. The engine has two places
+/// more: it reports an answer before it takes the next request out of its queue, and it may have a follower's request beside
+/// the questions.
 pub fn engine_max_pending(settings: &Settings) -> usize {
-    settings.max_pending + 1
+    settings.max_pending + 2
 }
 
 /// Answers a call of `~/enable`.

@@ -47,6 +47,7 @@ mod convert;
 mod detections;
 mod diagnostics;
 mod driver;
+mod follow_action;
 mod lifecycle;
 mod locate_worker;
 mod logging;

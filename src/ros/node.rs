@@ -11,6 +11,7 @@ use tokio::time::{interval, sleep_until, MissedTickBehavior};
 use super::action::ActionTopics;
 use super::clock::RosClock;
 use super::driver::Driver;
+use super::follow_action::FollowTopics;
 use super::lifecycle::{LifecycleServices, TransitionEvents};
 use super::logging::{self, LoggerName};
 use super::managed::{Managed, Next};
@@ -81,7 +82,7 @@ struct StartedNode {
     shared: Arc<Shared>,
     clock: RosClock,
     publishers: Publishers,
-    action: ActionTopics,
+    actions: (ActionTopics, FollowTopics),
     events: TransitionEvents,
     spin_thread: SpinThread,
 }
@@ -93,7 +94,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         shared,
         clock,
         publishers,
-        action,
+        actions,
         events,
         mut spin_thread,
     } = start(logger)?;
@@ -101,7 +102,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let driver = Driver::start(
         Arc::clone(&shared),
         publishers,
-        action,
+        actions,
         clock.clone(),
         sender,
     )?;
@@ -158,7 +159,10 @@ fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
     let call = MiddlewareCall::begin("creating the node's publishers and parameters");
     let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time, &shared.qos)?;
     let publishers = Publishers::create(&mut node, &shared.qos)?;
-    let action = ActionTopics::create(&mut node, &shared.qos)?;
+    let actions = (
+        ActionTopics::create(&mut node, &shared.qos)?,
+        FollowTopics::create(&mut node, &shared.qos)?,
+    );
     let events = TransitionEvents::create(&mut node, &shared.qos)?;
     let lifecycle = LifecycleServices::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
@@ -169,7 +173,7 @@ fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
         shared,
         clock,
         publishers,
-        action,
+        actions,
         events,
         spin_thread,
     })

@@ -150,7 +150,7 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 29] = [
+pub const PARAMS: [ParamSpec; 32] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -304,6 +304,24 @@ pub const PARAMS: [ParamSpec; 29] = [
         Default::Bool(false),
         Accepts::Flag,
         "The pictures are rectified (image_rect): P of camera_info holds, not K and D.",
+    ),
+    ParamSpec::new(
+        "follow.patience",
+        Default::Float(2.0),
+        float_in(&bounds::FOLLOW_PATIENCE_S),
+        "An object of ~/follow that was not found for so many seconds is reported as LOST.",
+    ),
+    ParamSpec::new(
+        "follow.min_score",
+        Default::Float(0.85),
+        float_in(&bounds::SHARE),
+        "The model is asked again for what ~/follow follows where the mask's score is below this and its overlap below follow.min_overlap.",
+    ),
+    ParamSpec::new(
+        "follow.min_overlap",
+        Default::Float(0.3),
+        float_in(&bounds::SHARE),
+        "As follow.min_score, for the IoU of the mask with the one that is expected from the object's motion.",
     ),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{compressed, topics, BoxOrientation, Settings, SpaceSettings};
+use crate::node::{compressed, topics, BoxOrientation, FollowSettings, Settings, SpaceSettings};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -188,6 +188,11 @@ impl Values<'_> {
                 publish_attention: self.flag("publish_attention"),
                 overlay_alpha: self.float("overlay_alpha") as f32,
                 space: self.space(),
+                follow: FollowSettings {
+                    patience_s: self.float("follow.patience"),
+                    min_score: self.float("follow.min_score"),
+                    min_overlap: self.float("follow.min_overlap"),
+                },
             }),
             depth: self.depth(),
             use_sim_time: self.flag("use_sim_time"),

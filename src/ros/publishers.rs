@@ -101,8 +101,8 @@ impl Publishers {
                 &private_name(topics::OBJECT_POINTS),
                 qos.clone(),
             )?,
-            diagnostics: overrides.create_publisher(node, "/diagnostics", qos)?,
             shown: Mutex::default(),
+            diagnostics: overrides.create_publisher(node, "/diagnostics", qos)?,
         })
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::action::{GetResult, SendGoal};
 use super::convert::SourceImage;
+use super::follow_action;
 use super::params::{NodeParams, ParamStore};
 use super::qos::QosOverrides;
 use super::spin::image_qos;
@@ -38,6 +39,8 @@ impl Host for Ros {
     type GoalRequest = ServiceRequest<SendGoal>;
     type CancelRequest = ServiceRequest<CancelGoal::Service>;
     type ResultRequest = ServiceRequest<GetResult>;
+    type FollowRequest = ServiceRequest<follow_action::SendGoal>;
+    type FollowResultRequest = ServiceRequest<follow_action::GetResult>;
 }
 
 /// The state that the node's threads share.

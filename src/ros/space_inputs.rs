@@ -14,10 +14,10 @@ use r2r::tf2_msgs::msg::TFMessage;
 use r2r::{Node, QosProfile};
 use tf_buffer::Transform;
 
-use super::params::DepthTransport;
-use super::qos::QosOverrides;
+use super::params::{DepthTransport, NodeParams};
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::spin::sensor_qos;
 use crate::frames::Stamp;
 use crate::node::{topics, StampedTransform};
 use crate::spatial::{Camera, DepthFrame, DepthMessage};
@@ -39,31 +39,27 @@ enum Depth {
 }
 
 impl SpaceInputs {
-    /// Subscribes; `None` if the node has no depth topic. Pictures come with the quality of service `sensor`, where `overrides` do
-    /// not say otherwise.
+    /// Subscribes; `None` if the node has no depth topic. Pictures come with the quality of service of the camera's; `by_parameter`
+    /// changes a topic's own.
     ///
     /// # Errors
     /// The middleware refuses a subscription.
     pub fn create(
         node: &mut Node,
-        transport: DepthTransport,
-        overrides: &QosOverrides,
-        sensor: &QosProfile,
+        params: &NodeParams,
+        by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
     ) -> r2r::Result<Option<Self>> {
-        let topic = transport.topic();
-        let by_parameter =
-            |topic: &str, default: &QosProfile| overrides.subscription(topic, default.clone());
-        let depth = match transport {
+        let topic = params.depth.topic();
+        let sensor = |topic: &str| by_parameter(topic, sensor_qos(params));
+        let depth = match params.depth {
             DepthTransport::Off => return Ok(None),
-            DepthTransport::Raw => Depth::Raw(r2r_stream(
-                node.subscribe(topic, by_parameter(topic, sensor))?,
-            )),
-            DepthTransport::Compressed => Depth::Compressed(r2r_stream(
-                node.subscribe(topic, by_parameter(topic, sensor))?,
-            )),
+            DepthTransport::Raw => Depth::Raw(r2r_stream(node.subscribe(topic, sensor(topic))?)),
+            DepthTransport::Compressed => {
+                Depth::Compressed(r2r_stream(node.subscribe(topic, sensor(topic))?))
+            }
         };
         let mut calibration = |camera, topic| -> r2r::Result<(Camera, R2rStream<_>)> {
-            let messages = node.subscribe(topic, by_parameter(topic, sensor))?;
+            let messages = node.subscribe(topic, sensor(topic))?;
             Ok((camera, r2r_stream(messages)))
         };
         let calibrations = [
@@ -71,11 +67,10 @@ impl SpaceInputs {
             calibration(Camera::Depth, topics::DEPTH_CAMERA_INFO)?,
         ];
         let tf = QosProfile::default().keep_last(TF_DEPTH);
-        let moving = node.subscribe(topics::TF, by_parameter(topics::TF, &tf))?;
-        let fixed = node.subscribe(
-            topics::TF_STATIC,
-            by_parameter(topics::TF_STATIC, &tf.transient_local()),
-        )?;
+        let moving = by_parameter(topics::TF, tf.clone());
+        let moving = node.subscribe(topics::TF, moving)?;
+        let fixed = by_parameter(topics::TF_STATIC, tf.transient_local());
+        let fixed = node.subscribe(topics::TF_STATIC, fixed)?;
         Ok(Some(Self {
             depth,
             calibrations,

@@ -24,6 +24,7 @@ use tokio::sync::mpsc::{channel, Receiver, Sender};
 use super::action::{GetResult, SendGoal};
 use super::clock::ClockStream;
 use super::convert::SourceImage;
+use super::follow_action;
 use super::lifecycle::LifecycleServices;
 use super::param_services::ParamServices;
 use super::params::NodeParams;
@@ -43,6 +44,12 @@ pub enum Input {
     CancelGoal(ServiceRequest<CancelGoal::Service>),
     /// A request for a goal's result.
     GoalResult(ServiceRequest<GetResult>),
+    /// A goal of the action `~/follow`.
+    FollowGoal(ServiceRequest<follow_action::SendGoal>),
+    /// A request to cancel such goals.
+    CancelFollow(ServiceRequest<CancelGoal::Service>),
+    /// A request for the result of such a goal.
+    FollowResult(ServiceRequest<follow_action::GetResult>),
     /// A call of `~/enable`.
     Enable(ServiceRequest<SetBool::Service>),
     /// A call of `~/reset_conversation`.
@@ -272,7 +279,7 @@ pub fn image_qos(
 }
 
 /// The QoS that pictures are subscribed to with.
-fn sensor_qos(params: &NodeParams) -> QosProfile {
+pub(super) fn sensor_qos(params: &NodeParams) -> QosProfile {
     match params.reliable {
         true => QosProfile::sensor_data().reliable(),
         false => QosProfile::sensor_data(),
@@ -306,6 +313,9 @@ struct Endpoints {
     goals: R2rStream<ServiceRequest<SendGoal>>,
     cancels: R2rStream<ServiceRequest<CancelGoal::Service>>,
     results: R2rStream<ServiceRequest<GetResult>>,
+    follow_goals: R2rStream<ServiceRequest<follow_action::SendGoal>>,
+    follow_cancels: R2rStream<ServiceRequest<CancelGoal::Service>>,
+    follow_results: R2rStream<ServiceRequest<follow_action::GetResult>>,
     enable: R2rStream<ServiceRequest<SetBool::Service>>,
     reset: R2rStream<ServiceRequest<Trigger::Service>>,
     space: Option<SpaceInputs>,
@@ -317,8 +327,7 @@ impl Endpoints {
         let params = shared.params();
         let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
         let sensor = image_qos(&params, by_parameter);
-        let pictures = sensor_qos(&params);
-        let space = SpaceInputs::create(node, params.depth, &shared.qos, &pictures)?;
+        let space = SpaceInputs::create(node, &params, by_parameter)?;
         let image = params.image_topic();
         let images = match params.compressed {
             true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
@@ -345,6 +354,15 @@ impl Endpoints {
             ),
             results: r2r_stream(
                 node.create_service("~/segment/_action/get_result", service.clone())?,
+            ),
+            follow_goals: r2r_stream(
+                node.create_service("~/follow/_action/send_goal", service.clone())?,
+            ),
+            follow_cancels: r2r_stream(
+                node.create_service("~/follow/_action/cancel_goal", service.clone())?,
+            ),
+            follow_results: r2r_stream(
+                node.create_service("~/follow/_action/get_result", service.clone())?,
             ),
             enable: r2r_stream(
                 node.create_service(&private_name(services::ENABLE), service.clone())?,
@@ -375,6 +393,15 @@ impl Endpoints {
         });
         drain(&mut self.results, |request| {
             send(Input::GoalResult(request))
+        });
+        drain(&mut self.follow_goals, |request| {
+            send(Input::FollowGoal(request))
+        });
+        drain(&mut self.follow_cancels, |request| {
+            send(Input::CancelFollow(request))
+        });
+        drain(&mut self.follow_results, |request| {
+            send(Input::FollowResult(request))
         });
         drain(&mut self.enable, |request| send(Input::Enable(request)));
         drain(&mut self.reset, |request| send(Input::Reset(request)));

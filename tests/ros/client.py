@@ -6,7 +6,7 @@ import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lisa_ros.action import Segment
+from lisa_ros.action import Follow, Segment
 from lisa_ros.msg import Instruction, ReasoningResult, SegmentedObjectStamped, TextDelta
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters, SetParametersAtomically
@@ -70,6 +70,7 @@ class Client:
         self.services: dict = {}
         # All of the feedback is kept until this program comes to it; ten messages are fewer than an answer has words.
         self.action = ActionClient(self.node, Segment, 'lisa/segment', feedback_sub_qos_profile=QoSProfile(depth=2000))
+        self.follower = ActionClient(self.node, Follow, 'lisa/follow', feedback_sub_qos_profile=QoSProfile(depth=2000))
         self.camera = None
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
@@ -235,6 +236,20 @@ class Client:
         """(action status, ReasoningResult) of a goal."""
         answer = self.future(self.result_of(handle), 'result of a goal', seconds)
         return answer.status, answer.result.result
+
+    def follow(self, text: str = '', on_feedback=None, **fields):
+        """Sends a goal of ~/follow; its handle once it is accepted."""
+        assert self.follower.wait_for_server(PATIENCE), f'no action server\n{self.process.log()}'
+        goal = Follow.Goal(instruction=text, **fields)
+        sent = self.sent(lambda: self.follower.send_goal_async(goal, feedback_callback=on_feedback))
+        handle = self.future(sent, 'answer to a goal')
+        assert handle.accepted, f'the goal {goal} was rejected\n{self.process.log()}'
+        return handle
+
+    def followed(self, handle, seconds: float = PATIENCE):
+        """(action status, Follow.Result) of a goal of ~/follow."""
+        answer = self.future(self.result_of(handle), 'result of a goal', seconds)
+        return answer.status, answer.result
 
     def result_of(self, handle):
         """The future of a goal's result."""

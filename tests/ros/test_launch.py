@@ -16,7 +16,8 @@ TWO = ROOT / 'launch' / 'two_cameras.launch.py'
 OTHER = {
     'namespace': 'front', 'image_topic': '/usb/image_raw', 'camera_info_topic': '/usb/camera_info', 'params_file': '/mine.yaml',
     'model': '/models/lisa', 'device': 'cuda:1', 'use_sim_time': 'true', 'image_transport': 'compressed', 'rviz': 'true',
-    'lifecycle': 'true', 'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
+    'lifecycle': 'true', 'depth': 'true', 'depth_topic': '/usb/depth', 'depth_info_topic': '/usb/depth/camera_info', 'target_frame': 'base_link',
+    'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
 }
 
 

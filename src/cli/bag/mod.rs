@@ -3,6 +3,7 @@
 mod annotate;
 mod eval;
 mod extract;
+mod follow;
 mod info;
 mod play_record;
 mod table;
@@ -22,6 +23,7 @@ use super::streams::warn;
   lisa bag extract recording --topic /camera/image_raw --out frames
   lisa bag annotate recording --instruction \"Where can I sit?\" --out answers
   lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
+  lisa bag follow moving --truth-topic /ground_truth/masks --duration 2
   lisa bag play recording --clock
 
 A bag is a folder with metadata.yaml, a folder of .mcap or .db3 files, or one such file, each also
@@ -37,6 +39,7 @@ enum Command {
     Extract(extract::Args),
     Annotate(annotate::Args),
     Eval(eval::Args),
+    Follow(follow::Args),
     /// Publish a bag on a ROS 2 graph, as it was recorded
     Play(play_record::Args),
     /// Record topics of a ROS 2 graph into a bag
@@ -49,6 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Extract(args) => extract::run(args),
         Command::Annotate(args) => annotate::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Follow(args) => follow::run(args),
         Command::Play(args) => play_record::run("play", args),
         Command::Record(args) => play_record::run("record", args),
     }

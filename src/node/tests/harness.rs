@@ -36,6 +36,8 @@ impl Host for TestHost {
     type GoalRequest = u64;
     type CancelRequest = u64;
     type ResultRequest = u64;
+    type FollowRequest = u64;
+    type FollowResultRequest = u64;
 }
 
 pub(super) const MS: i64 = 1_000_000;
@@ -70,6 +72,12 @@ pub(super) struct Harness {
     /// The requests that the engine has, and whether it has begun with them.
     pub(super) engine: BTreeMap<QuestionId, bool>,
     pub(super) results: Vec<Arc<QuestionResult>>,
+    /// What was told about objects that are followed.
+    pub(super) seen: Vec<FollowFeedback>,
+    /// How the goals of `~/follow` ended, by the numbers of the requests for their results.
+    pub(super) followed: Vec<(u64, GoalState, Arc<FollowResult>)>,
+    /// The requests of followers that the engine was given: how many objects it was to find again, 0 for a question to the model.
+    pub(super) looks: Vec<(QuestionId, usize)>,
     /// Every output in words.
     pub(super) log: Vec<String>,
 }
@@ -88,6 +96,9 @@ impl Harness {
             now,
             engine: BTreeMap::new(),
             results: Vec::new(),
+            seen: Vec::new(),
+            followed: Vec::new(),
+            looks: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -133,6 +144,22 @@ impl Harness {
         self.drain();
     }
 
+    /// Sends a goal of `~/follow`, and asks for its result.
+    pub(super) fn follow(&mut self, n: u8, offer: FollowOffer) {
+        let id = GoalId([n; 16]);
+        let offer = FollowOffer { id, ..offer };
+        self.core
+            .handle_follow_goal(offer, u64::from(n), Stamp(i64::from(n)), self.now);
+        self.core.handle_follow_result_request(id, u64::from(n));
+        self.drain();
+    }
+
+    pub(super) fn cancel_follow(&mut self, n: u8) {
+        let id = GoalId([n; 16]);
+        self.core.handle_follow_cancel(id, Stamp(0), 99, self.now);
+        self.drain();
+    }
+
     pub(super) fn event(&mut self, id: QuestionId, event: Event) {
         if matches!(event, Event::Done(_) | Event::Failed(_)) {
             self.engine.remove(&id);
@@ -151,6 +178,12 @@ impl Harness {
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.core.poll_output() {
             self.log.push(words(&output));
+            if let Output::AskEngine(request) = &output {
+                if request.id.is_follower() {
+                    let objects = request.options.find_again.len();
+                    self.looks.push((request.id, objects));
+                }
+            }
             match output {
                 Output::AskEngine(request) if request.frame.good => {
                     assert!(self.engine.insert(request.id, false).is_none());
@@ -164,6 +197,11 @@ impl Harness {
                     self.engine.remove(&id);
                 }
                 Output::PublishResult(result) => self.results.push(result),
+                Output::FollowFeedback(feedback) => self.seen.push(feedback),
+                Output::AnswerFollowResult {
+                    request,
+                    result: Some((state, result)),
+                } => self.followed.push((request, state, result)),
                 _ => {}
             }
         }
@@ -201,6 +239,21 @@ pub(crate) fn object() -> ObjectMask {
         mask: Arc::new(GrayImage::new(1, 1)),
         area: 1,
         prompt: SegPrompt::default(),
+    }
+}
+
+/// An object of that box, all of whose pixels belong to it.
+pub(in crate::node) fn block(x: u32, y: u32, width: u32, height: u32) -> ObjectMask {
+    ObjectMask {
+        roi: Roi {
+            x,
+            y,
+            width,
+            height,
+        },
+        mask: Arc::new(GrayImage::from_pixel(width, height, image::Luma([255]))),
+        area: (width * height) as usize,
+        ..object()
     }
 }
 
@@ -268,6 +321,20 @@ pub(super) fn words(output: &Output<TestHost>) -> String {
             ..
         } => format!("feedback {goal} {stage:?} {text:?} {}", object.is_some()),
         Output::PublishGoalStates(states) => format!("goals {states:?}"),
+        Output::AnswerFollowGoal {
+            request, accepted, ..
+        } => format!("follow {request} {accepted}"),
+        Output::AnswerFollowResult { request, result } => {
+            format!("followed for {request} {result:?}")
+        }
+        Output::FollowFeedback(f) => {
+            let seen: Vec<u32> = f.objects.iter().map(|s| s.track_id).collect();
+            format!(
+                "seen {} {:?} {:?} {seen:?} {} {}",
+                f.goal, f.header, f.state, f.confidence, f.frames_dropped
+            )
+        }
+        Output::PublishFollowStates(states) => format!("follows {states:?}"),
         Output::Log { level, text } => format!("log {level:?} {text}"),
     }
 }

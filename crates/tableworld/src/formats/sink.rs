@@ -109,10 +109,14 @@ impl Item<'_> {
 
     /// Whether each pixel shows one of the objects, row by row.
     pub fn inside(&self, objects: &[usize]) -> Vec<bool> {
-        let instances = self.annotated.frame.instances.iter();
-        let among = |id: u8| id > 0 && objects.contains(&(usize::from(id) - 1));
-        instances.map(|&id| among(id)).collect()
+        inside(&self.annotated.frame, objects)
     }
+}
+
+/// Which pixels of a frame are of one of these objects of its scene.
+pub(super) fn inside(frame: &Frame, objects: &[usize]) -> Vec<bool> {
+    let among = |id: u8| id > 0 && objects.contains(&(usize::from(id) - 1));
+    frame.instances.iter().map(|&id| among(id)).collect()
 }
 
 /// A format that is being written.

@@ -8,9 +8,9 @@ use rosbag2::{
     TFMessage, Time, Transform, TransformStamped, Vector3,
 };
 
-use super::recording::{Images, DELAY};
+use super::recording::{CameraMotion, Images, DELAY};
 use crate::formats::frames::millimetres;
-use crate::formats::sink::Item;
+use crate::formats::sink::{inside, Item};
 use crate::language::Dialogue;
 use crate::{Camera, Frame};
 
@@ -28,17 +28,19 @@ pub enum Topic {
     Depth,
     Instruction,
     Mask,
+    /// With a moving camera only.
+    FrameMask,
 }
 
 /// All of them, also those on which nothing is published, with what their publishers would offer.
-pub fn topics(images: Images) -> [NewTopic; 6] {
+pub fn topics(images: Images, motion: CameraMotion) -> Vec<NewTopic> {
     let camera = QosProfile::sensor_data;
     let heard = || QosProfile::reliable(10);
     let image = match images {
         Images::Raw => NewTopic::of::<Image>("/camera/image_raw"),
         Images::Jpeg => NewTopic::of::<CompressedImage>("/camera/image_raw/compressed"),
     };
-    [
+    let mut topics = vec![
         // tf2_ros's own.
         NewTopic::of::<TFMessage>("/tf").qos(QosProfile::reliable(100)),
         image.qos(camera()),
@@ -46,7 +48,11 @@ pub fn topics(images: Images) -> [NewTopic; 6] {
         NewTopic::of::<Image>("/camera/depth/image").qos(camera()),
         NewTopic::of::<Instruction>("/instruction_stamped").qos(heard()),
         NewTopic::of::<Image>("/ground_truth/mask").qos(heard()),
-    ]
+    ];
+    if motion == CameraMotion::Moving {
+        topics.push(NewTopic::of::<Image>("/ground_truth/masks").qos(heard()));
+    }
+    topics
 }
 
 /// A message that waits for its turn.
@@ -143,8 +149,7 @@ pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [Pendi
         conversation_id: String::new(),
         text: question.map_or_else(String::new, |turn| turn.question.clone()),
     };
-    let inside = item.inside(dialogue.targets()).into_iter();
-    let mask: Vec<u8> = inside.map(|inside| u8::from(inside) * 255).collect();
+    let mask = mask(&item.annotated.frame, dialogue.targets());
     let message = |topic, data| PendingMessage {
         topic,
         log_time: stamp + DELAY,
@@ -154,6 +159,22 @@ pub fn asked(item: &Item, dialogue: &Dialogue, id: String, stamp: u64) -> [Pendi
         message(Topic::Instruction, instruction.to_cdr()),
         message(Topic::Mask, image(stamp, item.size(), "mono8", &mask)),
     ]
+}
+
+/// What a question is about, as a frame shows it; `stamp` is the frame's.
+pub fn shown(frame: &Frame, objects: &[usize], stamp: u64) -> PendingMessage {
+    let mask = mask(frame, objects);
+    PendingMessage {
+        topic: Topic::FrameMask,
+        log_time: stamp,
+        data: image(stamp, frame.image.dimensions(), "mono8", &mask),
+    }
+}
+
+/// 255 on the objects' pixels, 0 elsewhere.
+fn mask(frame: &Frame, objects: &[usize]) -> Vec<u8> {
+    let inside = inside(frame, objects).into_iter();
+    inside.map(|inside| u8::from(inside) * 255).collect()
 }
 
 fn header(stamp: u64, frame_id: &str) -> Header {

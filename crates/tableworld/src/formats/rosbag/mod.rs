@@ -13,6 +13,7 @@
 //! | `/camera/depth/image` | `sensor_msgs/Image` | `16UC1`, millimetres along the optical axis, 0 unknown; registered to the colour picture |
 //! | `/instruction_stamped` | `lisa_ros/Instruction` | stamped with the frame it is about, heard 0.1 s later |
 //! | `/ground_truth/mask` | `sensor_msgs/Image` | `mono8`, 255 on the visible pixels of what is asked for, all 0 where it is absent; stamp as the instruction's |
+//! | `/ground_truth/masks` | `sensor_msgs/Image` | with [`CameraMotion::Moving`]: the same at every frame of the scene |
 //!
 //! An instruction's id is `SPLIT_SEED_KIND`, e.g. `test_000000036_reasoning`, with the seed in nine digits and the kind as
 //! [`QuestionKind::name`](crate::language::QuestionKind::name) gives it.
@@ -77,7 +78,7 @@ impl Rosbag {
         let folder = parent.join(plan.split.name());
         let open = || -> Result<_, BagError> {
             let mut bag = BagWriter::create(destination.bag(), recording.writer_options())?;
-            let topics = topics(recording.images)
+            let topics = topics(recording.images, recording.motion)
                 .into_iter()
                 .map(|topic| bag.add_topic(topic))
                 .collect::<Result<Vec<_>, _>>()?;
@@ -108,6 +109,15 @@ impl Rosbag {
         let stamp = |i: u32| first + u64::from(i) * period;
         let own_jpeg = self.jpeg(&item.jpeg)?;
         let orbit = Orbit::sample(self.split, item.number, annotated.scene.camera);
+        let question = recording::question(item.number, &annotated.dialogues);
+        let messages_of = |observation: CameraObservation<'_>| {
+            let (stamp, frame) = (observation.stamp, observation.frame);
+            let truth = question.filter(|_| motion == CameraMotion::Moving);
+            let truth = truth.map(|asked| messages::shown(frame, asked.targets(), stamp));
+            let mut messages = Vec::from(observation.messages());
+            messages.extend(truth);
+            messages
+        };
         let seen = |i: u32| {
             if motion == CameraMotion::Still || i == middle {
                 let observation = CameraObservation {
@@ -116,7 +126,7 @@ impl Rosbag {
                     frame: &annotated.frame,
                     jpeg: own_jpeg,
                 };
-                return Ok(observation.messages());
+                return Ok(messages_of(observation));
             }
             let seconds = (f64::from(i) - f64::from(middle)) * period as f64 / SECOND as f64;
             let camera = orbit.camera(seconds as f32);
@@ -133,14 +143,14 @@ impl Rosbag {
                 frame: &frame,
                 jpeg: self.jpeg(&jpeg)?,
             };
-            Ok(observation.messages())
+            Ok(messages_of(observation))
         };
         let seen: Vec<_> = (0..frames)
             .into_par_iter()
             .map(seen)
             .collect::<Result<_, WriteError>>()?;
         let mut messages: Vec<PendingMessage> = seen.into_iter().flatten().collect();
-        if let Some(dialogue) = recording::question(item.number, &annotated.dialogues) {
+        if let Some(dialogue) = question {
             let id = recording::id(self.split, item.number, dialogue);
             messages.extend(messages::asked(item, dialogue, id, stamp(middle)));
         }

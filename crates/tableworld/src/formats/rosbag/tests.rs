@@ -161,6 +161,28 @@ fn a_moving_camera_sees_things_that_stand_still() {
             .collect();
         assert_eq!(mask.is_empty(), targets.is_empty(), "{}", instruction.id);
         let points: Vec<_> = mask.iter().map(|&at| middle.point(at)).collect();
+        // Every frame has a mask of its own; the middle one's is the one above.
+        let in_frames = &raw(&bag, "/ground_truth/masks")[i * frames..][..frames];
+        for (view, message) in views.iter().zip(in_frames) {
+            let shown: Image = bag.decode(message).unwrap();
+            assert_eq!(shown.header.stamp, view.stamp);
+            let shown = shown
+                .data
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| **value > 0);
+            let shown: Vec<usize> = shown.map(|(at, _)| at).collect();
+            for &at in &shown {
+                let point = view.point(at);
+                assert!(
+                    targets.iter().any(|target| inside(target, point)),
+                    "{point:?}"
+                );
+            }
+            if view.stamp == middle.stamp {
+                assert_eq!(shown, mask);
+            }
+        }
         for &point in &points {
             assert!(
                 targets.iter().any(|target| inside(target, point)),
