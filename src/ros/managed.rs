@@ -1,8 +1,8 @@
 //! The managed node: what its transitions do, and who is told.
 //!
-//! A transition is one at a time, and all of them are begun and ended here, on the main thread. Loading a model and giving its memory
-//! back are done on threads of their own meanwhile, so that diagnostics, parameters and signals are served; a request that comes
-//! in between is refused, because no transition begins in the state that the node is in then.
+//! One transition is under way at a time, and all of them are begun and ended here, on the main thread. Loading a model and giving
+//! its memory back are done on threads of their own meanwhile, so that diagnostics, parameters and signals are served; a request
+//! that comes in between is refused, because no transition begins in the state that the node is in then.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;

@@ -1,7 +1,8 @@
 //! The six parameter services of a ROS 2 node, and `/parameter_events`.
 //!
 //! r2r's own handler is not used: its descriptors carry no ranges, it has no read-only parameters, and it does not announce
-//! changes. QoS overrides ([`qos`](super::qos)) are listed and described like the others. Everything here is answered within microseconds, on the thread that spins the node.
+//! changes. QoS overrides ([`qos`](super::qos)) are listed and described like the others. Everything here is answered within
+//! microseconds, on the thread that spins the node.
 
 use std::sync::{Arc, PoisonError};
 

@@ -162,10 +162,10 @@ def test_deactivation_ends_open_questions(start, golden):
     supervisor = Supervisor(lisa)
     lisa.show(rgb8(golden.picture))
     for _ in range(5):
-        handle = lisa.goal(golden.text_only)
-        outcome = lisa.result_of(handle)
         name = lisa.send(golden.text_only)
-        lisa.wait('first words', lambda: lisa.deltas)
+        lisa.wait('first words', lambda: lisa.deltas_of(name))
+        # It is accepted, and waits behind the instruction.
+        outcome = lisa.result_of(lisa.goal(golden.text_only))
         assert supervisor.change('deactivate')
         answer = lisa.future(outcome, 'result of a goal')
         result = lisa.result(name)
