@@ -20,6 +20,11 @@ ARGUMENTS = [
     ('image_topic', 'camera/image_raw',
      'Image topic (sensor_msgs/Image). The compressed one is expected beside it, as <image_topic>/compressed.'),
     ('camera_info_topic', 'camera/camera_info', 'Topic of the camera\'s calibration (sensor_msgs/CameraInfo).'),
+    ('depth', '', 'Place objects in space: true, false, or compressedDepth where depth comes compressed. Empty: as in params_file, which is false.'),
+    ('depth_topic', 'camera/depth/image_raw',
+     'Depth topic (sensor_msgs/Image). The compressed one is expected beside it, as <depth_topic>/compressedDepth.'),
+    ('depth_info_topic', 'camera/depth/camera_info', 'Topic of the depth camera\'s calibration (sensor_msgs/CameraInfo).'),
+    ('target_frame', '', 'Frame in which objects are placed. Empty: as in params_file, which is the camera\'s own.'),
     ('params_file', str(SHARE / 'config' / 'lisa.yaml'), 'Parameter file; config/lisa.yaml explains every parameter.'),
     ('model', '', 'Model directory, as `lisa convert` writes it. Empty: as in params_file, which is lisa-mini.'),
     ('device', '', 'Where the model runs: auto, cpu, cuda or cuda:N. Empty: as in params_file.'),
@@ -50,6 +55,11 @@ def start(context):
         overrides['use_sim_time'] = is_true('use_sim_time', given['use_sim_time'])
     if given['lifecycle']:
         overrides['autostart'] = not is_true('lifecycle', given['lifecycle'])
+    if given['depth']:
+        compressed = given['depth'] == 'compressedDepth'
+        overrides['depth.transport'] = 'compressedDepth' if compressed else 'raw' if is_true('depth', given['depth']) else 'off'
+    if given['target_frame']:
+        overrides['target_frame'] = given['target_frame']
     if overrides:
         parameters.append(overrides)
 
@@ -65,6 +75,9 @@ def start(context):
             ('image', image_topic),
             ('image/compressed', f'{image_topic}/compressed'),
             ('camera_info', given['camera_info_topic']),
+            ('depth', given['depth_topic']),
+            ('depth/compressedDepth', f"{given['depth_topic']}/compressedDepth"),
+            ('depth/camera_info', given['depth_info_topic']),
         ],
         arguments=['--ros-args', '--log-level', given['log_level']],
         respawn=is_true('respawn', given['respawn']),
@@ -86,6 +99,7 @@ def start(context):
                 ('/lisa/overlay', f'{root}/lisa/overlay'),
                 ('/lisa/attention', f'{root}/lisa/attention'),
                 ('/lisa/markers', f'{root}/lisa/markers'),
+                ('/lisa/object_points', f'{root}/lisa/object_points'),
             ],
             parameters=[{'use_sim_time': overrides.get('use_sim_time', False)}],
         ))

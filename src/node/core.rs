@@ -265,6 +265,7 @@ impl<H: Host> NodeCore<H> {
             return;
         }
         self.frames.clear();
+        self.space.clear();
         let goodbye = Refusal::new(ResultStatus::Cancelled, "the node was deactivated");
         self.end_open_questions(&goodbye, now);
     }

@@ -265,6 +265,17 @@ fn flat_message<'a>(header: &Header, object: &'a ObjectMask) -> SegmentedObject<
             do_rectify: false,
         },
         mask: mono8(header, object.mask.dimensions(), object.mask.as_raw()),
+        pose: PoseStamped {
+            pose: Pose {
+                // A message that nobody has filled has the identity; zeros are no rotation.
+                orientation: Quaternion {
+                    w: 1.0,
+                    ..Quaternion::default()
+                },
+                ..Pose::default()
+            },
+            ..PoseStamped::default()
+        },
         ..SegmentedObject::default()
     }
 }

@@ -17,6 +17,7 @@ use tf_buffer::Transform;
 use super::params::{DepthTransport, NodeParams};
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
+use super::spin::sensor_qos;
 use crate::frames::Stamp;
 use crate::node::{topics, StampedTransform};
 use crate::spatial::{Camera, DepthFrame, DepthMessage};
@@ -49,13 +50,7 @@ impl SpaceInputs {
         by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
     ) -> r2r::Result<Option<Self>> {
         let topic = params.depth.topic();
-        let sensor = |topic: &str| {
-            let default = match params.reliable {
-                true => QosProfile::sensor_data().reliable(),
-                false => QosProfile::sensor_data(),
-            };
-            by_parameter(topic, default)
-        };
+        let sensor = |topic: &str| by_parameter(topic, sensor_qos(params));
         let depth = match params.depth {
             DepthTransport::Off => return Ok(None),
             DepthTransport::Raw => Depth::Raw(r2r_stream(node.subscribe(topic, sensor(topic))?)),

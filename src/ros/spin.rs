@@ -270,16 +270,20 @@ fn warn_of_unused(shared: &Shared) {
     }
 }
 
-/// The topic and QoS of the subscription to images, as `by_parameter` changes its default.
+/// The QoS of the subscription to images, as `by_parameter` changes its default.
 pub fn image_qos(
     params: &NodeParams,
     by_parameter: impl FnOnce(&str, QosProfile) -> QosProfile,
 ) -> QosProfile {
-    let sensor = match params.reliable {
+    by_parameter(&params.image_topic(), sensor_qos(params))
+}
+
+/// The QoS that pictures are subscribed to with.
+pub(super) fn sensor_qos(params: &NodeParams) -> QosProfile {
+    match params.reliable {
         true => QosProfile::sensor_data().reliable(),
         false => QosProfile::sensor_data(),
-    };
-    by_parameter(&params.image_topic(), sensor)
+    }
 }
 
 fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {

@@ -252,7 +252,7 @@ def test_shutdown_answers_and_ends_with_zero(waiting, before):
 
 def test_cleanup_gives_the_memory_back(start):
     """lisa-mini, which is large enough to be seen among what the process needs anyway."""
-    process, lisa = start(ready=False, autostart=False, model='')
+    process, lisa = start(ready=False, autostart=False, model=ROOT / 'models' / 'lisa-mini')
     supervisor = Supervisor(lisa)
     weights = next(iter((ROOT / 'models' / 'lisa-mini').glob('model*.safetensors'))).stat().st_size
     bare, with_model, after = [], [], []

@@ -8,7 +8,9 @@ from rcl_interfaces.msg import ParameterType
 NAMES = [
     'model', 'device', 'dtype', 'image_transport', 'image_reliability', 'mode', 'max_rate_hz', 'max_new_tokens', 'temperature',
     'mask_threshold', 'min_mask_area', 'max_pending', 'sync_slop_s', 'publish_overlay', 'publish_attention',
-    'overlay_alpha', 'clip_fit', 'use_sim_time', 'unload_after', 'autostart',
+    'overlay_alpha', 'clip_fit', 'use_sim_time', 'unload_after', 'autostart', 'follow.patience', 'follow.min_score', 'follow.min_overlap',
+    'depth.transport', 'depth.max_offset', 'depth.timeout', 'target_frame', 'fixed_frame', 'tf_timeout', 'box.orientation',
+    'gravity_frame', 'image_rectified',
 ]
 RUN_TIME = {
     'mode': 'continuous', 'max_rate_hz': 5.0, 'max_new_tokens': 20, 'temperature': 0.5, 'mask_threshold': 0.3,
@@ -20,10 +22,11 @@ REFUSED = [
     ('temperature', -1.0), ('temperature', float('inf')), ('max_new_tokens', 0), ('max_new_tokens', -3), ('max_new_tokens', 'many'),
     ('max_pending', 0), ('overlay_alpha', 2.0), ('mode', 'sometimes'), ('clip_fit', 'stretch'), ('max_rate_hz', 0.0),
     ('min_mask_area', -1), ('unload_after', -1.0), ('sync_slop_s', -0.1), ('publish_overlay', 'yes'), ('publish_attention', 1),
+    ('depth.max_offset', -0.1), ('depth.timeout', 11.0), ('tf_timeout', 'long'), ('box.orientation', 'upright'), ('target_frame', 3),
 ]
 AT_START = [
     ('model', '/elsewhere'), ('device', 'cuda:0'), ('dtype', 'bf16'), ('image_transport', 'compressed'),
-    ('image_reliability', 'reliable'), ('autostart', False),
+    ('image_reliability', 'reliable'), ('autostart', False), ('depth.transport', 'raw'),
 ]
 
 

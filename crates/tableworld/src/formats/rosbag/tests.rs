@@ -180,7 +180,7 @@ fn a_moving_camera_sees_things_that_stand_still() {
                 );
             }
             if view.stamp == middle.stamp {
-                assert_eq!(shown, mask);
+                assert_eq!(&shown, mask);
             }
         }
         for &point in &points {
