@@ -13,6 +13,7 @@ use super::question::{Origin, Question};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use super::space::FoundObject;
 use crate::engine::Answer;
+use crate::frames::Stamp;
 
 impl<H: Host> NodeCore<H> {
     /// Ends a question with its answer.
@@ -75,7 +76,8 @@ impl<H: Host> NodeCore<H> {
             1 => "1 object".to_owned(),
             n => format!("{n} objects"),
         };
-        self.follow.earlier.keep(&question, &answer);
+        let stamp = Stamp(header.stamp.nanoseconds());
+        self.follow.earlier.keep(&question, &answer, stamp);
         let text = answer.text.clone();
         let id = question.instruction_id.clone();
         let result = QuestionResult {

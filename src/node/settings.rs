@@ -72,8 +72,8 @@ pub struct FollowSettings {
 }
 
 impl Default for FollowSettings {
-    /// The defaults of the node's parameters. Of lisa-mini on TableWorld, masks that follow their object have scores from 0.8 to
-    /// 0.97, and those of a scene in which it is not have 0.5 to 0.8: a score alone says little, and has to be high to be
+    /// The defaults of the node's parameters. Of lisa-mini on TableWorld, masks that follow their object have scores from 0.52 to
+    /// 0.95, and those of a scene in which it is not have 0.5 to 0.8: a score alone says little, and has to be high to be
     /// believed where nothing is expected. A mask that follows its object at 10 Hz overlaps with the expected one by far more
     /// than 0.3, one of another object by less (docs/FOLLOWING.md).
     fn default() -> Self {

@@ -147,6 +147,7 @@ fn the_pictures_are_drawn_after_the_mask_and_before_the_text_and_the_result() {
         "mask",
         "overlay",
         "attention",
+        "detections",
         "answer",
         "result",
         "log",

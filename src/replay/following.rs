@@ -101,7 +101,7 @@ pub struct Way {
     pub giou: f64,
     /// Frames a second: the inverse of the mean time of a frame in the engine.
     pub frames_per_second: f64,
-    /// How often a mask lay on the object and that of the next frame beside it, although it was there.
+    /// How often a mask lay on the object and that of the next frame beside it, or there was none.
     pub identity_switches: usize,
 }
 

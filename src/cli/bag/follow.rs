@@ -26,7 +26,7 @@ use crate::cli::streams::print;
 
 Every recorded instruction becomes a goal of the node's action ~/follow, at the moment at which it was recorded. All frames are
 looked at, however long that takes. An identity switch is a mask with an IoU of 0.5 or more whose successor has less than 0.1
-while the object is there."
+while the object is there; a frame without a mask counts, too."
 )]
 pub struct Args {
     /// A rosbag2, mcap or sqlite3: its folder, or one of its files

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::super::question::Question;
-use crate::engine::{Answer, SegPrompt};
+use super::motion::Motion;
+use crate::engine::{Answer, ObjectMask, SegPrompt};
+use crate::frames::Stamp;
 
 /// How many results are kept. A prompt has as many numbers as the language model is wide: 16 kB of an object of LISA-7B.
 const KEPT: usize = 32;
@@ -13,7 +15,9 @@ const KEPT: usize = 32;
 struct Earlier {
     instruction_id: String,
     instruction: String,
-    prompts: Vec<SegPrompt>,
+    /// Of the frame that they were seen in.
+    stamp: Stamp,
+    objects: Vec<ObjectMask>,
 }
 
 /// The last results that named objects, the newest last.
@@ -21,8 +25,8 @@ struct Earlier {
 pub struct EarlierResults(VecDeque<Earlier>);
 
 impl EarlierResults {
-    /// Keeps the objects of an answer.
-    pub fn keep(&mut self, question: &Question, answer: &Answer) {
+    /// Keeps the objects of an answer about the frame of that stamp.
+    pub fn keep(&mut self, question: &Question, answer: &Answer, stamp: Stamp) {
         if answer.objects.is_empty() {
             return;
         }
@@ -32,18 +36,23 @@ impl EarlierResults {
         self.0.push_back(Earlier {
             instruction_id: question.instruction_id.clone(),
             instruction: question.text.words.clone(),
-            prompts: answer.objects.iter().map(|o| o.prompt.clone()).collect(),
+            stamp,
+            objects: answer.objects.clone(),
         });
         if self.0.len() > KEPT {
             self.0.pop_front();
         }
     }
 
-    /// An object's prompt and the instruction that it answered.
+    /// The instruction that an object answered, its prompt, and where it was.
     ///
     /// # Errors
     /// What is not known, and what is accepted.
-    pub fn find(&self, instruction_id: &str, index: u32) -> Result<(String, SegPrompt), String> {
+    pub fn find(
+        &self,
+        instruction_id: &str,
+        index: u32,
+    ) -> Result<(String, SegPrompt, Motion), String> {
         let known = self
             .0
             .iter()
@@ -54,9 +63,13 @@ impl EarlierResults {
                  instruction_id of one of the last {KEPT} results with objects"
             ));
         };
-        let count = known.prompts.len();
-        match known.prompts.get(index as usize) {
-            Some(prompt) => Ok((known.instruction.clone(), prompt.clone())),
+        let count = known.objects.len();
+        match known.objects.get(index as usize) {
+            Some(object) => Ok((
+                known.instruction.clone(),
+                object.prompt.clone(),
+                Motion::at_rest(object, known.stamp),
+            )),
             None => Err(format!(
                 "object_index is {index}; accepted: 0 to {}, because the result of {instruction_id:?} has {count} object{}",
                 count - 1,
@@ -94,8 +107,8 @@ mod tests {
             objects: Vec::new(),
             ..answer()
         };
-        earlier.keep(&question("a", "the cup"), &named);
-        earlier.keep(&question("b", "nothing"), &none);
+        earlier.keep(&question("a", "the cup"), &named, Stamp(0));
+        earlier.keep(&question("b", "nothing"), &none, Stamp(0));
         assert_eq!(earlier.find("a", 0).unwrap().0, "the cup");
         let error = earlier.find("b", 0).unwrap_err();
         assert!(
@@ -111,9 +124,9 @@ mod tests {
             objects: vec![block(0, 0, 1, 1), block(1, 1, 1, 1)],
             ..answer()
         };
-        earlier.keep(&question("a", "both cups"), &two);
+        earlier.keep(&question("a", "both cups"), &two, Stamp(0));
         assert_eq!(earlier.find("a", 1).unwrap().0, "both cups");
-        (0..KEPT).for_each(|n| earlier.keep(&question(&n.to_string(), "x"), &named));
+        (0..KEPT).for_each(|n| earlier.keep(&question(&n.to_string(), "x"), &named, Stamp(0)));
         assert!(earlier.find("a", 0).is_err(), "the oldest leaves");
         assert!(earlier.find("0", 0).is_ok());
         assert_eq!(earlier.0.len(), KEPT);

@@ -214,9 +214,9 @@ impl<H: Host> NodeCore<H> {
                 )
             }
             (true, id) => match self.follow.earlier.find(id, offer.object_index) {
-                Ok((words, prompt)) => {
+                Ok((words, prompt, motion)) => {
                     // It gets its number with its first frame.
-                    tracks.add(0, prompt);
+                    tracks.add(0, prompt, Some(motion));
                     words
                 }
                 Err(why) => return refuse(why),
@@ -367,7 +367,7 @@ impl<H: Host> NodeCore<H> {
                 return self.end_number(flight.follower, status, &why, now);
             }
             for object in &answer.objects {
-                follower.tracks.add(0, object.prompt.clone());
+                follower.tracks.add(0, object.prompt.clone(), None);
             }
         }
         follower.tracks.number(&mut tracks);

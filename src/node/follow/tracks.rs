@@ -60,11 +60,12 @@ pub struct Tracks(Vec<Track>);
 
 impl Tracks {
     /// Follows one more object, under the number `id`; 0 leaves that to [`number`](Self::number).
-    pub fn add(&mut self, id: u32, prompt: SegPrompt) {
+    /// `motion` says where it is expected.
+    pub fn add(&mut self, id: u32, prompt: SegPrompt, motion: Option<Motion>) {
         self.0.push(Track {
             id,
             prompt,
-            motion: None,
+            motion,
             missing: false,
         });
     }
@@ -176,7 +177,7 @@ mod tests {
 
     fn two() -> Tracks {
         let mut tracks = Tracks::default();
-        (7..9).for_each(|id| tracks.add(id, SegPrompt::default()));
+        (7..9).for_each(|id| tracks.add(id, SegPrompt::default(), None));
         let named = tracks.named(vec![block(0, 0, 9, 9), block(50, 0, 9, 9)], Stamp(0));
         assert_eq!(ids(&named), [7, 8]);
         tracks
