@@ -3,7 +3,7 @@
 //! All decisions are made by the state machine in [`crate::node`], which a replay drives, too. This module connects it to ROS.
 //!
 //! # Shape
-//! There are five threads, and each owns what only it may use:
+//! There are six threads, and each owns what only it may use; the sixth measures where objects are (`locate_worker`):
 //!
 //! ```text
 //!   spinning thread           main thread (tokio)           submitter        model thread (engine)
