@@ -78,6 +78,8 @@ pub(super) struct Harness {
     pub(super) followed: Vec<(u64, GoalState, Arc<FollowResult>)>,
     /// The requests of followers that the engine was given: how many objects it was to find again, 0 for a question to the model.
     pub(super) looks: Vec<(QuestionId, usize)>,
+    /// The objects whose places are asked for.
+    pub(super) locating: Vec<(QuestionId, usize)>,
     /// Every output in words.
     pub(super) log: Vec<String>,
 }
@@ -96,6 +98,7 @@ impl Harness {
             now,
             engine: BTreeMap::new(),
             results: Vec::new(),
+            locating: Vec::new(),
             seen: Vec::new(),
             followed: Vec::new(),
             looks: Vec::new(),
@@ -196,6 +199,7 @@ impl Harness {
                 Output::CancelEngine(id) if self.engine.get(&id) == Some(&false) => {
                     self.engine.remove(&id);
                 }
+                Output::Locate(request) => self.locating.push((request.id, request.index)),
                 Output::PublishResult(result) => self.results.push(result),
                 Output::FollowFeedback(feedback) => self.seen.push(feedback),
                 Output::AnswerFollowResult {

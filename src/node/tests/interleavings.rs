@@ -8,8 +8,10 @@ use rosbag2::Header;
 
 use super::super::*;
 use super::harness::{answer, object, Harness, MS};
+use super::{calibration, depth};
 use crate::engine::{Event, RequestError, Stage};
 use crate::frames::Stamp;
+use crate::spatial::{Camera, NotLocated};
 
 /// Something that may happen to a node, in any order.
 #[derive(Clone, Debug)]
@@ -34,7 +36,14 @@ enum Step {
         max_pending: usize,
         continuous: bool,
         slop_ms: u64,
+        space: bool,
     },
+    /// A depth image arrives whose stamp is so many milliseconds after the newest frame's.
+    Depth(i64),
+    /// The camera's calibration arrives.
+    Calibration,
+    /// The place of an object arrives for which the node has asked; there is none.
+    Place(u8),
     Enable(bool),
     /// A supervisor activates or deactivates the node.
     Activate(bool),
@@ -57,8 +66,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Mask),
         4 => any::<u8>().prop_map(Step::Done),
         1 => any::<u8>().prop_map(Step::Fail),
-        1 => (1usize..4, any::<bool>(), 0u64..400)
-            .prop_map(|(max_pending, continuous, slop_ms)| Step::Settings { max_pending, continuous, slop_ms }),
+        1 => (1usize..4, any::<bool>(), 0u64..400, any::<bool>())
+            .prop_map(|(max_pending, continuous, slop_ms, space)| Step::Settings { max_pending, continuous, slop_ms, space }),
+        2 => (-80i64..80).prop_map(Step::Depth),
+        1 => Just(Step::Calibration),
+        2 => any::<u8>().prop_map(Step::Place),
         1 => any::<bool>().prop_map(Step::Enable),
         1 => prop::bool::weighted(0.7).prop_map(Step::Activate),
         1 => any::<bool>().prop_map(Step::Watch),
@@ -181,16 +193,43 @@ fn play(steps: &[Step]) -> Vec<String> {
                 max_pending,
                 continuous,
                 slop_ms,
+                space,
             } => {
                 widest = widest.max(*slop_ms);
                 let settings = Settings {
                     max_pending: *max_pending,
                     continuous: *continuous,
                     sync_slop_s: *slop_ms as f64 * 1e-3,
+                    space: SpaceSettings {
+                        enabled: *space,
+                        ..SpaceSettings::default()
+                    },
                     ..Settings::default()
                 };
                 node.core.handle_settings(Arc::new(settings), node.now);
                 node.drain();
+            }
+            Step::Depth(ms) => {
+                let image = depth(Stamp((asked.newest + ms) * MS));
+                node.core.handle_depth(image, node.now);
+                node.drain();
+            }
+            Step::Calibration => {
+                let info = calibration();
+                node.core.handle_camera_info(Camera::Colour, info, node.now);
+                node.drain();
+            }
+            Step::Place(n) => {
+                if !node.locating.is_empty() {
+                    let at = usize::from(*n) % node.locating.len();
+                    let (id, index) = node.locating.remove(at);
+                    let why = NotLocated::NoCameraInfo {
+                        camera: Camera::Depth,
+                    };
+                    let place = Err(Arc::new(why));
+                    node.core.handle_place(id, index, place, node.now);
+                    node.drain();
+                }
             }
             Step::Enable(on) => {
                 node.core.handle_enable(*on, node.now);
