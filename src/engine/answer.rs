@@ -6,6 +6,7 @@ use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
 use super::request_state::{failed, Generated, RequestState};
 use super::{Answer, AnswerStatus, CacheLoad, Reasoner, Request, RequestContext, RequestError};
+use crate::compute::give_back_free_memory;
 use crate::model::Lisa;
 use crate::text::{Instruction, IMAGE_TOKEN_INDEX};
 
@@ -84,6 +85,7 @@ impl Reasoner for LisaReasoner {
     fn unload(&mut self) {
         self.clear_caches();
         self.lisa = None;
+        give_back_free_memory();
     }
 
     fn load_again(&mut self) -> Result<(), RequestError> {

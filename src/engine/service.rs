@@ -17,6 +17,7 @@ use super::{
     Answer, CancelToken, EngineError, EngineLoad, Event, ModelInfo, Reasoner, Request,
     RequestContext, RequestError, RequestId, Stage,
 };
+use crate::compute::give_back_free_memory;
 
 type Sink = Box<dyn FnMut(Event) + Send>;
 
@@ -159,6 +160,8 @@ impl Engine {
                         // Sending fails if `start_with` has returned early, and then there is no engine to serve.
                         if loaded.send(Ok(model)).is_ok() {
                             serve(&mut reasoner, &queue, &gauges, &current);
+                            drop(reasoner);
+                            give_back_free_memory();
                         }
                     }
                     Ok(Err(error)) => drop(loaded.send(Err(error))),
