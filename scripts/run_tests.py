@@ -71,7 +71,7 @@ PARTS = (
         cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'bag_follow', 'replay', 'sample_bag')))),
     Part('geometry', 'depth images, cameras, frames in time, objects in metres', 0.5, (
         cargo_test(*targets('decode', 'compressed', 'camera', 'camera_models', 'registration', 'points', 'chains', 'properties', 'pose',
-                            'accuracy', 'rejection')),)),
+                            'accuracy', 'rejection', 'support', 'metres')),)),
     Part('lints', 'clippy, with and without ROS 2', 3, (
         Command((*CLIPPY, '--features', 'ros', '--', '-D', 'warnings')),
         Command((*CLIPPY, '--', '-D', 'warnings')))),

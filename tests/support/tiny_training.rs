@@ -48,10 +48,10 @@ pub fn tiny(folder: &Path) -> String {
             "clip",
             &[
                 ("image_size", 64),
-                ("patch_size", 16),
+                ("patch_size", 8),
                 ("hidden_size", 32),
                 ("intermediate_size", 64),
-                ("num_hidden_layers", 1),
+                ("num_hidden_layers", 2),
             ][..],
         ),
         ("clip_preprocess", &[("size", 64), ("crop", 64)]),
@@ -81,6 +81,7 @@ pub fn tiny(folder: &Path) -> String {
             json[part][*key] = (*value).into();
         }
     }
+    json["clip"]["merge"]["after"] = 1.into();
     json["sam"]["global_attn_indexes"] = serde_json::json!([0, 1]);
     json["out_dim"] = 64.into();
     let path = folder.join("tiny.json");
