@@ -116,6 +116,7 @@ impl<H: Host> NodeCore<H> {
         let (stamp, bytes) = (frame.stamp(), frame.bytes());
         let arrival = self.frames.push(stamp, bytes, frame, now);
         if arrival == Arrival::TimeJump {
+            self.space.clear();
             self.log(
                 LogLevel::Info,
                 format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
@@ -162,23 +163,14 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let id = self.next_id();
-        let accepted = self.shutdown_refusal.is_none()
-            && self.standby.is_none()
-            && self.goals.accept(offer.id, id, stamp);
+        let accepted = self.takes_goals() && self.goals.accept(offer.id, id, stamp);
         self.outputs.push_back(Output::AnswerGoal {
             request,
             accepted,
             stamp,
         });
         if !accepted {
-            // A node that is ending rejects goals silently: it could not give a client their results any more.
-            if self.shutdown_refusal.is_none() {
-                let why = self.standby.as_deref();
-                let why = why.unwrap_or("a goal of that id was sent before");
-                let text = format!("goal {} rejected: {why}", offer.id);
-                self.log(LogLevel::Warn, text);
-            }
-            return;
+            return self.log_rejected(offer.id);
         }
         self.publish_goal_states();
         let question = Question {
@@ -326,6 +318,22 @@ impl<H: Host> NodeCore<H> {
         self.end_open_questions(&goodbye, now);
     }
 
+    /// Whether goals of either action are taken.
+    pub(super) fn takes_goals(&self) -> bool {
+        self.shutdown_refusal.is_none() && self.standby.is_none()
+    }
+
+    /// Logs why a goal was rejected. A node that is ending rejects goals silently: it could not give a client their results any
+    /// more.
+    pub(super) fn log_rejected(&mut self, goal: GoalId) {
+        if self.shutdown_refusal.is_none() {
+            let why = self.standby.as_deref();
+            let why = why.unwrap_or("a goal of that id was sent before");
+            let text = format!("goal {goal} rejected: {why}");
+            self.log(LogLevel::Warn, text);
+        }
+    }
+
     fn end_open_questions(&mut self, goodbye: &Refusal, now: Instant) {
         for AwaitingFrame { question, .. } in std::mem::take(&mut self.awaiting) {
             self.refused(question, Header::default(), goodbye.clone(), now);
@@ -359,8 +367,12 @@ impl<H: Host> NodeCore<H> {
         };
         let silence = self.silence.due().filter(|_| self.takes_frames());
         let open = self.submitted.iter();
-        let space =
-            open.filter_map(|(id, asked)| Some((asked.scene.deadline()?, Timer::AwaitSpace(*id))));
+        let space = open.filter_map(|(id, asked)| {
+            Some((
+                asked.scene.deadline(&self.settings.space)?,
+                Timer::AwaitSpace(*id),
+            ))
+        });
         frames
             .chain(space)
             .chain(repeat.map(|at| (at, Timer::Repeat)))

@@ -112,7 +112,7 @@ impl<H: Host> NodeCore<H> {
         };
         let settings = &self.settings.space;
         if !asked.objects.is_empty() {
-            asked.scene.need(settings, now);
+            asked.scene.need(now);
         }
         let header = asked.chosen.frame.header();
         self.space.resolve(&mut asked.scene, &header, settings, now);

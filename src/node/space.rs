@@ -1,6 +1,7 @@
 //! Where the objects of an answer are: which depth image, calibrations and transforms belong to a question's frame, and how long
 //! they are waited for. Measuring itself is the driver's work ([`Scene::locate`]), because it takes milliseconds.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,10 +69,6 @@ impl Default for SpaceSettings {
 }
 
 impl SpaceSettings {
-    fn patience(&self) -> Duration {
-        Duration::from_secs_f64(self.depth_timeout_s.max(self.tf_timeout_s))
-    }
-
     fn rectification(&self) -> Rectification {
         match self.rectified {
             true => Rectification::Rectified,
@@ -161,8 +158,8 @@ pub(super) enum SceneState {
     Waiting {
         /// The depth image, once it was there: the store forgets it after a second.
         depth: Option<Arc<DepthFrame>>,
-        /// Until when it is waited for; `None` as long as no object needs it.
-        until: Option<Instant>,
+        /// Since when an object has needed it; `None` as long as none does.
+        since: Option<Instant>,
     },
     /// Objects can be measured.
     Ready(Arc<Scene>),
@@ -175,25 +172,29 @@ impl SceneState {
         match settings.enabled {
             true => SceneState::Waiting {
                 depth: None,
-                until: None,
+                since: None,
             },
             false => SceneState::Off,
         }
     }
 
     /// Says that an object needs the scene now, so that the waiting has an end.
-    pub fn need(&mut self, settings: &SpaceSettings, now: Instant) {
-        if let SceneState::Waiting { until, .. } = self {
-            until.get_or_insert(now + settings.patience());
+    pub fn need(&mut self, now: Instant) {
+        if let SceneState::Waiting { since, .. } = self {
+            since.get_or_insert(now);
         }
     }
 
-    /// When the waiting ends.
-    pub fn deadline(&self) -> Option<Instant> {
-        match self {
-            SceneState::Waiting { until, .. } => *until,
-            _ => None,
-        }
+    /// When the waiting ends: for the depth image, or, once that is there, for calibrations and transforms.
+    pub fn deadline(&self, settings: &SpaceSettings) -> Option<Instant> {
+        let SceneState::Waiting { depth, since } = self else {
+            return None;
+        };
+        let seconds = match depth {
+            None => settings.depth_timeout_s,
+            Some(_) => settings.tf_timeout_s,
+        };
+        since.map(|since| since + Duration::from_secs_f64(seconds))
     }
 }
 
@@ -204,7 +205,12 @@ pub(super) struct Space {
     transforms: TfBuffer,
     colour_info: Option<Arc<CameraInfo>>,
     depth_info: Option<Arc<CameraInfo>>,
+    /// The links, parent and child, whose refusal was told: a broken sender repeats itself a hundred times a second.
+    refused: BTreeSet<(String, String)>,
 }
+
+/// How many refused links are remembered, and so told.
+const MAX_REFUSED: usize = 100;
 
 impl Space {
     pub fn push_depth(&mut self, depth: DepthFrame, settings: &SpaceSettings, now: Instant) {
@@ -242,11 +248,15 @@ impl Space {
                 "the time of the transform {parent} to {child} went back; earlier transforms are forgotten"
             )),
             Ok(_) => None,
-            Err(error) => Some(format!("a transform was not taken: {error}")),
+            Err(error) => {
+                let is_new = self.refused.len() < MAX_REFUSED
+                    && self.refused.insert((parent.clone(), child.clone()));
+                is_new.then(|| format!("a transform was not taken: {error}"))
+            }
         }
     }
 
-    /// Forgets depth images, so that none is stale when the node is enabled again.
+    /// Forgets depth images: none is stale when frames are taken again, or after time went back.
     pub fn clear(&mut self) {
         self.pairing.clear();
     }
@@ -265,10 +275,11 @@ impl Space {
         settings: &SpaceSettings,
         now: Instant,
     ) {
-        let SceneState::Waiting { depth, until } = state else {
+        let over = |state: &SceneState| state.deadline(settings).is_some_and(|until| until <= now);
+        let is_over = over(state);
+        let SceneState::Waiting { depth, .. } = state else {
             return;
         };
-        let is_over = until.is_some_and(|until| until <= now);
         let stamp = Stamp(header.stamp.nanoseconds());
         if depth.is_none() {
             match self.pairing.ask(stamp, is_over) {
@@ -280,12 +291,12 @@ impl Space {
                 }
             }
         }
-        let Some(depth) = depth.as_ref() else {
+        let Some(depth) = depth.clone() else {
             return;
         };
-        match self.scene(depth, header, settings) {
+        match self.scene(&depth, header, settings) {
             Ok(scene) => *state = SceneState::Ready(Arc::new(scene)),
-            Err(why) if is_over => *state = SceneState::Missing(Arc::new(why)),
+            Err(why) if over(state) => *state = SceneState::Missing(Arc::new(why)),
             Err(_) => {}
         }
     }

@@ -260,7 +260,11 @@ impl Driver {
                 frame,
                 objects,
                 ..
-            } => self.publishers.detections(&header, &frame, &objects),
+            } => {
+                let in_space = self.shared.params().settings.space.enabled;
+                self.publishers
+                    .detections(&header, &frame, &objects, in_space);
+            }
             Output::PublishMask {
                 header,
                 frame,

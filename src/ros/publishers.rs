@@ -142,8 +142,14 @@ impl Publishers {
     }
 
     /// Publishes an answer's objects as boxes, markers and points; also where there is none, so that nobody keeps those of an earlier
-    /// answer.
-    pub fn detections(&self, at: &Header, frame: &SourceImage, objects: &[FoundObject]) {
+    /// answer; those in space only with a depth topic, `in_space`.
+    pub fn detections(
+        &self,
+        at: &Header,
+        frame: &SourceImage,
+        objects: &[FoundObject],
+        in_space: bool,
+    ) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut any_new = false;
         let numbers = objects.iter().map(|object| {
@@ -159,7 +165,7 @@ impl Publishers {
             &self.detections,
             &detections::detections(at, objects, &numbers),
         );
-        if objects.iter().any(|object| object.place.is_some()) {
+        if in_space {
             let boxes = detections::detections_3d(at, objects, &numbers);
             send(&self.detections_3d, &boxes);
         }

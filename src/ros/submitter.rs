@@ -12,7 +12,7 @@ use super::convert::SourceImage;
 use crate::engine::{CancelToken, Engine, Event, RequestError};
 use crate::node::{EngineRequest, Place, QuestionId};
 
-/// What is reported about a question that was to be submitted.
+/// What the threads beside the main one report about a question.
 pub enum EngineReport {
     /// An event of the engine.
     Engine(Event),

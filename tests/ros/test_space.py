@@ -158,6 +158,8 @@ def test_markers_go_with_the_object(robot, golden):
     assert lisa.ask_stamped(golden.text_only).status == ReasoningResult.TEXT_ONLY
     last = lisa.wait('that it is deleted', lambda: rig.heard['markers'] and rig.heard['markers'][-1].markers[0].action == Marker.DELETE)
     assert last
+    lisa.wait('boxes of nothing', lambda: rig.heard['detections_3d'] and not rig.heard['detections_3d'][-1].detections)
+    assert not rig.heard['detections'][-1].detections
 
 
 @pytest.mark.parametrize('sends, status, word', [

@@ -106,23 +106,14 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         let number = self.follow.next_number();
-        let accepted = self.shutdown_refusal.is_none()
-            && self.standby.is_none()
-            && self.follow.goals.accept(offer.id, number, stamp);
+        let accepted = self.takes_goals() && self.follow.goals.accept(offer.id, number, stamp);
         self.outputs.push_back(Output::AnswerFollowGoal {
             request,
             accepted,
             stamp,
         });
         if !accepted {
-            // As `handle_goal`.
-            if self.shutdown_refusal.is_none() {
-                let why = self.standby.as_deref();
-                let why = why.unwrap_or("a goal of that id was sent before");
-                let text = format!("goal {} rejected: {why}", offer.id);
-                self.log(LogLevel::Warn, text);
-            }
-            return;
+            return self.log_rejected(offer.id);
         }
         self.publish_follow_states();
         match self.begin(&offer, number, now) {
