@@ -45,9 +45,10 @@ class Part:
     commands: tuple
 
 
-def cargo_test(*targets, may_be_empty=False):
+def cargo_test(*targets, may_be_empty=False, environment=()):
     # With --show-output the log also holds what passing tests printed: their numbers, and why one was skipped.
-    return Command((*CARGO_TEST, *targets, '--', '--show-output'), 'cargo', may_be_empty)
+    words = (*CARGO_TEST, *targets, '--', '--show-output')
+    return Command(('env', *environment, *words) if environment else words, 'cargo', may_be_empty)
 
 
 def targets(*names):
@@ -59,9 +60,9 @@ PARTS = (
         Command(('scripts/setup_ros.sh',)), Command(('scripts/build.sh',)))),
     Part('format', 'cargo fmt --check', 0.1, (Command(('cargo', 'fmt', '--check')),)),
     Part('library', 'unit and property tests of the libraries', 4, (
-        cargo_test('--lib', '--bins'), cargo_test('--doc', may_be_empty=True))),
-    Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion', 2, (
-        cargo_test(*targets('golden', 'convert')),)),
+        cargo_test('--lib', '--bins', *targets('products', 'attention')), cargo_test('--doc', may_be_empty=True))),
+    Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion; without our kernels, too', 3, (
+        cargo_test(*targets('golden', 'convert')), cargo_test(*targets('golden'), environment=('LISA_KERNELS=plain',)))),
     Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
         cargo_test(*targets('engine', 'looking_cli', 'cli_output')),)),
     Part('training', 'training end to end, on threads, killed and resumed; docs/TRAINING.md followed', 2, (

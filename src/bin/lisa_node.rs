@@ -23,6 +23,7 @@ fn main() {
         drop(writeln!(std::io::stdout(), "{HELP}"));
         return;
     }
+    lisa::compute::keep_freed_memory();
     let code = match lisa::ros::run() {
         Ok(()) => 0,
         Err(error) => {

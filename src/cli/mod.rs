@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
         }
     };
+    lisa::compute::keep_freed_memory();
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());

@@ -41,7 +41,8 @@ impl LisaReasoner {
         config.dtype.check(&device)?;
         let dir = ModelDir::open(&config.model)?;
         let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
-        let lisa = Lisa::load(&dir.weights(dtype, &device)?, &dir.config)?;
+        let weights = dir.weights(dtype, &device)?.for_inference();
+        let lisa = Lisa::load(&weights, &dir.config)?;
         let info = ModelInfo {
             model: dir.config.name.clone(),
             device: match device.location() {

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{attend, LayerNorm, Linear, Mlp, PatchEmbed};
+use crate::nn::{attend, After, LayerNorm, Linear, Mlp, PatchEmbed};
 use crate::weights::{Activation, ClipConfig, FeatureSelection, PatchMerge, Weights, WeightsError};
 
 /// Image → vision features.
@@ -156,8 +156,7 @@ impl EncoderLayer {
         let head_dim = dim / self.heads;
         let split = |t: Tensor| -> Result<Tensor> {
             t.reshape((batch, seq, self.heads, head_dim))?
-                .transpose(1, 2)?
-                .contiguous()
+                .transpose(1, 2)
         };
         let y = self.layer_norm1.forward(x)?;
         let q = split(self.q_proj.forward(&y)?)?; // (batch, heads, seq, head_dim)
@@ -165,9 +164,13 @@ impl EncoderLayer {
         let v = split(self.v_proj.forward(&y)?)?;
         let y = attend(&q, &k, &v, (head_dim as f64).powf(-0.5))?;
         let y = y.transpose(1, 2)?.reshape((batch, seq, dim))?;
-        let x = (x + self.out_proj.forward(&y)?)?;
-        let y = self.mlp.forward(&self.layer_norm2.forward(&x)?)?;
-        x + y
+        let onto = After {
+            residual: Some(x),
+            ..After::default()
+        };
+        let x = self.out_proj.forward_then(&y, onto)?;
+        self.mlp
+            .forward_onto(&self.layer_norm2.forward(&x)?, Some(&x))
     }
 }
 

@@ -4,8 +4,11 @@ use candle_core::{DType, Device, Tensor};
 
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{attend_masked, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation};
-use crate::weights::{GuidedHead, LlamaConfig, Weights, WeightsError};
+use crate::nn::{
+    attend_causal, attend_grouped, After, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding,
+    Rotation,
+};
+use crate::weights::{Activation, GuidedHead, LlamaConfig, Weights, WeightsError};
 
 /// The language model, F in the paper.
 pub struct Llama {
@@ -147,7 +150,6 @@ impl Llama {
     ) -> Result<(Tensor, Option<Tensor>), ModelError> {
         let start = cache.as_ref().map_or(0, |c| c.len());
         let (_, new, _) = embeddings.dims3()?;
-        let mask = causal_mask(new, start, embeddings.dtype(), embeddings.device())?;
         let rotation = self.rope.at(start, new)?;
         let mut x = embeddings.clone();
         let mut scores = None;
@@ -162,7 +164,7 @@ impl Llama {
             let kv = cache.as_mut().map(|c| &mut c.layers[i]);
             let query = query.filter(|query| query.guided_head.layer == i);
             let found;
-            (x, found) = layer.forward(&x, &rotation, mask.as_ref(), kv, query)?;
+            (x, found) = layer.forward(&x, &rotation, None, kv, query)?;
             scores = scores.or(found);
         }
         Ok((self.norm.forward(&x)?, scores))
@@ -255,32 +257,6 @@ impl Sequence {
     }
 }
 
-/// The mask of new positions after `start` others: 0 where a position may attend to another, −∞ where it may not. `None` for a
-/// single new position, which attends to all.
-///
-/// # Shapes
-/// `(new, start + new)`.
-fn causal_mask(new: usize, start: usize, dtype: DType, device: &Device) -> Result<Option<Tensor>> {
-    if new == 1 {
-        return Ok(None);
-    }
-    let total = start + new;
-    let mask: Vec<f32> = (0..new)
-        .flat_map(|i| {
-            (0..total).map(move |j| {
-                if j > start + i {
-                    f32::NEG_INFINITY
-                } else {
-                    0.0
-                }
-            })
-        })
-        .collect();
-    Tensor::from_vec(mask, (new, total), device)?
-        .to_dtype(dtype)
-        .map(Some)
-}
-
 impl DecoderLayer {
     fn load(weights: &Weights, config: &LlamaConfig) -> Result<Self, WeightsError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
@@ -303,6 +279,7 @@ impl DecoderLayer {
         })
     }
 
+    /// Runs the layer; without a mask every row attends to itself and to those before it.
     fn forward(
         &self,
         x: &Tensor,
@@ -311,17 +288,25 @@ impl DecoderLayer {
         cache: Option<&mut KvCache>,
         query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
+        let onto = |residual| After {
+            residual: Some(residual),
+            ..After::default()
+        };
         let y = self.input_layernorm.forward(x)?;
         let (y, scores) = self.attention(&y, rotation, mask, cache, query)?;
-        let x = (x + y)?;
+        let x = self.o_proj.forward_then(&y, onto(x))?;
         let y = self.post_attention_layernorm.forward(&x)?;
-        let gate = self.gate_proj.forward(&y)?.silu()?;
-        let y = self
-            .down_proj
-            .forward(&(gate * self.up_proj.forward(&y)?)?)?;
-        Ok(((x + y)?, scores))
+        let up = self.up_proj.forward(&y)?;
+        let gated = After {
+            activation: Some(Activation::Silu),
+            factor: Some(&up),
+            residual: None,
+        };
+        let y = self.gate_proj.forward_then(&y, gated)?;
+        Ok((self.down_proj.forward_then(&y, onto(&x))?, scores))
     }
 
+    /// The attention of all heads side by side, before the projection `o_proj`.
     fn attention(
         &self,
         x: &Tensor,
@@ -343,25 +328,18 @@ impl DecoderLayer {
             Some(cache) => cache.append(&k, &v)?,
             None => (k, v),
         };
-        // Query heads that share a key head are neighbours. They are folded into rows of one head, so that keys and values need
-        // not be repeated.
-        let group = self.heads / self.kv_heads;
         let scores = match query {
             Some(query) => Some(self.scores(&q, &k, query)?),
             None => None,
         };
-        let q = q.reshape((batch, self.kv_heads, group * new, self.head_dim))?;
-        // (new, total) → (group·new, total), because the mask is the same for every head of a group.
-        let mask = match mask {
-            Some(mask) if group > 1 => Some(Tensor::cat(&vec![mask; group], 0)?),
-            mask => mask.cloned(),
-        };
         let scale = (self.head_dim as f64).powf(-0.5);
-        let y = attend_masked(&q, &k, &v, scale, mask.as_ref())?; // (batch, kv_heads, group·new, head_dim)
-        let y = y.reshape((batch, self.heads, new, self.head_dim))?;
+        let y = match mask {
+            Some(mask) => attend_grouped(&q, &k, &v, scale, Some(mask))?,
+            None => attend_causal(&q, &k, &v, scale)?,
+        };
         let y = y.transpose(1, 2)?;
         let y = y.reshape((batch, new, self.heads * self.head_dim))?;
-        Ok((self.o_proj.forward(&y)?, scores))
+        Ok((y, scores))
     }
 
     /// The scaled products of the queries of one head with its keys, in some rows, for a batch of one.

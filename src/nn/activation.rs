@@ -1,8 +1,8 @@
 //! Activation functions.
 
 use candle_core::{DType, Device, Tensor};
+use cpu_kernels::exp;
 
-use super::exp::exp;
 use super::graft::graft;
 use super::Result;
 use crate::weights::Activation;
@@ -15,6 +15,16 @@ impl Activation {
             Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * 1.702)?)?,
             Activation::Silu => x.silu(),
             Activation::Relu => x.relu(),
+        }
+    }
+
+    /// The function by its name among the kernels.
+    pub(super) fn kernel(self) -> cpu_kernels::Activation {
+        match self {
+            Activation::Gelu => cpu_kernels::Activation::Gelu,
+            Activation::QuickGelu => cpu_kernels::Activation::QuickGelu,
+            Activation::Silu => cpu_kernels::Activation::Silu,
+            Activation::Relu => cpu_kernels::Activation::Relu,
         }
     }
 }

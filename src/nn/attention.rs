@@ -1,7 +1,9 @@
 //! Scaled dot-product attention.
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, D};
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor, D};
+use cpu_kernels::{Bias, Heads, Sizes};
 
+use super::kernels::{self, values};
 use super::softmax;
 use super::Result;
 
@@ -24,6 +26,9 @@ pub fn attend_masked(
     scale: f64,
     mask: Option<&Tensor>,
 ) -> Result<Tensor> {
+    if mask.is_none() && kernel_applies(q, k, v) {
+        return attend_by_kernel(q, k, v, scale, Bias::None);
+    }
     let tracked = [q, k, v].iter().any(|t| t.track_op());
     if !(tracked && q.device().is_cpu() && q.dtype() == DType::F32) {
         return attend_plain(q, k, v, scale, mask);
@@ -38,6 +43,119 @@ pub fn attend_masked(
         scale,
     };
     q.apply_op3(&k, &v, op)
+}
+
+/// `softmax(q · scale · kᵀ) · v` where query i is at position `keys − queries + i` and attends to no later one. Query heads that
+/// share a key head are neighbours.
+///
+/// # Shapes
+/// `q` `(batch, heads, n, d)`, `k` `(batch, kv_heads, m, d)`, `v` `(batch, kv_heads, m, e)` → `(batch, heads, n, e)`.
+pub fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<Tensor> {
+    let (_, _, new, _) = q.dims4()?;
+    let first = k.dim(2)? - new;
+    if kernel_applies(q, k, v) {
+        return attend_by_kernel(q, k, v, scale, Bias::Causal { first });
+    }
+    let mask = match new {
+        // A single new position attends to all.
+        1 => None,
+        _ => Some(causal_mask(new, first, q.dtype(), q.device())?),
+    };
+    attend_grouped(q, k, v, scale, mask.as_ref())
+}
+
+/// [`attend_masked`] where several query heads share a key head: they are neighbours, and are folded into rows of one head, so
+/// that keys and values need not be repeated.
+///
+/// # Shapes
+/// `q` `(batch, heads, n, d)`, `k` `(batch, kv_heads, m, d)`, `v` `(batch, kv_heads, m, e)`, `mask` `(n, m)` →
+/// `(batch, heads, n, e)`.
+pub fn attend_grouped(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f64,
+    mask: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (batch, heads, new, head_dim) = q.dims4()?;
+    let kv_heads = k.dim(1)?;
+    let group = heads / kv_heads;
+    let q = q.reshape((batch, kv_heads, group * new, head_dim))?;
+    // (n, m) → (group·n, m), because the mask is the same for every head of a group.
+    let mask = match mask {
+        Some(mask) if group > 1 => Some(Tensor::cat(&vec![mask; group], 0)?),
+        mask => mask.cloned(),
+    };
+    let y = attend_masked(&q, k, v, scale, mask.as_ref())?; // (batch, kv_heads, group·n, e)
+    let width = y.dim(D::Minus1)?;
+    y.reshape((batch, heads, new, width))
+}
+
+/// The mask of new positions after `start` others: 0 where a position may attend to another, −∞ where it may not.
+///
+/// # Shapes
+/// `(new, start + new)`.
+fn causal_mask(new: usize, start: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+    let total = start + new;
+    let value = |i: usize, j: usize| {
+        if j > start + i {
+            f32::NEG_INFINITY
+        } else {
+            0.0
+        }
+    };
+    let mask: Vec<f32> = (0..new)
+        .flat_map(|i| (0..total).map(move |j| value(i, j)))
+        .collect();
+    Tensor::from_vec(mask, (new, total), device)?.to_dtype(dtype)
+}
+
+/// Fewest queries that the kernel is used for. It packs all keys and values first, which fewer queries do not pay for.
+const FEWEST_QUERIES: usize = 8;
+
+/// Whether the kernel computes attention with these tensors: many queries, and rows that are contiguous.
+fn kernel_applies(q: &Tensor, k: &Tensor, v: &Tensor) -> bool {
+    let fits = |t: &Tensor| t.rank() == 4 && t.stride()[3] == 1;
+    kernels::apply(&[q, k, v])
+        && [q, k, v].iter().all(|t| fits(t))
+        && q.dims()[3] == v.dims()[3]
+        && q.dims()[2] >= FEWEST_QUERIES
+}
+
+fn attend_by_kernel(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f64,
+    bias: Bias<'_>,
+) -> Result<Tensor> {
+    let (batch, heads, queries, head_dim) = q.dims4()?;
+    let (_, kv_heads, keys, _) = k.dims4()?;
+    let sizes = Sizes {
+        batch,
+        heads,
+        kv_heads,
+        queries,
+        keys,
+        head_dim,
+    };
+    let (a, b, c) = (values(q), values(k), values(v));
+    let strided = |t: &Tensor, data| Heads {
+        data,
+        batch_stride: t.stride()[0],
+        head_stride: t.stride()[1],
+        stride: t.stride()[2],
+    };
+    let (q, k, v) = (
+        strided(q, a.from_start()?),
+        strided(k, b.from_start()?),
+        strided(v, c.from_start()?),
+    );
+    let Some(y) = cpu_kernels::attention((q, k, v), sizes, scale as f32, bias, &|| false) else {
+        candle_core::bail!("attention stopped, and nobody asked it to")
+    };
+    // The heads lie side by side, as the layer after them wants them; transposing them again costs nothing.
+    kernels::tensor(y, (batch, queries, heads, head_dim))?.transpose(1, 2)
 }
 
 /// [`attend_masked`] as a composition of differentiable operations.
@@ -146,7 +264,34 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
+
+    /// Plain and causal attention by the kernel, with shared key heads and strided inputs, beside the composition.
+    #[test]
+    fn the_kernel_equals_the_composition() {
+        for (queries, keys) in [(9, 9), (60, 100), (130, 130), (250, 250)] {
+            // As views of a larger cache, and of projections whose heads lie side by side.
+            let q = random((2, queries, 6, 16)).transpose(1, 2).unwrap();
+            let k = random((2, 3, 300, 16)).narrow(2, 0, keys).unwrap();
+            let v = random((2, 3, 300, 16)).narrow(2, 0, keys).unwrap();
+            let mask = causal_mask(queries, keys - queries, DType::F32, &Device::Cpu).unwrap();
+            let plain = |mask: Option<&Tensor>| {
+                let repeat = |t: &Tensor| {
+                    let t = t.unsqueeze(2)?.broadcast_as(&[2, 3, 2, keys, 16][..])?;
+                    t.reshape((2, 6, keys, 16))
+                };
+                let (k, v) = (repeat(&k).unwrap(), repeat(&v).unwrap());
+                attend_plain(&q.contiguous().unwrap(), &k, &v, 0.3, mask).unwrap()
+            };
+            let ours = attend_causal(&q, &k, &v, 0.3).unwrap();
+            assert!(relative_error(&ours, &plain(Some(&mask))) < 1e-6);
+            if kernels::enabled() {
+                assert!(kernel_applies(&q, &k, &v));
+                let ours = attend_by_kernel(&q, &k, &v, 0.3, Bias::None).unwrap();
+                assert!(relative_error(&ours, &plain(None)) < 1e-6);
+            }
+        }
+    }
 
     #[test]
     fn one_node_equals_the_composition() {

@@ -35,7 +35,7 @@ impl PatchEmbed {
         };
         let weight = weight.reshape((dim, channels * patch * patch))?;
         Ok(Self {
-            linear: Linear::new(weight, bias),
+            linear: Linear::new(weight, bias).prepared_for(weights)?,
             patch,
             channels,
         })

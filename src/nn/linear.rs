@@ -1,10 +1,14 @@
 //! Linear layers, with LoRA where the weights have one, stacks of them, and embeddings.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
+use cpu_kernels::{Epilogue, Packed};
 
 use super::affine::add_row;
 use super::dense;
 use super::graft::graft;
+use super::kernels::{self, values};
 use super::lora::Lora;
 use super::Result;
 use crate::weights::{Activation, Weights, WeightsError};
@@ -12,19 +16,36 @@ use crate::weights::{Activation, Weights, WeightsError};
 /// `y = x Wᵀ + b`, and `+ s · (x Aᵀ) Bᵀ` where the weights hold `lora_A.weight` and `lora_B.weight` beside `weight`.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Tensor, // (out, in)
+    weight: Weight,
     bias: Option<Tensor>,
     lora: Option<Lora>,
+}
+
+/// The weight of a layer, `(out, in)`.
+#[derive(Clone, Debug)]
+enum Weight {
+    /// As it was loaded.
+    Plain(Tensor),
+    /// In the order in which the kernel reads it, for inference in f32 on a CPU.
+    Packed(Arc<Packed>),
+}
+
+/// What is done with the output of a layer, in the same pass where the kernels allow it: `activation(y) · factor + residual`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct After<'a> {
+    /// Applied first.
+    pub activation: Option<Activation>,
+    /// In the shape of the output.
+    pub factor: Option<&'a Tensor>,
+    /// In the shape of the output.
+    pub residual: Option<&'a Tensor>,
 }
 
 impl Linear {
     /// Reads `weight` `(out, in)` and `bias` `(out)`.
     pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
-        Ok(Self {
-            weight: weights.get((output, input), "weight")?,
-            bias: Some(weights.get(output, "bias")?),
-            lora: Lora::load(weights, input, output)?,
-        })
+        let bias = Some(weights.get(output, "bias")?);
+        Self::load_with(weights, input, output, bias)
     }
 
     /// Reads `weight` `(out, in)`; the layer has no bias.
@@ -33,20 +54,46 @@ impl Linear {
         input: usize,
         output: usize,
     ) -> Result<Self, WeightsError> {
-        Ok(Self {
-            weight: weights.get((output, input), "weight")?,
-            bias: None,
+        Self::load_with(weights, input, output, None)
+    }
+
+    fn load_with(
+        weights: &Weights,
+        input: usize,
+        output: usize,
+        bias: Option<Tensor>,
+    ) -> Result<Self, WeightsError> {
+        let layer = Self {
+            weight: Weight::Plain(weights.get((output, input), "weight")?),
+            bias,
             lora: Lora::load(weights, input, output)?,
-        })
+        };
+        Ok(layer.prepared_for(weights)?)
     }
 
     /// A layer of given tensors, `weight` `(out, in)` and `bias` `(out)`, without LoRA.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
-            weight,
+            weight: Weight::Plain(weight),
             bias,
             lora: None,
         }
+    }
+
+    /// The layer as it computes fastest with `weights`: packed if they are [for inference](Weights::for_inference) and the kernels
+    /// can compute with them, otherwise as it is.
+    pub(crate) fn prepared_for(mut self, weights: &Weights) -> Result<Self> {
+        if let (Weight::Plain(weight), true, None) =
+            (&self.weight, weights.is_for_inference(), &self.lora)
+        {
+            if kernels::apply(&[weight]) {
+                let (output, input) = weight.dims2()?;
+                let weight = weight.contiguous()?;
+                let packed = Packed::transposed(values(&weight).contiguous()?, output, input);
+                self.weight = Weight::Packed(Arc::new(packed));
+            }
+        }
+        Ok(self)
     }
 
     /// Applies the layer.
@@ -54,18 +101,74 @@ impl Linear {
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if dense::trains_on_cpu_f32(x, &self.weight) && self.lora.is_none() {
-            return dense::dense(x, &self.weight, self.bias.as_ref());
+        self.forward_then(x, After::default())
+    }
+
+    /// Applies the layer, and to its output what `after` says.
+    ///
+    /// # Shapes
+    /// `(…, in)` → `(…, out)`.
+    pub fn forward_then(&self, x: &Tensor, after: After<'_>) -> Result<Tensor> {
+        let weight = match &self.weight {
+            Weight::Packed(weight) => return self.forward_packed(x, weight, after),
+            Weight::Plain(weight) => weight,
+        };
+        let mut y = self.forward_plain(x, weight)?;
+        if let Some(activation) = after.activation {
+            y = activation.forward(&y)?;
         }
-        let (output, input) = self.weight.dims2()?;
+        if let Some(factor) = after.factor {
+            y = (y * factor)?;
+        }
+        match after.residual {
+            Some(residual) => residual + y,
+            None => Ok(y),
+        }
+    }
+
+    fn forward_packed(&self, x: &Tensor, weight: &Packed, after: After<'_>) -> Result<Tensor> {
+        if !kernels::apply(&[x]) {
+            candle_core::bail!("a layer that was loaded for inference in f32 on the CPU was given {:?} on {:?}, or was asked for a gradient", x.dtype(), x.device().location());
+        }
+        let contiguous = |t: Option<&Tensor>| t.map(Tensor::contiguous).transpose();
+        let x = x.contiguous()?;
+        let (bias, factor, residual) = (
+            contiguous(self.bias.as_ref())?,
+            contiguous(after.factor)?,
+            contiguous(after.residual)?,
+        );
+        let bias = bias.as_ref().map(values);
+        let factor = factor.as_ref().map(values);
+        let residual = residual.as_ref().map(values);
+        let epilogue = Epilogue {
+            bias: bias.as_ref().map(|v| v.contiguous()).transpose()?,
+            activation: after
+                .activation
+                .map_or(cpu_kernels::Activation::None, Activation::kernel),
+            factor: factor.as_ref().map(|v| v.contiguous()).transpose()?,
+            residual: residual.as_ref().map(|v| v.contiguous()).transpose()?,
+        };
+        let y = cpu_kernels::linear(values(&x).contiguous()?, weight, &epilogue);
+        let mut shape = x.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = weight.columns();
+        }
+        kernels::tensor(y, shape)
+    }
+
+    fn forward_plain(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        if dense::trains_on_cpu_f32(x, weight) && self.lora.is_none() {
+            return dense::dense(x, weight, self.bias.as_ref());
+        }
+        let (output, input) = weight.dims2()?;
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;
         // One flat product (rows, in) × (in, out) is faster than a batched one with a broadcast weight.
         let x = x.reshape((rows, input))?;
-        let y = if self.weight.track_op() || !x.track_op() {
-            x.matmul(&self.weight.t()?)?
+        let y = if weight.track_op() || !x.track_op() {
+            x.matmul(&weight.t()?)?
         } else {
-            frozen_matmul(&x, &self.weight)?
+            frozen_matmul(&x, weight)?
         };
         let y = match &self.bias {
             Some(bias) => add_row(&y, bias)?,
@@ -123,12 +226,20 @@ impl Mlp {
     /// # Shapes
     /// `(…, first dim)` → `(…, last dim)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_onto(x, None)
+    }
+
+    /// [`forward`](Self::forward), and adds `residual`, which has the shape of the output.
+    pub fn forward_onto(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, layer) in self.layers.iter().enumerate() {
-            if i > 0 {
-                x = self.activation.forward(&x)?;
-            }
-            x = layer.forward(&x)?;
+            let last = i + 1 == self.layers.len();
+            let after = After {
+                activation: (!last).then_some(self.activation),
+                residual: residual.filter(|_| last),
+                factor: None,
+            };
+            x = layer.forward_then(&x, after)?;
         }
         Ok(x)
     }
@@ -164,8 +275,54 @@ impl Embedding {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::{DType, Device};
+
     use super::*;
-    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
+
+    /// Every way to use a packed layer, beside the plain one.
+    #[test]
+    fn a_packed_layer_equals_the_plain_one() {
+        if !kernels::enabled() {
+            return; // there is no packed layer here
+        }
+        let weights = Weights::from_tensors(HashMap::new(), DType::F32, &Device::Cpu);
+        for (rows, input, output) in [(1, 8, 3), (7, 400, 50), (100, 33, 300)] {
+            let plain = Linear::new(random((output, input)), Some(random(output)));
+            let packed = plain.clone().prepared_for(&weights.clone().for_inference());
+            let packed = packed.unwrap();
+            assert!(matches!(packed.weight, Weight::Packed(_)));
+            assert!(matches!(
+                plain.clone().prepared_for(&weights).unwrap().weight,
+                Weight::Plain(_)
+            ));
+            let x = random((2, rows, input));
+            let (factor, residual) = (random((2, rows, output)), random((2, rows, output)));
+            for activation in [
+                None,
+                Some(Activation::Gelu),
+                Some(Activation::QuickGelu),
+                Some(Activation::Silu),
+                Some(Activation::Relu),
+            ] {
+                for (factor, residual) in [(None, None), (Some(&factor), Some(&residual))] {
+                    let after = After {
+                        activation,
+                        factor,
+                        residual,
+                    };
+                    let ours = packed.forward_then(&x, after).unwrap();
+                    let theirs = plain.forward_then(&x, after).unwrap();
+                    let error = relative_error(&ours, &theirs);
+                    assert!(error < 2e-6, "{activation:?}: {error}");
+                }
+            }
+            let tracked = candle_core::Var::from_tensor(&x).unwrap();
+            assert!(packed.forward(&tracked).is_err(), "it has no gradient");
+        }
+    }
 
     #[test]
     fn frozen_product_equals_the_plain_one_and_gives_no_weight_gradient() {

@@ -9,8 +9,9 @@ mod affine;
 mod attention;
 mod conv;
 mod dense;
-mod exp;
 mod graft;
+mod grid_attention;
+mod kernels;
 mod kv_cache;
 mod linear;
 mod lora;
@@ -22,18 +23,17 @@ mod storage;
 mod trained_norm;
 
 pub(crate) use activation::gelu;
-pub(crate) use attention::{attend, attend_masked};
+pub(crate) use attention::{attend, attend_causal, attend_grouped};
 pub(crate) use conv::{Conv3x3, PatchEmbed, Upsample2x};
-pub(crate) use exp::exp;
 pub(crate) use graft::graft;
+pub(crate) use grid_attention::PackedPositions;
 pub(crate) use kv_cache::KvCache;
 pub(crate) use linear::Embedding;
-pub use linear::{Linear, Mlp};
+pub use linear::{After, Linear, Mlp};
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use resize::{interpolation_matrix, resize_bilinear, BilinearMatrix};
 pub(crate) use rope::{RotaryEmbedding, Rotation};
-pub(crate) use softmax::softmax_biased_applies;
-pub use softmax::{softmax, softmax_biased};
+pub use softmax::softmax;
 
 /// Result of tensor arithmetic, whose error is candle's unless another one is named.
 pub type Result<T, E = candle_core::Error> = std::result::Result<T, E>;

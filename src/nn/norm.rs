@@ -1,10 +1,12 @@
 //! Layer norm and RMS norm over the last dimension: candle's fused kernels, made differentiable.
 
 use candle_core::{DType, Tensor, D};
+use cpu_kernels::Norm;
 
 use super::Result;
 
 use super::graft::graft;
+use super::kernels::{self, values};
 use super::trained_norm::TrainedNorm;
 use crate::weights::{Weights, WeightsError};
 
@@ -34,6 +36,9 @@ impl LayerNorm {
         let x = x.contiguous()?;
         let eps = self.eps as f32;
         if !(x.track_op() || self.weight.track_op() || self.bias.track_op()) {
+            if kernels::apply(&[&x, &self.weight, &self.bias]) {
+                return self.forward_kernel(&x);
+            }
             return candle_nn::ops::layer_norm(&x, &self.weight, &self.bias, eps);
         }
         if x.device().is_cpu() && x.dtype() == DType::F32 {
@@ -53,6 +58,17 @@ impl LayerNorm {
         normalised
             .broadcast_mul(&self.weight)?
             .broadcast_add(&self.bias)
+    }
+
+    fn forward_kernel(&self, x: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (self.weight.contiguous()?, self.bias.contiguous()?);
+        let (weight, bias) = (values(&weight), values(&bias));
+        let norm = Norm::Layer {
+            weight: weight.contiguous()?,
+            bias: bias.contiguous()?,
+            eps: self.eps as f32,
+        };
+        normalise(x, &norm)
     }
 
     /// [`forward`](Self::forward) as a composition of candle's differentiable operations.
@@ -86,6 +102,15 @@ impl RmsNorm {
         let x = x.contiguous()?;
         let eps = self.eps as f32;
         if !(x.track_op() || self.weight.track_op()) {
+            if kernels::apply(&[&x, &self.weight]) {
+                let weight = self.weight.contiguous()?;
+                let weight = values(&weight);
+                let norm = Norm::Rms {
+                    weight: weight.contiguous()?,
+                    eps,
+                };
+                return normalise(&x, &norm);
+            }
             return candle_nn::ops::rms_norm(&x, &self.weight, eps);
         }
         if x.device().is_cpu() && x.dtype() == DType::F32 {
@@ -109,10 +134,15 @@ impl RmsNorm {
     }
 }
 
+fn normalise(x: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
+    let y = cpu_kernels::normalise_rows(values(x).contiguous()?, norm);
+    kernels::tensor(y, x.shape())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::testing::{assert_same_forward_and_gradient, random};
+    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
 
     #[test]
     fn layer_norm_equals_plain() {
@@ -127,6 +157,9 @@ mod tests {
             |v| norm(v).forward_plain(&v[0]),
             1e-5,
         );
+        let v = [random((3, 7, 200)), random(200), random(200)];
+        let (ours, plain) = (norm(&v).forward(&v[0]), norm(&v).forward_plain(&v[0]));
+        assert!(relative_error(&ours.unwrap(), &plain.unwrap()) < 1e-6);
     }
 
     #[test]
@@ -141,5 +174,8 @@ mod tests {
             |v| norm(v).forward_plain(&v[0]),
             1e-5,
         );
+        let v = [random((3, 7, 200)), random(200)];
+        let (ours, plain) = (norm(&v).forward(&v[0]), norm(&v).forward_plain(&v[0]));
+        assert!(relative_error(&ours.unwrap(), &plain.unwrap()) < 1e-6);
     }
 }

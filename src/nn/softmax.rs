@@ -1,12 +1,12 @@
-//! Softmax over the last dimension, alone and with SAM's decomposed biases.
+//! Softmax over the last dimension.
 //!
-//! In f32 on the CPU both go over the memory once, with an exponential that the compiler vectorizes; candle's kernel calls the C
+//! In f32 on the CPU it goes over the memory once, with an exponential that the compiler vectorizes; candle's kernel calls the C
 //! library for every element. In other types and on other devices candle's kernels are used.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Shape, Tensor, D};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, D};
+use cpu_kernels::exp;
 use rayon::prelude::*;
 
-use super::exp::exp;
 use super::graft::graft;
 use super::storage::contiguous_f32;
 use super::Result;
@@ -46,24 +46,6 @@ pub fn softmax_plain(x: &Tensor) -> Result<Tensor> {
     candle_nn::ops::softmax(x, D::Minus1)
 }
 
-/// Whether [`softmax_biased`] can be used for these scores: they are f32, on the CPU, and off the path of a gradient.
-pub fn softmax_biased_applies(scores: &Tensor) -> bool {
-    scores.device().is_cpu() && scores.dtype() == DType::F32 && !scores.track_op()
-}
-
-/// Softmax of scores with a bias: that of the key at row r and column c of the grid is `rows[r] + columns[c]`. It has no
-/// gradient.
-///
-/// # Shapes
-/// `scores` `(…, n, r·c)`, `rows` `(…, n, r)`, `columns` `(…, n, c)` → `(…, n, r·c)`. All f32, on the CPU.
-pub fn softmax_biased(scores: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
-    scores.contiguous()?.apply_op3_no_bwd(
-        &rows.contiguous()?,
-        &columns.contiguous()?,
-        &CpuSoftmaxBiased,
-    )
-}
-
 struct CpuSoftmax;
 
 impl CustomOp1 for CpuSoftmax {
@@ -84,58 +66,6 @@ impl CustomOp1 for CpuSoftmax {
                 });
         }
         Ok((CpuStorage::F32(out), layout.shape().clone()))
-    }
-}
-
-struct CpuSoftmaxBiased;
-
-impl CustomOp3 for CpuSoftmaxBiased {
-    fn name(&self) -> &'static str {
-        "softmax-biased-cpu"
-    }
-
-    fn cpu_fwd(
-        &self,
-        scores: &CpuStorage,
-        scores_layout: &Layout,
-        rows: &CpuStorage,
-        rows_layout: &Layout,
-        columns: &CpuStorage,
-        columns_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let shape = scores_layout.shape();
-        let (r, c) = (
-            rows_layout.shape().dim(D::Minus1)?,
-            columns_layout.shape().dim(D::Minus1)?,
-        );
-        let width = shape.dim(D::Minus1)?;
-        let scores = contiguous_f32(scores, scores_layout)?;
-        let (rows, columns) = (
-            contiguous_f32(rows, rows_layout)?,
-            contiguous_f32(columns, columns_layout)?,
-        );
-        let queries = scores.len() / width.max(1);
-        if width == 0 || r * c != width || rows.len() != queries * r || columns.len() != queries * c
-        {
-            candle_core::bail!("biases of {r} rows and {c} columns do not fit scores {shape:?}");
-        }
-        let mut out = vec![0f32; scores.len()];
-        out.par_chunks_exact_mut(width)
-            .zip(scores.par_chunks_exact(width))
-            .zip(rows.par_chunks_exact(r).zip(columns.par_chunks_exact(c)))
-            .for_each(|((out, scores), (rows, columns))| {
-                for ((out, scores), row) in out
-                    .chunks_exact_mut(c)
-                    .zip(scores.chunks_exact(c))
-                    .zip(rows)
-                {
-                    for ((out, score), column) in out.iter_mut().zip(scores).zip(columns) {
-                        *out = score + (row + column);
-                    }
-                }
-                normalise(out);
-            });
-        Ok((CpuStorage::F32(out), shape.clone()))
     }
 }
 
@@ -167,7 +97,7 @@ fn lanes(x: &[f32], start: f32, join: impl Fn(f32, f32) -> f32, value: impl Fn(f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
+    use crate::nn::testing::{assert_same_forward_and_gradient, random};
 
     #[test]
     fn fused_equals_plain() {
@@ -187,19 +117,5 @@ mod tests {
         let y = softmax(&x).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(y[0][1], 0.0);
         assert!((y[0][0] + y[0][2] - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn bias_equals_plain() {
-        let (scores, rows, columns) = (random((2, 3, 20)), random((2, 3, 4)), random((2, 3, 5)));
-        let plain = scores
-            .reshape((2, 3, 4, 5))
-            .and_then(|s| s.broadcast_add(&rows.unsqueeze(3)?))
-            .and_then(|s| s.broadcast_add(&columns.unsqueeze(2)?))
-            .and_then(|s| softmax_plain(&s.reshape((2, 3, 20))?))
-            .unwrap();
-        let fused = softmax_biased(&scores, &rows, &columns).unwrap();
-        assert!(relative_error(&fused, &plain) < 1e-6);
-        assert!(softmax_biased(&scores, &columns, &columns).is_err());
     }
 }

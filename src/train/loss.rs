@@ -4,9 +4,10 @@
 //! batch may go through image by image and still give the reference's averages.
 
 use candle_core::{DType, Tensor, D};
+use cpu_kernels::exp;
 
 use crate::data::TruthMask;
-use crate::nn::{exp, graft, Result};
+use crate::nn::{graft, Result};
 
 /// Added to the number of masks before the masks' losses are divided by it, as in the reference.
 pub const MASK_COUNT_EPS: f64 = 1e-8;

@@ -20,6 +20,7 @@ pub struct Weights {
     dtype: DType,
     device: Device,
     lora: Option<LoraUse>,
+    inference: bool,
 }
 
 /// How linear layers use the LoRA tensors that stand beside their weights.
@@ -101,7 +102,21 @@ impl Weights {
             dtype,
             device: device.clone(),
             lora: None,
+            inference: false,
         }
+    }
+
+    /// Lets layers store their weights in the order in which they compute fastest. They then have no gradient, and the tensors
+    /// cannot be read back.
+    pub fn for_inference(self) -> Self {
+        Self {
+            inference: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_for_inference(&self) -> bool {
+        self.inference
     }
 
     /// Lets linear layers use the `lora_A` and `lora_B` that stand beside their weights. Without this call they are ignored.

@@ -6,10 +6,7 @@ use super::relative_position::DecomposedPositions;
 use super::ENCODER_EPS;
 use crate::model::stop::{check, ModelError, Stop};
 use crate::nn::Result;
-use crate::nn::{
-    attend, resize_bilinear, softmax, softmax_biased, softmax_biased_applies, Conv3x3, LayerNorm,
-    Linear, Mlp, PatchEmbed,
-};
+use crate::nn::{attend, resize_bilinear, softmax, Conv3x3, LayerNorm, Linear, Mlp, PatchEmbed};
 use crate::weights::{Activation, SamConfig, Weights, WeightsError};
 
 /// Image → image embedding, f in the paper.
@@ -123,8 +120,7 @@ impl Block {
         };
         let x = (x + y)?;
         check(stop)?;
-        let y = self.mlp.forward(&self.norm2.forward(&x)?)?;
-        Ok((x + y)?)
+        Ok(self.mlp.forward_onto(&self.norm2.forward(&x)?, Some(&x))?)
     }
 }
 
@@ -180,7 +176,8 @@ impl Attention {
         Ok(Self {
             qkv: Linear::load(&weights.pp("qkv"), dim, 3 * dim)?,
             proj: Linear::load(&weights.pp("proj"), dim, dim)?,
-            positions: DecomposedPositions::new(&table("rel_pos_h")?, &table("rel_pos_w")?, side)?,
+            positions: DecomposedPositions::new(&table("rel_pos_h")?, &table("rel_pos_w")?, side)?
+                .prepared_for(weights)?,
             heads,
         })
     }
@@ -192,9 +189,11 @@ impl Attention {
     fn forward(&self, x: &Tensor, stop: Stop<'_>) -> Result<Tensor, ModelError> {
         let (batch, h, w, dim) = x.dims4()?;
         let (n, head_dim) = (h * w, dim / self.heads);
-        let qkv = self
-            .qkv
-            .forward(x)?
+        let qkv = self.qkv.forward(x)?;
+        if let Some(y) = self.positions.attend(&qkv, self.heads, stop)? {
+            return Ok(self.proj.forward(&y)?);
+        }
+        let qkv = qkv
             .reshape(&[batch, n, 3, self.heads, head_dim][..])?
             .permute([2, 0, 3, 1, 4])?; // (3, batch, heads, n, head_dim)
         let part = |i: usize| qkv.get(i)?.contiguous();
@@ -210,7 +209,7 @@ impl Attention {
         Ok(self.proj.forward(&y)?)
     }
 
-    /// Attention without a gradient, with the scores of one block of queries at a time.
+    /// Attention without a gradient and without the kernel, with the scores of one block of queries at a time.
     fn in_blocks(
         &self,
         q: &Tensor,
@@ -220,63 +219,19 @@ impl Attention {
         stop: Stop<'_>,
     ) -> Result<Tensor, ModelError> {
         let (batch, heads, n, _) = q.dims4()?;
-        let scores = Scores::new(&self.positions, q, k, scale)?;
+        let (q, k) = self.positions.fold(q, k, scale)?;
+        let k = k.t()?;
         let rows = (MAX_SCORES / (batch * heads * n)).clamp(1, n);
         let mut parts = Vec::with_capacity(n.div_ceil(rows));
         for start in (0..n).step_by(rows) {
             check(stop)?;
-            parts.push(scores.softmax(start, rows.min(n - start))?.matmul(v)?);
+            let q = q.narrow(2, start, rows.min(n - start))?.contiguous()?;
+            parts.push(softmax(&q.matmul(&k)?)?.matmul(v)?);
         }
         Ok(match parts.as_slice() {
             [whole] => whole.clone(),
             parts => Tensor::cat(parts, 2)?,
         })
-    }
-}
-
-/// The attention scores of a layer, computed for one block of queries at a time.
-enum Scores {
-    /// Positions are added inside the softmax kernel.
-    Fused {
-        q: Tensor,
-        k: Tensor,
-        rows: Tensor,
-        columns: Tensor,
-    },
-    /// Positions are folded into queries and keys, where the kernel with biases cannot be used.
-    Folded { q: Tensor, k: Tensor },
-}
-
-impl Scores {
-    fn new(positions: &DecomposedPositions, q: &Tensor, k: &Tensor, scale: f64) -> Result<Self> {
-        if softmax_biased_applies(q) {
-            let (rows, columns) = positions.biases(q)?;
-            return Ok(Self::Fused {
-                q: (q * scale)?,
-                k: k.t()?,
-                rows,
-                columns,
-            });
-        }
-        let (q, k) = positions.fold(q, k, scale)?;
-        Ok(Self::Folded { q, k: k.t()? })
-    }
-
-    /// The attention weights of a block of queries.
-    ///
-    /// # Shapes
-    /// → `(batch, heads, count, n)`, the weights of the queries `start..start + count`.
-    fn softmax(&self, start: usize, count: usize) -> Result<Tensor> {
-        let block = |t: &Tensor| t.narrow(2, start, count)?.contiguous();
-        match self {
-            Self::Fused {
-                q,
-                k,
-                rows,
-                columns,
-            } => softmax_biased(&block(q)?.matmul(k)?, &block(rows)?, &block(columns)?),
-            Self::Folded { q, k } => softmax(&block(q)?.matmul(k)?),
-        }
     }
 }
 
@@ -296,7 +251,7 @@ impl Neck {
             .get((out, dim, 1, 1), "0.weight")?
             .reshape((out, dim))?;
         Ok(Self {
-            reduce: Linear::new(reduce, None),
+            reduce: Linear::new(reduce, None).prepared_for(weights)?,
             norm1: LayerNorm::load(&weights.pp(1), out, ENCODER_EPS)?,
             smooth: Conv3x3::load(&weights.pp(2), out, out)?,
             norm2: LayerNorm::load(&weights.pp(3), out, ENCODER_EPS)?,
@@ -319,26 +274,35 @@ impl Neck {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device};
+
     use super::*;
     use crate::nn::testing::{random, relative_error};
 
+    /// An attention layer with weights for inference gives what it gives with weights that could be trained.
     #[test]
-    fn fused_scores_equal_folded() {
-        let (q, k) = (random((2, 3, 25, 8)), random((2, 3, 25, 8)));
-        let positions = DecomposedPositions::new(&random((9, 8)), &random((9, 8)), 5).unwrap();
-        let fused = Scores::new(&positions, &q, &k, 0.3).unwrap();
-        assert!(matches!(fused, Scores::Fused { .. }));
-        let (q, k) = positions.fold(&q, &k, 0.3).unwrap();
-        let folded = Scores::Folded {
-            q,
-            k: k.t().unwrap(),
-        };
-        for (start, count) in [(0, 25), (10, 7)] {
-            let (a, b) = (
-                fused.softmax(start, count).unwrap(),
-                folded.softmax(start, count).unwrap(),
-            );
-            assert!(relative_error(&a, &b) < 1e-6);
+    fn attention_by_the_kernel_equals_the_plain_one() {
+        let config: SamConfig = serde_json::from_value(serde_json::json!({
+            "image_size": 64, "patch_size": 4, "embed_dim": 24, "depth": 1, "num_heads": 3, "mlp_dim": 24, "window_size": 5,
+            "global_attn_indexes": [0], "prompt_dim": 8, "decoder_depth": 1, "decoder_heads": 1, "decoder_mlp_dim": 8,
+            "attention_downsample_rate": 1, "num_mask_tokens": 4, "iou_head_depth": 1, "iou_head_hidden_dim": 8
+        }))
+        .unwrap();
+        // The same tensors for both, and tables that were learned for another side.
+        let made = Weights::made_by(
+            |name, shape| match name {
+                "rel_pos_h" | "rel_pos_w" => Ok(random((9, 8))),
+                _ => Ok(random(shape)),
+            },
+            DType::F32,
+            &Device::Cpu,
+        );
+        for side in [5, 16] {
+            let x = random((2, side, side, 24));
+            let plain = Attention::load(&made, &config, side).unwrap();
+            let fast = Attention::load(&made.clone().for_inference(), &config, side).unwrap();
+            let (plain, fast) = (plain.forward(&x, &|| false), fast.forward(&x, &|| false));
+            assert!(relative_error(&fast.unwrap(), &plain.unwrap()) < 2e-6);
         }
     }
 

@@ -4,10 +4,13 @@
 //! scores with one product: the biases are appended to the query as columns, and one-hot columns of the key select them, so that
 //! no second (n, n) matrix is needed.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
-use crate::nn::interpolation_matrix;
-use crate::nn::Result;
+use crate::model::stop::{ModelError, Stop};
+use crate::nn::{interpolation_matrix, PackedPositions, Result};
+use crate::weights::Weights;
 
 /// The tables of one attention layer, for a fixed grid of patches.
 pub(super) struct DecomposedPositions {
@@ -17,6 +20,8 @@ pub(super) struct DecomposedPositions {
     // (n, side + side): one-hot row and column of every patch
     one_hot: Tensor,
     side: usize,
+    /// For the kernel, where the weights are for inference and it can compute with them.
+    packed: Option<Arc<PackedPositions>>,
 }
 
 impl DecomposedPositions {
@@ -34,7 +39,36 @@ impl DecomposedPositions {
             columns: spread(rel_pos_w, side)?,
             one_hot: Tensor::from_vec(one_hot, (side * side, 2 * side), device)?.to_dtype(dtype)?,
             side,
+            packed: None,
         })
+    }
+
+    /// The tables as they compute fastest with `weights`.
+    pub fn prepared_for(self, weights: &Weights) -> Result<Self> {
+        let packed = match weights.is_for_inference() {
+            true => PackedPositions::new(&self.rows, &self.columns)?.map(Arc::new),
+            false => self.packed,
+        };
+        Ok(Self { packed, ..self })
+    }
+
+    /// Attention by the kernel; `None` where it cannot be used.
+    ///
+    /// # Errors
+    /// [`ModelError::Stopped`] and [`ModelError::Candle`].
+    ///
+    /// # Shapes
+    /// `qkv` `(batch, side, side, 3 · heads · head_dim)` → `(batch, side, side, heads · head_dim)`.
+    pub fn attend(
+        &self,
+        qkv: &Tensor,
+        heads: usize,
+        stop: Stop<'_>,
+    ) -> Result<Option<Tensor>, ModelError> {
+        match &self.packed {
+            Some(packed) => packed.attend(qkv, heads, stop).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The biases of each query for each row and for each column of keys.

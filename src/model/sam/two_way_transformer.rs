@@ -160,8 +160,7 @@ impl Attention {
         let split = |t: Tensor| -> Result<Tensor> {
             let (batch, n, inner) = t.dims3()?;
             t.reshape((batch, n, self.heads, inner / self.heads))?
-                .transpose(1, 2)?
-                .contiguous()
+                .transpose(1, 2)
         };
         let q = split(self.q_proj.forward(q)?)?;
         let k = split(self.k_proj.forward(k)?)?;

@@ -1,14 +1,15 @@
-//! An exponential that the compiler can vectorize. That of the C library is a call for every element.
+//! An exponential that the compiler can vectorise. That of the C library is a call for every element.
 
-/// eˣ for x ≤ 0, with an error of 2 units in the last place and without a branch or a call. x is split into n · ln 2 + r; 2ⁿ is
-/// written into the exponent bits, and eʳ is a polynomial with the coefficients of Cephes' expf. Below −87 the result is 0, and
-/// NaN stays NaN.
-#[inline]
+/// eˣ, with an error of 2 units in the last place and without a branch or a call. x is split into n · ln 2 + r; 2ⁿ is
+/// written into the exponent bits, and eʳ is a polynomial with the coefficients of Cephes' expf. Below −87 the result is 0, above
+/// 88 it is that of 88, and NaN stays NaN.
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // 1.5 · 2²³: adding it to a number rounds the number to an integer, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    // The comparison is false for NaN, so that NaN stays.
+    // The comparisons are false for NaN, so that NaN stays.
     let clamped = if x < -87.0 { -87.0 } else { x };
+    let clamped = if clamped > 88.0 { 88.0 } else { clamped };
     let n = clamped * std::f32::consts::LOG2_E + ROUND;
     let exponent = (n.to_bits() << 23).wrapping_add(127 << 23);
     let n = n - ROUND;
@@ -42,6 +43,7 @@ mod tests {
             assert!(error < 2.5e-7, "exp({x}): {error}");
         }
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::INFINITY) > 1e38);
         assert!(exp(f32::NAN).is_nan());
     }
 }

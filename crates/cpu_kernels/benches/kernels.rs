@@ -1,0 +1,62 @@
+//! Products and attention in the shapes of SAM ViT-B and CLIP ViT-L: `cargo bench -p cpu_kernels`.
+
+use cpu_kernels::{
+    attention, linear, Activation, Bias, DecomposedBias, Epilogue, Heads, Packed, Sizes,
+};
+use divan::counter::ItemsCount;
+
+fn main() {
+    divan::main();
+}
+
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
+        .collect()
+}
+
+/// Rows, depth, columns. The count is that of multiplications with an addition.
+#[divan::bench(args = [(4096, 768, 3072), (4096, 3072, 768), (257, 1024, 4096), (305, 1024, 2816), (1, 1024, 2816)])]
+fn layer(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
+    let x = numbers(rows * depth);
+    let packed = Packed::transposed(&numbers(columns * depth), columns, depth);
+    let bias = numbers(columns);
+    let epilogue = Epilogue {
+        bias: Some(&bias),
+        activation: Activation::Gelu,
+        ..Epilogue::default()
+    };
+    bencher
+        .counter(ItemsCount::new(rows * depth * columns))
+        .bench(|| linear(&x, &packed, &epilogue));
+}
+
+/// Windows and side of each: a global layer and a windowed one.
+#[divan::bench(args = [(1, 64), (25, 14)])]
+fn grid(bencher: divan::Bencher<'_, '_>, (batch, side): (usize, usize)) {
+    let (heads, head_dim) = (12, 64);
+    let (patches, width) = (side * side, 3 * heads * head_dim);
+    let data = numbers(batch * patches * width);
+    let table = numbers(patches * head_dim);
+    let bias = DecomposedBias::new(&table, &table, side, head_dim);
+    let part = |i: usize| Heads {
+        data: &data[i * heads * head_dim..],
+        batch_stride: patches * width,
+        head_stride: head_dim,
+        stride: width,
+    };
+    let sizes = Sizes {
+        batch,
+        heads,
+        kv_heads: heads,
+        queries: patches,
+        keys: patches,
+        head_dim,
+    };
+    let qkv = (part(0), part(1), part(2));
+    bencher
+        .counter(ItemsCount::new(
+            2 * batch * heads * patches * patches * head_dim,
+        ))
+        .bench(|| attention(qkv, sizes, 0.125, Bias::Decomposed(&bias), &|| false));
+}
