@@ -1,14 +1,21 @@
 //! The messages of the package `lisa_ros` as Rust types. Their definitions are in the package's `msg/`.
 //!
 //! Recordings of the node hold them, and here they are read and written without ROS. The node itself publishes the types that its
-//! build generates from the same files.
+//! build generates from the same files. Beside them are the messages of other packages that the node publishes.
 
 mod definitions;
+mod detections;
 mod published;
 
 use rosbag2::{ros_message, Header, Image, Point, PoseStamped, RegionOfInterest, Vector3};
 
 pub use definitions::DEFINITIONS;
+pub use detections::{
+    BoundingBox2D, BoundingBox3D, ColorRgba, Covariance, Detection2D, Detection2DArray,
+    Detection3D, Detection3DArray, Duration, LabelInfo, Marker, MarkerArray, MeshFile,
+    ObjectHypothesis, ObjectHypothesisWithPose, Point2D, PointCloud2, PointField, Pose2D,
+    PoseWithCovariance, UvCoordinate, VisionClass,
+};
 use definitions::{
     INSTRUCTION, REASONING_RESULT, SEGMENTED_OBJECT, SEGMENTED_OBJECT_STAMPED, STAGE_TIME,
     TEXT_DELTA,
