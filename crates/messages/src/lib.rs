@@ -202,7 +202,7 @@ impl ResultStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum SpatialStatus {
-    /// No depth topic is configured.
+    /// No depth topic is configured; of a followed object also: measuring took longer than a frame.
     #[default]
     Off = 0,
     /// It was measured.
