@@ -61,7 +61,7 @@ enum EvalTarget {
         common: CommonArgs,
     },
     /// TableWorld, made on the fly: of each scene at most one question of each kind, one by place, one for one of
-    /// several things of a class, and a near miss of each sort
+    /// several things of a class, and a near miss of each sort; and how far off the places of single objects are in space
     World {
         /// train, val or test
         #[arg(long, value_parser = split)]

@@ -74,7 +74,8 @@ impl ShownDetections {
     pub fn resume_markers(&mut self, shown: &MarkerArray<'_>) {
         let boxes = shown.markers.iter();
         let boxes = boxes.filter(|marker| marker.ns == BOXES && marker.action == Marker::ADD);
-        self.markers = boxes.map(|marker| marker.id as usize + 1).max().unwrap_or(0);
+        let ends = boxes.map(|marker| usize::try_from(marker.id).map_or(0, |id| id + 1));
+        self.markers = ends.max().unwrap_or(0);
     }
 }
 

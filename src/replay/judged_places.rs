@@ -118,7 +118,7 @@ fn count(
             errors
         }
         RecordedPlace::Not(code) => {
-            tally.not_located(code);
+            tally.not_located(*code);
             None
         }
     }

@@ -213,7 +213,7 @@ impl SpaceTopics {
                 is_ours = true;
             }
         }
-        if self.transforms.contains(&&*topic) {
+        if self.transforms.iter().any(|name| *name == topic) {
             let message: TFMessage = bag.decode(message)?;
             core.handle_transforms(&transforms(message, topic == topics::TF_STATIC), now);
             is_ours = true;
