@@ -4,7 +4,7 @@
 //! The node's own state machine decides ([`crate::node`]), in the bag's time. To it an answer takes no time, so that no frame is
 //! passed over and the masks do not depend on the computer; how long the answers really took is measured beside that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
