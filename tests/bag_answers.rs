@@ -257,14 +257,20 @@ fn objects_have_places_where_the_recording_has_depth_unless_it_is_off() {
         json.to_str().unwrap(),
     ];
     let said = done(&bench.eval(&more));
-    assert!(said.contains("places, mm") && said.contains("true masks"), "{said}");
+    assert!(
+        said.contains("places, mm") && said.contains("true masks"),
+        "{said}"
+    );
     let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
     let rows = report["places"].as_array().unwrap();
     let truth = rows.iter().find(|row| row["name"] == "true masks").unwrap();
     assert!(truth["objects"].as_u64().unwrap() > 0, "{truth}");
     let wrong = bench.eval(&["--truth-boxes-topic", "/ground_truth/mask"]);
     let said = failed(&wrong);
-    assert!(said.contains("accepted: vision_msgs/msg/Detection3DArray"), "{said}");
+    assert!(
+        said.contains("accepted: vision_msgs/msg/Detection3DArray"),
+        "{said}"
+    );
 }
 
 #[test]

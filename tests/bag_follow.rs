@@ -74,7 +74,10 @@ fn each_instruction_is_followed_and_beside_it_asked_anew() {
     // The recording has depth: what is followed has a place in every frame in which it is seen.
     let places = &first["places"][0];
     assert_eq!(places["name"], "predicted masks");
-    assert!(places["centre_mm"]["median"].as_f64().unwrap() > 0.0, "{places}");
+    assert!(
+        places["centre_mm"]["median"].as_f64().unwrap() > 0.0,
+        "{places}"
+    );
     let goals = first["goals"].as_array().unwrap();
     assert_eq!(goals.len(), SCENES);
     let frames = first["frames"].as_array().unwrap();

@@ -13,8 +13,8 @@ use lisa::frames::Stamp;
 use lisa::node::{Settings, SpaceSettings, Subscribers};
 use lisa::replay::{
     compare, image_topic, instruction_topics, AnnotateOptions, Annotator, Asker, BagReport,
-    DepthTransport, FoundSpace, GroundTruth, Judge, Questions, RecordedResults,
-    ReplayError, ResolvedQuestion, SpaceChoice, SpaceTopics, Timeline, TrueBoxes, Truth,
+    DepthTransport, FoundSpace, GroundTruth, Judge, Questions, RecordedResults, ReplayError,
+    ResolvedQuestion, SpaceChoice, SpaceTopics, Timeline, TrueBoxes, Truth,
 };
 use lisa::spatial::NotLocatedCode;
 use lisa_messages::{Detection3DArray, Instruction, MarkerArray};
@@ -499,7 +499,10 @@ fn objects_get_their_places_in_answers_bags_and_reports() {
     let truth = rows.iter().find(|row| row.name == "true masks").unwrap();
     // Coarse pictures of 160x120: a pixel is 7 mm, and the far side of a thing is not seen.
     assert!(truth.centre_mm.unwrap().median < 40.0, "{truth:?}");
-    assert!(truth.coverage.unwrap() > 0.9 && truth.iou.unwrap() > 0.3, "{truth:?}");
+    assert!(
+        truth.coverage.unwrap() > 0.9 && truth.iou.unwrap() > 0.3,
+        "{truth:?}"
+    );
     assert_eq!(rows[0].name, "predicted masks");
     assert!(rows[0].objects >= placed);
 
@@ -524,11 +527,16 @@ fn objects_get_their_places_in_answers_bags_and_reports() {
     for topic in ["/lisa/markers", "/lisa/object_points", "/lisa/label_info"] {
         assert!(answers.topic(topic).unwrap().messages > 0, "{topic}");
     }
-    let mut markers = answers.messages(&Selection::all().topics(["/lisa/markers"])).unwrap();
+    let mut markers = answers
+        .messages(&Selection::all().topics(["/lisa/markers"]))
+        .unwrap();
     let first = markers.next().unwrap().unwrap();
     let first: MarkerArray<'_> = answers.decode(&first).unwrap();
     assert!(first.markers.iter().all(|marker| !marker.ns.is_empty()));
-    assert_eq!(answers.topic("/lisa/detections").unwrap().messages, SCENES as u64);
+    assert_eq!(
+        answers.topic("/lisa/detections").unwrap().messages,
+        SCENES as u64
+    );
 }
 
 /// What is recorded of a camera that has depth, each message with the second at which it was recorded.
@@ -751,11 +759,17 @@ fn topics_about_space_are_found_by_convention_or_not_used() {
     let FoundSpace::Unclear(why) = find(&others, usual()).unwrap() else {
         panic!("two topics that are equally good");
     };
-    assert!(why.contains("/depth/image, /depth_2/image") && why.contains("--depth-topic"), "{why}");
+    assert!(
+        why.contains("/depth/image, /depth_2/image") && why.contains("--depth-topic"),
+        "{why}"
+    );
     let error = find(&others, raw()).unwrap_err().to_string();
     assert!(error.contains("name one with --depth-topic"), "{error}");
     // A calibration elsewhere is known by its frame.
-    let elsewhere = bag("elsewhere", &[camera, far, ("/calibration/rgb_info", "rgb")]);
+    let elsewhere = bag(
+        "elsewhere",
+        &[camera, far, ("/calibration/rgb_info", "rgb")],
+    );
     assert!(find(&elsewhere, usual()).unwrap().topics().is_some());
     let FoundSpace::Unclear(why) = find(&bag("bare", &[camera, far]), usual()).unwrap() else {
         panic!("no calibration");

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::eval::metres::{PredictedMask, WorldMasks};
 use lisa::eval::run::{
     evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, EvalQuestion,
     Generated, TeacherForced,
 };
-use lisa::eval::metres::{PredictedMask, WorldMasks};
 use lisa::eval::{EvalError, Protocol, Run};
 use lisa::weights::ModelDir;
 use tableworld::Split;

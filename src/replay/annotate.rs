@@ -332,21 +332,23 @@ fn create(
             NewTopic::of::<LabelInfo>(names.label_info).qos(QosProfile::transient_local(1)),
         )?,
         detections_3d: match in_space {
-            true => Some(writer.add_topic(
-                NewTopic::of::<Detection3DArray>(names.detections_3d).qos(qos()),
-            )?),
-            false => None,
-        },
-        markers: match in_space {
             true => Some(
-                writer.add_topic(NewTopic::of::<MarkerArray<'_>>(names.markers).qos(qos()))?,
+                writer
+                    .add_topic(NewTopic::of::<Detection3DArray>(names.detections_3d).qos(qos()))?,
             ),
             false => None,
         },
+        markers: match in_space {
+            true => {
+                Some(writer.add_topic(NewTopic::of::<MarkerArray<'_>>(names.markers).qos(qos()))?)
+            }
+            false => None,
+        },
         object_points: match in_space && options.object_points {
-            true => Some(writer.add_topic(
-                NewTopic::of::<PointCloud2<'_>>(names.object_points).qos(qos()),
-            )?),
+            true => Some(
+                writer
+                    .add_topic(NewTopic::of::<PointCloud2<'_>>(names.object_points).qos(qos()))?,
+            ),
             false => None,
         },
     };
@@ -507,7 +509,12 @@ mod tests {
         };
         let bag = annotated(folder.path(), node);
         let (_, topics) = written(&bag);
-        let expected = ["/lisa/mask", "/lisa/detections", "/lisa/answer", "/lisa/result"];
+        let expected = [
+            "/lisa/mask",
+            "/lisa/detections",
+            "/lisa/answer",
+            "/lisa/result",
+        ];
         assert_eq!(topics, expected);
     }
 }

@@ -215,10 +215,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
         mut options: FollowOptions<'b>,
         on_frame: &'r mut dyn FnMut(&FollowedFrame),
     ) -> Self {
-        let places = JudgedPlaces {
-            boxes: options.true_boxes.take(),
-            ..JudgedPlaces::default()
-        };
+        let places = JudgedPlaces::new(options.true_boxes.take());
         let camera = CameraTopic {
             topic: options.images.name.clone(),
             compressed: options.images.compressed,
@@ -418,9 +415,8 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             place: sighting.place.clone(),
         });
         let found = places(&objects.collect::<Vec<_>>());
-        let is_placed = |place: &&Option<RecordedPlace>| {
-            matches!(place, Some(RecordedPlace::Located { .. }))
-        };
+        let is_placed =
+            |place: &&Option<RecordedPlace>| matches!(place, Some(RecordedPlace::Located { .. }));
         let centre_mm = self.places.add(&AnswerPlaces {
             places: &found,
             scene: None,

@@ -127,7 +127,7 @@ impl<'b> Judge<'b> {
     /// Compares the places of objects with these boxes. Without them they are only counted.
     #[must_use]
     pub fn with_true_boxes(mut self, boxes: TrueBoxes<'b>) -> Self {
-        self.places.boxes = Some(boxes);
+        self.places = JudgedPlaces::new(Some(boxes));
         self
     }
 

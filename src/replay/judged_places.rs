@@ -37,23 +37,35 @@ pub(super) struct AnswerPlaces<'a> {
 /// Scores the places of one answer after the other.
 #[derive(Default)]
 pub(super) struct JudgedPlaces<'b> {
-    pub boxes: Option<TrueBoxes<'b>>,
+    boxes: Option<TrueBoxes<'b>>,
     locator: Locator,
     predicted: PlaceTally,
     truth_masks: PlaceTally,
 }
 
-impl JudgedPlaces<'_> {
+impl<'b> JudgedPlaces<'b> {
+    /// Compares places with these boxes; without them they are only counted.
+    pub fn new(boxes: Option<TrueBoxes<'b>>) -> Self {
+        Self {
+            boxes,
+            ..Self::default()
+        }
+    }
+
     /// Takes in the places of an answer. Returns how far the centre of its farthest box is from the true one's, millimetres;
     /// `None` where that is not known.
     ///
     /// # Errors
     /// The true boxes cannot be read.
     pub fn add(&mut self, answer: &AnswerPlaces<'_>) -> Result<Option<f64>, ReplayError> {
-        let located = answer.places.iter().flatten().find_map(|place| match place {
-            RecordedPlace::Located { frame_id, .. } => Some(frame_id.as_str()),
-            RecordedPlace::Not(_) => None,
-        });
+        let located = answer
+            .places
+            .iter()
+            .flatten()
+            .find_map(|place| match place {
+                RecordedPlace::Located { frame_id, .. } => Some(frame_id.as_str()),
+                RecordedPlace::Not(_) => None,
+            });
         let scene = answer.scene.and_then(|scene| scene.as_ref().ok());
         let target = located.or(scene.map(|scene| scene.target_frame()));
         let boxes = match (&self.boxes, target) {

@@ -146,7 +146,12 @@ impl SpaceTopics {
             (None, Some(depth)) => {
                 let own = first_header(bag, depth)?.map(|header| header.frame_id);
                 // In the camera's own frame the camera's calibration would be found, which is not the depth images'.
-                calibration_of(bag, depth, own.as_deref().filter(|own| Some(*own) != frame_id.as_deref()))?
+                calibration_of(
+                    bag,
+                    depth,
+                    own.as_deref()
+                        .filter(|own| Some(*own) != frame_id.as_deref()),
+                )?
             }
         };
         let transforms = [topics::TF, topics::TF_STATIC].into_iter();

@@ -376,8 +376,14 @@ impl<'b> Timeline<'b> {
     /// conversation build on one another.
     fn settle(&mut self, result: Arc<QuestionResult>) {
         let (question, id) = (Arc::clone(&result.question), result.question.id);
-        let missing = result.objects.first().and_then(|object| object.place.clone());
-        let missing = missing.and_then(Result::err).filter(|_| self.in_space).map(Err);
+        let missing = result
+            .objects
+            .first()
+            .and_then(|object| object.place.clone());
+        let missing = missing
+            .and_then(Result::err)
+            .filter(|_| self.in_space)
+            .map(Err);
         let scene = self.scenes.remove(&id).or(missing);
         let request = self.requests.remove(&id).ok_or(result);
         if request.is_err() {

@@ -97,7 +97,10 @@ impl<'b> TrueBoxes<'b> {
     /// The transforms around that moment, and those that always hold.
     fn transforms(&self, log_time: u64) -> Result<TfBuffer, ReplayError> {
         let mut buffer = TfBuffer::default();
-        let (from, until) = (log_time.saturating_sub(AROUND), log_time.saturating_add(AROUND));
+        let (from, until) = (
+            log_time.saturating_sub(AROUND),
+            log_time.saturating_add(AROUND),
+        );
         for (name, is_static) in [(topics::TF_STATIC, true), (topics::TF, false)] {
             let mut wanted = Selection::all().topics([name]);
             if self.bag.topics().iter().all(|topic| topic.name != name) {
@@ -123,11 +126,7 @@ impl<'b> TrueBoxes<'b> {
 }
 
 /// A box of a message, by the transform from its frame into another one; `None` for one whose numbers are none.
-pub(super) fn oriented(
-    transform: &Transform,
-    pose: &Pose,
-    size: Vector3,
-) -> Option<OrientedBox> {
+pub(super) fn oriented(transform: &Transform, pose: &Pose, size: Vector3) -> Option<OrientedBox> {
     let (at, turn) = (pose.position, pose.orientation);
     let rotation = DQuat::from_xyzw(turn.x, turn.y, turn.z, turn.w);
     let size = DVec3::new(size.x, size.y, size.z);

@@ -98,7 +98,9 @@ impl SourceImage {
 ///
 /// # Errors
 /// The middleware does not take the bytes; those of a message of the same definition it does.
-pub fn same_message<'a, T: WrappedTypesupport>(message: &impl rosbag2::Message<'a>) -> r2r::Result<T> {
+pub fn same_message<'a, T: WrappedTypesupport>(
+    message: &impl rosbag2::Message<'a>,
+) -> r2r::Result<T> {
     T::from_serialized_bytes(&message.to_cdr())
 }
 

@@ -10,15 +10,15 @@ mod published;
 use rosbag2::{ros_message, Header, Image, Point, PoseStamped, RegionOfInterest, Vector3};
 
 pub use definitions::DEFINITIONS;
+use definitions::{
+    INSTRUCTION, REASONING_RESULT, SEGMENTED_OBJECT, SEGMENTED_OBJECT_STAMPED, STAGE_TIME,
+    TEXT_DELTA,
+};
 pub use detections::{
     BoundingBox2D, BoundingBox3D, ColorRgba, Covariance, Detection2D, Detection2DArray,
     Detection3D, Detection3DArray, Duration, LabelInfo, Marker, MarkerArray, MeshFile,
     ObjectHypothesis, ObjectHypothesisWithPose, Point2D, PointCloud2, PointField, Pose2D,
     PoseWithCovariance, UvCoordinate, VisionClass,
-};
-use definitions::{
-    INSTRUCTION, REASONING_RESULT, SEGMENTED_OBJECT, SEGMENTED_OBJECT_STAMPED, STAGE_TIME,
-    TEXT_DELTA,
 };
 
 /// A key of a recording's custom data in `metadata.yaml`. Its value names the kinds of questions that the recording asks,

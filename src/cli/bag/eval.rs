@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::node::{bounds, Settings, Subscribers};
 use lisa::replay::{
-    camera_topic, compare, instruction_topics, Asker, BagReport, GroundTruth, InstructionRow, Judge,
-    Questions, RecordedResults, Timeline, TrueBoxes,
+    camera_topic, compare, instruction_topics, Asker, BagReport, GroundTruth, InstructionRow,
+    Judge, Questions, RecordedResults, Timeline, TrueBoxes,
 };
 use rosbag2::{shown, Bag};
 
@@ -147,7 +147,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         settings: BTreeMap::from([
             ("truth".to_owned(), args.truth_topic.clone().into()),
             ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
-            ("truth_boxes".to_owned(), args.truth_boxes_topic.clone().into()),
+            (
+                "truth_boxes".to_owned(),
+                args.truth_boxes_topic.clone().into(),
+            ),
         ]),
     });
     print(report.report.to_string().trim_end());

@@ -32,7 +32,12 @@ pub struct SpaceArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = SpaceSettings::default().depth_timeout_s, value_parser = in_range(bounds::SPACE_TIMEOUT))]
     depth_timeout: f64,
     /// The frame that places are in; without it the camera's own optical frame
-    #[arg(long, value_name = "FRAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FRAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     target_frame: String,
     /// A frame in which the world stands still, for cameras that move between the two stamps
     #[arg(long, value_name = "FRAME", default_value_t = SpaceSettings::default().fixed_frame)]

@@ -242,6 +242,9 @@ mod tests {
         assert_eq!((centre.median, centre.p95), (2.0, 3.0));
         assert_eq!((row.iou, row.coverage), (Some(0.5), Some(1.0)));
         let text = Places { rows: vec![row] }.to_string();
-        assert!(text.contains("2.0 / 3.0") && text.contains("1 NO_DEPTH  1 other masks"), "{text}");
+        assert!(
+            text.contains("2.0 / 3.0") && text.contains("1 NO_DEPTH  1 other masks"),
+            "{text}"
+        );
     }
 }

@@ -19,7 +19,10 @@ impl WorldMasks {
     /// Keeps the answer to a question about one object of the scene of that seed. Of several about the same object the first counts.
     pub fn keep(&mut self, seed: u64, predicted: PredictedMask) {
         let of_scene = self.0.entry(seed).or_default();
-        if of_scene.iter().all(|other| other.object != predicted.object) {
+        if of_scene
+            .iter()
+            .all(|other| other.object != predicted.object)
+        {
             of_scene.push(predicted);
         }
     }

@@ -123,8 +123,7 @@ impl<H: Host> NodeCore<H> {
             let (id, is_busy) = (places.landed[at].id, places.is_measuring(follower));
             let landed = &mut places.landed[at];
             let header = &landed.feedback.header;
-            self.space
-                .resolve(&mut landed.scene, header, settings, now);
+            self.space.resolve(&mut landed.scene, header, settings, now);
             match &landed.scene {
                 SceneState::Waiting { .. } | SceneState::Off => {}
                 SceneState::Missing(why) => {

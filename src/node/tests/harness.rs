@@ -289,7 +289,11 @@ pub(crate) fn answer() -> Answer {
 /// Why a followed object has no place; `None` if nobody knows where it is.
 pub(super) fn place_code(sighting: &Sighting) -> Option<&'static str> {
     let place = sighting.place.as_ref()?;
-    Some(place.as_ref().map_or_else(|why| why.code().name(), |_| "placed"))
+    Some(
+        place
+            .as_ref()
+            .map_or_else(|why| why.code().name(), |_| "placed"),
+    )
 }
 
 /// An output in words, with everything that a subscriber or a client could see of it.
