@@ -129,8 +129,8 @@ fn count(
             tally.located(*coverage, errors);
             errors
         }
-        RecordedPlace::Not(code) => {
-            tally.not_located(*code);
+        &RecordedPlace::Not(code) => {
+            tally.not_located(code);
             None
         }
     }
