@@ -6,8 +6,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
 mkdir -p evaluation
+# The sample also has the true boxes in space.
+boxes=(--truth-boxes-topic /ground_truth/boxes)
+if [ -n "${LISA_BAG:-}" ]; then boxes=(); fi
 target/release/lisa bag eval "${LISA_BAG:-bags/tableworld}" --model "${LISA_MODEL:-models/lisa-mini}" \
-    --truth-topic /ground_truth/mask --list --json evaluation/report.json --html evaluation/report.html
+    --truth-topic /ground_truth/mask ${boxes[@]+"${boxes[@]}"} --list --json evaluation/report.json --html evaluation/report.html
 page=$PWD/evaluation/report.html
 echo "eval: the report, with pictures, is $page"
 # Where there is a desktop, it opens.

@@ -230,6 +230,50 @@ fn stopped_it_ends_with_the_signal_s_code_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn objects_have_places_where_the_recording_has_depth_unless_it_is_off() {
+    let bench = Bench::new(20);
+    let topics = |name: &str, more: &[&str]| {
+        let out = bench.answers(name, &[&["--no-overlay"], more].concat());
+        let mut topics = names(&out);
+        topics.retain(|topic| topic.ends_with("_3d") || topic.ends_with("s"));
+        topics
+    };
+    let placed = topics("placed", &["--target-frame", "table"]);
+    let in_space = ["/lisa/detections", "/lisa/detections_3d", "/lisa/markers"];
+    assert_eq!(placed, in_space);
+    let with_points = topics("with_points", &["--object-points"]);
+    assert_eq!(with_points.last().unwrap(), "/lisa/object_points");
+    let flat = topics("flat", &["--depth-transport", "off"]);
+    assert_eq!(flat, ["/lisa/detections"]);
+    let json = bench.file("report.json");
+    let more = [
+        "--truth-topic",
+        "/ground_truth/mask",
+        "--truth-boxes-topic",
+        "/ground_truth/boxes",
+        "--max-new-tokens",
+        "24",
+        "--json",
+        json.to_str().unwrap(),
+    ];
+    let said = done(&bench.eval(&more));
+    assert!(
+        said.contains("places, mm") && said.contains("true masks"),
+        "{said}"
+    );
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let rows = report["places"].as_array().unwrap();
+    let truth = rows.iter().find(|row| row["name"] == "true masks").unwrap();
+    assert!(truth["objects"].as_u64().unwrap() > 0, "{truth}");
+    let wrong = bench.eval(&["--truth-boxes-topic", "/ground_truth/mask"]);
+    let said = failed(&wrong);
+    assert!(
+        said.contains("accepted: vision_msgs/msg/Detection3DArray"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_namespace_is_one_that_ros_takes() {
     let bench = Bench::new(20);
     for name in ["a b", "cam/", "/1st", "caméra", "a//b"] {

@@ -60,6 +60,8 @@ fn each_instruction_is_followed_and_beside_it_asked_anew() {
         "0.25",
         "--json",
         json.to_str().unwrap(),
+        "--truth-boxes-topic",
+        "/ground_truth/boxes",
         "--list",
     ];
     let out = done(&follow(&bag, &arguments));
@@ -67,7 +69,15 @@ fn each_instruction_is_followed_and_beside_it_asked_anew() {
         out.contains("asking anew") && out.contains("identity switches"),
         "{out}"
     );
+    assert!(out.contains("places, mm"), "{out}");
     let first = report(&json);
+    // The recording has depth: what is followed has a place in every frame in which it is seen.
+    let places = &first["places"][0];
+    assert_eq!(places["name"], "predicted masks");
+    assert!(
+        places["centre_mm"]["median"].as_f64().unwrap() > 0.0,
+        "{places}"
+    );
     let goals = first["goals"].as_array().unwrap();
     assert_eq!(goals.len(), SCENES);
     let frames = first["frames"].as_array().unwrap();
@@ -112,7 +122,7 @@ fn each_instruction_is_followed_and_beside_it_asked_anew() {
         switches
     );
     // The masks depend on the recording alone, and not on how long anything takes.
-    done(&follow(&bag, &arguments[..4]));
+    done(&follow(&bag, &arguments[..6]));
     let second = report(&json);
     let ious = |report: &Value| -> Vec<f64> {
         let frames = report["frames"].as_array().unwrap().iter();
@@ -122,7 +132,7 @@ fn each_instruction_is_followed_and_beside_it_asked_anew() {
     // A lower rate looks at fewer frames.
     done(&follow(
         &bag,
-        &[&arguments[..4], &["--rate-hz", "5"]].concat(),
+        &[&arguments[..6], &["--rate-hz", "5"]].concat(),
     ));
     assert!(ious(&report(&json)).len() < ious(&first).len());
 }

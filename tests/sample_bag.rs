@@ -16,6 +16,7 @@ const SCENES: usize = 24;
 const IMAGES: &str = "/camera/image_raw/compressed";
 const INSTRUCTIONS: &str = "/instruction_stamped";
 const MASKS: &str = "/ground_truth/mask";
+const BOXES: &str = "/ground_truth/boxes";
 
 fn sample() -> Bag {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bags/tableworld");
@@ -44,6 +45,7 @@ fn it_holds_a_frame_an_instruction_and_its_mask_of_each_scene() {
         "/camera/depth/image",
         INSTRUCTIONS,
         MASKS,
+        BOXES,
     ]
     .map(|name| (name, SCENES as u64));
     expected.sort();

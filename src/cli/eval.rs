@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::eval::metres::{PredictedMask, WorldMasks};
 use lisa::eval::run::{
     evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, EvalQuestion,
     Generated, TeacherForced,
@@ -17,6 +18,7 @@ use tableworld::Split;
 
 use super::model_args::ModelArgs;
 use super::report_args::ReportArgs;
+use super::streams::warn;
 use super::world::{size, split};
 
 /// Measure a model: overlap with the truth, rates of [SEG], latency.
@@ -59,7 +61,7 @@ enum EvalTarget {
         common: CommonArgs,
     },
     /// TableWorld, made on the fly: of each scene at most one question of each kind, one by place, one for one of
-    /// several things of a class, and a near miss of each sort
+    /// several things of a class, and a near miss of each sort; and how far off the places of single objects are in space
     World {
         /// train, val or test
         #[arg(long, value_parser = split)]
@@ -105,6 +107,7 @@ fn refer_name(text: &str) -> Result<&'static str, String> {
 type EvalQuestions = Box<dyn Iterator<Item = Result<EvalQuestion, EvalError>>>;
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut world = None;
     let (questions, total, dataset, split, seed, common): (EvalQuestions, _, _, _, _, _) =
         match args.target {
             EvalTarget::ReasonSeg {
@@ -149,6 +152,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 // About twelve a scene; the bar is corrected as it goes.
                 let total = (count as usize * 12).min(limit);
                 let name = split.name().to_owned();
+                world = Some((split, size));
                 (
                     Box::new(questions),
                     total,
@@ -199,6 +203,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let report = &common.report;
         bar.suspend(|| report.list(line, report.writes()));
     };
+    let mut masks = WorldMasks::default();
     let tally = evaluate(
         questions,
         answerer.as_mut(),
@@ -213,6 +218,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 return;
             };
             bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
+            if let (Some((seed, object)), Some(mask)) = (question.object, &reply.predicted) {
+                let mask = mask.clone();
+                masks.keep(seed, PredictedMask { object, mask });
+            }
             list(&format_args!(
                 "{:.2} {} | {} | {}",
                 verdict.iou, question.name, question.instruction, reply.answer
@@ -220,7 +229,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         },
     )?;
     bar.finish_and_clear();
-    let report = tally.report(Run {
+    let mut report = tally.report(Run {
         model: path.display().to_string(),
         protocol,
         dataset: dataset.to_owned(),
@@ -228,6 +237,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         seed,
         settings,
     });
+    if let Some((split, size)) = world {
+        match masks.places(split, size) {
+            Ok(places) => report.places = places,
+            // The answers are worth their report all the same.
+            Err(error) => warn(error),
+        }
+    }
     say!("{report}");
     if let Some(file) = &common.report.json {
         report.write_json(file)?;

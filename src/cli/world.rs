@@ -30,6 +30,7 @@ A rosbag has these topics:
   /tf                   table to camera_optical_frame at each frame
   /instruction_stamped  lisa_ros/Instruction, one a scene, 0.1 s after its frame, the middle one
   /ground_truth/mask    mono8, 0 or 255, the instruction's stamp; all 0 for what is absent
+  /ground_truth/boxes   vision_msgs/Detection3DArray, whole boxes of what is asked for, in table, at every frame
   /ground_truth/masks   with --camera moving: the same at every frame of its scene
 An instruction's id is SPLIT_SEED_KIND: test_000000036_reasoning.")]
 pub struct Args {

@@ -57,6 +57,7 @@ pub fn render_html(report: &Report, gallery: &Gallery) -> String {
                     (tiles(&report.overall))
                     (table(report))
                     (delivery(report))
+                    (places(report))
                     (settings(report))
                     (plots(report))
                     (cases(report, &gallery.selection()))
@@ -178,6 +179,17 @@ fn stages(all: &Scores) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn places(report: &Report) -> Markup {
+    html! {
+        @if let Some(places) = &report.places {
+            details open {
+                summary { "Where the objects are" }
+                pre { (places.to_string()) }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::metres::Places;
 use super::{write_whole, Delivery, EvalError, ImageReliance, LatencyMs};
 
 /// Bins of [`Quality::iou_histogram`], each 0.1 wide; 1.0 belongs to the last.
@@ -163,6 +164,9 @@ pub struct Report {
     /// What became of the instructions of a recording; `None` where a dataset was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// Where the objects of the answers are, and how far off that is; `None` where nobody looked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
     /// What each score is: [`DEFINITIONS`] and [`IMAGE_RELIANCE_DEFINITIONS`](super::IMAGE_RELIANCE_DEFINITIONS).
     pub definitions: BTreeMap<&'static str, &'static str>,
 }

@@ -161,6 +161,9 @@ impl fmt::Display for Report {
         if let Some(near) = self.overall.quality.image_reliance.near_misses() {
             writeln!(f, "{near}")?;
         }
+        if let Some(places) = &self.places {
+            write!(f, "{places}")?;
+        }
         match &self.delivery {
             Some(delivery) => writeln!(f, "{delivery}"),
             None => Ok(()),

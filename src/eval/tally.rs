@@ -92,6 +92,7 @@ impl Tally {
             kinds: kinds.collect(),
             run,
             delivery: None,
+            places: None,
             definitions: DEFINITIONS
                 .into_iter()
                 .chain(IMAGE_RELIANCE_DEFINITIONS)

@@ -100,11 +100,9 @@ impl<H: Host> NodeCore<H> {
         now: Instant,
     ) {
         // One question is being answered, and `max_pending` more may wait.
-        let (pending, max) = (
-            self.submitted.len().saturating_sub(1),
-            self.settings.max_pending,
-        );
-        if self.submitted.len() > max {
+        let (asked, max) = (self.asked_of_engine(), self.settings.max_pending);
+        if asked > max {
+            let pending = asked.saturating_sub(1);
             let overloaded = RequestError::Overloaded { pending, max };
             return self.refused(question, chosen.frame.header(), (&overloaded).into(), now);
         }

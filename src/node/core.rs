@@ -442,7 +442,14 @@ impl<H: Host> NodeCore<H> {
 
     /// How many questions wait, for their frames or for the model.
     pub fn pending(&self) -> usize {
-        self.awaiting.len() + self.submitted.len().saturating_sub(1)
+        self.awaiting.len() + self.asked_of_engine().saturating_sub(1)
+    }
+
+    /// How many questions the engine has. One whose answer is complete may still wait to learn where its objects are; that costs
+    /// the engine nothing.
+    pub(super) fn asked_of_engine(&self) -> usize {
+        let asked = self.submitted.values();
+        asked.filter(|asked| asked.answer.is_none()).count()
     }
 
     /// Whether a question has no result yet.

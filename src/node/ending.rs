@@ -85,7 +85,9 @@ impl<H: Host> NodeCore<H> {
             ..QuestionResult::ended(question, header, Ok(Arc::clone(&answer)))
         };
         let notes = result.notes();
-        self.health.placed(&result.objects);
+        let places = result.objects.iter();
+        self.health
+            .placed(places.filter_map(|object| object.place.as_ref()));
         let status = result.status();
         self.health.answered(status, chosen.number, &answer.timings);
         self.end(result, now);

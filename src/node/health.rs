@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::result::{Refusal, ResultStatus};
-use super::space::FoundObject;
+use super::space::Place;
 use crate::engine::Timings;
 
 /// Counts of results, and the latest error.
@@ -45,9 +45,9 @@ impl Health {
         self.last_frame = frame;
     }
 
-    /// Counts which objects of an answer were measured in space.
-    pub fn placed(&mut self, objects: &[FoundObject]) {
-        for place in objects.iter().filter_map(|object| object.place.as_ref()) {
+    /// Counts which objects of an answer, or of a followed frame, were measured in space.
+    pub fn placed<'p>(&mut self, places: impl Iterator<Item = &'p Place>) {
+        for place in places {
             self.last_not_placed = match place {
                 Ok(_) => {
                     self.placed += 1;

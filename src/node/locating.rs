@@ -77,6 +77,9 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes where an object is, for which [`Output::Locate`] asked; `index` is that of the request.
     pub fn handle_place(&mut self, id: QuestionId, index: usize, place: Place, now: Instant) {
+        if id.is_follower() {
+            return self.follow_place(id, index, place, now);
+        }
         if let Some(asked) = self.submitted.get_mut(&id) {
             if let Some(object) = asked.objects.get_mut(index) {
                 object.place = OpenPlace::Known(Some(place));
@@ -93,7 +96,7 @@ impl<H: Host> NodeCore<H> {
 }
 
 impl<H: Host> NodeCore<H> {
-    /// Goes on with the questions that wait for something about space.
+    /// Goes on with the questions, and the frames of followers, that wait for something about space.
     pub(super) fn advance_waiting(&mut self, now: Instant) {
         let waiting =
             |asked: &Submitted<H::Frame>| matches!(asked.scene, SceneState::Waiting { .. });
@@ -102,6 +105,7 @@ impl<H: Host> NodeCore<H> {
         for id in waiting {
             self.advance(id, now);
         }
+        self.advance_followed(now);
     }
 
     /// Does for a question whatever can be done now: asks for the places of its objects, publishes those whose places are known,

@@ -36,6 +36,7 @@
 //! | `space.rs` | which depth image and transforms belong to a frame, and how long they are waited for |
 //! | `locating.rs` | the objects of a question on their way out, each with its place |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
+//! | `detections.rs` | what is published for programs that know nothing of LISA: boxes, markers, points |
 //! | `publishing.rs` | what is published of an answer: in which order, as which messages and pictures |
 //! | `ids.rs` | how questions and goals are told apart |
 //! | `lifecycle.rs` | the states of a managed node |
@@ -56,6 +57,7 @@ mod asking;
 mod camera;
 mod core;
 mod decode_once;
+mod detections;
 mod ending;
 mod follow;
 mod frame_choice;
@@ -80,6 +82,7 @@ pub(crate) mod tests;
 pub use camera::{CameraTopic, ImagePublisher};
 pub use core::NodeCore;
 pub use decode_once::{decode_guarded, CameraPixels, DecodeError, DecodeOnce};
+pub use detections::{points_message, DetectionMessages, ShownDetections};
 pub use follow::{FollowFeedback, FollowOffer, FollowResult, FollowState, FollowStatus, Sighting};
 pub use goals::{CancelReply, GoalOffer, GoalState};
 pub use health::Health;

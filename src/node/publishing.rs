@@ -21,7 +21,7 @@ pub enum AnswerPart {
     Overlay,
     /// Where the model looked, over the frame.
     Attention,
-    /// Its objects as boxes in the picture and in space, as markers and as points. A bag of answers has none.
+    /// Its objects as boxes in the picture and in space, as markers and as points.
     Detections,
     /// Its text.
     Text,

@@ -2,6 +2,7 @@
 //! they are waited for. Measuring itself is the driver's work ([`Scene::locate`]), because it takes milliseconds.
 
 use std::collections::BTreeSet;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -117,8 +118,24 @@ impl Scene {
     /// Measures an object of the frame, which has `size` pixels (width, height). The first call prepares what the others share.
     ///
     /// # Errors
-    /// [`NotLocated`]: what is missing, and how to get it.
+    /// [`NotLocated`]: what is missing, and how to get it. A panic in between is one, too: somebody waits for this place, so that
+    /// there has to be one whatever happens.
     pub fn locate(&self, locator: &mut Locator, size: (u32, u32), object: &ObjectMask) -> Place {
+        let measure = || self.measure(locator, size, object);
+        let place = catch_unwind(AssertUnwindSafe(measure));
+        place.unwrap_or_else(|_| {
+            *locator = Locator::default();
+            let why = "measuring panicked".to_owned();
+            Err(Arc::new(NotLocated::UnreadableDepth { why }))
+        })
+    }
+
+    /// The frame that the places are in.
+    pub fn target_frame(&self) -> &str {
+        &self.target_frame
+    }
+
+    fn measure(&self, locator: &mut Locator, size: (u32, u32), object: &ObjectMask) -> Place {
         let prepared = {
             let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
             prepared
@@ -276,6 +293,21 @@ impl Space {
         now: Instant,
     ) {
         let over = |state: &SceneState| state.deadline(settings).is_some_and(|until| until <= now);
+        self.settle(state, header, settings, over);
+    }
+
+    /// Ends the waiting, as if it were over: if something is still missing, it is named.
+    pub fn give_up(&self, state: &mut SceneState, header: &Header, settings: &SpaceSettings) {
+        self.settle(state, header, settings, |_| true);
+    }
+
+    fn settle(
+        &self,
+        state: &mut SceneState,
+        header: &Header,
+        settings: &SpaceSettings,
+        over: impl Fn(&SceneState) -> bool,
+    ) {
         let is_over = over(state);
         let SceneState::Waiting { depth, .. } = state else {
             return;

@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::RgbImage;
-use lisa_messages::ReasoningResult;
+use lisa_messages::{
+    Detection2DArray, Detection3DArray, LabelInfo, MarkerArray, PointCloud2, ReasoningResult,
+};
 use rosbag2::{
     check_topic, namespace, Bag, BagError, BagWriter, ChunkCompression, CompressedImage,
-    Compression, Header, Image, Message, NewTopic, QosProfile, Selection, StorageKind,
-    StringMessage, TopicId, WriterOptions,
+    Compression, Header, Image, Message, NewTopic, QosProfile, RawMessage, Selection, StorageKind,
+    StringMessage, Topic, TopicId, WriterOptions,
 };
 
 use super::work_folder::WorkFolder;
 use super::{AnsweredQuestion, ReplayError, ResolvedQuestion};
 use crate::node::{
-    answer_parts, compressed, mask_message, overlay_picture, text_message, topics, AnswerPart,
-    Settings, Subscribers, QUEUE_DEPTH,
+    answer_parts, compressed, mask_message, overlay_picture, points_message, text_message, topics,
+    AnswerPart, Settings, ShownDetections, Subscribers, QUEUE_DEPTH,
 };
 
 /// What is written into a bag of answers.
@@ -27,8 +29,11 @@ use crate::node::{
 pub struct AnnotateOptions {
     /// Before the topics' names, e.g. `/lisa`; see [`namespace`](rosbag2::namespace).
     pub namespace: String,
-    /// The node's parameters. They say whether overlays are written, and the opacity of the masks in them.
+    /// The node's parameters. They say whether overlays are written, and the opacity of the masks in them, and whether boxes in
+    /// space and markers are.
     pub node: Settings,
+    /// Whether the objects' points are written, some hundred kB an object.
+    pub object_points: bool,
     /// Whether the recording's own messages are copied into the bag as well.
     pub copy: bool,
     /// What the answers depend on, as names and values: a run with other settings does not resume an unfinished bag.
@@ -44,6 +49,7 @@ pub struct Annotator<'b> {
     options: AnnotateOptions,
     writer: BagWriter,
     topics: Topics,
+    shown: ShownDetections,
     /// Ids and log times of the instructions whose results are in the bag already.
     done: HashSet<(String, u64)>,
     /// Declared last, so that it is dropped, and its lock released, only after the writer has closed its file.
@@ -56,6 +62,12 @@ struct Topics {
     mask: TopicId,
     answer: TopicId,
     overlay: Option<TopicId>,
+    detections: TopicId,
+    label_info: TopicId,
+    /// With depth only, as those that follow.
+    detections_3d: Option<TopicId>,
+    markers: Option<TopicId>,
+    object_points: Option<TopicId>,
 }
 
 impl<'b> Annotator<'b> {
@@ -75,6 +87,7 @@ impl<'b> Annotator<'b> {
             options,
             writer,
             topics,
+            shown: ShownDetections::default(),
             done: HashSet::new(),
         };
         annotator.take_over(&annotator.folder.old())?;
@@ -118,12 +131,28 @@ impl<'b> Annotator<'b> {
             pending.push((topic, message));
             if let Some(id) = finished {
                 for (topic, message) in pending.drain(..) {
+                    self.resume_shown(&earlier, &topic, &message)?;
                     let topic = self.writer.add_topic(topic.into())?;
                     let (at, published) = (message.log_time, message.publish_time);
                     self.writer.write_at(topic, at, published, &message.data)?;
                 }
                 self.done.insert((id, asked));
             }
+        }
+        Ok(())
+    }
+
+    /// Numbers of labels and of markers go on where an earlier run has stopped.
+    fn resume_shown(
+        &mut self,
+        earlier: &Bag,
+        topic: &Topic,
+        message: &RawMessage,
+    ) -> Result<(), ReplayError> {
+        if topic.ros_type == LabelInfo::ROS_TYPE {
+            self.shown.resume_labels(&earlier.decode(message)?);
+        } else if topic.ros_type == <MarkerArray<'_> as Message>::ROS_TYPE {
+            self.shown.resume_markers(&earlier.decode(message)?);
         }
         Ok(())
     }
@@ -159,7 +188,28 @@ impl<'b> Annotator<'b> {
                         }
                     }
                     // A bag of answers has no such topic.
-                    AnswerPart::Attention | AnswerPart::Detections => {}
+                    AnswerPart::Attention => {}
+                    AnswerPart::Detections => {
+                        let (topics, objects) = (&self.topics, &answered.result.objects);
+                        let in_space = node.space.enabled;
+                        let messages = self.shown.messages(header, objects, in_space);
+                        if let Some(labels) = messages.label_info {
+                            write(topics.label_info, labels.to_cdr())?;
+                        }
+                        write(topics.detections, messages.detections.to_cdr())?;
+                        let boxes = topics.detections_3d.zip(messages.detections_3d);
+                        if let Some((topic, boxes)) = boxes {
+                            write(topic, boxes.to_cdr())?;
+                        }
+                        if let Some((topic, markers)) = topics.markers.zip(messages.markers) {
+                            write(topic, markers.to_cdr())?;
+                        }
+                        if let Some(topic) = topics.object_points {
+                            if let Some(points) = points_message(header, frame, objects) {
+                                write(topic, points.to_cdr())?;
+                            }
+                        }
+                    }
                     AnswerPart::Text => {
                         write(self.topics.answer, text_message(&answer.text).to_cdr())?;
                     }
@@ -228,6 +278,11 @@ struct Names {
     mask: String,
     answer: String,
     overlay: String,
+    detections: String,
+    label_info: String,
+    detections_3d: String,
+    markers: String,
+    object_points: String,
 }
 
 impl Names {
@@ -242,6 +297,11 @@ impl Names {
             mask: name(topics::MASK)?,
             answer: name(topics::ANSWER)?,
             overlay: name(&compressed(topics::OVERLAY))?,
+            detections: name(topics::DETECTIONS)?,
+            label_info: name(topics::LABEL_INFO)?,
+            detections_3d: name(topics::DETECTIONS_3D)?,
+            markers: name(topics::MARKERS)?,
+            object_points: name(topics::OBJECT_POINTS)?,
         })
     }
 }
@@ -252,6 +312,7 @@ fn create(
     names: Names,
 ) -> Result<(BagWriter, Topics), ReplayError> {
     let mut writer = BagWriter::create(part, writer_options())?;
+    let in_space = options.node.space.enabled;
     // The quality of service with which the node publishes.
     let qos = || QosProfile::reliable(QUEUE_DEPTH as u64);
     let overlay = |writer: &mut BagWriter| {
@@ -263,6 +324,31 @@ fn create(
         answer: writer.add_topic(NewTopic::of::<StringMessage>(names.answer).qos(qos()))?,
         overlay: match options.node.publish_overlay {
             true => Some(overlay(&mut writer)?),
+            false => None,
+        },
+        detections: writer
+            .add_topic(NewTopic::of::<Detection2DArray>(names.detections).qos(qos()))?,
+        label_info: writer.add_topic(
+            NewTopic::of::<LabelInfo>(names.label_info).qos(QosProfile::transient_local(1)),
+        )?,
+        detections_3d: match in_space {
+            true => Some(
+                writer
+                    .add_topic(NewTopic::of::<Detection3DArray>(names.detections_3d).qos(qos()))?,
+            ),
+            false => None,
+        },
+        markers: match in_space {
+            true => {
+                Some(writer.add_topic(NewTopic::of::<MarkerArray<'_>>(names.markers).qos(qos()))?)
+            }
+            false => None,
+        },
+        object_points: match in_space && options.object_points {
+            true => Some(
+                writer
+                    .add_topic(NewTopic::of::<PointCloud2<'_>>(names.object_points).qos(qos()))?,
+            ),
             false => None,
         },
     };
@@ -350,6 +436,7 @@ mod tests {
         let options = AnnotateOptions {
             namespace: "/lisa".to_owned(),
             node,
+            object_points: false,
             copy: false,
             settings: BTreeMap::new(),
         };
@@ -375,6 +462,7 @@ mod tests {
             log_time: 5,
             frame_time: 4,
             frame: Some(Frame::new(RgbImage::new(32, 24))),
+            scene: None,
             total: Duration::ZERO,
         };
         annotator.write(&answered).unwrap();
@@ -400,13 +488,14 @@ mod tests {
         let expected = [
             "/lisa/mask",
             "/lisa/overlay/compressed",
+            "/lisa/detections",
             "/lisa/answer",
             "/lisa/result",
         ];
         assert_eq!(topics, expected);
-        let text: StringMessage = bag.decode(&messages[2]).unwrap();
+        let text: StringMessage = bag.decode(&messages[3]).unwrap();
         assert_eq!(text.data, "Sure\u{fffd} [SEG].");
-        let result: ReasoningResult<'_> = bag.decode(&messages[3]).unwrap();
+        let result: ReasoningResult<'_> = bag.decode(&messages[4]).unwrap();
         assert_eq!(result.answer, text.data);
     }
 
@@ -420,6 +509,12 @@ mod tests {
         };
         let bag = annotated(folder.path(), node);
         let (_, topics) = written(&bag);
-        assert_eq!(topics, ["/lisa/mask", "/lisa/answer", "/lisa/result"]);
+        let expected = [
+            "/lisa/mask",
+            "/lisa/detections",
+            "/lisa/answer",
+            "/lisa/result",
+        ];
+        assert_eq!(topics, expected);
     }
 }

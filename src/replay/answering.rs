@@ -1,4 +1,4 @@
-//! Asking the engine a question of a recording.
+//! Asking the engine a question of a recording, and measuring where the objects of its answer are.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use image::GrayImage;
 use rosbag2::Bag;
 
-use super::timeline::ResolvedQuestion;
-use crate::engine::{Answer, Engine, Frame};
-use crate::node::{CameraFrame, Question, QuestionResult, Refusal};
+use super::timeline::{RecordedScene, ResolvedQuestion};
+use crate::engine::{Answer, Engine, Frame, ObjectMask};
+use crate::node::{CameraFrame, FoundObject, Place, Question, QuestionResult, Refusal};
+use crate::spatial::Locator;
 
 /// A question of the recording, and how it ended: with an answer or without.
 pub struct AnsweredQuestion {
@@ -20,48 +21,93 @@ pub struct AnsweredQuestion {
     pub frame_time: u64,
     /// The frame that was asked about; `None` if there was none or it could not be decoded.
     pub frame: Option<Frame>,
+    /// What the frame's objects are measured with; `None` where nothing about space is taken from the recording.
+    pub scene: Option<RecordedScene>,
     /// From the submission to the engine until the end of the answer; zero if the engine was not asked.
     pub total: Duration,
 }
 
-/// Asks the engine and waits for the answer. A question that cannot be asked ends in a refusal, as in the node.
-pub fn ask(bag: &Bag, engine: &Engine, resolved: ResolvedQuestion) -> AnsweredQuestion {
-    let ResolvedQuestion {
-        question,
-        log_time,
-        request,
-    } = resolved;
-    let request = match request {
-        Ok(request) => request,
-        Err(refused) => {
-            return AnsweredQuestion {
-                result: QuestionResult::clone(&refused),
-                log_time,
-                frame_time: log_time,
-                frame: None,
-                total: Duration::ZERO,
-            }
+/// Asks an engine the questions of a recording.
+pub struct Asker<'r> {
+    bag: &'r Bag,
+    engine: &'r Engine,
+    locator: Locator,
+}
+
+impl<'r> Asker<'r> {
+    /// For the questions of this recording.
+    pub fn new(bag: &'r Bag, engine: &'r Engine) -> Self {
+        Self {
+            bag,
+            engine,
+            locator: Locator::default(),
         }
-    };
-    let recorded = Arc::clone(&request.frame);
-    let (frame, outcome, total) = match recorded.frame(bag) {
-        Ok(frame) => {
-            let started = Instant::now();
-            let ticket = engine.submit(request.with_frame(frame.clone()));
-            let answer = ticket.and_then(|ticket| ticket.wait());
-            let total = started.elapsed();
-            let outcome = answer.map(Arc::new).map_err(|error| (&error).into());
-            (Some(frame), outcome, total)
-        }
-        Err(why) => (None, Err(Refusal::bad_frame(&why)), Duration::ZERO),
-    };
-    AnsweredQuestion {
-        result: QuestionResult::ended(question, recorded.header(), outcome),
-        log_time,
-        frame_time: recorded.log_time(),
-        frame,
-        total,
     }
+
+    /// Asks the engine and waits for the answer. A question that cannot be asked ends in a refusal, as in the node.
+    pub fn ask(&mut self, resolved: ResolvedQuestion) -> AnsweredQuestion {
+        let ResolvedQuestion {
+            question,
+            log_time,
+            request,
+            scene,
+        } = resolved;
+        let request = match request {
+            Ok(request) => request,
+            Err(refused) => {
+                return AnsweredQuestion {
+                    result: QuestionResult::clone(&refused),
+                    log_time,
+                    frame_time: log_time,
+                    frame: None,
+                    scene: None,
+                    total: Duration::ZERO,
+                }
+            }
+        };
+        let recorded = Arc::clone(&request.frame);
+        let (frame, outcome, total) = match recorded.frame(self.bag) {
+            Ok(frame) => {
+                let started = Instant::now();
+                let ticket = self.engine.submit(request.with_frame(frame.clone()));
+                let answer = ticket.and_then(|ticket| ticket.wait());
+                let total = started.elapsed();
+                let outcome = answer.map(Arc::new).map_err(|error| (&error).into());
+                (Some(frame), outcome, total)
+            }
+            Err(why) => (None, Err(Refusal::bad_frame(&why)), Duration::ZERO),
+        };
+        let mut result = QuestionResult::ended(question, recorded.header(), outcome);
+        if let (Ok(answer), Some(frame)) = (&result.outcome, &frame) {
+            let size = (frame.width(), frame.height());
+            let objects = answer.objects.iter().map(|mask| FoundObject {
+                place: place(&mut self.locator, scene.as_ref(), size, mask),
+                mask: Arc::new(mask.clone()),
+            });
+            result.objects = objects.collect();
+        }
+        AnsweredQuestion {
+            result,
+            log_time,
+            frame_time: recorded.log_time(),
+            frame,
+            scene,
+            total,
+        }
+    }
+}
+
+/// Where an object of a frame of that size is; `None` where nobody looks for places.
+pub(super) fn place(
+    locator: &mut Locator,
+    scene: Option<&RecordedScene>,
+    size: (u32, u32),
+    mask: &ObjectMask,
+) -> Option<Place> {
+    Some(match scene? {
+        Ok(scene) => scene.locate(locator, size, mask),
+        Err(why) => Err(Arc::clone(why)),
+    })
 }
 
 impl AnsweredQuestion {

@@ -4,7 +4,7 @@
 //! The node's own state machine decides ([`crate::node`]), in the bag's time. To it an answer takes no time, so that no frame is
 //! passed over and the masks do not depend on the computer; how long the answers really took is measured beside that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,24 @@ use serde::Serialize;
 use super::ground_truth::{GroundTruth, Truth};
 use super::images::ImageTopic;
 use super::instructions::read_instruction;
+use super::judged_places::{places, AnswerPlaces, JudgedPlaces};
+use super::recorded::RecordedPlace;
+use super::space::SpaceTopics;
 use super::timeline::{RecordedFrame, ReplayClock};
+use super::true_boxes::TrueBoxes;
 use super::ReplayError;
 use crate::data::TruthMask;
 use crate::engine::{Answer, AnswerOptions, Engine, Event, Frame, Request, RequestError};
+use crate::eval::metres::Places;
 use crate::eval::Overlap;
 use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
     private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer, FollowResult,
-    FollowState, FollowStatus, GoalId, Host, NodeCore, Output, Settings,
+    FollowState, FollowStatus, FoundObject, GoalId, Host, LocateRequest, NodeCore, Output,
+    QuestionId, Settings,
 };
+use crate::spatial::{Locator, NotLocated};
 
 /// A mask that has at least this IoU with the truth lies on the object; a switch is counted where the next one has less than
 /// [`BESIDE`], although the object is there.
@@ -44,8 +51,12 @@ pub struct FollowOptions<'b> {
     pub rate_hz: f32,
     /// The node's parameters.
     pub settings: Settings,
+    /// Where depth images, calibrations and transforms come from, if objects are to get places.
+    pub space: Option<SpaceTopics>,
     /// The true masks, one a frame.
     pub truth: GroundTruth<'b>,
+    /// The true boxes in space, for each frame.
+    pub true_boxes: Option<TrueBoxes<'b>>,
 }
 
 /// A frame in which something was followed.
@@ -69,6 +80,12 @@ pub struct FollowedFrame {
     pub iou: Option<f64>,
     /// The same for an answer to the instruction about this frame alone.
     pub iou_anew: Option<f64>,
+    /// How many of the objects have a place in space.
+    pub placed: usize,
+    /// How far the centre of the box in space is from the true one's, millimetres, of several objects the largest; left out where
+    /// that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centre_mm: Option<f64>,
     /// How long the engine took, milliseconds.
     pub ms: f64,
     /// How long an answer about this frame alone took, milliseconds.
@@ -114,6 +131,9 @@ pub struct FollowReport {
     pub anew: Way,
     /// Mean IoU of both ways by the number of the frame in its goal, from 0.
     pub by_frame: Vec<[f64; 2]>,
+    /// Where the objects of all frames are in space, and how far off that is; left out where nobody looked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
     /// The goals.
     pub goals: Vec<FollowedGoal>,
     /// The frames.
@@ -132,6 +152,8 @@ pub fn follow(
 ) -> Result<FollowReport, ReplayError> {
     let mut selected = vec![options.images.name.clone()];
     selected.extend_from_slice(&options.instructions);
+    let space = options.space.iter().flat_map(SpaceTopics::names);
+    selected.extend(space.map(str::to_owned));
     let messages = bag.messages(&Selection::all().topics(selected))?;
     let mut run = FollowRun::new(bag, engine, options, on_frame);
     for message in messages {
@@ -153,9 +175,10 @@ impl Host for Followed {
     type FollowResultRequest = usize;
 }
 
-/// What the engine was last asked about.
+/// What the engine was asked about.
 struct Looked {
     frame: Frame,
+    log_time: u64,
     asked: bool,
     took: Duration,
 }
@@ -176,7 +199,10 @@ struct FollowRun<'r, 'b> {
     core: NodeCore<Followed>,
     clock: ReplayClock,
     asked: Vec<Asked>,
-    looked: Option<Looked>,
+    /// By the request, until its feedback is told.
+    looked: HashMap<QuestionId, Looked>,
+    locator: Locator,
+    places: JudgedPlaces<'b>,
     frames: Vec<FollowedFrame>,
     /// Instructions that were recorded twice have the same id, and are followed once.
     known: HashSet<(String, u64)>,
@@ -186,9 +212,10 @@ impl<'r, 'b> FollowRun<'r, 'b> {
     fn new(
         bag: &'r Bag,
         engine: &'r Engine,
-        options: FollowOptions<'b>,
+        mut options: FollowOptions<'b>,
         on_frame: &'r mut dyn FnMut(&FollowedFrame),
     ) -> Self {
+        let places = JudgedPlaces::new(options.true_boxes.take());
         let camera = CameraTopic {
             topic: options.images.name.clone(),
             compressed: options.images.compressed,
@@ -206,7 +233,9 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             options,
             on_frame,
             asked: Vec::new(),
-            looked: None,
+            looked: HashMap::new(),
+            locator: Locator::default(),
+            places,
             frames: Vec::new(),
             known: HashSet::new(),
         }
@@ -214,6 +243,12 @@ impl<'r, 'b> FollowRun<'r, 'b> {
 
     fn take(&mut self, message: RawMessage) -> Result<(), ReplayError> {
         self.pass(self.clock.at(message.log_time))?;
+        if let Some(space) = &self.options.space {
+            let now = self.clock.now;
+            if space.hand_over(self.bag, &message, &mut self.core, now)? {
+                return self.drain();
+            }
+        }
         let topic = self.bag.topics().get(message.topic);
         let is_image = topic.is_some_and(|topic| topic.name == self.options.images.name);
         if is_image {
@@ -281,6 +316,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             match output {
                 Output::AskEngine(request) => self.ask(request),
                 Output::FollowFeedback(seen) => self.seen(&seen)?,
+                Output::Locate(request) => self.locate(request),
                 Output::AnswerFollowResult {
                     request,
                     result: Some((_, result)),
@@ -301,13 +337,37 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             Ok(frame) => frame,
             Err(why) => return self.core.handle_bad_frame(id, &why, self.clock.now),
         };
+        let log_time = request.frame.log_time();
         let (answer, took) = self.timed(request.with_frame(frame.clone()));
-        self.looked = Some(Looked { frame, asked, took });
+        self.looked.insert(
+            id,
+            Looked {
+                frame,
+                log_time,
+                asked,
+                took,
+            },
+        );
         let event = match answer {
             Ok(answer) => Event::Done(Box::new(answer)),
             Err(error) => Event::Failed(error),
         };
         self.core.handle_engine_event(id, event, self.clock.now);
+    }
+
+    fn locate(&mut self, request: LocateRequest<RecordedFrame>) {
+        let place = match request.frame.frame(self.bag) {
+            Ok(frame) => {
+                let size = (frame.width(), frame.height());
+                request
+                    .scene
+                    .locate(&mut self.locator, size, &request.object)
+            }
+            // The engine has answered about this frame, so it was decoded then.
+            Err(why) => Err(Arc::new(NotLocated::UnreadableDepth { why })),
+        };
+        self.core
+            .handle_place(request.id, request.index, place, self.clock.now);
     }
 
     fn timed(&self, request: Request) -> (Result<Answer, RequestError>, Duration) {
@@ -320,7 +380,8 @@ impl<'r, 'b> FollowRun<'r, 'b> {
     fn seen(&mut self, seen: &FollowFeedback) -> Result<(), ReplayError> {
         let number = seen.goal.0.first_chunk::<8>().copied().unwrap_or_default();
         let at = (u64::from_le_bytes(number) as usize).saturating_sub(1);
-        let (Some(looked), Some(asked)) = (self.looked.take(), self.asked.get_mut(at)) else {
+        let looked = self.looked.remove(&seen.request);
+        let (Some(looked), Some(asked)) = (looked, self.asked.get_mut(at)) else {
             return Ok(());
         };
         let nth = asked.frames;
@@ -348,6 +409,23 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             let overlap = truth.map(|truth| Overlap::of(&id, mask, &truth));
             Ok(overlap.transpose()?.map(Overlap::iou))
         };
+        let iou_of_mask = iou(Some(&mask))?;
+        let objects = seen.objects.iter().map(|sighting| FoundObject {
+            mask: Arc::clone(&sighting.object),
+            place: sighting.place.clone(),
+        });
+        let found = places(&objects.collect::<Vec<_>>());
+        let is_placed =
+            |place: &&Option<RecordedPlace>| matches!(place, Some(RecordedPlace::Located { .. }));
+        let centre_mm = self.places.add(&AnswerPlaces {
+            places: &found,
+            scene: None,
+            log_time: looked.log_time,
+            stamp: Stamp(stamp),
+            nth: 0,
+            truth: truth.as_ref(),
+            iou: iou_of_mask,
+        })?;
         let scores = seen.objects.iter().map(|s| s.object.score);
         let row = FollowedFrame {
             frame: nth,
@@ -356,8 +434,10 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             asked: looked.asked,
             confidence: seen.confidence,
             score: scores.min_by(f32::total_cmp),
-            iou: iou(Some(&mask))?,
+            iou: iou_of_mask,
             iou_anew: iou(mask_anew.as_ref())?,
+            placed: found.iter().filter(is_placed).count(),
+            centre_mm,
             ms: looked.took.as_secs_f64() * 1e3,
             ms_anew: took_anew.as_secs_f64() * 1e3,
             id: id.clone(),
@@ -386,6 +466,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             follow: way(&frames, |f| f.iou, |f| f.ms),
             anew: way(&frames, |f| f.iou_anew, |f| f.ms_anew),
             by_frame: by_frame(&frames),
+            places: self.places.finish(),
             goals: goals.collect(),
             frames,
         }
@@ -469,6 +550,9 @@ impl std::fmt::Display for FollowReport {
                 "{name:<12} {giou:>6.3} {frames_per_second:>9.2} {identity_switches:>18}"
             )?;
         }
+        if let Some(places) = &self.places {
+            write!(f, "{places}")?;
+        }
         writeln!(f, "by the number of the frame, from the first:")?;
         writeln!(f, "frame        following  asking anew")?;
         let every = self.by_frame.len().div_ceil(10).max(1);
@@ -494,6 +578,8 @@ mod tests {
             score: None,
             iou,
             iou_anew,
+            placed: 0,
+            centre_mm: None,
             ms: 100.0,
             ms_anew: 400.0,
         }

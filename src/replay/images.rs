@@ -146,6 +146,27 @@ pub fn camera_topic(bag: &Bag, wanted: Option<&str>) -> Result<ImageTopic, Repla
     })
 }
 
+/// The topics of depth images, known by their first messages. Of those that were recorded both raw and compressed, the raw one.
+/// Only those that `takes` are looked at.
+pub(super) fn depth_topics(
+    bag: &Bag,
+    takes: impl Fn(&ImageTopic) -> bool,
+) -> Result<Vec<ImageTopic>, ReplayError> {
+    let mut found = Vec::new();
+    for topic in image_topics(bag).into_iter().filter(takes) {
+        let first = first(bag, &topic)?;
+        if first.is_some_and(|first| depth_of(bag, &topic, &first).is_some()) {
+            found.push(topic);
+        }
+    }
+    let raw = found.iter().filter(|topic| !topic.compressed);
+    let both: Vec<String> = raw
+        .map(|topic| format!("{}/compressedDepth", topic.name))
+        .collect();
+    found.retain(|topic| !both.contains(&topic.name));
+    Ok(found)
+}
+
 /// Decodes a message of either type to RGB, with the decoders that the node uses.
 ///
 /// # Errors

@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use super::ground_truth::{GroundTruth, Truth};
 use super::instructions::{kind, kinds};
-use super::recorded::RecordedResult;
-use super::timeline::{RecordedFrame, ResolvedQuestion};
+use super::judged_places::{places, AnswerPlaces, JudgedPlaces};
+use super::recorded::{RecordedPlace, RecordedResult};
+use super::timeline::{RecordedFrame, RecordedScene, ResolvedQuestion};
+use super::true_boxes::TrueBoxes;
 use super::{AnsweredQuestion, ReplayError};
 use crate::engine::AttentionMap;
 use crate::eval::{
@@ -52,6 +54,10 @@ pub struct InstructionRow {
     /// IoU of the answer's mask with the true one, 0 to 1; `null` if there is no answer or no truth. For an object that is not
     /// there: 1 if the answer has no `[SEG]`, or else 0.
     pub iou: Option<f64>,
+    /// How far the centre of the answer's box in space is from the true one's, millimetres, of several objects the largest; left
+    /// out where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centre_mm: Option<f64>,
     /// From the instruction to the end of the answer, milliseconds; `null` without an answer.
     pub latency_ms: Option<f64>,
 }
@@ -69,6 +75,7 @@ pub struct Judge<'b> {
     /// The kinds of questions that the bag's metadata lists.
     kinds: Vec<String>,
     ground_truth: Option<GroundTruth<'b>>,
+    places: JudgedPlaces<'b>,
     gallery: Gallery,
     shows: bool,
     tally: Tally,
@@ -93,6 +100,8 @@ struct JudgedAnswer<'a> {
     answer: &'a str,
     mask: Option<GrayImage>,
     attention: Option<&'a AttentionMap>,
+    places: &'a [Option<RecordedPlace>],
+    scene: Option<&'a RecordedScene>,
     latency: Latency<'a>,
 }
 
@@ -103,6 +112,7 @@ impl<'b> Judge<'b> {
             bag,
             kinds: kinds(bag),
             ground_truth,
+            places: JudgedPlaces::default(),
             shows: gallery.draws(),
             gallery,
             tally: Tally::default(),
@@ -112,6 +122,13 @@ impl<'b> Judge<'b> {
             stages: BTreeMap::new(),
             about: HashMap::new(),
         }
+    }
+
+    /// Compares the places of objects with these boxes. Without them they are only counted.
+    #[must_use]
+    pub fn with_true_boxes(mut self, boxes: TrueBoxes<'b>) -> Self {
+        self.places = JudgedPlaces::new(Some(boxes));
+        self
     }
 
     /// Judges an answer of the engine about `frame`.
@@ -131,6 +148,7 @@ impl<'b> Judge<'b> {
             stages: &stages,
         };
         let status = Some(answered.result.status());
+        let places = places(&answered.result.objects);
         let judged = match &answered.result.outcome {
             Ok(answer) => JudgedAnswer {
                 status,
@@ -138,6 +156,8 @@ impl<'b> Judge<'b> {
                 answer: &answer.text,
                 mask: answered.mask(),
                 attention: answer.attention.as_ref(),
+                places: &places,
+                scene: answered.scene.as_ref(),
                 latency,
             },
             Err(refusal) => JudgedAnswer {
@@ -146,6 +166,8 @@ impl<'b> Judge<'b> {
                 answer: "",
                 mask: None,
                 attention: None,
+                places: &[],
+                scene: None,
                 latency,
             },
         };
@@ -211,6 +233,8 @@ impl<'b> Judge<'b> {
                 .mask(size.0, size.1)
                 .filter(|_| !recorded.objects.is_empty()),
             attention: None, // a result does not carry it
+            places: &recorded.places,
+            scene: None,
             latency: Latency {
                 total: recorded.latency,
                 stages: &stages,
@@ -258,11 +282,11 @@ impl<'b> Judge<'b> {
             _ => None,
         };
         let mut iou = None;
-        match truth {
+        match &truth {
             None => self.delivery.without_truth += usize::from(self.ground_truth.is_some()),
             Some(truth) => {
                 let kind = kind(question, &self.kinds);
-                let truth = match &truth {
+                let truth = match truth {
                     Truth::There(mask) => Some(mask),
                     Truth::Absent => None,
                 };
@@ -289,9 +313,21 @@ impl<'b> Judge<'b> {
                 }
             }
         }
+        let centre = match frame {
+            Some(frame) => self.places.add(&AnswerPlaces {
+                places: judged.places,
+                scene: judged.scene,
+                log_time: frame.log_time(),
+                stamp,
+                nth,
+                truth: truth.as_ref(),
+                iou,
+            })?,
+            None => None,
+        };
         let latency = judged.latency.total.as_secs_f64() * 1e3;
         let row = self.row(question, frame, status, judged.answer, "");
-        (row.iou, row.latency_ms) = (iou, Some(latency));
+        (row.iou, row.centre_mm, row.latency_ms) = (iou, centre, Some(latency));
         Ok(row)
     }
 
@@ -312,6 +348,7 @@ impl<'b> Judge<'b> {
             answer: answer.to_owned(),
             error: error.to_owned(),
             iou: None,
+            centre_mm: None,
             latency_ms: None,
         });
         &mut self.rows[at]
@@ -338,6 +375,7 @@ impl<'b> Judge<'b> {
             );
         }
         report.delivery = Some(self.delivery);
+        report.places = self.places.finish();
         let report = BagReport {
             report,
             instructions: self.rows,

@@ -5,9 +5,10 @@
 //! |---|---|
 //! | `images.rs` | which topics carry images; decoding their messages as the node does |
 //! | `instructions.rs`, `timeline.rs` | reading instructions; finding the frame of each as the node does |
-//! | `answering.rs` | asking the engine |
+//! | `space.rs` | which topics carry depth images, calibrations and transforms |
+//! | `answering.rs` | asking the engine, and measuring where the objects of an answer are |
 //! | `annotate.rs`, `work_folder.rs` | writing answers into a bag; the folder from which an interrupted run resumes |
-//! | `ground_truth.rs`, `recorded.rs`, `judge.rs` | true masks; recorded results of the node; scoring either kind of answers |
+//! | `ground_truth.rs`, `true_boxes.rs`, `recorded.rs`, `judge.rs` | true masks; true boxes in space; recorded results of the node; scoring either kind of answers |
 //! | `following.rs` | following what is asked for from frame to frame, and scoring that |
 //! | `compare.rs` | whether two sets of answers are equal |
 //! | `messages.rs` | messages that are read again by their position in the bag, and the masks in them |
@@ -22,13 +23,16 @@ mod ground_truth;
 mod images;
 mod instructions;
 mod judge;
+mod judged_places;
 mod messages;
 mod recorded;
+mod space;
 mod timeline;
+mod true_boxes;
 mod work_folder;
 
 pub use annotate::{AnnotateOptions, Annotator};
-pub use answering::{ask, AnsweredQuestion};
+pub use answering::{AnsweredQuestion, Asker};
 pub use compare::{compare, Comparison};
 pub use error::ReplayError;
 pub use following::{follow, FollowOptions, FollowReport, FollowedFrame, FollowedGoal, Way};
@@ -39,5 +43,7 @@ pub use images::{
 };
 pub use instructions::instruction_topics;
 pub use judge::{BagReport, InstructionRow, Judge};
-pub use recorded::{result_topic, RecordedResult, RecordedResults};
-pub use timeline::{Questions, RecordedFrame, ResolvedQuestion, Timeline};
+pub use recorded::{result_topic, RecordedPlace, RecordedResult, RecordedResults};
+pub use space::{DepthTransport, FoundSpace, SpaceChoice, SpaceTopics};
+pub use timeline::{Questions, RecordedFrame, RecordedScene, ResolvedQuestion, Timeline};
+pub use true_boxes::TrueBoxes;

@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
-use lisa_messages::{ReasoningResult, ResultStatus, StageTime};
+use lisa_messages::{ReasoningResult, ResultStatus, SegmentedObject, SpatialStatus, StageTime};
+use object_geometry::OrientedBox;
 use rosbag2::{Bag, Clock, Message, RawMessage, Selection};
+use tf_buffer::Transform;
 
 use super::instructions::{names_and_types, read_instruction};
 use super::messages::{first_channel, MessagePosition, MessagePositions};
+use super::true_boxes::oriented;
 use super::ReplayError;
 use crate::frames::Stamp;
 use crate::image::{union_masks, Roi};
 use crate::node::{answer_status, instruction_topics, ros_text, QuestionId};
+use crate::spatial::NotLocatedCode;
 
 /// The recorded results of one node.
 pub struct RecordedResults<'b> {
@@ -39,6 +43,8 @@ pub struct RecordedResult {
     pub stamp: Stamp,
     /// Each object's region of interest in the frame, and its mask cropped to that region.
     pub objects: Vec<(Roi, GrayImage)>,
+    /// Where each object is in space; `None` where the node had no depth topic.
+    pub places: Vec<Option<RecordedPlace>>,
     /// From the recording of the instruction to that of the result; the node's own total if the instruction was not recorded.
     pub latency: Duration,
     /// How old the frame was when the result came, on the robot's clock; `None` where it was not recorded live, together with
@@ -46,6 +52,43 @@ pub struct RecordedResult {
     pub frame_age: Option<Duration>,
     /// The stages that the node reports, with their times, without the total.
     pub stages: Vec<(String, Duration)>,
+}
+
+/// Where an object is, as a result says it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordedPlace {
+    /// It has a place.
+    Located {
+        /// The frame of its box.
+        frame_id: String,
+        /// Its box.
+        bounding_box: OrientedBox,
+        /// The share of its mask's pixels with depth, 0 to 1.
+        coverage: f64,
+    },
+    /// It has none, for this reason, as [`NotLocatedCode::name`](crate::spatial::NotLocatedCode::name) writes it.
+    Not(&'static str),
+}
+
+impl RecordedPlace {
+    fn of(object: &SegmentedObject<'_>) -> Option<Self> {
+        let code = match SpatialStatus::from_number(object.spatial_status)? {
+            SpatialStatus::Off => return None,
+            SpatialStatus::Ok => {
+                let bounding_box = oriented(&Transform::IDENTITY, &object.pose.pose, object.size)?;
+                return Some(Self::Located {
+                    frame_id: object.pose.header.frame_id.clone(),
+                    bounding_box,
+                    coverage: f64::from(object.depth_coverage),
+                });
+            }
+            SpatialStatus::NoDepth => NotLocatedCode::NoDepth,
+            SpatialStatus::NoCameraInfo => NotLocatedCode::NoCameraInfo,
+            SpatialStatus::NoTransform => NotLocatedCode::NoTransform,
+            SpatialStatus::TooFewPoints => NotLocatedCode::TooFewPoints,
+        };
+        Some(Self::Not(code.name()))
+    }
 }
 
 impl<'b> RecordedResults<'b> {
@@ -135,6 +178,7 @@ impl<'b> RecordedResults<'b> {
             };
             objects.push((roi, first_channel(&object.mask)?));
         }
+        let places = result.objects.iter().map(RecordedPlace::of).collect();
         let now = self.clock.at(message.log_time);
         let age = now
             .0
@@ -157,6 +201,7 @@ impl<'b> RecordedResults<'b> {
                 .collect(),
             stamp,
             objects,
+            places,
         })
     }
 }

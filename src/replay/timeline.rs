@@ -4,6 +4,9 @@
 //! The state machine begins to listen at the recording's first moment, and to it every answer takes no time at all. So the frames
 //! depend on the recording alone and not on the speed of the computer that replays it, and they are the frames that a running
 //! node would take.
+//!
+//! Where its objects can be measured is decided there, too: a question stays open in the state machine until what its frame needs
+//! of depth, calibrations and transforms has been recorded, or would not have been waited for any longer.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -14,14 +17,19 @@ use rosbag2::{Bag, Header, Messages, RawMessage, Selection};
 
 use super::images::{topic_name, CameraMessage, ImageTopic};
 use super::instructions::read_instruction;
+use super::space::SpaceTopics;
 use super::ReplayError;
-use crate::engine::{Event, Frame, RequestError};
+use crate::engine::{
+    Answer, AnswerStatus, Event, Frame, ObjectMask, RequestError, SegPrompt, Timings,
+};
 use crate::frames::Stamp;
+use crate::image::Roi;
 use crate::node::{
     private_name, services, CameraFrame, CameraTopic, DecodeOnce, EngineRequest, Host,
-    InstructionText, NodeCore, Output, Question, QuestionId, QuestionResult, Settings,
+    InstructionText, NodeCore, Output, Question, QuestionId, QuestionResult, Scene, Settings,
     StampedInstruction, Subscribers,
 };
+use crate::spatial::NotLocated;
 
 /// Which questions are asked about a recording. Their `Debug` form is kept in the settings of an unfinished bag of answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +129,12 @@ pub struct ResolvedQuestion {
     pub log_time: u64,
     /// What the node gives to the engine, or the result with which it refuses the question.
     pub request: Result<EngineRequest<RecordedFrame>, Arc<QuestionResult>>,
+    /// What the frame's objects are measured with; `None` where nothing about space is taken from the recording.
+    pub scene: Option<RecordedScene>,
 }
+
+/// What the objects of a frame are measured with, or what is missing for that.
+pub type RecordedScene = Result<Arc<Scene>, Arc<NotLocated>>;
 
 impl ResolvedQuestion {
     /// The frame that it is about; `None` if it is refused.
@@ -135,6 +148,9 @@ pub struct Timeline<'b> {
     bag: &'b Bag,
     messages: Messages,
     images: ImageTopic,
+    space: Option<SpaceTopics>,
+    /// Whether the node would look for places at all.
+    in_space: bool,
     questions: Questions,
     core: NodeCore<Recording>,
     clock: ReplayClock,
@@ -142,6 +158,11 @@ pub struct Timeline<'b> {
     log_times: HashMap<QuestionId, u64>,
     /// The requests that the state machine gave to the engine.
     requests: HashMap<QuestionId, EngineRequest<RecordedFrame>>,
+    scenes: HashMap<QuestionId, RecordedScene>,
+    /// The questions in the order in which the node gives them to the engine, or refuses them, without those that were returned.
+    order: VecDeque<QuestionId>,
+    /// Of these, the ones of which everything is known.
+    settled: HashMap<QuestionId, ResolvedQuestion>,
     ready: VecDeque<ResolvedQuestion>,
     frames: u64,
     /// Why messages could not be read, for the first [`MAX_FAULT_TEXTS`] of them.
@@ -196,10 +217,6 @@ impl<'b> Timeline<'b> {
         settings: Settings,
         subscribers: Subscribers,
     ) -> Result<Self, ReplayError> {
-        let mut selected = vec![images.name.clone()];
-        if let Questions::Recorded(topics) = &questions {
-            selected.extend_from_slice(topics);
-        }
         let camera = CameraTopic {
             topic: images.name.clone(),
             compressed: images.compressed,
@@ -208,10 +225,16 @@ impl<'b> Timeline<'b> {
         };
         let clock = ReplayClock::new(bag);
         let enable = private_name(services::ENABLE);
+        let in_space = settings.space.enabled;
         let mut core = NodeCore::new(Arc::new(settings), camera, enable, clock.now);
         core.handle_subscribers(subscribers);
         Ok(Self {
-            messages: bag.messages(&Selection::all().topics(selected))?,
+            messages: messages(bag, &images, &questions, None)?,
+            space: None,
+            in_space,
+            scenes: HashMap::new(),
+            order: VecDeque::new(),
+            settled: HashMap::new(),
             clock,
             core,
             bag,
@@ -225,6 +248,17 @@ impl<'b> Timeline<'b> {
             faulty: 0,
             ended: false,
         })
+    }
+
+    /// Takes depth images, calibrations and transforms from these topics. Without this, and with `settings.space.enabled`, none has
+    /// come, and each object says so.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_space(mut self, topics: SpaceTopics) -> Result<Self, ReplayError> {
+        self.messages = messages(self.bag, &self.images, &self.questions, Some(&topics))?;
+        self.space = Some(topics);
+        Ok(self)
     }
 
     /// How many messages could not be read so far, and the errors of the first of them.
@@ -242,6 +276,15 @@ impl<'b> Timeline<'b> {
     fn take(&mut self, message: RawMessage) {
         let log_time = message.log_time;
         self.pass(Some(self.clock.at(log_time)));
+        if let Some(space) = &self.space {
+            let taken = space.hand_over(self.bag, &message, &mut self.core, self.clock.now);
+            self.drain();
+            match taken {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => return self.fault(&error),
+            }
+        }
         let topic = self.bag.topics().get(message.topic);
         match topic.is_some_and(|topic| topic.name == self.images.name) {
             true => {
@@ -281,14 +324,14 @@ impl<'b> Timeline<'b> {
         self.drain();
     }
 
-    /// Lets time pass until `until`, or without it until no question waits for a frame any more. Timeouts are handled at the
+    /// Lets time pass until `until`, or without it until no question waits for anything any more. Timeouts are handled at the
     /// instants at which they are due.
     fn pass(&mut self, until: Option<Instant>) {
         loop {
             let timeout = self.core.poll_timeout(self.clock.now);
             let due = timeout.map(|(at, _)| at).filter(|at| match until {
                 Some(until) => *at <= until,
-                None => self.core.awaiting() > 0,
+                None => self.core.has_open_questions(),
             });
             let Some(at) = due else {
                 break;
@@ -307,21 +350,103 @@ impl<'b> Timeline<'b> {
                 Output::AskEngine(request) => {
                     let id = request.id;
                     self.requests.insert(id, request);
-                    // The caller asks the engine itself, later. To the state machine the answer is over at once.
-                    let over = Event::Failed(RequestError::Cancelled { tokens: 0 });
+                    self.order.push_back(id);
+                    // The caller asks the engine itself, later. To the state machine the answer is over at once; one with an object
+                    // is over when it is known what that is measured with.
+                    let over = match self.in_space {
+                        true => Event::Done(Box::new(stand_in())),
+                        false => Event::Failed(RequestError::Cancelled { tokens: 0 }),
+                    };
                     self.core.handle_engine_event(id, over, self.clock.now);
                 }
-                Output::PublishResult(result) => {
-                    let (question, id) = (Arc::clone(&result.question), result.question.id);
-                    self.ready.push_back(ResolvedQuestion {
-                        question,
-                        log_time: self.log_times.remove(&id).unwrap_or_default(),
-                        request: self.requests.remove(&id).ok_or(result),
-                    });
+                Output::Locate(request) => {
+                    let (id, index) = (request.id, request.index);
+                    self.scenes.insert(id, Ok(request.scene));
+                    // Nobody looks at the stand-in's place.
+                    let nowhere = Err(Arc::new(NotLocated::UnreadableDepth { why: String::new() }));
+                    self.core.handle_place(id, index, nowhere, self.clock.now);
                 }
+                Output::PublishResult(result) => self.settle(result),
                 _ => {}
             }
         }
+    }
+
+    /// Everything is known about a question. Questions leave in the order in which the node asks them, because turns of a
+    /// conversation build on one another.
+    fn settle(&mut self, result: Arc<QuestionResult>) {
+        let (question, id) = (Arc::clone(&result.question), result.question.id);
+        let missing = result
+            .objects
+            .first()
+            .and_then(|object| object.place.clone());
+        let missing = missing
+            .and_then(Result::err)
+            .filter(|_| self.in_space)
+            .map(Err);
+        let scene = self.scenes.remove(&id).or(missing);
+        let request = self.requests.remove(&id).ok_or(result);
+        if request.is_err() {
+            self.order.push_back(id);
+        }
+        let resolved = ResolvedQuestion {
+            question,
+            log_time: self.log_times.remove(&id).unwrap_or_default(),
+            request,
+            scene,
+        };
+        self.settled.insert(id, resolved);
+        while let Some(first) = self.order.front() {
+            let Some(resolved) = self.settled.remove(first) else {
+                break;
+            };
+            self.order.pop_front();
+            self.ready.push_back(resolved);
+        }
+    }
+}
+
+/// The messages of all topics that matter.
+fn messages(
+    bag: &Bag,
+    images: &ImageTopic,
+    questions: &Questions,
+    space: Option<&SpaceTopics>,
+) -> Result<Messages, ReplayError> {
+    let mut selected = vec![images.name.as_str()];
+    if let Questions::Recorded(topics) = questions {
+        selected.extend(topics.iter().map(String::as_str));
+    }
+    selected.extend(space.into_iter().flat_map(SpaceTopics::names));
+    Ok(bag.messages(&Selection::all().topics(selected))?)
+}
+
+/// An answer with one object, for which the state machine finds out what it would be measured with.
+fn stand_in() -> Answer {
+    let roi = Roi {
+        x: 0,
+        y: 0,
+        width: 1,
+        height: 1,
+    };
+    Answer {
+        status: AnswerStatus::Segmented,
+        text: String::new(),
+        objects: vec![ObjectMask {
+            index: 0,
+            label: String::new(),
+            score: 0.0,
+            roi,
+            mask: Arc::default(),
+            area: 0,
+            prompt: SegPrompt::default(),
+        }],
+        tokens: 0,
+        truncated: false,
+        notes: Vec::new(),
+        timings: Timings::default(),
+        attention: None,
+        trace: None,
     }
 }
 

@@ -5,6 +5,7 @@ use r2r::geometry_msgs::msg::{Point, Pose, PoseStamped, Quaternion, Vector3};
 use r2r::lisa_ros::msg::{ReasoningResult, SegmentedObject, StageTime};
 use r2r::sensor_msgs::msg::{CompressedImage, Image, RegionOfInterest};
 use r2r::std_msgs::msg::Header;
+use r2r::WrappedTypesupport;
 
 use crate::engine::Frame;
 use crate::image::RosImage;
@@ -90,6 +91,17 @@ impl SourceImage {
             },
         }
     }
+}
+
+/// The same message as r2r has it, by way of the bytes of which both are the same. Its texts must have no NUL, at which r2r would
+/// panic.
+///
+/// # Errors
+/// The middleware does not take the bytes; those of a message of the same definition it does.
+pub fn same_message<'a, T: WrappedTypesupport>(
+    message: &impl rosbag2::Message<'a>,
+) -> r2r::Result<T> {
+    T::from_serialized_bytes(&message.to_cdr())
 }
 
 /// A header as a message.

@@ -113,7 +113,11 @@ impl FollowTopics {
 fn objects(seen: &FollowFeedback) -> Vec<SegmentedObject> {
     let message = |sighting: &crate::node::Sighting| SegmentedObject {
         track_id: sighting.track_id,
-        ..object(object_message(&seen.header, &sighting.object, None))
+        ..object(object_message(
+            &seen.header,
+            &sighting.object,
+            sighting.place.as_ref(),
+        ))
     };
     seen.objects.iter().map(message).collect()
 }

@@ -1,6 +1,5 @@
 //! A thread that measures where objects are, so that bringing a depth image into the picture delays no cancel request.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{mpsc, Arc};
 use std::thread::JoinHandle;
 
@@ -32,15 +31,7 @@ impl LocateWorker {
                     let place = match request.frame.frame() {
                         Ok(frame) => {
                             let size = (frame.width(), frame.height());
-                            let measure =
-                                || request.scene.locate(&mut locator, size, &request.object);
-                            // The question waits for this place, so whatever happens there has to be one.
-                            let place = catch_unwind(AssertUnwindSafe(measure));
-                            place.unwrap_or_else(|_| {
-                                locator = Locator::default();
-                                let why = "measuring panicked".to_owned();
-                                Err(Arc::new(NotLocated::UnreadableDepth { why }))
-                            })
+                            request.scene.locate(&mut locator, size, &request.object)
                         }
                         // The engine has answered about this frame, so it was decoded then.
                         Err(_) => Err(Arc::new(NotLocated::NoCameraInfo {

@@ -44,7 +44,6 @@
 mod action;
 mod clock;
 mod convert;
-mod detections;
 mod diagnostics;
 mod driver;
 mod follow_action;

@@ -9,17 +9,16 @@ use r2r::std_msgs::msg::String as RosString;
 use r2r::vision_msgs::msg::{Detection2DArray, Detection3DArray, LabelInfo};
 use r2r::visualization_msgs::msg::MarkerArray;
 use r2r::{Node, Publisher, QosProfile, WrappedTypesupport};
-use rosbag2::Header;
+use rosbag2::{Header, Message};
 
-use super::convert::{header, image, object, result, SourceImage};
-use super::detections::{self, Labels};
+use super::convert::{header, image, object, result, same_message, SourceImage};
 use super::qos::QosOverrides;
 use super::r2r_ext::send;
 use super::stall::MiddlewareCall;
 use crate::engine::Answer;
 use crate::node::{
-    mask_message, object_message, private_name, ros_text, text_message, topics, FoundObject,
-    Question, QuestionResult, Subscribers, QUEUE_DEPTH,
+    mask_message, object_message, points_message, private_name, ros_text, text_message, topics,
+    FoundObject, Question, QuestionResult, ShownDetections, Subscribers, QUEUE_DEPTH,
 };
 
 /// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`], where parameters do not say otherwise.
@@ -37,15 +36,7 @@ pub struct Publishers {
     label_info: Publisher<LabelInfo>,
     markers: Publisher<MarkerArray>,
     object_points: Publisher<PointCloud2>,
-    shown: Mutex<Shown>,
-}
-
-/// What consumers of detections have been shown so far.
-#[derive(Default)]
-struct Shown {
-    labels: Labels,
-    /// How many objects the markers are of.
-    markers: usize,
+    shown: Mutex<ShownDetections>,
 }
 
 impl Publishers {
@@ -150,36 +141,25 @@ impl Publishers {
         objects: &[FoundObject],
         in_space: bool,
     ) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut any_new = false;
-        let numbers = objects.iter().map(|object| {
-            let (number, is_new) = shown.labels.number(&object.mask.label);
-            any_new |= is_new;
-            number
-        });
-        let numbers: Vec<u16> = numbers.collect();
-        if any_new {
-            send(&self.label_info, &shown.labels.message(at));
+        let messages = {
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.messages(at, objects, in_space)
+        };
+        if let Some(labels) = &messages.label_info {
+            send_same(&self.label_info, labels);
         }
-        send(
-            &self.detections,
-            &detections::detections(at, objects, &numbers),
-        );
-        if in_space {
-            let boxes = detections::detections_3d(at, objects, &numbers);
-            send(&self.detections_3d, &boxes);
+        send_same(&self.detections, &messages.detections);
+        if let Some(boxes) = &messages.detections_3d {
+            send_same(&self.detections_3d, boxes);
         }
-        let placed = |object: &FoundObject| matches!(object.place, Some(Ok(_)));
-        if shown.markers > 0 || objects.iter().any(placed) {
-            let markers = detections::markers(at, objects, shown.markers);
-            send(&self.markers, &markers);
-            shown.markers = objects.len();
+        if let Some(markers) = &messages.markers {
+            send_same(&self.markers, markers);
         }
         // The engine has answered about this frame, so it was decoded then.
-        let (watched, frame) = (has_subscriber(&self.object_points), frame.frame());
-        if let (true, true, Ok(frame)) = (watched, objects.iter().any(placed), frame) {
-            let points = detections::points(at, &frame, objects);
-            send(&self.object_points, &points);
+        if let (true, Ok(frame)) = (has_subscriber(&self.object_points), frame.frame()) {
+            if let Some(points) = points_message(at, &frame, objects) {
+                send_same(&self.object_points, &points);
+            }
         }
     }
 
@@ -205,6 +185,20 @@ impl Publishers {
     /// Publishes the node's diagnostics.
     pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
         send(&self.diagnostics, diagnostics);
+    }
+}
+
+/// Publishes a message that the library has as a type of its own.
+fn send_same<'a, T: WrappedTypesupport + 'static>(
+    publisher: &Publisher<T>,
+    message: &impl Message<'a>,
+) {
+    match same_message(message) {
+        Ok(message) => send(publisher, &message),
+        Err(error) => tracing::error!(
+            "a {} could not be made: {error}",
+            std::any::type_name::<T>()
+        ),
     }
 }
 

@@ -7,9 +7,10 @@ from action_msgs.srv import CancelGoal
 from builtin_interfaces.msg import Duration
 from client import key
 from lisa_ros.action import Follow
-from lisa_ros.msg import ReasoningResult
+from lisa_ros.msg import ReasoningResult, SegmentedObject
 from pictures import rgb8, smooth
 from test_action import LONG, Feedback
+from test_space import placed, robot  # noqa: F401  (a fixture)
 
 FOLLOWING = Follow.Feedback.FOLLOWING
 
@@ -189,6 +190,45 @@ def test_what_is_doubted_is_asked_for_again(lisa, golden):
         assert {o.track_id for f in seen.frames for o in f.objects} == {first}
     finally:
         lisa.set(**{'follow.min_score': 0.85, 'follow.min_overlap': 0.3})
+
+
+def test_every_frame_says_where_the_object_is(robot, golden):  # noqa: F811
+    """Depth, calibration and transforms come with every picture; the wall is 1 m before the camera, along the robot's x axis."""
+    _, lisa, _ = robot(target_frame='base_link')
+    placed(lisa, golden)
+    seen = Seen(lisa)
+    handle = lisa.follow(golden.masked, seen)
+
+    def with_place():
+        return [f for f in seen.frames if any(o.spatial_status == SegmentedObject.SPATIAL_OK for o in f.objects)]
+
+    lisa.wait('four frames with places', lambda: len(with_place()) >= 4)
+    lisa.cancel(handle)
+    _, result = lisa.followed(handle)
+    lisa.wait(f'feedback about all {result.frames} frames', lambda: len(seen.frames) == result.frames)
+    assert stamps(seen.frames) == sorted(set(stamps(seen.frames))), 'frames are newer and newer, whether they waited or not'
+    for frame in with_place():
+        [found] = frame.objects
+        assert found.track_id > 0 and found.pose.header.stamp == frame.header.stamp
+        assert found.pose.header.frame_id == 'base_link' and frame.header.frame_id == 'camera'
+        assert abs(found.pose.pose.position.x - 1.0) < 0.005 and abs(found.grasp_point.x - 1.0) < 0.005
+        sides = sorted([found.size.x, found.size.y, found.size.z])
+        assert sides[0] < 0.01 < sides[1], f'the mask of a wall is flat: {sides}'
+        assert found.depth_coverage == pytest.approx(1.0) and found.number_of_points > 0
+    # A frame whose place is not known when the next one is answered does not wait for it, and says nothing wrong.
+    for found in (o for f in seen.frames for o in f.objects if o.spatial_status != SegmentedObject.SPATIAL_OK):
+        assert found.number_of_points == 0 and not found.pose.header.frame_id, found.spatial_status
+
+
+def test_frames_without_depth_say_so_and_come_all_the_same(robot, golden):  # noqa: F811
+    _, lisa, _ = robot(sends=('info', 'tf'))
+    seen = Seen(lisa)
+    handle = lisa.follow(golden.masked, seen)
+    frames = seen.wait(4)
+    lisa.cancel(handle)
+    lisa.followed(handle)
+    assert {o.spatial_status for f in frames for o in f.objects} == {SegmentedObject.NO_DEPTH}
+    assert stamps(frames) == sorted(set(stamps(frames))), stamps(frames)
 
 
 def test_the_node_s_end_ends_it(start, golden):

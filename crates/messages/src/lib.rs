@@ -1,9 +1,10 @@
 //! The messages of the package `lisa_ros` as Rust types. Their definitions are in the package's `msg/`.
 //!
 //! Recordings of the node hold them, and here they are read and written without ROS. The node itself publishes the types that its
-//! build generates from the same files.
+//! build generates from the same files. Beside them are the messages of other packages that the node publishes.
 
 mod definitions;
+mod detections;
 mod published;
 
 use rosbag2::{ros_message, Header, Image, Point, PoseStamped, RegionOfInterest, Vector3};
@@ -12,6 +13,12 @@ pub use definitions::DEFINITIONS;
 use definitions::{
     INSTRUCTION, REASONING_RESULT, SEGMENTED_OBJECT, SEGMENTED_OBJECT_STAMPED, STAGE_TIME,
     TEXT_DELTA,
+};
+pub use detections::{
+    BoundingBox2D, BoundingBox3D, ColorRgba, Covariance, Detection2D, Detection2DArray,
+    Detection3D, Detection3DArray, Duration, LabelInfo, Marker, MarkerArray, MeshFile,
+    ObjectHypothesis, ObjectHypothesisWithPose, Point2D, PointCloud2, PointField, Pose2D,
+    PoseWithCovariance, UvCoordinate, VisionClass,
 };
 
 /// A key of a recording's custom data in `metadata.yaml`. Its value names the kinds of questions that the recording asks,
@@ -195,7 +202,7 @@ impl ResultStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum SpatialStatus {
-    /// No depth topic is configured.
+    /// No depth topic is configured; of a followed object also: measuring took longer than a frame.
     #[default]
     Off = 0,
     /// It was measured.

@@ -1,4 +1,4 @@
-//! Definitions of other packages' messages that the node publishes. They are recorded as bytes, so that there are no types for them.
+//! Definitions of other packages' messages that the node publishes; [`detections`](super::detections) has their types.
 
 use rosbag2::{CompressedImage, Header, Message, MessageDefinition, Point, Pose, Vector3};
 

@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::node::{bounds, Settings, Subscribers};
 use lisa::replay::{
-    ask, camera_topic, instruction_topics, AnnotateOptions, Annotator, Questions, ReplayError,
+    camera_topic, instruction_topics, AnnotateOptions, Annotator, Asker, Questions, ReplayError,
     Timeline,
 };
 use lisa::signals::Interrupt;
@@ -16,6 +16,7 @@ use lisa::text::Instruction;
 use rosbag2::{namespace, Bag};
 
 use super::super::model_args::{as_the_node, in_range, ModelArgs};
+use super::space_args::SpaceArgs;
 use crate::cli::streams::{print, warn};
 
 /// Answer over a whole recording, offline: masks, answers and overlays into a second bag, at the moments of the frames.
@@ -27,8 +28,9 @@ use crate::cli::streams::{print, warn};
   lisa bag annotate kitchen --instruction-topic /instruction_stamped --out kitchen-answers --copy
   ros2 bag play -i kitchen -i kitchen-answers
 
-Without --instruction the recorded instructions are answered. OUT has /lisa/result, /lisa/mask, /lisa/answer and
-/lisa/overlay/compressed, as the node publishes them. Stopped at any moment, the same command goes on. Exit code 1 where
+Without --instruction the recorded instructions are answered. OUT has /lisa/result, /lisa/mask, /lisa/answer,
+/lisa/overlay/compressed, /lisa/detections and /lisa/label_info, as the node publishes them; where the bag has depth images and
+calibrations the objects have their places, and OUT also has /lisa/detections_3d and /lisa/markers. Stopped at any moment, the same command goes on. Exit code 1 where
 nothing could be answered."
 )]
 pub struct Args {
@@ -66,6 +68,11 @@ pub struct Args {
     /// Write the recording's own topics into the bag, too
     #[arg(long)]
     copy: bool,
+    /// Write the objects' points, too (sensor_msgs/PointCloud2, 20 bytes a pixel of a mask)
+    #[arg(long)]
+    object_points: bool,
+    #[command(flatten)]
+    space: SpaceArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -100,11 +107,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let expected = expected.div_ceil(u64::from(args.every));
     let options = args.model.options(0);
+    let space = args.space.find(&bag, &images)?;
     let node = Settings {
         answer: options.clone(),
         sync_slop_s: args.sync_slop_s,
         publish_overlay: !args.no_overlay,
         overlay_alpha: args.overlay_alpha,
+        space: args.space.settings(space.as_ref()),
         ..Settings::default()
     };
     let mut timeline = Timeline::new(
@@ -114,6 +123,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         node.clone(),
         Subscribers::default(),
     )?;
+    let space_settings = format!("{space:?} {:?}", node.space);
+    if let Some(space) = space {
+        timeline = timeline.with_space(space)?;
+    }
     let model = args.model.path()?;
     let settings: BTreeMap<String, String> = [
         ("bag", args.bag.display().to_string()),
@@ -124,6 +137,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ("sync_slop_s", args.sync_slop_s.to_string()),
         ("namespace", args.namespace.clone()),
         ("overlay", (!args.no_overlay).to_string()),
+        ("space", space_settings),
+        ("object_points", args.object_points.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
@@ -133,6 +148,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         AnnotateOptions {
             namespace: args.namespace,
             node,
+            object_points: args.object_points,
             copy: args.copy,
             settings,
         },
@@ -148,6 +164,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    let mut asker = Asker::new(&bag, &engine);
     let interrupt = Interrupt::listen()?;
     let bar = ProgressBar::new(expected);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
@@ -171,7 +188,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             );
             std::process::exit(interrupt.exit_code());
         }
-        let ended = ask(&bag, &engine, resolved);
+        let ended = asker.ask(resolved);
         if known {
             continue;
         }

@@ -8,13 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lisa::eval::{write_whole, Protocol, Run};
 use lisa::node::{bounds, Settings, Subscribers};
 use lisa::replay::{
-    ask, camera_topic, compare, instruction_topics, BagReport, GroundTruth, InstructionRow, Judge,
-    Questions, RecordedResults, Timeline,
+    camera_topic, compare, instruction_topics, Asker, BagReport, GroundTruth, InstructionRow,
+    Judge, Questions, RecordedResults, Timeline, TrueBoxes,
 };
 use rosbag2::{shown, Bag};
 
 use super::super::model_args::{as_the_node, in_range, ModelArgs};
 use super::super::report_args::ReportArgs;
+use super::space_args::SpaceArgs;
 use crate::cli::streams::{print, warn};
 
 /// Measure on a recording with truth: overlap, latency, and what became of every instruction.
@@ -23,11 +24,12 @@ use crate::cli::streams::{print, warn};
     mut_arg("max_new_tokens", as_the_node),
     after_help = "Examples:
   lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --html report.html
+  lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --truth-boxes-topic /ground_truth/boxes
   lisa bag eval kitchen --truth-topic /truth --model models/lisa-7b --json report.json
   lisa bag eval kitchen --truth-topic /truth --results kitchen-live    what the node answered while it ran
 
 The truth is sensor_msgs/Image, mono8, 0 where nothing is, with the stamp of its frame; one without a pixel says that what
-was asked for is not there. The recorded instructions are asked as the node would be: of the frame nearest their stamp."
+was asked for is not there. True boxes in space are vision_msgs/Detection3DArray, with the stamp of their frame. The recorded instructions are asked as the node would be: of the frame nearest their stamp."
 )]
 pub struct Args {
     /// A rosbag2, mcap or sqlite3: its folder, or one of its files
@@ -37,6 +39,9 @@ pub struct Args {
     /// Topic with the true masks; without it answers are counted and timed, not scored
     #[arg(long, value_name = "TOPIC")]
     truth_topic: Option<String>,
+    /// Topic with the true boxes in space; without it places are counted, not compared
+    #[arg(long, value_name = "TOPIC")]
+    truth_boxes_topic: Option<String>,
     /// Judge the results in this bag, as recorded from the node or written by `lisa bag annotate`, instead of asking a model
     #[arg(long, value_name = "BAG", conflicts_with = "model")]
     results: Option<PathBuf>,
@@ -56,6 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().sync_slop_s, value_parser = in_range(bounds::SYNC_SLOP_S))]
     sync_slop_s: f64,
     #[command(flatten)]
+    space: SpaceArgs,
+    #[command(flatten)]
     report: ReportArgs,
 }
 
@@ -70,11 +77,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(topic) => Some(GroundTruth::open(&bag, topic)?),
         None => None,
     };
-    let judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
+    let mut judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
+    if let Some(topic) = &args.truth_boxes_topic {
+        judge = judge.with_true_boxes(TrueBoxes::open(&bag, topic)?);
+    }
+    // Recorded results say themselves where their objects are.
+    let space = match &args.results {
+        Some(_) => None,
+        None => args.space.find(&bag, &images)?,
+    };
     let questions = Questions::Recorded(topics);
     let node = Settings {
         answer: args.model.options(0),
         sync_slop_s: args.sync_slop_s,
+        space: args.space.settings(space.as_ref()),
         ..Settings::default()
     };
     // The report says where the model looked, so the engine is asked for that.
@@ -83,6 +99,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ..Subscribers::default()
     };
     let mut timeline = Timeline::new(&bag, images, questions, node, watched)?;
+    if let Some(space) = space {
+        timeline = timeline.with_space(space)?;
+    }
     // The outcome of a comparison is also in the exit code.
     let goes_on = args.report.writes() || args.against.is_some();
     let list = |row: &InstructionRow| {
@@ -128,6 +147,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         settings: BTreeMap::from([
             ("truth".to_owned(), args.truth_topic.clone().into()),
             ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
+            (
+                "truth_boxes".to_owned(),
+                args.truth_boxes_topic.clone().into(),
+            ),
         ]),
     });
     print(report.report.to_string().trim_end());
@@ -167,9 +190,10 @@ fn computed<'b>(
     on_row: &dyn Fn(&InstructionRow),
 ) -> anyhow::Result<Judge<'b>> {
     let engine = args.model.start(false)?;
+    let mut asker = Asker::new(bag, &engine);
     for resolved in timeline {
         let frame = resolved.frame().cloned();
-        let answered = ask(bag, &engine, resolved);
+        let answered = asker.ask(resolved);
         on_row(judge.computed(frame.as_deref(), &answered)?);
     }
     Ok(judge)

@@ -8,12 +8,13 @@ use lisa::eval::write_whole;
 use lisa::node::{bounds, FollowSettings, Settings};
 use lisa::replay::{
     camera_topic, follow, instruction_topics, FollowOptions, FollowReport, FollowedFrame,
-    GroundTruth,
+    GroundTruth, TrueBoxes,
 };
 use rosbag2::Bag;
 
 use super::super::model_args::{as_the_node, in_range, ModelArgs};
 use super::super::output_paths::{check_distinct, check_file, OutputFile};
+use super::space_args::SpaceArgs;
 use crate::cli::streams::print;
 
 /// Measure on a recording with truth at every frame: following what is asked for, beside asking anew about each frame.
@@ -36,6 +37,9 @@ pub struct Args {
     /// Topic with the true masks of all frames: sensor_msgs/Image, mono8, with the stamp of its frame
     #[arg(long, value_name = "TOPIC")]
     truth_topic: String,
+    /// Topic with the true boxes in space, at every frame; without it places are counted, not compared
+    #[arg(long, value_name = "TOPIC")]
+    truth_boxes_topic: Option<String>,
     /// How long each instruction is followed (0.01 to 3600)
     #[arg(long, value_name = "SECONDS", value_parser = in_range(0.01..=3600.0))]
     duration: f64,
@@ -63,14 +67,18 @@ pub struct Args {
     /// Print every frame, and the IoU of both ways
     #[arg(long)]
     list: bool,
+    #[command(flatten)]
+    space: SpaceArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     check_output(&args)?;
     let bag = Bag::open(&args.bag)?;
     super::say_notes(&bag);
+    let images = camera_topic(&bag, args.topic.as_deref())?;
+    let space = args.space.find(&bag, &images)?;
     let options = FollowOptions {
-        images: camera_topic(&bag, args.topic.as_deref())?,
+        images,
         instructions: instruction_topics(&bag, args.instruction_topic.as_deref())?,
         duration: Duration::from_secs_f64(args.duration),
         rate_hz: args.rate_hz as f32,
@@ -81,9 +89,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 min_score: args.min_score,
                 min_overlap: args.min_overlap,
             },
+            space: args.space.settings(space.as_ref()),
             ..Settings::default()
         },
+        space,
         truth: GroundTruth::open(&bag, &args.truth_topic)?,
+        true_boxes: match &args.truth_boxes_topic {
+            Some(topic) => Some(TrueBoxes::open(&bag, topic)?),
+            None => None,
+        },
     };
     let engine = args.model.start(true)?;
     let mut list = |row: &FollowedFrame| {

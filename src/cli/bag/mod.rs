@@ -6,6 +6,7 @@ mod extract;
 mod follow;
 mod info;
 mod play_record;
+mod space_args;
 mod table;
 mod times;
 

@@ -14,19 +14,25 @@
 //! | `masks` | masks that spill over, as a model's do |
 //! | `truth` | the visible surface and the box of each object |
 //! | `rows` | measuring: from messages to errors |
+//! | `places` | boxes against true ones; the few numbers that other reports show |
+//! | `world` | the places of what questions about scenes have found |
 //! | `report` | medians and 95th percentiles; JSON, and a table for the terminal |
 
 mod cameras;
 mod conditions;
 mod images;
 mod masks;
+mod places;
 mod report;
 mod rows;
 mod truth;
+mod world;
 
 pub use conditions::{Conditions, DepthPlace, Encoding, Lens, MaskSource, Motion, Sensor};
+pub use places::{BoxErrors, PlaceRow, PlaceTally, Places};
 pub use report::{Cell, MetresReport, MetresRow, METRES_DEFINITIONS};
-pub use rows::{measure_scene, Errors, Measured, PredictedMask, SceneErrors};
+pub use rows::{measure_scene, Errors, Measured, PredictedMask, SceneErrors, LEAST_OVERLAP};
+pub use world::WorldMasks;
 
 use tableworld::Split;
 

@@ -148,7 +148,8 @@ impl MetresRow {
 }
 
 impl Cell {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    /// Of these values; `None` of none.
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let percentile = |percent: usize| {
             let rank = (values.len() * percent).div_ceil(100);

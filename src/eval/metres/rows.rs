@@ -16,6 +16,7 @@ use super::cameras::{
 };
 use super::images::SeenImage;
 use super::masks;
+use super::places::BoxErrors;
 use super::truth::TrueObject;
 use super::{Conditions, DepthPlace, Lens, MaskSource, MetresSettings, Motion, Sensor};
 use crate::eval::EvalError;
@@ -29,7 +30,7 @@ use crate::spatial::{
 /// An object shows this share of the picture's pixels at least; what shows less is left out.
 const LEAST_SHARE: f64 = 0.0005;
 /// A predicted mask overlaps the true one by this at least; else it is of something else.
-const LEAST_OVERLAP: f32 = 0.5;
+pub const LEAST_OVERLAP: f32 = 0.5;
 
 /// A mask that a model predicted.
 #[derive(Clone, Debug)]
@@ -320,13 +321,13 @@ fn errors(
     let position = found.grasp.position;
     // The same point of the camera's own frame, taken to the table by where the camera is later.
     let with_latest = latest.point(at_picture.inverse().point(position));
-    let (found_box, true_box) = (&found.bounding_box, &truth.bounding_box);
+    let boxes = BoxErrors::by_axis(&found.bounding_box, &truth.bounding_box);
     Errors {
         surface: mm(position, surface),
         surface_latest: mm(with_latest, surface),
-        centre: mm(found_box.center, true_box.center),
-        size: (found_box.size - true_box.size).abs().max_element() * 1e3,
-        iou: found_box.iou(true_box),
+        centre: boxes.centre,
+        size: boxes.size,
+        iou: boxes.iou,
         coverage: found.depth_coverage,
     }
 }

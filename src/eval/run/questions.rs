@@ -36,6 +36,8 @@ pub struct EvalQuestion {
     pub near_miss: Option<&'static str>,
     /// See [`Distractors::rivals`](crate::eval::Distractors::rivals).
     pub rivals: Vec<TruthMask>,
+    /// Of a question about one object of a scene of TableWorld: the scene's seed, and the object's number in it.
+    pub object: Option<(u64, usize)>,
 }
 
 impl EvalQuestion {
@@ -79,6 +81,7 @@ pub fn reason_seg_questions(
             names: Vec::new(),
             near_miss: None,
             rivals: Vec::new(),
+            object: None,
         })
     }))
 }
@@ -122,6 +125,7 @@ pub fn refer_questions(
             names: Vec::new(),
             near_miss: None,
             rivals: Vec::new(),
+            object: None,
         })
     }))
 }
@@ -147,8 +151,8 @@ pub fn world_questions(
         let questions: Vec<_> = usual
             .chain(visual)
             .filter_map(|(kind, dialogue)| {
-                let scene = format!("{}-{seed}", split.name());
-                question(&scene, kind, dialogue, &frame, &rendered.instances).map(Ok)
+                let scene = (split, seed);
+                question(scene, kind, dialogue, &frame, &rendered.instances).map(Ok)
             })
             .collect();
         questions
@@ -157,12 +161,13 @@ pub fn world_questions(
 
 /// `instances`: of every pixel of the frame, 0 or the object's index and 1.
 fn question(
-    scene: &str,
+    (split, seed): (Split, u64),
     kind: &str,
     mut dialogue: Dialogue,
     frame: &Frame,
     instances: &[u8],
 ) -> Option<EvalQuestion> {
+    let scene = format!("{}-{seed}", split.name());
     let (width, height) = (frame.width(), frame.height());
     let mask = |objects: &[usize]| union(instances, objects, width, height);
     let targets = dialogue.targets().to_vec();
@@ -193,6 +198,10 @@ fn question(
         },
         near_miss,
         rivals: rivals.map(|i| mask(&[*i])).collect(),
+        object: match *targets {
+            [object] => Some((seed, object)),
+            _ => None,
+        },
     })
 }
 

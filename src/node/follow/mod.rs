@@ -8,8 +8,9 @@
 //! # Promises
 //! 1. Every accepted goal has one result, and no feedback comes after it.
 //! 2. The frames of a goal's feedback are newer and newer; frames that arrive while an earlier one is computed are passed over.
-//! 3. A `track_id` is given once in the life of a node, and stays with its object as long as the goal lasts.
-//! 4. The engine has at most one request of all followers, and only while no instruction waits for it. It takes no place of
+//! 3. A frame's feedback waits for the places of its objects until the goal's next frame is answered at the latest.
+//! 4. A `track_id` is given once in the life of a node, and stays with its object as long as the goal lasts.
+//! 5. The engine has at most one request of all followers, and only while no instruction waits for it. It takes no place of
 //!    `max_pending`.
 //!
 //! | file | one idea |
@@ -17,6 +18,7 @@
 //! | `serving.rs` | the goals: how they begin, whose turn it is at the engine, what its answers become, how they end |
 //! | `follower.rs` | one goal: what it asks of the engine next, when it is lost |
 //! | `tracks.rs` | its objects: is this mask still the same one, and which of a new answer's objects is which |
+//! | `places.rs` | where its objects are in space, and how long a frame waits for that |
 //! | `motion.rs` | where an object is expected, and how much of a mask lies there |
 //! | `earlier.rs` | the results whose objects can be followed |
 //! | `report.rs` | what a client sends, and what it is told |
@@ -24,6 +26,7 @@
 mod earlier;
 mod follower;
 mod motion;
+mod places;
 mod report;
 mod serving;
 mod tracks;

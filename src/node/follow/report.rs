@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rosbag2::Header;
 
-use super::super::ids::GoalId;
+use super::super::ids::{GoalId, QuestionId};
 use super::super::result::ResultStatus;
 use super::tracks::Sighting;
 
@@ -110,6 +110,8 @@ pub enum FollowState {
 pub struct FollowFeedback {
     /// The goal.
     pub goal: GoalId,
+    /// The engine's request about the frame.
+    pub request: QuestionId,
     /// The frame's header, untouched.
     pub header: Header,
     /// When the frame arrived.

@@ -12,8 +12,10 @@ use super::super::output::{CameraFrame, EngineRequest, Host, LogLevel, Output};
 use super::super::question::Origin;
 use super::super::result::{Refusal, ResultStatus};
 use super::super::settings::Subscribers;
+use super::super::space::SceneState;
 use super::earlier::EarlierResults;
 use super::follower::{Ask, Follower};
+use super::places::{Landed, Places};
 use super::report::{FollowFeedback, FollowOffer, FollowResult, FollowState, FollowStatus};
 use super::tracks::Tracks;
 use crate::engine::{Answer, AnswerOptions, AnswerStatus, Event, RequestError};
@@ -24,11 +26,13 @@ use crate::frames::{Stamp, StoredFrame};
 const MAX_FOLLOWERS: usize = 8;
 
 /// What the engine has of a follower.
-struct Flight<F> {
+pub(super) struct Flight<F> {
     id: QuestionId,
     follower: QuestionId,
     ask: Ask,
-    frame: StoredFrame<F>,
+    pub frame: StoredFrame<F>,
+    /// Whether its objects can be measured in space.
+    pub scene: SceneState,
     since: Instant,
 }
 
@@ -37,7 +41,9 @@ pub(in crate::node) struct Following<H: Host> {
     followers: Vec<Follower>,
     goals: Goals<Arc<FollowResult>, H::FollowResultRequest>,
     /// At most one: of all followers together the engine has one request.
-    flight: Option<Flight<H::Frame>>,
+    pub(super) flight: Option<Flight<H::Frame>>,
+    /// The frames whose feedback waits for places.
+    pub(super) places: Places<H::Frame>,
     /// The results whose objects can be followed.
     pub earlier: EarlierResults,
     /// Numbers that were given to followers and their requests.
@@ -55,6 +61,7 @@ impl<H: Host> Default for Following<H> {
             followers: Vec::new(),
             goals: Goals::default(),
             flight: None,
+            places: Places::default(),
             earlier: EarlierResults::default(),
             numbers: 0,
             tracks: 0,
@@ -244,10 +251,8 @@ impl<H: Host> NodeCore<H> {
         }
     }
 
-    /// Whether the engine has an instruction. One whose answer is complete may still wait to learn where its objects are.
     fn instruction_is_asked(&self) -> bool {
-        let mut asked = self.submitted.values();
-        asked.any(|asked| asked.answer.is_none())
+        self.asked_of_engine() > 0
     }
 
     /// Gives the engine a follower's request, if it has none and no instruction waits. Of several goals the one whose turn is
@@ -296,8 +301,10 @@ impl<H: Host> NodeCore<H> {
             follower: number,
             ask,
             frame,
+            scene: SceneState::of(&self.settings.space),
             since: now,
         });
+        self.advance_followed(now);
     }
 
     /// Takes an event of the engine about a follower's request.
@@ -368,6 +375,7 @@ impl<H: Host> NodeCore<H> {
         let objects = follower.answered(flight.ask, answer, stamp, took, &settings, now);
         let feedback = FollowFeedback {
             goal: follower.goal,
+            request: flight.id,
             header: flight.frame.frame.header(),
             arrived: flight.frame.arrived,
             state: follower.state,
@@ -383,7 +391,14 @@ impl<H: Host> NodeCore<H> {
         let line =
             changed.map(|what| format!("goal {}: {what}: {:?}", follower.goal, follower.words));
         self.follow.tracks = tracks;
-        self.outputs.push_back(Output::FollowFeedback(feedback));
+        let landed = Landed {
+            id: flight.id,
+            follower: flight.follower,
+            frame: flight.frame.frame,
+            scene: flight.scene,
+            feedback,
+        };
+        self.tell(landed, now);
         if let Some(text) = line {
             self.log(LogLevel::Info, text);
         }
@@ -438,6 +453,8 @@ impl<H: Host> NodeCore<H> {
             due.flatten().map(|at| at.max(now))
         });
         let expiry = self.follow.goals.next_expiry();
+        let places = self.follow.places.deadline(&self.settings);
+        let expiry = expiry.into_iter().chain(places);
         ends.chain(frames).chain(looks).chain(expiry).min()
     }
 
@@ -472,6 +489,7 @@ impl<H: Host> NodeCore<H> {
             self.follow.flight = None;
             self.outputs.push_back(Output::CancelEngine(id));
         }
+        self.tell_as_it_is(follower.number);
         let goal = follower.goal;
         let canceling = self.follow.goals.state(goal) == Some(GoalState::Canceling);
         let (state, level) = match status {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::settings::FollowSettings;
+use super::super::space::Place;
 use super::motion::Motion;
 use crate::engine::{ObjectMask, SegPrompt};
 use crate::frames::Stamp;
@@ -17,6 +18,8 @@ pub struct Sighting {
     /// That it is still the same object, 0 to 1: the decoder's own estimate of the mask's IoU, or the mask's overlap with where
     /// the object was expected, whichever is more.
     pub confidence: f32,
+    /// Its place; `None` where there is no depth topic, and where measuring took longer than a frame.
+    pub place: Option<Place>,
 }
 
 /// An object that is followed.
@@ -50,6 +53,7 @@ impl Track {
             track_id: self.id,
             object: Arc::clone(object),
             confidence: object.score.max(overlap),
+            place: None,
         }
     }
 }

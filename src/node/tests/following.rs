@@ -8,9 +8,11 @@ use proptest::prelude::*;
 use rosbag2::Header;
 
 use super::super::*;
-use super::harness::{answer, block, header, Harness, TestFrame, MS};
+use super::harness::{answer, block, header, place_code, Harness, TestFrame, MS};
+use super::{calibration, depth, in_space};
 use crate::engine::{Answer, AnswerStatus, Event, ObjectMask, RequestError};
 use crate::frames::Stamp;
+use crate::spatial::Camera;
 
 /// The cup, until the goal is cancelled.
 fn the_cup() -> FollowOffer {
@@ -54,6 +56,18 @@ impl Harness {
     /// How many objects the last look asked for; 0 is a question to the model.
     fn last_look(&self) -> usize {
         self.looks.last().unwrap().1
+    }
+
+    /// The depth image of the frame of that time comes.
+    fn depth(&mut self, ms: i64) {
+        self.core.handle_depth(depth(Stamp(ms * MS)), self.now);
+        self.drain();
+    }
+
+    /// What is known of the place of each frame's object.
+    fn places(&self) -> Vec<Option<&'static str>> {
+        let seen = self.seen.iter().flat_map(|frame| &frame.objects);
+        seen.map(place_code).collect()
     }
 
     fn ids(&self) -> Vec<u32> {
@@ -379,6 +393,77 @@ fn a_frame_that_cannot_be_read_is_left_out_unless_it_is_the_first() {
     assert!(result.error.contains("its encoding"), "{}", result.error);
 }
 
+/// A node with a depth topic that follows the cup.
+fn following_in_space() -> Harness {
+    let mut node = Harness::new(in_space());
+    node.core
+        .handle_camera_info(Camera::Colour, calibration(), node.now);
+    node.frame(Stamp(0), true);
+    node.follow(1, the_cup());
+    node
+}
+
+#[test]
+fn a_frame_waits_for_its_places_until_the_next_one_is_answered() {
+    let no_info = Some("NO_CAMERA_INFO");
+    let mut node = following_in_space();
+    // The depth image comes before the answer, and after it.
+    node.depth(0);
+    node.sees(of(vec![at(0, 0.9)]));
+    assert!(node.seen.is_empty(), "it is being measured");
+    node.place(node.locating[0]);
+    assert_eq!(node.places(), [no_info]);
+    node.frame(Stamp(100 * MS), true);
+    node.sees(of(vec![at(0, 0.9)]));
+    assert_eq!(node.seen.len(), 1);
+    node.depth(100);
+    node.place(node.locating[1]);
+    assert_eq!(node.places(), [no_info; 2]);
+    // The depth image does not come in time.
+    node.frame(Stamp(200 * MS), true);
+    node.sees(of(vec![at(0, 0.9)]));
+    node.frame(Stamp(300 * MS), true);
+    assert_eq!(node.seen.len(), 2);
+    node.sees(of(vec![at(0, 0.9)]));
+    assert_eq!(node.places()[2..], [Some("NO_DEPTH")]);
+    // Measuring is not done in time: the frame leaves without its place, and the next one is measured after that.
+    node.depth(300);
+    assert_eq!(node.locating.len(), 3);
+    node.frame(Stamp(400 * MS), true);
+    node.depth(400);
+    node.sees(of(vec![at(0, 0.9)]));
+    assert_eq!(node.places()[3..], [None]);
+    assert_eq!(node.locating.len(), 3, "one frame at a time");
+    node.place(node.locating[2]);
+    assert_eq!((node.seen.len(), node.locating.len()), (4, 4));
+    node.place(node.locating[3]);
+    assert_eq!(node.places()[4..], [no_info]);
+    let stamps = node.seen.iter().map(|f| f.header.stamp.nanoseconds() / MS);
+    assert_eq!(stamps.collect::<Vec<_>>(), [0, 100, 200, 300, 400]);
+}
+
+#[test]
+fn a_frame_whose_depth_image_does_not_come_is_told_all_the_same() {
+    let mut node = following_in_space();
+    node.sees(of(vec![at(0, 0.9)]));
+    node.pass(499);
+    assert!(node.seen.is_empty());
+    node.pass(1);
+    assert_eq!(node.places(), [Some("NO_DEPTH")]);
+    // The end of a goal waits for nothing.
+    node.frame(Stamp(100 * MS), true);
+    node.sees(of(vec![at(0, 0.9)]));
+    node.cancel_follow(1);
+    assert_eq!(node.places(), [Some("NO_DEPTH"); 2]);
+    assert_eq!(node.followed[0].2.frames, 2);
+    // What is out of sight has no place to wait for.
+    node.follow(2, the_cup());
+    node.sees(of(vec![at(0, 0.9)]));
+    node.frame(Stamp(200 * MS), true);
+    node.sees(of(Vec::new()));
+    assert_eq!(node.seen.len(), 4);
+}
+
 /// Something that may happen, in any order.
 #[derive(Clone, Debug)]
 enum Step {
@@ -394,6 +479,10 @@ enum Step {
     /// The engine has computed a frame: whether it found anything, where, and how good the mask is.
     See(u8, u32, f32),
     FailLook,
+    /// The depth image of the newest frame comes.
+    Depth,
+    /// Something was measured.
+    Place,
     Enable(bool),
     Continuous(bool),
 }
@@ -410,13 +499,21 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Answer),
         8 => (0u8..3, 0u32..40, 0.0f32..1.0).prop_map(|(n, x, score)| Step::See(n, x, score)),
         1 => Just(Step::FailLook),
+        4 => Just(Step::Depth),
+        4 => Just(Step::Place),
         1 => prop::bool::weighted(0.8).prop_map(Step::Enable),
         1 => any::<bool>().prop_map(Step::Continuous),
     ]
 }
 
-fn play(steps: &[Step]) -> Harness {
-    let mut node = Harness::new(Settings::default());
+fn play(steps: &[Step], has_depth: bool) -> Harness {
+    let usual = match has_depth {
+        true => in_space(),
+        false => Settings::default(),
+    };
+    let mut node = Harness::new(usual.clone());
+    node.core
+        .handle_camera_info(Camera::Colour, calibration(), node.now);
     let (mut newest, mut arrivals) = (1_000_000, 0);
     // An id is accepted again once its goal is forgotten; here each is used once.
     let mut sent = BTreeSet::new();
@@ -476,6 +573,13 @@ fn play(steps: &[Step]) -> Harness {
                     node.event(id, Event::Failed(error));
                 }
             }
+            Step::Depth => node.depth(newest),
+            Step::Place => {
+                if !node.locating.is_empty() {
+                    let first = node.locating.remove(0);
+                    node.place(first);
+                }
+            }
             Step::Enable(on) => {
                 node.core.handle_enable(*on, node.now);
                 node.drain();
@@ -483,7 +587,7 @@ fn play(steps: &[Step]) -> Harness {
             Step::Continuous(continuous) => {
                 let settings = Settings {
                     continuous: *continuous,
-                    ..Settings::default()
+                    ..usual.clone()
                 };
                 node.core.handle_settings(Arc::new(settings), node.now);
                 node.drain();
@@ -561,9 +665,12 @@ proptest! {
     #![proptest_config(many())]
 
     #[test]
-    fn every_follower_ends_once_whatever_happens(steps in prop::collection::vec(step(), 0..80)) {
-        let node = play(&steps);
+    fn every_follower_ends_once_whatever_happens(
+        steps in prop::collection::vec(step(), 0..80),
+        has_depth in any::<bool>(),
+    ) {
+        let node = play(&steps, has_depth);
         promises(&node);
-        prop_assert_eq!(&node.log, &play(&steps).log);
+        prop_assert_eq!(&node.log, &play(&steps, has_depth).log);
     }
 }

@@ -11,6 +11,7 @@ use super::super::*;
 use crate::engine::{Answer, AnswerStatus, Event, ObjectMask, SegPrompt, Stage, Timings};
 use crate::frames::Stamp;
 use crate::image::Roi;
+use crate::spatial::{Camera, NotLocated};
 
 /// A camera's message, reduced to its header and to whether it can be decoded.
 #[derive(Clone, Debug)]
@@ -173,6 +174,16 @@ impl Harness {
         self.drain();
     }
 
+    /// The worker has measured an object: it has no place.
+    pub(super) fn place(&mut self, (id, index): (QuestionId, usize)) {
+        let why = NotLocated::NoCameraInfo {
+            camera: Camera::Depth,
+        };
+        self.core
+            .handle_place(id, index, Err(Arc::new(why)), self.now);
+        self.drain();
+    }
+
     pub(super) fn close(&mut self) {
         self.core.close(self.now);
         self.drain();
@@ -275,6 +286,16 @@ pub(crate) fn answer() -> Answer {
     }
 }
 
+/// Why a followed object has no place; `None` if nobody knows where it is.
+pub(super) fn place_code(sighting: &Sighting) -> Option<&'static str> {
+    let place = sighting.place.as_ref()?;
+    Some(
+        place
+            .as_ref()
+            .map_or_else(|why| why.code().name(), |_| "placed"),
+    )
+}
+
 /// An output in words, with everything that a subscriber or a client could see of it.
 pub(super) fn words(output: &Output<TestHost>) -> String {
     match output {
@@ -332,7 +353,8 @@ pub(super) fn words(output: &Output<TestHost>) -> String {
             format!("followed for {request} {result:?}")
         }
         Output::FollowFeedback(f) => {
-            let seen: Vec<u32> = f.objects.iter().map(|s| s.track_id).collect();
+            let seen = f.objects.iter().map(|s| (s.track_id, place_code(s)));
+            let seen: Vec<_> = seen.collect();
             format!(
                 "seen {} {:?} {:?} {seen:?} {} {}",
                 f.goal, f.header, f.state, f.confidence, f.frames_dropped

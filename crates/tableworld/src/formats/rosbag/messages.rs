@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
-use lisa_messages::Instruction;
+use lisa_messages::{
+    BoundingBox3D, Detection3D, Detection3DArray, Instruction, ObjectHypothesis,
+    ObjectHypothesisWithPose, PoseWithCovariance,
+};
 use rosbag2::{
-    CameraInfo, CompressedImage, Header, Image, Message, NewTopic, QosProfile, Quaternion,
-    TFMessage, Time, Transform, TransformStamped, Vector3,
+    CameraInfo, CompressedImage, Header, Image, Message, NewTopic, Point, Pose, QosProfile,
+    Quaternion, TFMessage, Time, Transform, TransformStamped, Vector3,
 };
 
 use super::recording::{CameraMotion, Images, DELAY};
 use crate::formats::frames::millimetres;
 use crate::formats::sink::{inside, Item};
 use crate::language::Dialogue;
-use crate::{Camera, Frame};
+use crate::{Camera, Frame, Object, Scene};
 
 const CAMERA: &str = "camera_optical_frame";
 const TABLE: &str = "table";
@@ -28,6 +31,7 @@ pub enum Topic {
     Depth,
     Instruction,
     Mask,
+    Boxes,
     /// With a moving camera only.
     FrameMask,
 }
@@ -48,6 +52,7 @@ pub fn topics(images: Images, motion: CameraMotion) -> Vec<NewTopic> {
         NewTopic::of::<Image>("/camera/depth/image").qos(camera()),
         NewTopic::of::<Instruction>("/instruction_stamped").qos(heard()),
         NewTopic::of::<Image>("/ground_truth/mask").qos(heard()),
+        NewTopic::of::<Detection3DArray>("/ground_truth/boxes").qos(heard()),
     ];
     if motion == CameraMotion::Moving {
         topics.push(NewTopic::of::<Image>("/ground_truth/masks").qos(heard()));
@@ -168,6 +173,52 @@ pub fn shown(frame: &Frame, objects: &[usize], stamp: u64) -> PendingMessage {
         topic: Topic::FrameMask,
         log_time: stamp,
         data: image(stamp, frame.image.dimensions(), "mono8", &mask),
+    }
+}
+
+/// The boxes of what a question is about, which stand still in the table's frame; `stamp` is a frame's.
+pub fn boxes(scene: &Scene, objects: &[usize], stamp: u64) -> PendingMessage {
+    let detection = |object: &Object| {
+        let [x, y, z] = object.position.map(f64::from);
+        let (sin, cos) = (f64::from(object.yaw) / 2.0).sin_cos();
+        let pose = Pose {
+            position: Point { x, y, z },
+            orientation: Quaternion {
+                x: 0.0,
+                y: 0.0,
+                z: sin,
+                w: cos,
+            },
+        };
+        let [x, y, z] = object.size.map(f64::from);
+        Detection3D {
+            header: header(stamp, TABLE),
+            results: vec![ObjectHypothesisWithPose {
+                hypothesis: ObjectHypothesis {
+                    class_id: object.category.name().to_owned(),
+                    score: 1.0,
+                },
+                pose: PoseWithCovariance {
+                    pose,
+                    ..PoseWithCovariance::default()
+                },
+            }],
+            bbox: BoundingBox3D {
+                center: pose,
+                size: Vector3 { x, y, z },
+            },
+            id: String::new(),
+        }
+    };
+    let objects = objects.iter().filter_map(|i| scene.objects.get(*i));
+    let message = Detection3DArray {
+        header: header(stamp, TABLE),
+        detections: objects.map(detection).collect(),
+    };
+    PendingMessage {
+        topic: Topic::Boxes,
+        log_time: stamp,
+        data: message.to_cdr(),
     }
 }
 

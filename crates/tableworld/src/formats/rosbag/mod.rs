@@ -13,6 +13,7 @@
 //! | `/camera/depth/image` | `sensor_msgs/Image` | `16UC1`, millimetres along the optical axis, 0 unknown; registered to the colour picture |
 //! | `/instruction_stamped` | `lisa_ros/Instruction` | stamped with the frame it is about, heard 0.1 s later |
 //! | `/ground_truth/mask` | `sensor_msgs/Image` | `mono8`, 255 on the visible pixels of what is asked for, all 0 where it is absent; stamp as the instruction's |
+//! | `/ground_truth/boxes` | `vision_msgs/Detection3DArray` | the whole boxes of what is asked for, in the frame `table`, at every frame of the scene; none where it is absent |
 //! | `/ground_truth/masks` | `sensor_msgs/Image` | with [`CameraMotion::Moving`]: the same at every frame of the scene |
 //!
 //! An instruction's id is `SPLIT_SEED_KIND`, e.g. `test_000000036_reasoning`, with the seed in nine digits and the kind as
@@ -116,6 +117,9 @@ impl Rosbag {
             let truth = truth.map(|asked| messages::shown(frame, asked.targets(), stamp));
             let mut messages = Vec::from(observation.messages());
             messages.extend(truth);
+            let boxes =
+                question.map(|asked| messages::boxes(&annotated.scene, asked.targets(), stamp));
+            messages.extend(boxes);
             messages
         };
         let seen = |i: u32| {

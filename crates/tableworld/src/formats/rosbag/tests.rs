@@ -5,7 +5,7 @@ mod frame_messages;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use lisa_messages::Instruction;
+use lisa_messages::{Detection3DArray, Instruction};
 use rosbag2::{Bag, CompressedImage, Image, Message};
 
 use self::frame_messages::{asked, frame_messages, inside, raw, SIZE};
@@ -57,9 +57,9 @@ fn frames_and_what_is_asked_about_them_come_in_time() {
     let order = order(Split::Val, 3, 2, (WIDTH, HEIGHT));
     let options = Options::default();
     let summary = write_scenes(&order, out.path(), &options, &annotated, &|_| ()).unwrap();
-    assert_eq!(summary.made[0].items, 12);
+    assert_eq!(summary.made[0].items, 14);
     let root = out.path().join("rosbag/val");
-    assert_eq!(Bag::open(&root).unwrap().message_count(), 12);
+    assert_eq!(Bag::open(&root).unwrap().message_count(), 14);
     let bytes = std::fs::read(root.join("val_0.mcap")).unwrap();
     let messages = mcap::MessageStream::new(&bytes).unwrap();
     let messages: Vec<_> = messages.map(|message| message.unwrap()).collect();
@@ -69,25 +69,26 @@ fn frames_and_what_is_asked_about_them_come_in_time() {
         "/camera/image_raw",
         "/camera/camera_info",
         "/camera/depth/image",
+        "/ground_truth/boxes",
         "/instruction_stamped",
         "/ground_truth/mask",
     ];
     assert_eq!(topics, [expected, expected].concat());
-    let second = &messages[6..];
+    let second = &messages[7..];
     assert_eq!(second[0].log_time - messages[0].log_time, SECOND);
-    assert_eq!(second[4].log_time - second[0].log_time, DELAY);
+    assert_eq!(second[5].log_time - second[0].log_time, DELAY);
     // Scene 4 is asked a question of the fifth kind.
     let frame = annotated(4).frame;
     assert!(second[1].data.ends_with(frame.image.as_raw()));
-    let instruction = Instruction::from_cdr(&second[4].data).unwrap();
+    let instruction = Instruction::from_cdr(&second[5].data).unwrap();
     assert_eq!(instruction.text, "the dishes");
     assert_eq!(instruction.id, "val_000000004_several");
     let dishes = frame.instances.iter().map(|id| match id {
         1 | 2 => 255,
         _ => 0,
     });
-    assert!(second[5].data.ends_with(&dishes.collect::<Vec<u8>>()));
-    let definition = &messages[4].channel.schema.as_ref().unwrap().data;
+    assert!(second[6].data.ends_with(&dishes.collect::<Vec<u8>>()));
+    let definition = &messages[5].channel.schema.as_ref().unwrap().data;
     let definition = String::from_utf8(definition.to_vec()).unwrap();
     assert!(definition.contains("string text") && definition.contains("MSG: std_msgs/Header"));
 }
@@ -143,6 +144,8 @@ fn a_moving_camera_sees_things_that_stand_still() {
     }
     let asked = asked(&bag);
     assert_eq!(asked.len(), scenes);
+    let boxes = raw(&bag, "/ground_truth/boxes");
+    assert_eq!(boxes.len(), frames * scenes);
     for (i, (instruction, mask)) in asked.iter().enumerate() {
         let number = 30 + i as u64;
         let annotated = AnnotatedScene::new(Split::Test, number, SIZE.0, SIZE.1);
@@ -160,6 +163,16 @@ fn a_moving_camera_sees_things_that_stand_still() {
             .map(|&i| &annotated.scene.objects[i])
             .collect();
         assert_eq!(mask.is_empty(), targets.is_empty(), "{}", instruction.id);
+        // Every frame has the boxes of what is asked for, which stand still.
+        for (view, message) in views.iter().zip(&boxes[i * frames..][..frames]) {
+            let boxes: Detection3DArray = bag.decode(message).unwrap();
+            assert_eq!(boxes.header.stamp, view.stamp);
+            assert_eq!(boxes.header.frame_id, "table");
+            let centres = boxes.detections.iter().map(|d| d.bbox.center.position);
+            let centres: Vec<_> = centres.map(|at| [at.x, at.y, at.z]).collect();
+            let expected = targets.iter().map(|target| target.position.map(f64::from));
+            assert_eq!(centres, expected.collect::<Vec<_>>());
+        }
         let points: Vec<_> = mask.iter().map(|&at| middle.point(at)).collect();
         // Every frame has a mask of its own; the middle one's is the one above.
         let in_frames = &raw(&bag, "/ground_truth/masks")[i * frames..][..frames];
@@ -237,7 +250,12 @@ fn jpegs_are_the_raw_pictures_files() {
         assert_eq!(decode(&file.data), decode(&expected));
     }
     // Everything else is the same.
-    let rest = ["/tf", "/camera/depth/image", "/ground_truth/mask"];
+    let rest = [
+        "/tf",
+        "/camera/depth/image",
+        "/ground_truth/mask",
+        "/ground_truth/boxes",
+    ];
     for topic in rest {
         let data = |bag| raw(bag, topic).into_iter().map(|m| m.data.to_vec());
         assert!(data(&plain).eq(data(&packed)), "{topic}");
@@ -277,7 +295,7 @@ fn messages_stand_in_the_order_in_which_they_are_heard() {
     let bytes = std::fs::read(out.path().join("rosbag/val/val_0.mcap")).unwrap();
     let times = mcap::MessageStream::new(&bytes).unwrap();
     let times: Vec<_> = times.map(|message| message.unwrap().log_time).collect();
-    assert_eq!(times.len(), 6 * 70);
+    assert_eq!(times.len(), 7 * 70);
     assert!(times.is_sorted());
 }
 

@@ -1,26 +1,87 @@
 //! What an answer found, for programs that know nothing of LISA: boxes in the picture and in space (vision_msgs), markers for
-//! RViz, and the objects' points.
+//! RViz, and the objects' points. The ROS 2 node publishes them and a replay writes them into a bag.
 
 use std::sync::Arc;
 
-use r2r::geometry_msgs::msg::{Point, Pose, PoseWithCovariance, Quaternion, Vector3};
-use r2r::sensor_msgs::msg::{PointCloud2, PointField};
-use r2r::std_msgs::msg::ColorRGBA;
-use r2r::vision_msgs::msg::{
-    BoundingBox2D, BoundingBox3D, Detection2D, Detection2DArray, Detection3D, Detection3DArray,
-    LabelInfo, ObjectHypothesis, ObjectHypothesisWithPose, Point2D, Pose2D, VisionClass,
+use lisa_messages::{
+    BoundingBox2D, BoundingBox3D, ColorRgba, Detection2D, Detection2DArray, Detection3D,
+    Detection3DArray, LabelInfo, Marker, MarkerArray, ObjectHypothesis, ObjectHypothesisWithPose,
+    Point2D, PointCloud2, PointField, Pose2D, PoseWithCovariance, VisionClass,
 };
-use r2r::visualization_msgs::msg::{Marker, MarkerArray};
-use rosbag2::Header;
+use rosbag2::{Header, Pose, Quaternion, Vector3};
 
-use super::convert::header;
+use super::publishing::ros_text;
+use super::space::{FoundObject, PlacedObject};
 use crate::engine::Frame;
 use crate::image::colour;
-use crate::node::{ros_text, FoundObject, PlacedObject};
+
+/// What of an answer's objects is published beside its result, in this order.
+pub struct DetectionMessages {
+    /// All labels so far, where there is a new one.
+    pub label_info: Option<LabelInfo>,
+    /// Boxes in the picture.
+    pub detections: Detection2DArray,
+    /// Boxes in space; `None` without a depth topic.
+    pub detections_3d: Option<Detection3DArray>,
+    /// Boxes and labels for RViz; `None` where there is nothing to draw and nothing to delete.
+    pub markers: Option<MarkerArray<'static>>,
+}
+
+/// What consumers of detections have been shown so far.
+#[derive(Debug, Default)]
+pub struct ShownDetections {
+    labels: Labels,
+    /// How many objects the markers are of.
+    markers: usize,
+}
+
+impl ShownDetections {
+    /// The messages about an answer's objects; there are some also where it has none, so that nobody keeps those of an earlier
+    /// answer; those in space only with a depth topic, `in_space`.
+    pub fn messages(
+        &mut self,
+        at: &Header,
+        objects: &[FoundObject],
+        in_space: bool,
+    ) -> DetectionMessages {
+        let mut any_new = false;
+        let numbers = objects.iter().map(|object| {
+            let (number, is_new) = self.labels.number(&object.mask.label);
+            any_new |= is_new;
+            number
+        });
+        let numbers: Vec<u16> = numbers.collect();
+        let is_shown = self.markers > 0 || objects.iter().any(|object| placed(object).is_some());
+        let before = match is_shown {
+            true => std::mem::replace(&mut self.markers, objects.len()),
+            false => 0,
+        };
+        DetectionMessages {
+            label_info: any_new.then(|| self.labels.message(at)),
+            detections: detections(at, objects, &numbers),
+            detections_3d: in_space.then(|| detections_3d(at, objects, &numbers)),
+            markers: is_shown.then(|| markers(at, objects, before)),
+        }
+    }
+
+    /// Goes on after what an earlier run has shown: the labels of its last [`LabelInfo`].
+    pub fn resume_labels(&mut self, shown: &LabelInfo) {
+        let names = shown.class_map.iter().map(|class| class.class_name.clone());
+        self.labels.names = names.collect();
+    }
+
+    /// Goes on after what an earlier run has shown: one of its [`MarkerArray`]s.
+    pub fn resume_markers(&mut self, shown: &MarkerArray<'_>) {
+        let boxes = shown.markers.iter();
+        let boxes = boxes.filter(|marker| marker.ns == BOXES && marker.action == Marker::ADD);
+        let ends = boxes.map(|marker| usize::try_from(marker.id).map_or(0, |id| id + 1));
+        self.markers = ends.max().unwrap_or(0);
+    }
+}
 
 /// The labels that were published, by their numbers. An open vocabulary has no list of classes; it grows with what people say.
 #[derive(Debug, Default)]
-pub struct Labels {
+struct Labels {
     names: Vec<String>,
 }
 
@@ -29,25 +90,26 @@ const MAX_LABELS: usize = 1000;
 
 impl Labels {
     /// The number of a label, and whether it is new. Beyond the bound all are forgotten, and the numbers begin again.
-    pub fn number(&mut self, label: &str) -> (u16, bool) {
-        if let Some(known) = self.names.iter().position(|name| name == label) {
+    fn number(&mut self, label: &str) -> (u16, bool) {
+        let label = ros_text(label);
+        if let Some(known) = self.names.iter().position(|name| *name == label) {
             return (known as u16, false);
         }
         if self.names.len() >= MAX_LABELS {
             self.names.clear();
         }
-        self.names.push(label.to_owned());
+        self.names.push(label);
         (self.names.len() as u16 - 1, true)
     }
 
     /// All labels as a message.
-    pub fn message(&self, at: &Header) -> LabelInfo {
+    fn message(&self, at: &Header) -> LabelInfo {
         let classes = self.names.iter().enumerate().map(|(i, name)| VisionClass {
             class_id: i as u16,
-            class_name: ros_text(name),
+            class_name: name.clone(),
         });
         LabelInfo {
-            header: header(at),
+            header: at.clone(),
             class_map: classes.collect(),
             threshold: 0.0,
         }
@@ -66,24 +128,6 @@ fn header_in_space(at: &Header, objects: &[FoundObject]) -> Header {
     first.map_or_else(|| at.clone(), |placed| placed.header(at))
 }
 
-/// The box of an object in the target frame.
-fn pose(placed: &PlacedObject) -> Pose {
-    let pose = placed.pose();
-    Pose {
-        position: Point {
-            x: pose.position.x,
-            y: pose.position.y,
-            z: pose.position.z,
-        },
-        orientation: Quaternion {
-            x: pose.orientation.x,
-            y: pose.orientation.y,
-            z: pose.orientation.z,
-            w: pose.orientation.w,
-        },
-    }
-}
-
 fn size(placed: &PlacedObject) -> Vector3 {
     let size = placed.located.bounding_box.size;
     Vector3 {
@@ -95,8 +139,8 @@ fn size(placed: &PlacedObject) -> Vector3 {
 
 fn hypothesis(object: &FoundObject, class: u16) -> Vec<ObjectHypothesisWithPose> {
     let pose = placed(object).map(|placed| PoseWithCovariance {
-        pose: pose(placed),
-        covariance: vec![0.0; 36],
+        pose: placed.pose(),
+        ..PoseWithCovariance::default()
     });
     vec![ObjectHypothesisWithPose {
         hypothesis: ObjectHypothesis {
@@ -104,18 +148,29 @@ fn hypothesis(object: &FoundObject, class: u16) -> Vec<ObjectHypothesisWithPose>
             score: f64::from(object.mask.score),
         },
         pose: pose.unwrap_or_else(|| PoseWithCovariance {
-            covariance: vec![0.0; 36],
+            pose: nowhere(),
             ..PoseWithCovariance::default()
         }),
     }]
 }
 
+/// The pose that a message has which says nothing about it.
+fn nowhere() -> Pose {
+    Pose {
+        orientation: Quaternion {
+            w: 1.0,
+            ..Quaternion::default()
+        },
+        ..Pose::default()
+    }
+}
+
 /// The objects' boxes in the picture, in pixels. `classes` are the numbers of their labels.
-pub fn detections(at: &Header, objects: &[FoundObject], classes: &[u16]) -> Detection2DArray {
+fn detections(at: &Header, objects: &[FoundObject], classes: &[u16]) -> Detection2DArray {
     let detection = |(object, class): (&FoundObject, &u16)| {
         let roi = object.mask.roi;
         Detection2D {
-            header: header(at),
+            header: at.clone(),
             results: hypothesis(object, *class),
             bbox: BoundingBox2D {
                 center: Pose2D {
@@ -133,34 +188,34 @@ pub fn detections(at: &Header, objects: &[FoundObject], classes: &[u16]) -> Dete
         }
     };
     Detection2DArray {
-        header: header(at),
+        header: at.clone(),
         detections: objects.iter().zip(classes).map(detection).collect(),
     }
 }
 
 /// The boxes of those objects whose place is known, in metres.
-pub fn detections_3d(at: &Header, objects: &[FoundObject], classes: &[u16]) -> Detection3DArray {
+fn detections_3d(at: &Header, objects: &[FoundObject], classes: &[u16]) -> Detection3DArray {
     let detection = |(object, class): (&FoundObject, &u16)| {
         let placed = placed(object)?;
         Some(Detection3D {
-            header: header(&placed.header(at)),
+            header: placed.header(at),
             results: hypothesis(object, *class),
             bbox: BoundingBox3D {
-                center: pose(placed),
+                center: placed.pose(),
                 size: size(placed),
             },
             id: String::new(),
         })
     };
     Detection3DArray {
-        header: header(&header_in_space(at, objects)),
+        header: header_in_space(at, objects),
         detections: objects.iter().zip(classes).filter_map(detection).collect(),
     }
 }
 
 /// A box and a label for each object whose place is known. Markers of the answer before, of which there were `before` objects, are
 /// deleted where this one has none.
-pub fn markers(at: &Header, objects: &[FoundObject], before: usize) -> MarkerArray {
+fn markers(at: &Header, objects: &[FoundObject], before: usize) -> MarkerArray<'static> {
     let mut markers = Vec::new();
     for (number, object) in objects.iter().enumerate() {
         let Some(placed) = placed(object) else {
@@ -168,7 +223,7 @@ pub fn markers(at: &Header, objects: &[FoundObject], before: usize) -> MarkerArr
             continue;
         };
         let [red, green, blue] = colour(object.mask.index).0.map(|v| f32::from(v) / 255.0);
-        let painted = |a| ColorRGBA {
+        let painted = |a| ColorRgba {
             r: red,
             g: green,
             b: blue,
@@ -178,17 +233,17 @@ pub fn markers(at: &Header, objects: &[FoundObject], before: usize) -> MarkerArr
         // RViz does not draw a box without a thickness.
         let thick = |length: f64| length.max(0.001);
         let marker = Marker {
-            header: header(&placed.header(at)),
+            header: placed.header(at),
             id: number as i32,
-            action: Marker::ADD as i32,
+            action: Marker::ADD,
             ..Marker::default()
         };
-        let mut above = pose(placed);
+        let mut above = placed.pose();
         above.position.z += extent.z / 2.0 + TEXT_HEIGHT;
         markers.push(Marker {
             ns: BOXES.to_owned(),
-            type_: Marker::CUBE as i32,
-            pose: pose(placed),
+            kind: Marker::CUBE,
+            pose: placed.pose(),
             scale: Vector3 {
                 x: thick(extent.x),
                 y: thick(extent.y),
@@ -199,7 +254,7 @@ pub fn markers(at: &Header, objects: &[FoundObject], before: usize) -> MarkerArr
         });
         markers.push(Marker {
             ns: LABELS.to_owned(),
-            type_: Marker::TEXT_VIEW_FACING as i32,
+            kind: Marker::TEXT_VIEW_FACING,
             pose: above,
             scale: Vector3 {
                 x: 0.0,
@@ -220,25 +275,31 @@ const LABELS: &str = "labels";
 /// The height of a label, metres.
 const TEXT_HEIGHT: f64 = 0.03;
 
-fn deleted(at: &Header, number: usize) -> [Marker; 2] {
+fn deleted(at: &Header, number: usize) -> [Marker<'static>; 2] {
     [BOXES, LABELS].map(|ns| Marker {
-        header: header(at),
+        header: at.clone(),
         ns: ns.to_owned(),
         id: number as i32,
-        action: Marker::DELETE as i32,
+        action: Marker::DELETE,
+        pose: nowhere(),
         ..Marker::default()
     })
 }
 
-/// The objects' own points: x, y, z, the picture's colour, and the number of the object.
-pub fn points(at: &Header, frame: &Frame, objects: &[FoundObject]) -> PointCloud2 {
+/// The objects' own points: x, y, z, the picture's colour, and the number of the object; `None` where none has a place.
+pub fn points_message(
+    at: &Header,
+    frame: &Frame,
+    objects: &[FoundObject],
+) -> Option<PointCloud2<'static>> {
+    objects.iter().find_map(placed)?;
     let field = |name: &str, offset, datatype: u8| PointField {
         name: name.to_owned(),
         offset,
         datatype,
         count: 1,
     };
-    let (float, integer) = (PointField::FLOAT32 as u8, PointField::UINT32 as u8);
+    let (float, integer) = (PointField::FLOAT32, PointField::UINT32);
     let mut data = Vec::new();
     let mut width = 0;
     for object in objects {
@@ -257,8 +318,8 @@ pub fn points(at: &Header, frame: &Frame, objects: &[FoundObject]) -> PointCloud
             width += 1;
         }
     }
-    PointCloud2 {
-        header: header(&header_in_space(at, objects)),
+    Some(PointCloud2 {
+        header: header_in_space(at, objects),
         height: 1,
         width,
         fields: vec![
@@ -271,9 +332,9 @@ pub fn points(at: &Header, frame: &Frame, objects: &[FoundObject]) -> PointCloud
         is_bigendian: false,
         point_step: POINT_STEP,
         row_step: POINT_STEP * width,
-        data,
+        data: data.into(),
         is_dense: true,
-    }
+    })
 }
 
 const POINT_STEP: u32 = 20;
