@@ -277,6 +277,17 @@ def test_shutdown_leaves_a_quiet_process_that_says_what_it_is_and_ends_with_a_si
     assert code == 0 and seconds < 2.0, (code, seconds, process.log())
 
 
+def test_nav2s_lifecycle_manager_finds_each_state_that_it_asked_for(waiting):
+    """LifecycleManager::changeStateForNode (nav2_lifecycle_manager, jazzy): a transition by its id alone, then the state, which has to be
+    the goal; on its way down the last one is the shutdown of an unconfigured node, whatever the node was before."""
+    _, _, supervisor = waiting
+    for transition, state in [
+            (Transition.TRANSITION_CONFIGURE, INACTIVE), (Transition.TRANSITION_ACTIVATE, ACTIVE),
+            (Transition.TRANSITION_DEACTIVATE, INACTIVE), (Transition.TRANSITION_CLEANUP, UNCONFIGURED),
+            (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, 'finalized')]:
+        assert supervisor.change(transition) and supervisor.state == state
+
+
 def test_only_an_active_node_has_pictures_sent_to_it(waiting, golden):
     _, lisa, supervisor = waiting
     lisa.show(rgb8(golden.picture), heard=False)
