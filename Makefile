@@ -15,7 +15,7 @@ build: setup ## interfaces into install/, lisa and lisa_node into target/release
 install: build ## put lisa and its models below PREFIX (default ~/.local): bin/lisa, share/lisa_ros/models
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
-demo: no-old-demo build ## ask the node four questions over a real ROS 2 graph; writes a picture of each answer and answers.json into demo/
+demo: no-old-demo build ## ask the node four questions over a real ROS 2 graph and pick what it finds; pictures and answers.json go into demo/
 	@scripts/demo.sh
 
 # First of all, so that a build which fails or is stopped leaves no pictures of an earlier run either.

@@ -12,6 +12,7 @@ Exit code 0 with a pose; 1 without one, with a line that says why: the object is
 import argparse
 import math
 import sys
+import time
 
 import rclpy
 import rclpy.utilities
@@ -19,6 +20,7 @@ from geometry_msgs.msg import PoseStamped, Quaternion
 from lisa_ros.action import Segment
 from lisa_ros.msg import ReasoningResult, SegmentedObject
 from rclpy.action import ActionClient
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 WHY_NOT = {
@@ -120,7 +122,10 @@ def main() -> int:
         publisher.publish(pose)
         print(f'pick: {line}', flush=True)
         # A planner that is there takes it now; one that starts within a second gets it, too.
-        rclpy.spin_once(node, timeout_sec=1.0)
+        publisher.wait_for_all_acked(Duration(seconds=5.0))
+        end = time.monotonic() + 1.0
+        while (left := end - time.monotonic()) > 0.0:
+            rclpy.spin_once(node, timeout_sec=left)
         return 0
     except KeyboardInterrupt:
         return 130

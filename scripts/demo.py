@@ -1,5 +1,6 @@
 """The demo's conversation: asks the node four questions, prints the answers as they are written and where the time went, and
 writes into a folder a picture for each question, answers.json, and overlay.png, which is the picture of the first right answer.
+Then it has examples/pick.py take hold of two of the things, one of which is not there.
 
 Ends with 0 where everything came and at most one answer is wrong, else with 1; `demo_answers` says what right is.
 """
@@ -12,6 +13,7 @@ import pathlib
 import shutil
 import sys
 
+import demo_pick
 import numpy as np
 from demo_answers import LEAST_IOU, QUESTIONS, Reply, faults, judge, table, true_mask
 from demo_pictures import read_png, write_png
@@ -62,6 +64,20 @@ def interview(ask, scene: dict, instances: np.ndarray, folder: pathlib.Path) -> 
     return entries, times
 
 
+def pick_all(run, entries: list[dict], truths: list) -> None:
+    """Has pick.py ask for the things of the questions that say so, and puts what came of it into their entries.
+
+    `run` takes a text and returns pick.py's exit code, its last line, and the position and the frame of the pose that it published;
+    `truths` has for each question where the thing is in base_link, None where it is not there.
+    """
+    for question, entry, truth in zip(QUESTIONS, entries, truths):
+        if not question.pick:
+            continue
+        print(f'\n  pick  {question.text}')
+        entry['pick'] = demo_pick.judge(question.text, *run(question.text), truth)
+        print(f'        {visible(entry["pick"]["said"])}\n        {demo_pick.told(entry["pick"])}')
+
+
 def finish(entries: list[dict], folder: pathlib.Path) -> int:
     """Writes overlay.png and answers.json, prints the table, and returns the exit code."""
     shown = next((entry for entry in entries if entry['right'] and entry['picture']), None)
@@ -76,6 +92,10 @@ def finish(entries: list[dict], folder: pathlib.Path) -> int:
     right = sum(entry['right'] is True for entry in entries)
     print(f'demo: {right} of {len(entries)} answers are right: what is there is found with a mask IoU of {LEAST_IOU} or more, what is '
           'not there is refused')
+    picks = [entry['pick'] for entry in entries if entry.get('pick')]
+    if picks:
+        print(f'demo: {sum(pick["right"] is True for pick in picks)} of {len(picks)} picks are right: what is there is taken hold of within '
+              f'{demo_pick.MOST_MM:.0f} mm, what is not there is refused')
     pictures = sum(entry['picture'] is not None for entry in entries)
     print(f'demo: answers.json and {pictures} pictures are in {folder}/'
           + (f'; overlay.png is {shown["picture"]}' if shown else ''))
@@ -107,7 +127,7 @@ def main() -> int:
     arguments = parser.parse_args()
     clear(arguments.out)
     scene = json.loads(arguments.truth.read_text(encoding='utf-8'))
-    instances = read_png(arguments.truth.with_name(scene['files']['instances']))
+    instances, depth = (read_png(arguments.truth.with_name(scene['files'][name])) for name in ('instances', 'depth'))
 
     # Only here, so that the rest can be tested without ROS 2.
     import demo_person as ros
@@ -126,6 +146,10 @@ def main() -> int:
         reply = Reply(ros.STATUS[result.status], result.answer, result.error, ros.objects_of(result))
         return reply, None if overlay is None else ros.rgb8(overlay), ros.times_of(result)
 
+    def where(question) -> np.ndarray | None:
+        middle = demo_pick.surface_centroid(scene['camera'], depth, true_mask(question, scene, instances))
+        return None if middle is None else demo_pick.in_base(middle)
+
     try:
         why_not = person.greet()
     except ros.NodeEnded:
@@ -135,6 +159,8 @@ def main() -> int:
     else:
         entries, times = interview(ask, scene, instances, arguments.out)
         print_times(times)
+        if all(entry['status'] is not None for entry in entries):
+            pick_all(lambda text: demo_pick.run(text, person), entries, [where(question) for question in QUESTIONS])
     return finish(entries, arguments.out)
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What `make demo` runs: the node with lisa-mini on a ROS 2 graph of its own, the sample recording as its camera, which looks at
-# a table of TableWorld's test split, and somebody who asks four questions (scripts/demo.py). Makes demo/ anew:
+# a table of TableWorld's test split, somebody who asks four questions (scripts/demo.py), and examples/pick.py, which takes hold of what
+# is there. Makes demo/ anew:
 #   demo/1-….png to 4-….png   what the node published as ~/overlay for each question
 #   demo/overlay.png          that of the first right answer
-#   demo/answers.json         each question, its answer, and what the scene says about it
+#   demo/answers.json         each question, its answer, where pick.py would take hold, and what the scene says about it
 # Ends by itself: 0 if everything came, at most one answer is wrong and the node ended cleanly.
 # Stopped with Ctrl-C it ends what it has started, and leaves nothing of an earlier run in demo/.
 #   LISA_MODEL       a model directory to use instead of lisa-mini
@@ -15,7 +16,16 @@ cd "$LISA_ROOT"
 
 # A graph of its own: this machine only, and a domain that nothing else is likely to be in (up to 101 is safe on every Linux).
 export ROS_DOMAIN_ID=${LISA_DEMO_DOMAIN:-$((40 + RANDOM % 60))}
-if [ "$ROS_DISTRO" = humble ]; then export ROS_LOCALHOST_ONLY=1; else export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; fi
+case "${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}" in
+    # A depth image does not fit into the shared memory that Fast DDS has by default; config/fastdds.xml is local, too.
+    rmw_fastrtps*)
+        export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$LISA_ROOT/config/fastdds.xml}
+        export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$FASTRTPS_DEFAULT_PROFILES_FILE}
+        export ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT
+        unset ROS_LOCALHOST_ONLY
+        ;;
+    *) if [ "$ROS_DISTRO" = humble ]; then export ROS_LOCALHOST_ONLY=1; else export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; fi ;;
+esac
 
 model=${LISA_MODEL:-models/lisa-mini}
 bag=bags/tableworld
@@ -72,10 +82,12 @@ target/release/lisa world --split test --seed "$scene" --count 1 --format frames
 truth=$(ls demo/world/frames/test/*.json)
 
 target/release/lisa_node --ros-args -p model:="$model" -p image_transport:=compressed \
-    -p max_new_tokens:=64 -r image/compressed:=camera/image_raw/compressed >demo/node.log 2>&1 &
+    -p max_new_tokens:=64 -p depth.transport:=raw -p target_frame:=base_link -r image/compressed:=camera/image_raw/compressed \
+    -r depth:=camera/depth/image -r camera_info:=camera/camera_info >demo/node.log 2>&1 &
 node=$!
-# A scene a second: this one's frame ten times a second, for ever.
-target/release/lisa bag play $bag --topics /camera/image_raw/compressed --start $((scene - first)) --duration 0.1 --loop \
+# A scene a second: this one's frame, with its depth and where the camera was, four times a second, for ever.
+target/release/lisa bag play $bag --topics /camera/image_raw/compressed /camera/depth/image /camera/camera_info /tf \
+    --start $((scene - first)) --duration 0.25 --loop \
     >demo/camera.log 2>&1 &
 camera=$!
 # In the background, because the shell hears a signal at once while it waits, and only afterwards while something is in front.

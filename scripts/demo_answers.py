@@ -28,6 +28,7 @@ class Question:
     text: str
     category: str
     colour: str | None = None  # None: whatever colour it has
+    pick: bool = False  # whether examples/pick.py is asked for it, too
 
     def asks_for(self, thing: dict) -> bool:
         return thing['category'] == self.category and self.colour in (None, thing['colour'])
@@ -47,8 +48,8 @@ class Question:
 QUESTIONS = (
     Question('Change the TV channel.', 'remote control'),
     Question('I want to see the small letters. Please output segmentation mask and explain why.', 'glasses'),
-    Question('Show me the green tissue box.', 'tissue box', 'green'),
-    Question('Show me the scissors.', 'scissors'),
+    Question('Show me the green tissue box.', 'tissue box', 'green', pick=True),
+    Question('Show me the scissors.', 'scissors', pick=True),
 )
 
 
@@ -130,8 +131,8 @@ def judge(question: Question, reply: Reply, truth: np.ndarray) -> dict:
 
 
 def faults(entries: list[dict]) -> list[str]:
-    """Why the demo has failed, in words: anything that is missing, and more than `MOST_WRONG` answers that are not right. Empty: it has
-    not."""
+    """Why the demo has failed, in words: anything that is missing, and more than `MOST_WRONG` answers that are not right, or whose
+    picks are not. Empty: it has not."""
     found = []
     for entry in entries:
         name = f'"{entry["text"]}"'
@@ -141,9 +142,16 @@ def faults(entries: list[dict]) -> list[str]:
             found.append(f'{name} was not answered, {entry["status"]}: {entry["error"]}')
         if entry['status'] is not None and entry['picture'] is None:
             found.append(f'{name} has no picture, because no overlay came')
-    wrong = [entry for entry in entries if entry['status'] in ANSWERED and not entry['right']]
+    for entry in entries:
+        if entry.get('pick') and entry['pick']['right'] is None:
+            found.append(f'pick.py has neither picked nor refused "{entry["text"]}": {entry["pick"]["said"] or "it has said nothing"}')
+    is_wrong = [entry for entry in entries if entry['status'] in ANSWERED and not entry['right']]
+    picked_wrong = [entry for entry in entries if entry['right'] and entry.get('pick') and entry['pick']['right'] is False]
+    wrong = is_wrong + picked_wrong
     if len(wrong) > MOST_WRONG:
-        for entry in wrong:
+        for entry in picked_wrong:
+            found.append(f'"{entry["text"]}" was answered rightly and picked wrongly')
+        for entry in is_wrong:
             why = f'its mask IoU is {entry["iou"]:.3f}, {LEAST_IOU} is needed' if entry['truth_box'] else 'what it asks for is not there'
             found.append(f'"{entry["text"]}" was answered wrongly: {entry["status"]}, {why}')
         found.append(f'{len(wrong)} answers are wrong, {MOST_WRONG} may be')

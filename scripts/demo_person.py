@@ -1,5 +1,6 @@
 """The person of the demo, a ROS 2 node: asks one question at a time, and hears everything that belongs to its answer."""
 
+import math
 import pathlib
 import time
 from typing import Callable
@@ -8,9 +9,13 @@ import numpy as np
 import rclpy
 from demo_answers import ANSWERED, Found
 from demo_ledger import Ledger
+from demo_pick import ROBOT
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from lisa_ros.msg import Instruction, ReasoningResult, TextDelta
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
 
 STATUS = {getattr(ReasoningResult, name): name for name in (
     'SEGMENTED', 'TEXT_ONLY', 'EMPTY_MASK', 'NO_IMAGE', 'OVERLOADED', 'CANCELLED', 'ERROR')}
@@ -44,6 +49,22 @@ class Person(Node):
         self.create_subscription(ReasoningResult, 'lisa/result', self._on_result, 10)
         self.create_subscription(TextDelta, 'lisa/answer_delta', self._on_delta, 10)
         self.create_subscription(Image, 'lisa/overlay', self._on_overlay, 10)
+        # Kept for who comes later, as pick.py sends it.
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._poses: list[PoseStamped] = []
+        self.create_subscription(PoseStamped, 'pick_pose', self._poses.append, latched)
+        self._stand_before_the_table(latched)
+
+    def _stand_before_the_table(self, latched: QoSProfile) -> None:
+        """Says where the robot stands; where the camera is, the recording says."""
+        (x, y, z), turn = ROBOT
+        mount = TransformStamped(child_frame_id='table')
+        mount.header.frame_id = 'base_link'
+        shift, rotation = mount.transform.translation, mount.transform.rotation
+        shift.x, shift.y, shift.z = x, y, z
+        rotation.z, rotation.w = math.sin(turn / 2), math.cos(turn / 2)
+        self._static_transforms = self.create_publisher(TFMessage, '/tf_static', latched)
+        self._static_transforms.publish(TFMessage(transforms=[mount]))
 
     def _on_result(self, message: ReasoningResult) -> None:
         self._ledger.heard_result(message.instruction_id, message)
@@ -102,6 +123,16 @@ class Person(Node):
     def _say_to_the_node(self, name: str, text: str) -> None:
         self._ledger.asked(name, time.time_ns())
         self._instructions.publish(Instruction(id=name, text=text))
+
+    def poses_until(self, is_over: Callable[[], bool]) -> list[PoseStamped] | None:
+        """Listens until it is over; the poses that were published for a gripper meanwhile. None where the node has ended."""
+        self._poses.clear()
+        try:
+            self._until(math.inf, is_over)
+            self._until(0.5, lambda: bool(self._poses))
+        except NodeEnded:
+            return None
+        return list(self._poses)
 
     def _is_complete(self, name: str) -> bool:
         return self._ledger.told(name) and self._ledger.overlay(name) is not None

@@ -1,6 +1,6 @@
 """Pictures of the demo as PNG files (ISO/IEC 15948), with numpy alone: no image library comes with ROS 2's Python packages.
 
-Eight bits a channel, not interlaced, which is what `lisa world` writes.
+Eight bits a channel, or sixteen of grey, not interlaced, which is what `lisa world` writes.
 """
 
 import os
@@ -30,7 +30,7 @@ def write_png(path: pathlib.Path, picture: np.ndarray) -> None:
 
 
 def read_png(path: pathlib.Path) -> np.ndarray:
-    """A PNG file as uint8: (height, width) where it is grey, (height, width, 3) where it is RGB.
+    """A PNG file as uint8, or as uint16 with sixteen bits: (height, width) where it is grey, (height, width, 3) where it is RGB.
 
     Raises ValueError where the file is no PNG or one of another kind.
     """
@@ -43,15 +43,17 @@ def read_png(path: pathlib.Path) -> np.ndarray:
         body = data[at + 8:at + 8 + length]
         if kind == b'IHDR':
             width, height, depth, colour, _, _, interlaced = struct.unpack('>IIBBBBB', body)
-            if depth != 8 or colour not in CHANNELS or interlaced:
+            if colour not in CHANNELS or (depth != 8 and (depth, colour) != (16, 0)) or interlaced:
                 raise ValueError(f'{path} has {depth} bits, colour type {colour}, interlace {interlaced}; '
-                                 'accepted: 8 bits, type 0 or 2, not interlaced')
-            channels = CHANNELS[colour]
+                                 'accepted: 8 bits, type 0 or 2, and 16 bits, type 0, not interlaced')
+            channels, size = CHANNELS[colour], depth // 8
         elif kind == b'IDAT':
             packed += body
         at += 12 + length
-    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * channels)
-    picture = _unfiltered(rows[:, 0], rows[:, 1:], channels)
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * channels * size)
+    picture = _unfiltered(rows[:, 0], rows[:, 1:], channels * size)
+    if size == 2:
+        return np.ascontiguousarray(picture).view('>u2').astype(np.uint16)
     return picture if channels == 1 else picture.reshape(height, width, channels)
 
 

@@ -224,6 +224,12 @@ impl<T> FrameStore<T> {
         self.ring.is_empty()
     }
 
+    /// Drops the frames whose stamps are later than this; the counts go on.
+    pub fn forget_after(&mut self, stamp: Stamp) {
+        self.ring.retain(|stored| stored.stamp <= stamp);
+        self.bytes = self.ring.iter().map(|stored| stored.bytes).sum();
+    }
+
     /// Drops all frames; the counts go on.
     pub fn clear(&mut self) {
         self.ring.clear();
@@ -322,6 +328,17 @@ mod tests {
         push(&mut s, 50_033);
         assert_eq!(s.newest().unwrap().stamp, ms(50_033));
         assert!(matches!(s.nearest(ms(50_000), 0.001), Nearest::Found(_)));
+    }
+
+    #[test]
+    fn what_is_later_than_a_clock_that_went_back_is_forgotten() {
+        let mut s = store(8);
+        for stamp in [1000, 1400, 1800, 1030] {
+            push(&mut s, stamp);
+        }
+        s.forget_after(ms(1040));
+        assert_eq!((s.newest().unwrap().stamp, s.bytes), (ms(1030), 20));
+        assert_eq!(push(&mut s, 1060), Arrival::Newest);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl<H: Host> NodeCore<H> {
         let (stamp, bytes) = (frame.stamp(), frame.bytes());
         let arrival = self.frames.push(stamp, bytes, frame, now);
         if arrival == Arrival::TimeJump {
-            self.space.clear();
+            self.space.picture_went_back(stamp);
             self.log(
                 LogLevel::Info,
                 format!("the camera's time went back to {stamp}; earlier frames will be forgotten"),
@@ -132,6 +132,20 @@ impl<H: Host> NodeCore<H> {
         }
         self.resolve_waiting(now);
         self.use_idle_engine(now);
+    }
+
+    /// Says that the robot's clock, which is a simulation's or a recording's, went back to `stamp`. What is stamped later belongs to the
+    /// time before: it is forgotten, however short the way back was, while a picture's own stamp tells of a jump only beyond
+    /// [`TIME_JUMP`](crate::frames::TIME_JUMP).
+    pub fn handle_clock_back(&mut self, stamp: Stamp) {
+        self.frames.forget_after(stamp);
+        self.space.forget_after(stamp);
+        self.log(
+            LogLevel::Info,
+            format!(
+                "the clock went back to {stamp}; frames and transforms after that are forgotten"
+            ),
+        );
     }
 
     /// Takes an instruction from a topic.

@@ -14,7 +14,7 @@ pub enum LifecycleState {
     Inactive = 2,
     /// The node answers.
     Active = 3,
-    /// The node is about to end.
+    /// The node has been shut down for good; its process stays, so that a supervisor can see that it is.
     Finalized = 4,
     /// The model is being loaded.
     Configuring = 10,

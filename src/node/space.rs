@@ -13,7 +13,7 @@ use rosbag2::Header;
 use tf_buffer::{Inserted, TfBuffer, Transform};
 
 use crate::engine::ObjectMask;
-use crate::frames::Stamp;
+use crate::frames::{Stamp, TIME_JUMP};
 use crate::image::Mask;
 use crate::spatial::{
     Camera, ColourView, DepthFrame, DepthPairing, DepthView, FrameTransforms, LocateOptions,
@@ -273,7 +273,21 @@ impl Space {
         }
     }
 
-    /// Forgets depth images: none is stale when frames are taken again, or after time went back.
+    /// Forgets what is stamped later than this, because time went back to it.
+    pub fn forget_after(&mut self, stamp: Stamp) {
+        self.pairing.forget_after(stamp);
+        self.transforms.forget_after(stamp.0);
+    }
+
+    /// Forgets the depth images that are more than a jump in time after a picture whose time went back. Its own may have come before
+    /// it and stays.
+    pub fn picture_went_back(&mut self, stamp: Stamp) {
+        let jump = i64::try_from(TIME_JUMP.as_nanos()).unwrap_or(i64::MAX);
+        self.pairing
+            .forget_after(Stamp(stamp.0.saturating_add(jump)));
+    }
+
+    /// Forgets depth images: none is stale when frames are taken again.
     pub fn clear(&mut self) {
         self.pairing.clear();
     }

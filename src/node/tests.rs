@@ -327,6 +327,34 @@ fn an_object_waits_for_its_depth_image_and_the_answer_for_its_place() {
 }
 
 #[test]
+fn a_depth_image_that_comes_before_the_picture_whose_time_went_back_is_its_own() {
+    let mut node = Harness::new(in_space());
+    node.core
+        .handle_camera_info(Camera::Colour, calibration(), node.now);
+    node.core.handle_depth(depth(Stamp(9000 * MS)), node.now);
+    node.frame(Stamp(9000 * MS), true);
+    // A recording that begins anew; of the messages of one moment none is the first.
+    node.core.handle_depth(depth(Stamp(1000 * MS)), node.now);
+    node.frame(Stamp(1000 * MS), true);
+    node.say("the cup", None);
+    node.event(QuestionId(1), Event::Mask(object()));
+    assert!(kinds(&node).contains(&"locate"), "{:?}", node.log);
+}
+
+#[test]
+fn a_clock_that_goes_back_by_little_makes_what_comes_next_the_newest() {
+    let mut node = Harness::new(Settings::default());
+    node.frame(Stamp(1000 * MS), true);
+    node.frame(Stamp(1800 * MS), true);
+    // Half a second of a recording in a loop: its frames would be late ones for ever.
+    node.core.handle_clock_back(Stamp(1300 * MS));
+    node.frame(Stamp(1320 * MS), true);
+    node.say("the cup", None);
+    node.event(QuestionId(1), Event::Done(Box::new(answer())));
+    assert_eq!(node.results[0].message().header, header(Stamp(1320 * MS)));
+}
+
+#[test]
 fn what_does_not_come_is_named_and_the_mask_is_published_all_the_same() {
     let status = |prepare: &dyn Fn(&mut Harness)| {
         let mut node = Harness::new(in_space());

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use r2r::builtin_interfaces::msg::Time;
 use r2r::rosgraph_msgs::msg::Clock;
@@ -13,6 +13,9 @@ use r2r::{Node, QosProfile};
 use super::qos::QosOverrides;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use crate::frames::Stamp;
+
+/// A clock that goes back by more than this was set back. Two who publish on `/clock` may differ by less.
+const CLOCK_BACK: Duration = Duration::from_millis(100);
 
 /// Tells the time on any thread.
 #[derive(Clone, Debug, Default)]
@@ -71,13 +74,18 @@ impl RosClock {
 }
 
 impl ClockStream {
-    /// Takes the messages that have arrived on `/clock`.
-    pub fn serve(&mut self) {
+    /// Takes the messages that have arrived on `/clock`. Returns the time if it went back.
+    pub fn serve(&mut self) -> Option<Stamp> {
         let simulated = &self.simulated;
+        let mut back = None;
         drain(&mut self.messages, |m| {
             let now = Stamp::new(m.clock.sec, m.clock.nanosec);
-            simulated.store(now.0, Ordering::Relaxed);
+            let before = Stamp(simulated.swap(now.0, Ordering::Relaxed));
+            if before > now && before.gap_s(now) > CLOCK_BACK.as_secs_f64() {
+                back = Some(now);
+            }
         });
+        back
     }
 }
 

@@ -54,14 +54,6 @@ pub enum Done {
     Unloaded,
 }
 
-/// Whether the node goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    GoOn,
-    /// It was shut down by a transition.
-    End,
-}
-
 impl Managed {
     /// A node that is unconfigured.
     pub fn new(
@@ -106,7 +98,7 @@ impl Managed {
     pub fn start(&mut self, spin_thread: &SpinThread) -> Result<(), NodeError> {
         self.starting = true;
         match self.begin(0, "configure") {
-            Some(transition) => self.perform(transition, spin_thread).map(|_| ()),
+            Some(transition) => self.perform(transition, spin_thread),
             None => Ok(()),
         }
     }
@@ -119,7 +111,7 @@ impl Managed {
         &mut self,
         request: ServiceRequest<ChangeState::Service>,
         spin_thread: &SpinThread,
-    ) -> Result<Next, NodeError> {
+    ) -> Result<(), NodeError> {
         let wanted = &request.message.transition;
         let Some(transition) = self.begin(wanted.id, &wanted.label) else {
             let lifecycle = *self.shared.lifecycle();
@@ -131,13 +123,14 @@ impl Managed {
             tracing::warn!(
                 "transition {name} is refused: the node is {}; accepted: {}",
                 lifecycle.state().label(),
-                match accepted.is_empty() {
-                    true => "none until that is done".to_owned(),
-                    false => accepted.join(", "),
+                match (accepted.is_empty(), lifecycle.state()) {
+                    (true, LifecycleState::Finalized) => "none any more".to_owned(),
+                    (true, _) => "none until that is done".to_owned(),
+                    (false, _) => accepted.join(", "),
                 }
             );
             answer_change(request, false);
-            return Ok(Next::GoOn);
+            return Ok(());
         };
         self.asked = Some(request);
         self.perform(transition, spin_thread)
@@ -215,7 +208,7 @@ impl Managed {
         &mut self,
         transition: Transition,
         spin_thread: &SpinThread,
-    ) -> Result<Next, NodeError> {
+    ) -> Result<(), NodeError> {
         match transition.goal {
             LifecycleState::Configuring => self.load(spin_thread)?,
             LifecycleState::Activating => {
@@ -227,17 +220,18 @@ impl Managed {
                 self.stand_by(LifecycleState::Inactive);
                 self.end(Outcome::Success);
             }
-            LifecycleState::CleaningUp => self.unload()?,
+            LifecycleState::CleaningUp => self.unload(LifecycleState::CleaningUp)?,
             LifecycleState::ShuttingDown => {
-                tracing::info!("shut down by a transition: ending");
+                tracing::info!(
+                    "shut down by a transition; the process stays until SIGINT or SIGTERM"
+                );
                 self.shared.core().close(Instant::now());
                 self.driver.act();
-                self.end(Outcome::Success);
-                return Ok(Next::End);
+                self.unload(LifecycleState::ShuttingDown)?;
             }
             _ => {}
         }
-        Ok(Next::GoOn)
+        Ok(())
     }
 
     fn load(&mut self, spin_thread: &SpinThread) -> Result<(), NodeError> {
@@ -282,16 +276,19 @@ impl Managed {
         Ok(())
     }
 
-    fn unload(&mut self) -> Result<(), NodeError> {
+    /// Gives the model's memory back, if there is a model, in the `passing` state of a transition.
+    fn unload(&mut self, passing: LifecycleState) -> Result<(), NodeError> {
         let answering = self.driver.take_engine();
-        self.stand_by(LifecycleState::CleaningUp);
+        self.stand_by(passing);
         let (done, unloaded) = oneshot::channel();
         std::thread::Builder::new()
             .name("unload".to_owned())
             .spawn(move || {
-                // Waits for the step of the model that is under way, if a question was cancelled just now.
-                drop(answering.map(|answering| answering.stop()));
-                tracing::info!("the memory of the model was given back");
+                if let Some(answering) = answering {
+                    // Waits for the step of the model that is under way, if a question was cancelled just now.
+                    drop(answering.stop());
+                    tracing::info!("the memory of the model was given back");
+                }
                 let _ = done.send(());
             })?;
         self.work = Some(Work::Unloading(unloaded));
@@ -336,6 +333,9 @@ impl Managed {
             LifecycleState::Unconfigured => format!(
                 "the node is unconfigured; `ros2 lifecycle set {node} configure` loads the model, and then activate makes it answer"
             ),
+            LifecycleState::Finalized => {
+                "the node is finalized: it was shut down, and only its process is left; end that and start it again".to_owned()
+            }
             other => format!("the node is {}", other.label()),
         };
         self.shared.core().handle_deactivate(why, Instant::now());

@@ -14,7 +14,7 @@ use super::driver::Driver;
 use super::follow_action::FollowTopics;
 use super::lifecycle::{LifecycleServices, TransitionEvents};
 use super::logging::{self, LoggerName};
-use super::managed::{Managed, Next};
+use super::managed::Managed;
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
 use super::publishers::Publishers;
@@ -26,7 +26,7 @@ use super::spin::{Input, SpinThread};
 use super::stall::{self, MiddlewareCall};
 use super::submitter::EngineReport;
 use crate::engine::{Engine, EngineError};
-use crate::node::{private_name, services, topics, LifecycleState, QuestionId};
+use crate::node::{private_name, services, topics, QuestionId};
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -108,14 +108,13 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     )?;
     let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
     let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
-    let was_shut_down = shared.lifecycle().state() == LifecycleState::Finalized;
     let (engine, owed) = managed.into_driver().close(spin_thread.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         drop(engine);
         let _ = done.send(());
     });
-    if owed || was_shut_down {
+    if owed {
         std::thread::sleep(DELIVERY);
     }
     spin_thread.stop();
@@ -210,7 +209,7 @@ fn names(node: &Node, params: &NodeParams, remaps: &Remaps) -> Result<ResolvedNa
     })
 }
 
-/// Works until a signal or a transition ends the node.
+/// Works until a signal ends the node.
 async fn work(
     managed: &mut Managed,
     shared: &Shared,
@@ -237,11 +236,7 @@ async fn work(
             Some((id, report)) = reports.recv() => managed.driver().handle_report(id, report),
             input = spin_thread.recv() => match input {
                 Some(Input::Broken(why)) => return Err(NodeError::Broken(why)),
-                Some(Input::ChangeState(request)) => {
-                    if managed.change_state(request, spin_thread)? == Next::End {
-                        return Ok(());
-                    }
-                }
+                Some(Input::ChangeState(request)) => managed.change_state(request, spin_thread)?,
                 Some(input) => managed.driver().input(input),
                 None => return Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
             },

@@ -25,9 +25,11 @@ use crate::spatial::{Camera, DepthFrame, DepthMessage};
 /// How many transforms the middleware keeps for us, as in tf2's own listener.
 const TF_DEPTH: usize = 100;
 
-/// The subscriptions.
+/// The subscriptions. That to depth images, which are large, is there only while the node listens to its cameras.
 pub struct SpaceInputs {
-    depth: Depth,
+    depth: Option<Depth>,
+    transport: DepthTransport,
+    depth_qos: QosProfile,
     calibrations: [(Camera, R2rStream<CameraInfoMessage>); 2],
     /// Those that hold at a time, and those that always hold.
     transforms: [(bool, R2rStream<TFMessage>); 2],
@@ -39,8 +41,8 @@ enum Depth {
 }
 
 impl SpaceInputs {
-    /// Subscribes; `None` if the node has no depth topic. Pictures come with the quality of service of the camera's; `by_parameter`
-    /// changes a topic's own.
+    /// Subscribes to calibrations and transforms; `None` if the node has no depth topic. Pictures come with the quality of service
+    /// of the camera's; `by_parameter` changes a topic's own.
     ///
     /// # Errors
     /// The middleware refuses a subscription.
@@ -49,15 +51,12 @@ impl SpaceInputs {
         params: &NodeParams,
         by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
     ) -> r2r::Result<Option<Self>> {
-        let topic = params.depth.topic();
+        let transport = params.depth;
+        if transport == DepthTransport::Off {
+            return Ok(None);
+        }
         let sensor = |topic: &str| by_parameter(topic, sensor_qos(params));
-        let depth = match params.depth {
-            DepthTransport::Off => return Ok(None),
-            DepthTransport::Raw => Depth::Raw(r2r_stream(node.subscribe(topic, sensor(topic))?)),
-            DepthTransport::Compressed => {
-                Depth::Compressed(r2r_stream(node.subscribe(topic, sensor(topic))?))
-            }
-        };
+        let depth_qos = sensor(transport.topic());
         let mut calibration = |camera, topic| -> r2r::Result<(Camera, R2rStream<_>)> {
             let messages = node.subscribe(topic, sensor(topic))?;
             Ok((camera, r2r_stream(messages)))
@@ -72,10 +71,30 @@ impl SpaceInputs {
         let fixed = by_parameter(topics::TF_STATIC, tf.transient_local());
         let fixed = node.subscribe(topics::TF_STATIC, fixed)?;
         Ok(Some(Self {
-            depth,
+            depth: None,
+            transport,
+            depth_qos,
             calibrations,
             transforms: [(false, r2r_stream(moving)), (true, r2r_stream(fixed))],
         }))
+    }
+
+    /// Subscribes to depth images, or no longer. r2r ends a subscription whose stream is dropped when its next message comes.
+    ///
+    /// # Errors
+    /// The middleware refuses the subscription.
+    pub fn listen(&mut self, node: &mut Node, is_listening: bool) -> r2r::Result<()> {
+        let (topic, qos) = (self.transport.topic(), self.depth_qos.clone());
+        self.depth = match self.transport {
+            DepthTransport::Raw if is_listening => {
+                Some(Depth::Raw(r2r_stream(node.subscribe(topic, qos)?)))
+            }
+            DepthTransport::Compressed if is_listening => {
+                Some(Depth::Compressed(r2r_stream(node.subscribe(topic, qos)?)))
+            }
+            _ => None,
+        };
+        Ok(())
     }
 
     /// Hands everything that has arrived to the state machine.
@@ -107,7 +126,8 @@ impl SpaceInputs {
             shared.core().handle_depth(frame, Instant::now());
         };
         match &mut self.depth {
-            Depth::Raw(stream) => drain(stream, |m| {
+            None => {}
+            Some(Depth::Raw(stream)) => drain(stream, |m| {
                 let message = DepthMessage::Image {
                     encoding: m.encoding,
                     width: m.width,
@@ -118,7 +138,7 @@ impl SpaceInputs {
                 };
                 depth(m.header, message);
             }),
-            Depth::Compressed(stream) => drain(stream, |m| {
+            Some(Depth::Compressed(stream)) => drain(stream, |m| {
                 let message = DepthMessage::Compressed {
                     format: m.format,
                     data: Arc::from(m.data),

@@ -32,7 +32,9 @@ use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
 use super::space_inputs::SpaceInputs;
 use super::stall::MiddlewareCall;
-use crate::node::{private_name, services, ImagePublisher, InstructionTopic, StampedInstruction};
+use crate::node::{
+    private_name, services, ImagePublisher, InstructionTopic, LifecycleState, StampedInstruction,
+};
 
 /// What the spinning thread tells the driver.
 pub enum Input {
@@ -226,29 +228,34 @@ impl SpinLoop<'_> {
                 let _call = MiddlewareCall::begin("spinning");
                 self.node.spin_once(SPIN);
             }
-            if let Some(clock) = &mut self.clock {
-                clock.serve();
+            if let Some(back) = self.clock.as_mut().and_then(ClockStream::serve) {
+                self.shared.core().handle_clock_back(back);
+                self.shared.frame_arrived.notify_one();
             }
             if self.services.serve() {
                 self.shared.params_changed.notify_one();
             }
             let send = |input| self.input_sender.send(input);
             self.lifecycle.serve(&self.shared, send);
-            match &mut endpoints {
-                Some(endpoints) => Endpoints::take(endpoints, &self.shared, &self.input_sender),
-                None if self.flags.open.load(Ordering::Relaxed) => {
-                    match Endpoints::create(self.node, &self.shared) {
-                        Ok(created) => {
-                            endpoints = Some(created);
-                            warn_of_unused(&self.shared);
-                        }
-                        Err(error) => {
-                            let why = format!("the node's topics could not be opened: {error}");
-                            return self.input_sender.send(Input::Broken(why));
-                        }
+            if endpoints.is_none() && self.flags.open.load(Ordering::Relaxed) {
+                match Endpoints::create(self.node, &self.shared) {
+                    Ok(created) => {
+                        endpoints = Some(created);
+                        warn_of_unused(&self.shared);
+                    }
+                    Err(error) => {
+                        let why = format!("the node's topics could not be opened: {error}");
+                        return self.input_sender.send(Input::Broken(why));
                     }
                 }
-                None => {}
+            }
+            if let Some(endpoints) = &mut endpoints {
+                let is_active = self.shared.lifecycle().state() == LifecycleState::Active;
+                if let Err(error) = endpoints.listen(self.node, is_active) {
+                    let why = format!("the camera's topics could not be opened: {error}");
+                    return self.input_sender.send(Input::Broken(why));
+                }
+                endpoints.take(&self.shared, &self.input_sender);
             }
             if last_lookup.elapsed() >= Duration::from_secs(1) {
                 last_lookup = Instant::now();
@@ -307,7 +314,9 @@ enum Images {
 
 /// The topics and services that the node listens to once the model is ready.
 struct Endpoints {
-    images: Images,
+    camera: CameraInput,
+    /// Whether pictures and depth images are subscribed to.
+    is_listening: bool,
     /// The serialized messages of each topic.
     instructions: Vec<(InstructionTopic, R2rStream<Vec<u8>>)>,
     goals: R2rStream<ServiceRequest<SendGoal>>,
@@ -321,23 +330,46 @@ struct Endpoints {
     space: Option<SpaceInputs>,
 }
 
+/// The subscription to pictures, which is there only while the node is active: an inactive node would have every picture sent to it
+/// and taken apart for nothing.
+struct CameraInput {
+    topic: String,
+    qos: QosProfile,
+    is_compressed: bool,
+    images: Option<Images>,
+}
+
+impl CameraInput {
+    /// Subscribes, or no longer. r2r ends a subscription whose stream is dropped when its next message comes.
+    fn listen(&mut self, node: &mut Node, is_listening: bool) -> r2r::Result<()> {
+        let (topic, qos) = (&self.topic, self.qos.clone());
+        self.images = match (is_listening, self.is_compressed) {
+            (false, _) => None,
+            (true, true) => Some(Images::Compressed(r2r_stream(node.subscribe(topic, qos)?))),
+            (true, false) => Some(Images::Raw(r2r_stream(node.subscribe(topic, qos)?))),
+        };
+        Ok(())
+    }
+}
+
 impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
         let _call = MiddlewareCall::begin("opening the node's topics and services");
         let params = shared.params();
         let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
-        let sensor = image_qos(&params, by_parameter);
-        let space = SpaceInputs::create(node, &params, by_parameter)?;
-        let image = params.image_topic();
-        let images = match params.compressed {
-            true => Images::Compressed(r2r_stream(node.subscribe(&image, sensor)?)),
-            false => Images::Raw(r2r_stream(node.subscribe(&image, sensor)?)),
+        let camera = CameraInput {
+            topic: params.image_topic(),
+            qos: image_qos(&params, by_parameter),
+            is_compressed: params.compressed,
+            images: None,
         };
+        let space = SpaceInputs::create(node, &params, by_parameter)?;
         // Deeper than the publishers' queues, so that a burst of instructions waits here while a large image is taken.
         let instruction_qos = QosProfile::default().keep_last(100);
         let service = QosProfile::services_default();
         Ok(Self {
-            images,
+            camera,
+            is_listening: false,
             space,
             instructions: InstructionTopic::ALL
                 .into_iter()
@@ -373,13 +405,28 @@ impl Endpoints {
         })
     }
 
+    /// Subscribes to pictures and depth images, or no longer. Everything else stays, so that who asks an inactive node is told why
+    /// there is no answer, and transforms and calibrations are known when it is active again.
+    fn listen(&mut self, node: &mut Node, is_listening: bool) -> r2r::Result<()> {
+        if std::mem::replace(&mut self.is_listening, is_listening) == is_listening {
+            return Ok(());
+        }
+        let _call = MiddlewareCall::begin("opening the camera's topics");
+        self.camera.listen(node, is_listening)?;
+        match &mut self.space {
+            Some(space) => space.listen(node, is_listening),
+            None => Ok(()),
+        }
+    }
+
     fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
         if let Some(space) = &mut self.space {
             space.take(shared);
         }
-        match &mut self.images {
-            Images::Raw(stream) => drain(stream, |m| take_frame(shared, m.into())),
-            Images::Compressed(stream) => drain(stream, |m| take_frame(shared, m.into())),
+        match &mut self.camera.images {
+            None => {}
+            Some(Images::Raw(stream)) => drain(stream, |m| take_frame(shared, m.into())),
+            Some(Images::Compressed(stream)) => drain(stream, |m| take_frame(shared, m.into())),
         }
         let send = |input| input_sender.send(input);
         for (topic, messages) in &mut self.instructions {

@@ -86,7 +86,13 @@ impl DepthPairing {
         }
     }
 
-    /// Drops all depth images: for a caller who notices in another way that time went back.
+    /// Drops the depth images that are later than this: for a caller who notices in another way that time went back to it. Those of
+    /// the time since, which may have come before, stay.
+    pub fn forget_after(&mut self, stamp: Stamp) {
+        self.frames.forget_after(stamp);
+    }
+
+    /// Drops all depth images.
     pub fn clear(&mut self) {
         self.frames.clear();
     }

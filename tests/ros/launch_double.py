@@ -28,7 +28,9 @@ class Argument:
 
     def visit(self, context, nodes, arguments):
         arguments.append(self)
-        context.setdefault(self.name, self.default)
+        parts = self.default if isinstance(self.default, list) else [self.default]
+        default = ''.join(part.perform(context) if isinstance(part, Value) else part for part in parts)
+        context.setdefault(self.name, default)
 
 
 class Function:
@@ -41,12 +43,15 @@ class Function:
 
 
 class Include:
-    def __init__(self, source, launch_arguments):
+    """IncludeLaunchDescription: what it gives is set where it stands, and what is set there already holds in the included file, too."""
+
+    def __init__(self, source, launch_arguments=()):
         self.source, self.given = source, list(launch_arguments)
 
     def visit(self, context, nodes, arguments):
-        inner = {name: value.perform(context) if isinstance(value, Value) else value for name, value in self.given}
-        nodes += evaluate(self.source, inner)[0]
+        context.update({name: value.perform(context) if isinstance(value, Value) else value for name, value in self.given})
+        for action in runpy.run_path(self.source)['generate_launch_description']().actions:
+            action.visit(context, nodes, [])
 
 
 class Group:
@@ -83,6 +88,21 @@ class Node:
         return line
 
 
+class Component:
+    """ComposableNode."""
+
+    def __init__(self, package, plugin, name=None, namespace='', parameters=()):
+        self.__dict__.update({k: v for k, v in locals().items() if k != 'self'})
+
+
+class Container(Node):
+    """ComposableNodeContainer: a node that others are loaded into."""
+
+    def __init__(self, composable_node_descriptions, **named):
+        super().__init__(**named)
+        self.components = composable_node_descriptions
+
+
 class Description:
     def __init__(self, actions):
         self.actions = actions
@@ -97,7 +117,8 @@ def _in_place(more):
         'launch.launch_description_sources': {'PythonLaunchDescriptionSource': str},
         'launch.substitutions': {'LaunchConfiguration': Value},
         'launch_ros': {},
-        'launch_ros.actions': {'Node': Node},
+        'launch_ros.actions': {'Node': Node, 'ComposableNodeContainer': Container},
+        'launch_ros.descriptions': {'ComposableNode': Component},
     }
     for name, content in more.items():
         modules[name] = {**modules.get(name, {}), **content}

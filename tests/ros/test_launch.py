@@ -12,6 +12,9 @@ from process import ROOT
 
 LISA = ROOT / 'launch' / 'lisa.launch.py'
 TWO = ROOT / 'launch' / 'two_cameras.launch.py'
+REALSENSE = ROOT / 'launch' / 'realsense.launch.py'
+OAK = ROOT / 'launch' / 'oak.launch.py'
+ALL = [LISA, TWO, REALSENSE, OAK]
 
 OTHER = {
     'namespace': 'front', 'image_topic': '/usb/image_raw', 'camera_info_topic': '/usb/camera_info', 'params_file': '/mine.yaml',
@@ -19,16 +22,18 @@ OTHER = {
     'lifecycle': 'true', 'depth': 'true', 'depth_topic': '/usb/depth', 'depth_info_topic': '/usb/depth/camera_info', 'target_frame': 'base_link',
     'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
 }
+# Of the files for cameras, besides those.
+CAMERA = {'camera': 'true', 'camera_namespace': 'arm', 'camera_name': 'wrist', 'camera_params_file': '/camera.yaml'}
 
 
 def outcome(path, given, folder):
     """Everything about the nodes that a launch file would start."""
     nodes, _ = evaluate(path, given)
     return [(n.package, n.executable, n.respawn, n.respawn_delay, n.command_line(folder), [
-        p for p in n.parameters if isinstance(p, dict)]) for n in nodes]
+        p for p in n.parameters if isinstance(p, dict)], [vars(c) for c in getattr(n, 'components', [])]) for n in nodes]
 
 
-@pytest.mark.parametrize('path', [LISA, TWO], ids=lambda p: p.name)
+@pytest.mark.parametrize('path', ALL, ids=lambda p: p.name)
 def test_every_argument_is_described(path):
     _, arguments = evaluate(path, {})
     for argument in arguments:
@@ -77,6 +82,46 @@ def test_two_cameras_are_two_nodes_apart(tmp_path):
         assert outcome(TWO, {argument.name: other}, tmp_path) != plain, f'{argument.name} changes nothing'
 
 
+@pytest.mark.parametrize('path', [REALSENSE, OAK], ids=lambda p: p.name)
+def test_a_cameras_file_is_that_of_the_node_with_other_defaults(path, tmp_path):
+    [node], arguments = evaluate(path, {})
+    assert node.parameters[1:] == [{'depth.transport': 'raw'}]
+    # Its own arguments and those of lisa.launch.py do what they say.
+    for name, other in {**OTHER, **CAMERA, 'depth': 'compressedDepth'}.items():
+        if name in OTHER or name in [argument.name for argument in arguments]:
+            with_camera = {'camera': 'true'} if name == 'camera_params_file' else {}
+            plain = outcome(path, with_camera, tmp_path)
+            assert outcome(path, {**with_camera, name: other}, tmp_path) != plain, f'{name}:={other} changes nothing'
+
+
+# As the drivers' own documents name them: realsense-ros 4.55 README "Published Topics", depthai-ros 2.10 (branch jazzy) utils.hpp.
+@pytest.mark.parametrize('path, given, topics, plugin', [
+    (REALSENSE, {}, ('/camera/camera/color/image_raw', '/camera/camera/color/camera_info', '/camera/camera/aligned_depth_to_color/image_raw',
+                     '/camera/camera/aligned_depth_to_color/camera_info'), 'realsense2_camera::RealSenseNodeFactory'),
+    (REALSENSE, {'camera_namespace': 'robot1', 'camera_name': 'D455_1'},
+     ('/robot1/D455_1/color/image_raw', '/robot1/D455_1/color/camera_info', '/robot1/D455_1/aligned_depth_to_color/image_raw',
+      '/robot1/D455_1/aligned_depth_to_color/camera_info'), 'realsense2_camera::RealSenseNodeFactory'),
+    (OAK, {}, ('/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw', '/oak/stereo/camera_info'),
+     'depthai_ros_driver::Camera'),
+], ids=['realsense', 'another realsense', 'oak'])
+def test_the_topics_are_the_drivers(path, given, topics, plugin):
+    container, node = evaluate(path, {**given, 'camera': 'true'})[0]
+    remaps = dict(node.remappings)
+    assert (remaps['image'], remaps['camera_info'], remaps['depth'], remaps['depth/camera_info']) == topics
+    assert remaps['depth/compressedDepth'] == f'{topics[2]}/compressedDepth'
+    [driver] = container.components
+    assert (container.package, driver.plugin) == ('rclcpp_components', plugin)
+    # <namespace>/<name> of the driver is what its topics begin with.
+    assert topics[0].startswith('/'.join(['', *filter(None, [driver.namespace, driver.name]), '']))
+
+
+@pytest.mark.parametrize('path', [REALSENSE, OAK], ids=lambda p: p.name)
+def test_a_driver_is_started_where_the_argument_says_so(path):
+    assert len(evaluate(path, {})[0]) == 1
+    with pytest.raises(ValueError, match='camera is .perhaps.; accepted: true, false'):
+        evaluate(path, {'camera': 'perhaps'})
+
+
 def test_the_node_accepts_the_command_line(start, golden, model, tmp_path):
     [node], _ = evaluate(LISA, {'namespace': 'front', 'image_topic': '/usb/image_raw', 'model': str(model), 'device': 'cpu'})
     _, lisa = start(namespace='/front', ready=False, arguments=node.command_line(tmp_path))
@@ -89,7 +134,7 @@ def test_the_node_accepts_the_command_line(start, golden, model, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None or not shutil.which('ros2'), reason='there is no ros2 launch here')
-@pytest.mark.parametrize('path', [LISA, TWO], ids=lambda p: p.name)
+@pytest.mark.parametrize('path', ALL, ids=lambda p: p.name)
 def test_the_real_ros2_launch_shows_the_arguments(path):
     shown = subprocess.run(['ros2', 'launch', str(path), '--show-args'], capture_output=True, text=True, timeout=60)
     assert shown.returncode == 0, shown.stderr

@@ -13,6 +13,7 @@ from client import ANSWERED, Client, said
 from conftest import free_domain
 from pictures import rgb8
 from process import PROGRAM, ROOT
+from test_lifecycle import Supervisor
 
 LAUNCHER = pathlib.Path(__file__).parent / 'launcher.py'
 LISA = ROOT / 'launch' / 'lisa.launch.py'
@@ -170,3 +171,18 @@ def test_launch_starts_a_node_again_that_ends_by_itself(launched, model, golden,
         lisa.close()
     launcher.ctrl_c()
     assert launcher.code() == 0 and len(launcher.nodes()) == 2, launcher.log()
+
+
+def test_launch_does_not_start_a_node_again_that_was_shut_down(launched, model):
+    launcher = launch(launched, model, LISA, 'respawn_delay:=0.1')
+    launcher.wait_ready()
+    lisa = Client(launcher, launcher.domain)
+    try:
+        supervisor = Supervisor(lisa)
+        assert supervisor.change('shutdown')
+        time.sleep(2.0)
+        assert supervisor.state == 'finalized' and len(launcher.nodes()) == 1, launcher.log()
+    finally:
+        lisa.close()
+    launcher.ctrl_c()
+    ended_well(launcher, 1)

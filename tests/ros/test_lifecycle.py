@@ -31,7 +31,7 @@ class Supervisor:
 
     def ask(self, kind, name: str, request):
         """Asks until there is an answer. Fast DDS gives a response up where the node has not discovered within 100 ms who is
-        to get it, which is so of a client's first requests on a slow machine."""
+        to get it, which is so of a client's first requests on a slow machine; the node then sends it again, a few times."""
         client = self.client(kind, name)
         for _ in range(30):
             answered = threading.Event()
@@ -161,7 +161,7 @@ def test_what_cannot_be_done_in_this_state_is_refused_and_changes_nothing(start,
 def test_an_inactive_node_is_quiet_and_says_what_to_do(waiting, golden):
     process, lisa, supervisor = waiting
     assert supervisor.change('configure')
-    lisa.show(rgb8(golden.picture))
+    lisa.show(rgb8(golden.picture), heard=False)
     asked_for(lisa, golden.masked, 3)
     hint = '`ros2 lifecycle set /lisa activate` makes it answer'
     lisa.wait('warnings', lambda: process.said().count('an instruction is ignored: the node is inactive') == 3)
@@ -256,18 +256,56 @@ def test_a_node_that_starts_by_itself_ends_with_a_model_that_is_none(start, tmp_
 
 
 @pytest.mark.parametrize('before', [(), ('configure',), ('configure', 'activate')], ids=[UNCONFIGURED, INACTIVE, ACTIVE])
-def test_shutdown_answers_and_ends_with_zero(waiting, before):
-    process, _, supervisor = waiting
+def test_shutdown_leaves_a_quiet_process_that_says_what_it_is_and_ends_with_a_signal(waiting, golden, before):
+    """As a node of rclcpp does it: nav2's lifecycle manager asks for the state afterwards, and a launcher that starts a node again when it
+    ends must not do so now."""
+    process, lisa, supervisor = waiting
     for transition in before:
         assert supervisor.change(transition)
-    count = 2 * len(before) + 2
     assert supervisor.change('shutdown')
-    assert process.wait(10.0) == 0, process.log()
-    end = time.monotonic() + 10.0
-    while len(supervisor.events) < count and time.monotonic() < end:
-        time.sleep(0.05)
-    labels = [(e.transition.label, e.goal_state.label) for e in supervisor.events]
+    labels = [(e[0], e[2]) for e in supervisor.seen(2 * len(before) + 2)]
     assert labels[-2:] == [('shutdown', 'shuttingdown'), ('transition_success', 'finalized')]
+    assert supervisor.state == 'finalized' and not supervisor.transitions('get_available_transitions')
+    assert not supervisor.change('configure') and supervisor.state == 'finalized'
+    lisa.wait('headline', lambda: latest(lisa) and latest(lisa)[0].message.startswith('the node is finalized'))
+    assert 'model in memory no' in latest(lisa)[1]
+    if before:
+        asked_for(lisa, golden.text_only)
+        lisa.wait('warning', lambda: 'an instruction is ignored: the node is finalized' in process.said())
+    assert not lisa.results
+    code, seconds = process.end()
+    assert code == 0 and seconds < 2.0, (code, seconds, process.log())
+
+
+def test_nav2s_lifecycle_manager_finds_each_state_that_it_asked_for(waiting):
+    """LifecycleManager::changeStateForNode (nav2_lifecycle_manager, jazzy): a transition by its id alone, then the state, which has to be
+    the goal; on its way down the last one is the shutdown of an unconfigured node, whatever the node was before."""
+    _, _, supervisor = waiting
+    for transition, state in [
+            (Transition.TRANSITION_CONFIGURE, INACTIVE), (Transition.TRANSITION_ACTIVATE, ACTIVE),
+            (Transition.TRANSITION_DEACTIVATE, INACTIVE), (Transition.TRANSITION_CLEANUP, UNCONFIGURED),
+            (Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, 'finalized')]:
+        assert supervisor.change(transition) and supervisor.state == state
+
+
+def test_only_an_active_node_has_pictures_sent_to_it(waiting, golden):
+    _, lisa, supervisor = waiting
+    lisa.show(rgb8(golden.picture), heard=False)
+
+    def listeners():
+        return lisa.camera.publisher.get_subscription_count()
+
+    assert supervisor.change('configure')
+    lisa.wait('subscription to instructions', lambda: lisa.asked_stamped.get_subscription_count() > 0)
+    time.sleep(0.5)
+    assert listeners() == 0
+    for _ in range(2):
+        assert supervisor.change('activate')
+        lisa.wait('subscription to pictures', lambda: listeners() == 1)
+        assert lisa.ask(golden.masked).status in ANSWERED
+        assert supervisor.change('deactivate')
+        lisa.wait('end of the subscription', lambda: listeners() == 0)
+        lisa.results.clear()
 
 
 def test_cleanup_gives_the_memory_back(start):

@@ -65,11 +65,21 @@ def test_every_filter_is_read(tmp_path, shape):
     assert (read_png(tmp_path / 'a.png') == picture).all()
 
 
+def test_sixteen_bits_of_grey_are_read(tmp_path):
+    depth = np.array([[0, 1, 255], [256, 1000, 65535]], np.uint16)
+    bytes_of_it = depth.astype('>u2').view(np.uint8)
+    data = zlib.compress(b''.join(b'\0' + row.tobytes() for row in bytes_of_it))
+    header = struct.pack('>IIBBBBB', 3, 2, 16, 0, 0, 0, 0)
+    chunks = [(b'IHDR', header), (b'IDAT', data), (b'IEND', b'')]
+    (tmp_path / 'a.png').write_bytes(SIGNATURE + b''.join(chunk(kind, body) for kind, body in chunks))
+    assert read_png(tmp_path / 'a.png').dtype == np.uint16 and (read_png(tmp_path / 'a.png') == depth).all()
+
+
 def test_what_is_not_read_is_said(tmp_path):
     path = tmp_path / 'a.png'
     for data, why in [
             (b'GIF89a', 'not a PNG'),
-            (file_of([0], noise(1, 4), depth=16), '16 bits'),
+            (file_of([0], noise(1, 4, 3), depth=16), '16 bits'),
             (file_of([0], noise(1, 4), interlaced=1), 'interlace 1'),
             (file_of([5], noise(1, 4)), 'the filter 5')]:
         path.write_bytes(data)

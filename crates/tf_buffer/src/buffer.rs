@@ -210,6 +210,18 @@ impl TfBuffer {
         *self = kept;
     }
 
+    /// Drops the moving transforms whose stamps are later than this, in nanoseconds: for a caller whose clock went back by however
+    /// little, and to whom transforms of the time since may already have come.
+    pub fn forget_after(&mut self, stamp: i64) {
+        self.links.retain(|_, link| match link {
+            Link::Static(_) => true,
+            Link::Moving(samples) => {
+                samples.retain(|sample| sample.stamp <= stamp);
+                !samples.is_empty()
+            }
+        });
+    }
+
     /// The names of all frames that are known, in the order in which they came.
     pub fn frames(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

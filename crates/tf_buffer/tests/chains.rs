@@ -387,6 +387,27 @@ fn messages_that_overtake_each_other_are_put_in_order() {
 }
 
 #[test]
+fn what_is_later_than_a_clock_that_was_set_back_is_dropped() {
+    let mut buffer = TfBuffer::default();
+    for (stamp, x) in [(SECOND, 1.0), (SECOND * 3 / 2, 9.0)] {
+        buffer
+            .insert("odom", "base_link", stamp, moved(x, 0.0, 0.0))
+            .unwrap();
+    }
+    buffer
+        .insert("odom", "person", SECOND * 3 / 2, moved(4.0, 0.0, 0.0))
+        .unwrap();
+    buffer.forget_after(SECOND);
+    assert!(buffer.lookup("odom", "person", SECOND).is_err());
+    // Halfway to what comes next, not to what was there before.
+    buffer
+        .insert("odom", "base_link", SECOND * 6 / 5, moved(2.0, 0.0, 0.0))
+        .unwrap();
+    let between = buffer.lookup("odom", "base_link", SECOND * 11 / 10);
+    assert_near(between.unwrap().translation, [1.5, 0.0, 0.0]);
+}
+
+#[test]
 fn time_that_is_set_back_drops_what_moves_and_says_so() {
     let mut buffer = robot();
     buffer
