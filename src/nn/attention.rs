@@ -30,6 +30,7 @@ pub fn attend_masked(
         return attend_by_kernel(q, k, v, scale, Bias::None);
     }
     let tracked = [q, k, v].iter().any(|t| t.track_op());
+    let (q, k, v) = (&in_rows(q)?, &in_rows(k)?, &in_rows(v)?);
     if !(tracked && q.device().is_cpu() && q.dtype() == DType::F32) {
         return attend_plain(q, k, v, scale, mask);
     }
@@ -43,6 +44,15 @@ pub fn attend_masked(
         scale,
     };
     q.apply_op3(&k, &v, op)
+}
+
+/// The tensor as candle's products take it: the rows of a head follow each other. A view of a key cache does; heads that lie side by
+/// side are copied.
+fn in_rows(t: &Tensor) -> Result<Tensor> {
+    match t.stride() {
+        [.., row, 1] if *row == t.dim(D::Minus1)? => Ok(t.clone()),
+        _ => t.contiguous(),
+    }
 }
 
 /// `softmax(q · scale · kᵀ) · v` where query i is at position `keys − queries + i` and attends to no later one. Query heads that
