@@ -54,6 +54,10 @@ def peak_rss():
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith('VmHWM:'))
 
 
+# What importing PyTorch and transformers takes alone.
+IMPORTED = peak_rss()
+
+
 def machine():
     """Matrix products and copies at their best, measured as `lisa bench` measures them."""
     flops, copied = 0.0, 0.0
@@ -75,7 +79,7 @@ def machine():
 def report(**fields):
     """Prints one JSON object."""
     import transformers
-    fields.update(torch=torch.__version__, transformers=transformers.__version__, threads=torch.get_num_threads())
+    fields.update(imported_rss=IMPORTED, torch=torch.__version__, transformers=transformers.__version__, threads=torch.get_num_threads())
     json.dump(fields, sys.stdout)
     print()
 

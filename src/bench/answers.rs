@@ -191,6 +191,16 @@ mod tests {
             assert!(stage.seconds.min > 0.0, "{}", stage.stage);
         }
         assert!(times.prompt > times.image && times.second_prompt < times.prompt - times.image);
+        // The model writes its own words again, which are none of those that it was made to say.
+        let frame = Frame::new(picture(0));
+        let (own, _) = answers.ask(&mut reasoner, FIRST_QUESTION, &frame).unwrap();
+        reasoner.dictate(answers.words(&reasoner));
+        let (dictated, _) = answers.ask(&mut reasoner, FIRST_QUESTION, &frame).unwrap();
+        assert_eq!(
+            (dictated.text.as_str(), dictated.tokens),
+            ("Please segment [SEG] cup", 4)
+        );
+        assert_ne!(own.text, dictated.text);
         let only_encoders = Answers {
             language: false,
             ..answers
