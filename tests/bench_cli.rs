@@ -100,6 +100,16 @@ fn a_shape_is_measured_stage_by_stage_without_a_file() {
 }
 
 #[test]
+fn a_shape_can_be_loaded_from_a_file_as_a_model_of_the_users_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path().to_str().unwrap();
+    let arguments = ["--shape", "lisa-mini", "--cycles", "1", "--scratch", scratch];
+    let report = report(&arguments);
+    assert_eq!(names(&report), STAGES);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_model_directory_is_measured_and_shown_as_a_table() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/lisa-mini");
     let output = bench(&["--model", model, "--cycles", "1", "--tokens", "4"]);

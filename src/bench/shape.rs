@@ -1,18 +1,19 @@
 //! Models of random weights by the names of their shapes, so that a measurement needs no file.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use candle_core::{DType as TensorType, Device};
 
-use super::BenchError;
+use super::{BenchError, Scratch};
+use crate::compute::give_back_free_memory;
 use crate::engine::{EngineConfig, LisaReasoner};
 use crate::image::ClipFit;
 use crate::text::{train_tokenizer, LisaTokenizer, Template};
-use crate::train::initial;
+use crate::train::{initial, random_weights};
 use crate::weights::{
-    Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
+    save_model_dir, Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
     ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, Weights, CONFIG_VERSION,
 };
 
@@ -118,18 +119,19 @@ impl Shape {
         Ok(reasoner)
     }
 
-    /// The shape's `lisa.json`, its `tokenizer.json` and its tensors in f32, to be written as a model directory.
+    /// Writes the model as a model directory, stored as f32. Returns its place.
     ///
     /// # Errors
-    /// Too little memory.
-    pub(super) fn model(
-        &self,
-    ) -> Result<(LisaConfig, String, BTreeMap<String, candle_core::Tensor>), BenchError> {
+    /// Too little memory, or a folder that cannot be written.
+    pub fn write(&self, folder: &Scratch) -> Result<PathBuf, BenchError> {
         let json = Self::tokenizer()?;
         let mut config = self.config();
         config.tokens = special_tokens(&LisaTokenizer::from_bytes(json.as_bytes())?)?;
-        let tensors = crate::train::random_weights(&config, SEED)?;
-        Ok((config, json, tensors))
+        let path = folder.path().join("model");
+        save_model_dir(&path, &config, &json, &random_weights(&config, SEED)?)?;
+        // The tensors are read from the file from now on.
+        give_back_free_memory();
+        Ok(path)
     }
 }
 

@@ -8,10 +8,10 @@ use serde::Serialize;
 use tableworld::formats::{write_dataset, Format, Options, Order};
 use tableworld::Split;
 
+use super::scratch::Scratch;
 use super::{peak_rss, BenchError, Shape, Stage, Work};
 use crate::compute::DeviceSpec;
 use crate::train::{TrainConfig, TrainError, Trainer};
-use crate::weights::save_model_dir;
 
 /// The configuration that is measured. Data, model, number of steps and size of the batches are replaced.
 const CONFIG: &str = include_str!("../../config/finetune.toml");
@@ -67,14 +67,9 @@ impl Training {
             });
         }
         let folder = Scratch::new(&self.scratch)?;
-        let (data, model) = (folder.0.join("data"), folder.0.join("model"));
+        let data = folder.path().join("data");
         pictures(&data)?;
-        {
-            // The tensors are given back before the training, which reads them from the file.
-            let (config, tokenizer, tensors) = shape.model()?;
-            save_model_dir(&model, &config, &tokenizer, &tensors)?;
-        }
-        crate::compute::give_back_free_memory();
+        let model = shape.write(&folder)?;
         let mut batches = Vec::new();
         let mut config = TrainConfig::parse(CONFIG).map_err(TrainError::Unusable)?;
         (config.data.root, config.model.dir) = (data, Some(model));
@@ -83,7 +78,7 @@ impl Training {
         (config.run.workers, config.run.device) = (self.workers, self.device);
         for &batch in &self.batches {
             config.run.batch_size = batch;
-            config.run.out = folder.0.join(format!("run-{batch}"));
+            config.run.out = folder.path().join(format!("run-{batch}"));
             let mut trainer = Trainer::new(config.clone(), false)?;
             let mut seconds = Vec::new();
             trainer.run(&AtomicBool::new(false), |record| {
@@ -124,25 +119,4 @@ fn pictures(folder: &Path) -> Result<(), BenchError> {
         path: folder.to_owned(),
         reason: e.to_string(),
     })
-}
-
-/// A folder of this process, which is removed with all that is in it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(place: &Path) -> Result<Self, BenchError> {
-        let path = place.join(format!("lisa-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|e| BenchError::Write {
-            path: path.clone(),
-            reason: e.to_string(),
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is left: the measurement is done.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
-use lisa::bench::{Answers, Languages, Machine, Shape, Stage, Training, SHAPES};
+use lisa::bench::{Answers, Languages, Machine, Scratch, Shape, Stage, Training, SHAPES};
 use lisa::engine::{DTypeSpec, DeviceSpec, EngineConfig, LisaReasoner};
 use lisa::weights::{find_model, shipped_model, write_safetensors};
 use serde_json::{json, Value};
@@ -53,8 +53,9 @@ pub struct Args {
     /// Images of a training step, joined by commas
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4", value_parser = clap::value_parser!(u32).range(1..=12), requires = "train")]
     batch: Vec<u32>,
-    /// Folder for what --train writes and removes, about five times the model [default: that of the system]
-    #[arg(long, value_name = "DIR", requires = "train")]
+    /// Write the shape's model there, load it from its file as a model of yours is, and remove it afterwards. --train does that
+    /// always, with pictures and checkpoints, about five times the model [default with --train: the system's folder]
+    #[arg(long, value_name = "DIR", requires = "shape")]
     scratch: Option<PathBuf>,
     /// Token ids of the prompt of --gguf, joined by commas
     #[arg(
@@ -118,9 +119,14 @@ type Measured = (Value, Vec<Stage>, String);
 fn answers(args: &Args, shape: Option<Shape>) -> anyhow::Result<Measured> {
     let mut engine = EngineConfig::new("");
     (engine.device, engine.dtype) = (args.device, args.dtype);
-    let mut reasoner = match shape {
-        Some(shape) => shape.reasoner(&engine)?,
-        None => {
+    let scratch = args.scratch.as_deref().map(Scratch::new).transpose()?;
+    let mut reasoner = match (shape, &scratch) {
+        (Some(shape), None) => shape.reasoner(&engine)?,
+        (Some(shape), Some(folder)) => {
+            engine.model = shape.write(folder)?;
+            LisaReasoner::load(&engine)?
+        }
+        (None, _) => {
             let model = args.model.as_deref().map(find_model).or_else(shipped_model);
             engine.model = model.context("--model or --shape is needed: models/lisa-mini, the model of the project, is not installed")?;
             LisaReasoner::load(&engine)?

@@ -95,7 +95,7 @@ def test_the_gguf_check_is_told():
     gguf = {'file': 'a.gguf', 'logits_error': 2e-6, 'tokens': 64, 'greedy_equal': True, 'token_seconds': 0.02, 'llama_cpp': None}
     text = bench_table.page(result({'ours': [], 'peers': []}, gguf=gguf))
     assert 'logits differ from transformers\' by 2.0e-06' in text and '64 greedy tokens equal' in text and 'llama.cpp' not in text
-    gguf = {**gguf, 'greedy_equal': False, 'llama_cpp': {'token_seconds': 0.01}}
+    gguf = {**gguf, 'greedy_equal': False, 'llama_cpp': {'token_seconds': 0.01, 'equal_tokens': 40}}
     text = bench_table.page(result({'ours': [], 'peers': []}, gguf=gguf))
     assert 'DIFFERENT' in text and 'llama.cpp 0.01 s, which is 0.50 of its speed' in text
 
