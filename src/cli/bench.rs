@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     cycles: u32,
     /// Tokens of an answer
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=32768))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=32768), conflicts_with = "train")]
     tokens: u32,
     /// Threads of the CPU that compute [default: RAYON_NUM_THREADS, or one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -48,14 +48,23 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: DeviceSpec,
     /// auto, f32, f16 or, on a GPU, bf16
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", conflicts_with = "train")]
     dtype: DTypeSpec,
+    // What an option requires is not asked for where it conflicts with another one that was given, so both are said.
     /// Images of a training step, joined by commas
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4", value_parser = clap::value_parser!(u32).range(1..=12), requires = "train")]
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "1,4",
+        value_parser = clap::value_parser!(u32).range(1..=12),
+        requires = "train",
+        conflicts_with_all = ["model", "gguf"]
+    )]
     batch: Vec<u32>,
     /// Write the shape's model there, load it from its file as a model of yours is, and remove it afterwards. --train does that
     /// always, with pictures and checkpoints, about five times the model [default with --train: the system's folder]
-    #[arg(long, value_name = "DIR", requires = "shape")]
+    #[arg(long, value_name = "DIR", requires = "shape", conflicts_with_all = ["model", "gguf"])]
     scratch: Option<PathBuf>,
     /// Token ids of the prompt of --gguf, joined by commas
     #[arg(
@@ -63,11 +72,12 @@ pub struct Args {
         value_name = "ID,…",
         value_delimiter = ',',
         default_value = "1,2,3,4,5,6,7,8",
-        requires = "gguf"
+        requires = "gguf",
+        conflicts_with_all = ["model", "shape"]
     )]
     ids: Vec<u32>,
     /// Write the logits of --gguf at every position of the prompt
-    #[arg(long, value_name = "FILE.safetensors", requires = "gguf")]
+    #[arg(long, value_name = "FILE.safetensors", requires = "gguf", conflicts_with_all = ["model", "shape"])]
     dump: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
