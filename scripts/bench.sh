@@ -45,4 +45,4 @@ if [ "$python" = "$folder/bin/python3" ]; then
 fi
 clean "$python" -c 'import torch, transformers' 2>/dev/null || fail "$python has no torch and transformers: install scripts/bench.txt there, or unset BENCH_PYTHON"
 exec env -u PYTHONPATH -u LD_LIBRARY_PATH -u VIRTUAL_ENV PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TRANSFORMERS_VERBOSITY=error \
-    HF_HUB_OFFLINE=1 "$python" scripts/side_by_side.py --lisa "$lisa" "$@"
+    HF_HUB_OFFLINE=1 TQDM_DISABLE=1 "$python" scripts/side_by_side.py --lisa "$lisa" "$@"

@@ -160,8 +160,8 @@ def gguf_lines(gguf):
             f'tokens {equal}; a token {seconds(gguf["token_seconds"])} s')
     if gguf.get('llama_cpp'):
         llama = gguf['llama_cpp']
-        line += (f', llama.cpp {seconds(llama["token_seconds"])} s, which is {llama["token_seconds"] / gguf["token_seconds"]:.2f} '
-                 f'of its speed; its first {llama["equal_tokens"]} tokens are the same')
+        line += (f', {llama["token_seconds"] / gguf["token_seconds"]:.2f} of the speed of llama.cpp, which takes '
+                 f'{seconds(llama["token_seconds"])} s and writes the same {llama["equal_tokens"]} first tokens')
     return [line + '.', '']
 
 
@@ -169,7 +169,7 @@ def page(result):
     """All of it as Markdown."""
     cycles = max((len(shape['answers']['ours']) for shape in result['shapes'].values() if 'answers' in shape), default=0)
     lines = [f'Measured {result["measured"]} at {result["commit"] or "no commit"} on {result["processor"]}, {result["threads"]} threads, '
-             f'f32, random weights, {cycles} interleaved cycles.', '']
+             f'f32, random weights, interleaved cycles: {cycles}.', '']
     lines += [table(shape, entry) for shape, entry in result['shapes'].items()]
     if result.get('gguf'):
         lines += gguf_lines(result['gguf'])
