@@ -103,7 +103,14 @@ fn a_shape_is_measured_stage_by_stage_without_a_file() {
 fn a_shape_can_be_loaded_from_a_file_as_a_model_of_the_users_is() {
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().to_str().unwrap();
-    let arguments = ["--shape", "lisa-mini", "--cycles", "1", "--scratch", scratch];
+    let arguments = [
+        "--shape",
+        "lisa-mini",
+        "--cycles",
+        "1",
+        "--scratch",
+        scratch,
+    ];
     let report = report(&arguments);
     assert_eq!(names(&report), STAGES);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -281,13 +288,25 @@ fn arguments_that_cannot_be_used_are_told_before_anything_is_computed() {
             "1 is not in 2..=32768",
         ),
         (&["--train"], 2, "--shape"),
-        (&["--shape", "small", "--ids", "1"], 2, "cannot be used with"),
+        (
+            &["--shape", "small", "--ids", "1"],
+            2,
+            "cannot be used with",
+        ),
         (&["--ids", "1"], 2, "--gguf"),
         (&["--dump", "x"], 2, "--gguf"),
         (&["--shape", "small", "--batch", "1"], 2, "--train"),
         (&["--model", "x", "--batch", "1"], 2, "cannot be used with"),
-        (&["--model", "x", "--scratch", "y"], 2, "cannot be used with"),
-        (&["--shape", "small", "--train", "--tokens", "5"], 2, "cannot be used with"),
+        (
+            &["--model", "x", "--scratch", "y"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["--shape", "small", "--train", "--tokens", "5"],
+            2,
+            "cannot be used with",
+        ),
         (
             &["--shape", "sam-h", "--train"],
             1,

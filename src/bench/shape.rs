@@ -13,8 +13,8 @@ use crate::image::ClipFit;
 use crate::text::{train_tokenizer, LisaTokenizer, Template};
 use crate::train::{initial, random_weights};
 use crate::weights::{
-    save_model_dir, Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig, LlamaConfig,
-    ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, Weights, CONFIG_VERSION,
+    save_model_dir, Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig,
+    LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, Weights, CONFIG_VERSION,
 };
 
 /// The sizes of a network, by name.

@@ -159,8 +159,7 @@ fn what_cannot_be_read_is_said() {
         write(&path, &metadata, &tensors, GgmlDType::F32);
         Gguf::open(&path).map(drop).unwrap_err().to_string()
     };
-    let error =
-        said(&|m| drop(m.insert("general.architecture", Value::String("qwen2".into()))));
+    let error = said(&|m| drop(m.insert("general.architecture", Value::String("qwen2".into()))));
     assert!(
         error.contains("general.architecture is qwen2; accepted: llama"),
         "{error}"
@@ -177,8 +176,7 @@ fn what_cannot_be_read_is_said() {
         error.contains("head_count is 3, and the embeddings are 64 wide"),
         "{error}"
     );
-    let error =
-        said(&|m| drop(m.insert("llama.rope.scaling.type", Value::String("yarn".into()))));
+    let error = said(&|m| drop(m.insert("llama.rope.scaling.type", Value::String("yarn".into()))));
     assert!(error.contains("yarn; accepted: none, linear"), "{error}");
 
     write(&path, &metadata(), &tensors, GgmlDType::F32);
