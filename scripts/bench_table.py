@@ -148,8 +148,10 @@ def table(shape, entry):
     if answers and answers['peers']:
         gemm, copy = peaks(answers)
         peer = answers['peers'][0]
+        # A build with CUDA takes more than one without.
+        imported = f', of whose memory importing takes {gigabytes(peer["imported_rss"])} GB' if peer.get('imported_rss') else ''
         lines += [f'Products {gemm:.0f} GFLOP/s, copying {copy:.1f} GB/s; SAM\'s attention by {faster_attention(answers["peers"])}; '
-                  f'torch {peer["torch"]}, transformers {peer["transformers"]}.', '']
+                  f'torch {peer["torch"]}, transformers {peer["transformers"]}{imported}.', '']
     return '\n'.join(lines)
 
 

@@ -25,7 +25,7 @@ def ours(sam, token=0.1, peak=2e9):
 def peer(cycle, sam, variant='sdpa', token=(0.1, 0.3, 0.2), peak=4e9):
     return {
         'cycle': cycle, 'variant': variant, 'stages': {'sam': [sam, sam], 'token': list(token), 'answer': [2 * sam]},
-        'peak_rss': peak, 'machine': {'gemm_gflops': 160.0, 'copy_gbytes': 10.0}, 'torch': '2.0', 'transformers': '5.0',
+        'peak_rss': peak, 'machine': {'gemm_gflops': 160.0, 'copy_gbytes': 10.0}, 'torch': '2.0', 'transformers': '5.0', 'imported_rss': 5e8,
     }
 
 
@@ -52,6 +52,7 @@ def test_ratios_are_those_of_each_cycle_and_the_better_peer_counts():
     assert row_of(text, 'peak RSS') == '| peak RSS, GB | 2.00 | 4.00 | 0.50 (0.50–0.50) |  |'
     assert 'SAM\'s attention by eager' in text and 'interleaved cycles: 3' in text
     assert bench_table.faster_attention(answers['peers']) == 'eager'
+    assert 'of whose memory importing takes 0.50 GB' in text
 
 
 def test_stages_that_one_side_lacks_are_left_out():
