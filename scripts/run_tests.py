@@ -64,7 +64,7 @@ PARTS = (
     Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion; without our kernels, too', 3, (
         cargo_test(*targets('golden', 'convert')), cargo_test(*targets('golden'), environment=('LISA_KERNELS=plain',)))),
     Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
-        cargo_test(*targets('engine', 'looking_cli', 'cli_output')),)),
+        cargo_test(*targets('engine', 'looking_cli', 'cli_output', 'bench_cli')),)),
     Part('training', 'training end to end, on threads, killed and resumed; docs/TRAINING.md followed', 2, (
         cargo_test(*targets('train', 'train_cli', 'own_pictures')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (

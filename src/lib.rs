@@ -44,9 +44,11 @@
 //! | [`spatial`] | from a mask to metres: the depth image of a picture, and where the object of a mask is |
 //! | [`node`] | the node without ROS: which frame a question is about, what is published, and in which order |
 //! | [`eval`] | metrics, reports |
+//! | [`bench`] | how long each stage takes on this machine, and how much memory |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
+pub mod bench;
 pub mod compute;
 pub mod convert;
 pub mod data;

@@ -4,6 +4,7 @@
 mod streams;
 
 mod bag;
+mod bench;
 mod chat;
 mod convert;
 mod eval;
@@ -48,6 +49,7 @@ enum Command {
     World(world::Args),
     Eval(eval::Args),
     Bag(bag::Args),
+    Bench(bench::Args),
 }
 
 /// Parses the arguments, runs the command, and prints what went wrong on one line.
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::World(args) => world::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bag(args) => bag::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     ended(result)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lisa::engine::DeviceSpec;
 use lisa::signals::Interrupt;
 use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
 use lisa::weights::find_model;
@@ -68,11 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(steps) = args.steps {
         config.run.steps = steps;
     }
-    if config.run.device.open()?.is_cpu() {
-        // The workers compute one image each, so that products need no threads of their own. The variable is read at the first
-        // product.
-        std::env::set_var("RAYON_NUM_THREADS", "1");
-    }
+    threads_of_products(config.run.device)?;
     if let Some(count) = args.inspect {
         return inspect(&config, count, |line| say!("{line}")).map_err(Into::into);
     }
@@ -116,6 +113,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             // Not 0, so that `lisa train … && lisa merge …` ends here.
             std::process::exit(interrupt.exit_code());
         }
+    }
+    Ok(())
+}
+
+/// Sets how many threads a product uses while a network is trained; to be called before the first product.
+///
+/// # Errors
+/// A device that cannot be opened.
+pub fn threads_of_products(device: DeviceSpec) -> anyhow::Result<()> {
+    if device.open()?.is_cpu() {
+        // The workers compute one image each, so that products need no threads of their own. The variable is read at the first
+        // product.
+        std::env::set_var("RAYON_NUM_THREADS", "1");
     }
     Ok(())
 }

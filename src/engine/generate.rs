@@ -74,7 +74,10 @@ impl LisaReasoner {
             .llama
             .max_position_embeddings
             .saturating_sub(prompt);
-        let limit = options.max_new_tokens.min(room.max(1));
+        let mut limit = options.max_new_tokens.min(room.max(1));
+        if !self.dictated.is_empty() {
+            limit = limit.min(self.dictated.len());
+        }
         let tokens = self.config.tokens;
         let mut sampler = Sampler::new(options);
         // A handle of its own, because `self` is borrowed by the model while the stream decodes.
@@ -88,7 +91,9 @@ impl LisaReasoner {
             }
             let started = Instant::now();
             let logits = lisa.llama.logits(&hidden).map_err(failed)?;
-            let id = sampler.next(&logits).map_err(failed)?;
+            let chosen = sampler.next(&logits).map_err(failed)?;
+            let dictated = self.dictated.get(generated.ids.len());
+            let id = dictated.copied().unwrap_or(chosen);
             generated.ids.push(id);
             if id == tokens.eos {
                 state.token(started.elapsed());

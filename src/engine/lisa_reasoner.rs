@@ -13,7 +13,7 @@ use super::{EngineConfig, EngineError, ModelInfo, Request, RequestError};
 use crate::image::{ClipFit, ClipView};
 use crate::model::Lisa;
 use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken};
-use crate::weights::{LisaConfig, ModelDir};
+use crate::weights::{LisaConfig, ModelDir, Weights};
 
 /// A LISA model, and everything that is kept between requests: frames, the last prompt's keys and values, conversations.
 pub struct LisaReasoner {
@@ -29,6 +29,8 @@ pub struct LisaReasoner {
     pub(super) vision: Vision,
     pub(super) prefix: PrefixCache,
     pub(super) sessions: Sessions,
+    /// What [`dictate`](Self::dictate) was given; empty where the model writes its own words.
+    pub(super) dictated: Vec<u32>,
 }
 
 impl LisaReasoner {
@@ -41,31 +43,69 @@ impl LisaReasoner {
         config.dtype.check(&device)?;
         let dir = ModelDir::open(&config.model)?;
         let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
-        let weights = dir.weights(dtype, &device)?.for_inference();
-        let lisa = Lisa::load(&weights, &dir.config)?;
+        let weights = dir.weights(dtype, &device)?;
+        Self::from_weights(config, &weights, dir.config, dir.tokenizer)
+    }
+
+    /// A reasoner whose tensors come from `weights`, in the number type and on the device that they come out in. Where no model
+    /// directory holds them, [`EngineConfig::model`] is a name only, and what was unloaded cannot be loaded again.
+    ///
+    /// # Errors
+    /// The tensor that is missing or has another shape than `model` leads to.
+    pub fn from_weights(
+        config: &EngineConfig,
+        weights: &Weights,
+        model: LisaConfig,
+        tokenizer: LisaTokenizer,
+    ) -> Result<Self, EngineError> {
+        let lisa = Lisa::load(&weights.clone().for_inference(), &model)?;
+        let (dtype, device) = (weights.dtype(), weights.device().clone());
+        let elements = |shape: &[usize]| shape.iter().map(|side| *side as u64).product::<u64>();
         let info = ModelInfo {
-            model: dir.config.name.clone(),
+            model: model.name.clone(),
             device: match device.location() {
                 candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
                 candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
                 candle_core::DeviceLocation::Cpu => "cpu".into(),
             },
             dtype: dtype.as_str().into(),
-            parameters: dir.parameters,
-            guided_head: dir.config.guided_head,
+            parameters: weights
+                .names()
+                .iter()
+                .map(|(_, shape)| elements(shape))
+                .sum(),
+            guided_head: model.guided_head,
         };
         Ok(Self {
-            vision: Vision::new(&dir.config, config.max_frames, dtype, &device),
+            vision: Vision::new(&model, config.max_frames, dtype, &device),
             prefix: PrefixCache::new(&lisa.llama),
             sessions: Sessions::new(config.max_conversations, config.max_turns),
             lisa: Some(Arc::new(lisa)),
             source: config.clone(),
-            config: dir.config,
-            tokenizer: Arc::new(dir.tokenizer),
+            config: model,
+            tokenizer: Arc::new(tokenizer),
             device,
             dtype,
             info,
+            dictated: Vec::new(),
         })
+    }
+
+    /// Makes every answer from now on consist of these tokens, whatever the model finds likely, and end with them. Everything is
+    /// computed as for the model's own words, so that a measurement does not depend on what a model happens to say. Without
+    /// tokens the model writes its own words again.
+    pub fn dictate(&mut self, tokens: Vec<u32>) {
+        self.dictated = tokens;
+    }
+
+    /// Content of the model's `lisa.json`.
+    pub fn config(&self) -> &LisaConfig {
+        &self.config
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> &LisaTokenizer {
+        &self.tokenizer
     }
 
     /// The network.
@@ -86,6 +126,7 @@ impl LisaReasoner {
         }
         new.vision.lookups = self.vision.lookups;
         new.prefix.positions = self.prefix.positions;
+        new.dictated = std::mem::take(&mut self.dictated);
         *self = new;
         Ok(())
     }

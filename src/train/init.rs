@@ -42,7 +42,13 @@ pub fn new_model<'a>(
 }
 
 /// Every tensor that the network consists of, each drawn from its own stream of random numbers.
-fn random_weights(config: &LisaConfig, seed: u64) -> Result<BTreeMap<String, Tensor>, TrainError> {
+///
+/// # Errors
+/// Sizes of which no network can be built.
+pub fn random_weights(
+    config: &LisaConfig,
+    seed: u64,
+) -> Result<BTreeMap<String, Tensor>, TrainError> {
     let weights = Weights::made_by(
         move |name, shape| initial(name, shape, seed),
         DType::F32,
@@ -68,7 +74,12 @@ const RESIDUAL: [&str; 7] = [
     "mlp.2.",
 ];
 
-fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor> {
+/// A new tensor of the network, f32 on the CPU: random numbers of a deviation that suits its place, or the ones and zeros that a
+/// norm begins with. Name, shape and seed decide its numbers.
+///
+/// # Errors
+/// A shape that no tensor of this name has.
+pub fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ fnv(name));
     let mut draw = |deviation: f64| {
         normal(&mut rng, shape, deviation).map_err(|e| candle_core::Error::Msg(e.to_string()))

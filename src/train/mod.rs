@@ -45,6 +45,7 @@ pub use config::{
 };
 pub use error::TrainError;
 pub use gradients::Gradients;
+pub use init::{initial, random_weights};
 pub use inspect::inspect;
 pub use merge::{merge, MergeOptions, MergeReport};
 pub use metrics::{read_metrics, Record};

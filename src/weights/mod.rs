@@ -6,12 +6,15 @@
 //! | `model.safetensors` | all tensors, under the names of the checkpoints; it is memory-mapped |
 //! | `tokenizer.json` | the tokenizer, in the format of the `tokenizers` crate |
 //!
+//! [`Gguf`] opens a language model by itself, as llama.cpp has it.
+//!
 //! [`convert`](crate::convert) makes a model directory of a published checkpoint.
 
 mod config;
 mod config_check;
 mod error;
 mod fingerprint;
+mod gguf;
 mod model_dir;
 mod save;
 mod shipped;
@@ -25,6 +28,7 @@ pub use config::{
 };
 pub use error::WeightsError;
 pub use fingerprint::Fingerprint;
+pub use gguf::Gguf;
 pub use model_dir::ModelDir;
 pub use save::{save_model_dir, write_safetensors};
 pub use shipped::{find_model, shipped_model, SHIPPED_MODEL};

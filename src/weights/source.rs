@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Shape, Tensor};
 
+use super::gguf::GgufTensors;
 use super::WeightsError;
 
 /// Named tensors, and a place in the tree of their names.
@@ -34,6 +35,7 @@ pub struct LoraUse {
 
 enum Source {
     Mapped(MmapedSafetensors),
+    Gguf(GgufTensors),
     Tensors(HashMap<String, Tensor>),
     Made {
         make: Box<MakeTensor>,
@@ -55,6 +57,10 @@ type MakeTensor = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send +
 impl Weights {
     pub(super) fn from_mapped(mapped: MmapedSafetensors, dtype: DType, device: &Device) -> Self {
         Self::new(Source::Mapped(mapped), dtype, device)
+    }
+
+    pub(super) fn from_gguf(tensors: GgufTensors, dtype: DType, device: &Device) -> Self {
+        Self::new(Source::Gguf(tensors), dtype, device)
     }
 
     /// A source of tensors in memory, by their full names.
@@ -176,6 +182,7 @@ impl Weights {
                 .into_iter()
                 .map(|(name, view)| (name, view.shape().to_vec()))
                 .collect(),
+            Source::Gguf(tensors) => tensors.shapes(),
             Source::Tensors(tensors) => shapes(tensors),
             Source::Made { made, .. } => shapes(&lock(made)),
             Source::Listed { shapes, .. } => shapes.clone().into_iter().collect(),
@@ -189,6 +196,7 @@ impl Weights {
         let path = self.path(name);
         match &*self.source {
             Source::Mapped(mapped) => mapped.get(&path).ok().map(|view| view.shape().to_vec()),
+            Source::Gguf(tensors) => tensors.shape(&path),
             Source::Tensors(tensors) => tensors.get(&path).map(|t| t.dims().to_vec()),
             Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
             Source::Listed { shapes, .. } => shapes.get(&path).cloned(),
@@ -223,6 +231,7 @@ impl Weights {
         }
         let load = || match &*self.source {
             Source::Mapped(mapped) => mapped.load(&path, &self.device)?.to_dtype(self.dtype),
+            Source::Gguf(tensors) => tensors.load(&path, self.dtype, &self.device),
             Source::Tensors(tensors) => match tensors.get(&path) {
                 Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
                 None => candle_core::bail!("no such tensor"),

@@ -1,0 +1,95 @@
+//! The yardsticks: how fast matrix products and copies go on this machine, and how much memory this process has held.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::BenchError;
+
+/// What the machine can do, by the best of several runs. It belongs to the number of threads that the process uses.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Machine {
+    /// Products of large f32 matrices by candle, in 10⁹ additions and multiplications a second.
+    pub gemm_gflops: f64,
+    /// Bytes read and written together while a buffer larger than any cache is copied, in 10⁹ a second, as STREAM counts them.
+    pub copy_gbytes: f64,
+}
+
+/// Sides of the products, `(rows, inner, columns)`: a square one, and two of the shapes that SAM's layers have.
+const PRODUCTS: [(usize, usize, usize); 3] =
+    [(2048, 2048, 2048), (4096, 768, 3072), (4096, 3072, 768)];
+/// Times that each is run. The first ones raise the processor's clock and touch the memory.
+const RUNS: usize = 5;
+/// Bytes that are copied.
+const COPIED: usize = 256 << 20;
+
+impl Machine {
+    /// Measures both; takes some seconds, and half a gigabyte.
+    ///
+    /// # Errors
+    /// A product that failed, e.g. for memory.
+    pub fn measure() -> Result<Self, BenchError> {
+        Ok(Self {
+            gemm_gflops: products()?,
+            copy_gbytes: copies(),
+        })
+    }
+}
+
+fn products() -> Result<f64, BenchError> {
+    let mut best = 0f64;
+    for (rows, inner, columns) in PRODUCTS {
+        let a = Tensor::ones((rows, inner), DType::F32, &Device::Cpu)?;
+        let b = Tensor::ones((inner, columns), DType::F32, &Device::Cpu)?;
+        for _ in 0..RUNS {
+            let started = Instant::now();
+            black_box(a.matmul(&b)?);
+            let flop = 2.0 * (rows * inner * columns) as f64;
+            best = best.max(flop / started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(best / 1e9)
+}
+
+fn copies() -> f64 {
+    let from = vec![1u8; COPIED];
+    let mut to = vec![0u8; COPIED];
+    let part = COPIED.div_ceil(rayon::current_num_threads());
+    let mut best = 0f64;
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        to.par_chunks_mut(part)
+            .zip(from.par_chunks(part))
+            .for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+        best = best.max(2.0 * COPIED as f64 / started.elapsed().as_secs_f64());
+    }
+    best / 1e9
+}
+
+/// The most memory that this process has held so far, in bytes: `VmHWM` of proc(5), which counts the pages of mapped files too.
+/// `None` where the system has no `/proc`.
+pub fn peak_rss() -> Option<u64> {
+    high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn high_water_mark(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_high_water_mark_is_read_in_bytes() {
+        let status = "Name:\tlisa\nVmPeak:\t  999 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 7 kB\n";
+        assert_eq!(high_water_mark(status), Some(2 << 20));
+        assert_eq!(high_water_mark("Name:\tlisa\n"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Steps of a training: LoRA as in `config/finetune.toml`, on a model of random weights and pictures of TableWorld.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde::Serialize;
+use tableworld::formats::{write_dataset, Format, Options, Order};
+use tableworld::Split;
+
+use super::scratch::Scratch;
+use super::{peak_rss, BenchError, Shape, Stage, Work};
+use crate::compute::DeviceSpec;
+use crate::train::{TrainConfig, TrainError, Trainer};
+
+/// The configuration that is measured. Data, model, number of steps and size of the batches are replaced.
+const CONFIG: &str = include_str!("../../config/finetune.toml");
+/// Pictures that are learned from, more than the largest batch has.
+const PICTURES: usize = 12;
+
+/// How training steps are measured.
+#[derive(Clone, Debug)]
+pub struct Training {
+    /// Images of a step; each is measured in turn.
+    pub batches: Vec<usize>,
+    /// Steps that are measured at each size; another one, before, warms up.
+    pub steps: usize,
+    /// Images computed at a time.
+    pub workers: usize,
+    /// Where it computes.
+    pub device: DeviceSpec,
+    /// Folder for the model, the pictures and the checkpoints, which are removed afterwards.
+    pub scratch: PathBuf,
+}
+
+/// How long steps took.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainingTimes {
+    /// For each size of a batch.
+    pub batches: Vec<StepTimes>,
+    /// Conversations about one picture, which are computed as one sequence.
+    pub conversations: usize,
+}
+
+/// The steps of one size of a batch.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTimes {
+    /// Images of a step.
+    pub batch: usize,
+    /// How long a step took.
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// The most memory that the process has held up to the end of these steps, in bytes.
+    pub peak_rss: Option<u64>,
+}
+
+impl Training {
+    /// Writes a model and pictures, and trains.
+    ///
+    /// # Errors
+    /// A shape without a language model, or a folder that cannot be written.
+    pub fn measure(&self, shape: Shape) -> Result<TrainingTimes, BenchError> {
+        if !shape.language {
+            return Err(BenchError::NoLanguageModel {
+                shape: shape.name,
+                accepted: Shape::names(|shape| shape.language),
+            });
+        }
+        let folder = Scratch::new(&self.scratch)?;
+        let data = folder.path().join("data");
+        pictures(&data)?;
+        let model = shape.write(&folder)?;
+        let mut batches = Vec::new();
+        let mut config = TrainConfig::parse(CONFIG).map_err(TrainError::Unusable)?;
+        (config.data.root, config.model.dir) = (data, Some(model));
+        config.data.validation.clear();
+        (config.run.accumulation, config.run.steps) = (1, self.steps as u64 + 1);
+        (config.run.workers, config.run.device) = (self.workers, self.device);
+        for &batch in &self.batches {
+            config.run.batch_size = batch;
+            config.run.out = folder.path().join(format!("run-{batch}"));
+            let mut trainer = Trainer::new(config.clone(), false)?;
+            let mut seconds = Vec::new();
+            trainer.run(&AtomicBool::new(false), |record| {
+                seconds.extend(record.seconds)
+            })?;
+            let times: Vec<Duration> = seconds
+                .into_iter()
+                .skip(1)
+                .map(Duration::from_secs_f64)
+                .collect();
+            batches.extend(
+                Stage::new("lora_step", &times, Work::default()).map(|stage| StepTimes {
+                    batch,
+                    stage,
+                    peak_rss: peak_rss(),
+                }),
+            );
+        }
+        Ok(TrainingTimes {
+            batches,
+            conversations: config.data.samples_per_image,
+        })
+    }
+}
+
+/// Scenes in ReasonSeg's layout, each with more questions than a sample takes.
+fn pictures(folder: &Path) -> Result<(), BenchError> {
+    let order = Order {
+        formats: &[Format::ReasonSeg],
+        split: Split::Train,
+        seed0: 0,
+        count: PICTURES,
+        width: 640,
+        height: 480,
+    };
+    let written = write_dataset(&order, folder, &Options::default(), &|_| ());
+    written.map(drop).map_err(|e| BenchError::Write {
+        path: folder.to_owned(),
+        reason: e.to_string(),
+    })
+}
