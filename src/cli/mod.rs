@@ -6,12 +6,14 @@ mod streams;
 mod bag;
 mod chat;
 mod convert;
+mod download_progress;
 mod eval;
 mod merge;
 mod metres;
 mod model_args;
 mod output;
 mod output_paths;
+mod pull;
 mod report_args;
 mod segment;
 mod train;
@@ -40,6 +42,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Pull(pull::Args),
     Convert(convert::Args),
     Segment(segment::Args),
     Chat(chat::Args),
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match cli.command {
+        Command::Pull(args) => pull::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Chat(args) => chat::run(args),

@@ -458,7 +458,9 @@ fn read_proxy(name: &str, address: &str) -> Result<Proxy, HubError> {
         // The address itself is not said, for it may hold a password.
         reason: reason.to_owned(),
     };
-    let proxy = Proxy::new(address).ok().filter(|proxy| !proxy.host().is_empty());
+    let proxy = Proxy::new(address)
+        .ok()
+        .filter(|proxy| !proxy.host().is_empty());
     let proxy =
         proxy.ok_or_else(|| wrong("is no address of a proxy; accepted: http://HOST:PORT"))?;
     match proxy.protocol() {
@@ -563,7 +565,11 @@ mod tests {
 
     #[test]
     fn a_proxy_s_address_is_never_shown() {
-        for address in ["socks5://ada:secret@proxy.test", "http://ada:secret@:x", "ada:secret @x"] {
+        for address in [
+            "socks5://ada:secret@proxy.test",
+            "http://ada:secret@:x",
+            "ada:secret @x",
+        ] {
             let error = read_proxy("HTTPS_PROXY", address).unwrap_err().to_string();
             assert!(
                 error.contains("HTTPS_PROXY") && !error.contains("secret"),

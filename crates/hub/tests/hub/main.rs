@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
+mod encrypted;
 mod faults;
 #[allow(dead_code)] // the tests of the program use the rest
 mod loopback;
