@@ -255,6 +255,7 @@ fn answer(state: &State, store: bool, mut stream: TcpStream) -> std::io::Result<
         Some(Fault::Wrong) => answer.body.iter_mut().for_each(|byte| *byte ^= 0x55),
         Some(Fault::More) => {
             answer.body.extend([0; 10]);
+            answer.headers.remove("content-length");
             // Of an unknown length, and so ended by closing.
             announced = usize::MAX;
         }

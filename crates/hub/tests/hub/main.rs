@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on says so by panicking
 
-mod encrypted;
 mod faults;
 #[allow(dead_code)] // the tests of the program use the rest
 mod loopback;
 mod refusals;
 mod sharing;
+mod ways;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

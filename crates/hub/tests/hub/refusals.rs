@@ -186,28 +186,6 @@ fn a_hub_that_cannot_be_reached_is_told_soon() {
 }
 
 #[test]
-fn proxies_are_used_for_what_no_proxy_does_not_name() {
-    let (hub, _) = hub_with(b"large");
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    // Nobody listens where the proxy should be.
-    let mut client = Client::of(&hub).with("http_proxy", format!("http://ada:secret@{free}"));
-    let error = client.refused(&["config.json"]);
-    says(&error, &["cannot reach"]);
-    assert!(
-        !error.contains("secret") && hub.asked().is_empty(),
-        "{error}"
-    );
-    client.set("NO_PROXY", "localhost, 127.0.0.1");
-    client.pull(&["config.json"]).unwrap();
-    // The proxy of another scheme is not used.
-    let mut client = Client::of(&hub).with("HTTPS_PROXY", format!("http://{free}"));
-    client.pull(&["config.json"]).unwrap();
-}
-
-#[test]
 fn an_encrypted_hub_needs_a_certificate_that_is_trusted() {
     let (hub, _) = hub_with(b"large");
     let folder = tempfile::tempdir().unwrap();

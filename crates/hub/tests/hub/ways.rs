@@ -1,10 +1,10 @@
-//! A hub behind TLS, as every hub outside of tests is. `tests/data` holds an authority of the test, whose own key is thrown away,
-//! and a certificate of 127.0.0.1 with its key.
+//! The ways to a hub: TLS, as every hub outside of tests has it, and proxies. `tests/data` holds an authority of the test, whose own
+//! key is thrown away, and a certificate of 127.0.0.1 with its key.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -103,4 +103,79 @@ fn an_encrypted_hub_does_not_lead_to_a_plain_one() {
         .refused(&["config.json"])
         .contains("is not encrypted"));
     assert_eq!(hub.asked().len(), before + 1);
+}
+
+/// A proxy that connects whoever asks (`CONNECT`), and keeps what it was asked.
+fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || connect(stream, &kept).ok());
+        }
+    });
+    (address, asked)
+}
+
+fn connect(mut client: TcpStream, kept: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    kept.lock().unwrap().push(head);
+    let mut server = TcpStream::connect(target)?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    std::io::copy(&mut server, &mut client)?;
+    client.shutdown(std::net::Shutdown::Both)
+}
+
+#[test]
+fn a_proxy_is_used_with_its_password_and_learns_no_token() {
+    let (hub, _) = hub_with(b"large");
+    let (address, asked) = proxy();
+    let mut client = Client::of(&hub)
+        .with("HF_ENDPOINT", encrypted(&hub))
+        .with("HF_TOKEN", "hf_secret")
+        .with("SSL_CERT_FILE", data("authority.pem").to_str().unwrap())
+        .with("HTTPS_PROXY", format!("http://ada:lace@{address}"));
+    client.pull(&["config.json"]).unwrap();
+    let asked = asked.lock().unwrap();
+    assert!(!asked.is_empty());
+    for head in asked.iter() {
+        assert!(head.starts_with("CONNECT 127.0.0.1:"), "{head}");
+        // base64 of ada:lace.
+        assert!(head.contains("Basic YWRhOmxhY2U="), "{head}");
+        assert!(!head.contains("hf_secret"), "{head}");
+    }
+}
+
+#[test]
+fn proxies_are_used_for_what_no_proxy_does_not_name() {
+    let (hub, _) = hub_with(b"large");
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    // Nobody listens where the proxy should be.
+    let mut client = Client::of(&hub).with("http_proxy", format!("http://ada:secret@{free}"));
+    let error = client.refused(&["config.json"]);
+    says(&error, &["cannot reach"]);
+    assert!(
+        !error.contains("secret") && hub.asked().is_empty(),
+        "{error}"
+    );
+    client.set("NO_PROXY", "localhost, 127.0.0.1");
+    client.pull(&["config.json"]).unwrap();
+    // The proxy of another scheme is not used.
+    let mut client = Client::of(&hub).with("HTTPS_PROXY", format!("http://{free}"));
+    client.pull(&["config.json"]).unwrap();
 }
