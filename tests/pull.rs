@@ -73,14 +73,17 @@ impl Published {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             let upper = name.to_ascii_uppercase();
-            if upper.starts_with("HF_") || upper.ends_with("_PROXY") || upper.contains("OFFLINE") {
+            if upper.starts_with("HF_")
+                || upper.starts_with("HUGGING")
+                || upper.ends_with("_PROXY")
+                || upper.contains("OFFLINE")
+            {
                 command.env_remove(name);
             }
         }
         command
             .env("HF_HOME", self.at("home"))
-            .env("HF_ENDPOINT", &self.hub.endpoint)
-            .env_remove("HUGGINGFACE_HUB_CACHE");
+            .env("HF_ENDPOINT", &self.hub.endpoint);
         command
     }
 

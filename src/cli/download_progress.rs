@@ -84,7 +84,6 @@ impl DownloadProgress {
                 (self.size, self.name) = (0, String::new());
                 self.at(0);
             }
-            _ => {}
         }
     }
 

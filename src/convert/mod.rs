@@ -81,7 +81,7 @@ pub fn convert(
 /// As [`convert`]. Nothing is left behind in either case.
 pub fn check_before_weights(options: &ConvertOptions) -> Result<(), WeightsError> {
     Staging::beside(&options.out, &[&options.lisa, &options.clip])?;
-    Published::read(options).map(drop)
+    Published::read(options)?.check_tokens()
 }
 
 /// Checks that a model directory may be written to this place.

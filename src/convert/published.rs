@@ -224,6 +224,14 @@ impl Published {
         Ok(config)
     }
 
+    /// Checks that the tokenizer has the tokens of a LISA.
+    ///
+    /// # Errors
+    /// [`WeightsError::Invalid`] with the token that is missing.
+    pub fn check_tokens(&self) -> Result<(), WeightsError> {
+        tokens(&self.path, &self.json, &self.tokenizer.tokenizer).map(drop)
+    }
+
     /// A note if the embedding table has more rows than there are tokens, as a table has that was padded.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub struct Snapshot {
     cache: RepoCache,
     /// The commit, 40 hexadecimal digits.
     pub commit: String,
-    /// The names of its files; offline, of those that are in the cache.
+    /// The names of its files, sorted; offline, of those that are in the cache.
     pub files: Vec<String>,
     /// The licence of its content, in the words of its card; `None` where it names none, and offline.
     pub licence: Option<String>,
@@ -180,11 +180,9 @@ impl Hub {
         }
         snapshot.licence = licence(&info);
         snapshot.commit = info.sha;
-        snapshot.files = info
-            .siblings
-            .into_iter()
-            .map(|file| file.rfilename)
-            .collect();
+        let names = info.siblings.into_iter().map(|file| file.rfilename);
+        snapshot.files = names.collect();
+        snapshot.files.sort();
         Ok(snapshot)
     }
 
