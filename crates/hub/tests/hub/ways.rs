@@ -168,7 +168,7 @@ fn proxies_are_used_for_what_no_proxy_does_not_name() {
     // Nobody listens where the proxy should be.
     let mut client = Client::of(&hub).with("http_proxy", format!("http://ada:secret@{free}"));
     let error = client.refused(&["config.json"]);
-    says(&error, &["cannot reach"]);
+    assert!(error.contains("cannot reach"), "{error}");
     assert!(
         !error.contains("secret") && hub.asked().is_empty(),
         "{error}"
