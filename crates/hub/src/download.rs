@@ -283,7 +283,10 @@ impl<'a> Download<'a> {
                 Ok(read) => read,
                 Err(_) if self.client.stop.is_asked() => return Err(HubError::Interrupted.into()),
                 Err(error) => {
-                    return Err(Trouble::again(format!("the connection broke off: {error}")))
+                    return Err(Trouble::again(format!(
+                        "the connection broke off after {} of {} bytes: {error}",
+                        self.at, self.wanted.size
+                    )))
                 }
             };
             if read as u64 > self.wanted.size - self.at {
