@@ -203,11 +203,23 @@ mod tests {
     fn a_name_of_the_hub_is_answered_with_how_it_is_had() {
         let error = |name: &str| ModelDir::open(name).err().map(|error| error.to_string());
         let pull = error("xinlai/LISA-7B-v1").unwrap();
-        assert!(pull.contains("`lisa pull xinlai/LISA-7B-v1 --out DIR`"), "{pull}");
+        assert!(
+            pull.contains("`lisa pull xinlai/LISA-7B-v1 --out DIR`"),
+            "{pull}"
+        );
         // In the checkout there is a folder models/, and the others are paths.
-        for name in ["models/none", "/xinlai/LISA-7B-v1", "./xinlai/LISA", "no-such-model", "a/b/c"] {
+        for name in [
+            "models/none",
+            "/xinlai/LISA-7B-v1",
+            "./xinlai/LISA",
+            "no-such-model",
+            "a/b/c",
+        ] {
             let error = error(name).unwrap();
-            assert!(error.contains("lisa convert") && !error.contains("pull"), "{error}");
+            assert!(
+                error.contains("lisa convert") && !error.contains("pull"),
+                "{error}"
+            );
         }
     }
 }

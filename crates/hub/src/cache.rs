@@ -2,7 +2,7 @@
 //!
 //! | below `models--OWNER--NAME/` | |
 //! |---|---|
-//! | `blobs/ETAG` | content, named by its checksum; may be a link into a store of the whole cache, and is never deleted through it |
+//! | `blobs/ETAG` | content, named by its checksum; may be a link into a store of the whole cache, and is replaced as a link |
 //! | `blobs/ETAG.incomplete` | the beginning of it |
 //! | `refs/REVISION` | the commit that a branch or tag stood for when it was last asked about |
 //! | `snapshots/COMMIT/FILE` | a relative link to the blob; the file itself where a file system has no links |

@@ -1,4 +1,4 @@
-//! A model hub on loopback, with the faults that a test asks for. Large files lie in a store of another port, as the hub has them.
+//! A model hub on loopback, with the faults that a test asks for. Large files lie in a store of another port.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

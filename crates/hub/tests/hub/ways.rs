@@ -1,5 +1,5 @@
-//! The ways to a hub: TLS, as every hub outside of tests has it, and proxies. `tests/data` holds an authority of the test, whose own
-//! key is thrown away, and a certificate of 127.0.0.1 with its key.
+//! The ways to a hub: TLS, as every hub outside of tests has it, and proxies. `tests/data` holds an authority of the test, whose
+//! own key was thrown away, and a certificate of 127.0.0.1 with its key.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
