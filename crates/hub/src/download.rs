@@ -9,11 +9,12 @@ use std::time::Duration;
 use lisa_files::lock::FolderLock;
 use ureq::http::{header, HeaderMap};
 
+use crate::address::text;
 use crate::cache::{make_parent, RepoCache};
 use crate::digest::{add_file, Etag, Hasher, PIECE};
 use crate::error::io;
 use crate::event::{Event, Say};
-use crate::http::{text, About, Client, Patience, Trouble};
+use crate::http::{About, Client, Patience, Trouble};
 use crate::HubError;
 
 /// How often somebody who waits for another process looks whether it has finished.

@@ -6,12 +6,13 @@
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ureq::http::{header, HeaderMap, Response, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
+use crate::address::{joined, origin, plain, retry_after, shown, text};
+use crate::agent::{agent, read_proxy, tls};
 use crate::event::{Event, Say};
 use crate::proxy::Way;
 use crate::{HubError, Repo, Settings, Stop};
@@ -90,23 +91,9 @@ impl Client {
             name: "HF_ENDPOINT".to_owned(),
             reason: format!("is {:?}; accepted: an address", settings.endpoint),
         })?;
-        let tls = TlsConfig::builder().root_certs(roots(&settings)?).build();
+        let tls = tls(&settings)?;
         let agent = |proxy: Option<Proxy>| {
-            let config = Agent::config_builder()
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .user_agent(concat!("model_hub/", env!("CARGO_PKG_VERSION")))
-                // Compressed content has another length and another checksum.
-                .accept_encoding("identity")
-                .timeout_resolve(Some(settings.silence))
-                .timeout_connect(Some(settings.silence))
-                .timeout_per_read(Some(settings.silence))
-                .timeout_per_write(Some(settings.silence))
-                .tls_config(tls.clone())
-                .proxy(proxy)
-                .build();
-            let agent = config.new_agent();
+            let agent = agent(&settings, &tls, proxy);
             stop.closes(&agent);
             agent
         };
@@ -423,158 +410,6 @@ pub(crate) fn patiently<T>(
         match attempt() {
             Ok(found) => return Ok(found),
             Err(trouble) => patience.wait(client, what, trouble, say)?,
-        }
-    }
-}
-
-/// The certificates that are trusted: those of a file that the environment names, else the system's, and where it has none, those
-/// that come with the program.
-fn roots(settings: &Settings) -> Result<RootCerts, HubError> {
-    let found = match &settings.certificates {
-        Some(file) => rustls_native_certs::load_certs_from_paths(Some(file), None),
-        None => rustls_native_certs::load_native_certs(),
-    };
-    let certificates: Vec<_> = found
-        .certs
-        .iter()
-        .map(|certificate| Certificate::from_der(certificate).to_owned())
-        .collect();
-    match (&settings.certificates, certificates.is_empty()) {
-        (_, false) => Ok(RootCerts::from(certificates)),
-        (None, true) => Ok(RootCerts::WebPki),
-        (Some(file), true) => Err(HubError::Setting {
-            name: "SSL_CERT_FILE".to_owned(),
-            reason: format!(
-                "names {}, which holds no certificate; accepted: a file in PEM",
-                file.display()
-            ),
-        }),
-    }
-}
-
-fn read_proxy(name: &str, address: &str) -> Result<Proxy, HubError> {
-    let wrong = |reason: &str| HubError::Setting {
-        name: name.to_owned(),
-        // The address itself is not said, for it may hold a password.
-        reason: reason.to_owned(),
-    };
-    let proxy = Proxy::new(address)
-        .ok()
-        .filter(|proxy| !proxy.host().is_empty());
-    let proxy =
-        proxy.ok_or_else(|| wrong("is no address of a proxy; accepted: http://HOST:PORT"))?;
-    match proxy.protocol() {
-        ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https => Ok(proxy),
-        _ => Err(wrong(
-            "names a SOCKS proxy, which is not supported; accepted: http://HOST:PORT",
-        )),
-    }
-}
-
-/// Scheme, host and port; two addresses with the same ones are of one server.
-pub(crate) fn origin(uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let port = uri
-        .port_u16()
-        .unwrap_or(if scheme == "https" { 443 } else { 80 });
-    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-    format!("{scheme}://{host}:{port}")
-}
-
-/// An address for a person: without its query, which may hold a signature.
-pub(crate) fn shown(url: &str) -> String {
-    plain(url.split(['?', '#']).next().unwrap_or_default())
-}
-
-/// The address that a `Location` of an answer from `uri` means.
-fn joined(uri: &Uri, location: &str) -> String {
-    let scheme = uri.scheme_str().unwrap_or("https");
-    let home = format!(
-        "{scheme}://{}",
-        uri.authority().map(|a| a.as_str()).unwrap_or_default()
-    );
-    let location = location.split('#').next().unwrap_or_default();
-    if location.contains("://") {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{home}{location}")
-    } else {
-        let folder = uri.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{home}{folder}/{location}")
-    }
-}
-
-/// A header as text.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// Text of a server, as far as a line of a terminal may hold it.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-/// `Retry-After`: seconds, or a date.
-fn retry_after(header: &str) -> Option<Duration> {
-    let header = header.trim();
-    if let Ok(seconds) = header.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(header).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_location_is_joined_to_where_it_came_from() {
-        let uri: Uri = "https://hub.test:8443/a/b?c=d".parse().unwrap();
-        for (location, joined_to) in [
-            ("/x?y", "https://hub.test:8443/x?y"),
-            ("x", "https://hub.test:8443/a/x"),
-            ("//cdn.test/x", "https://cdn.test/x"),
-            ("http://cdn.test/x#y", "http://cdn.test/x"),
-        ] {
-            assert_eq!(joined(&uri, location), joined_to);
-        }
-    }
-
-    #[test]
-    fn an_origin_is_scheme_host_and_port() {
-        let of = |uri: &str| origin(&uri.parse().unwrap());
-        assert_eq!(of("https://Hub.test/a"), of("https://hub.test:443/b"));
-        assert_ne!(of("http://hub.test/"), of("https://hub.test/"));
-        assert_ne!(of("http://hub.test:1/"), of("http://hub.test:2/"));
-    }
-
-    #[test]
-    fn a_pause_is_told_in_seconds_or_as_a_date() {
-        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(
-            retry_after("Wed, 21 Oct 2015 07:28:00 GMT"),
-            Some(Duration::ZERO)
-        );
-        assert_eq!(retry_after("soon"), None);
-        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1000));
-        assert!(retry_after(&later).unwrap() > Duration::from_secs(900));
-    }
-
-    #[test]
-    fn a_proxy_s_address_is_never_shown() {
-        for address in [
-            "socks5://ada:secret@proxy.test",
-            "http://ada:secret@:x",
-            "ada:secret @x",
-        ] {
-            let error = read_proxy("HTTPS_PROXY", address).unwrap_err().to_string();
-            assert!(
-                error.contains("HTTPS_PROXY") && !error.contains("secret"),
-                "{error}"
-            );
         }
     }
 }

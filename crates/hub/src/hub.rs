@@ -7,11 +7,12 @@ use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::address::{shown, text};
 use crate::cache::RepoCache;
 use crate::digest::Etag;
 use crate::download::{fetch, is_whole, Wanted};
 use crate::event::{Event, Say};
-use crate::http::{patiently, shown, text, About, Client, Trouble};
+use crate::http::{patiently, About, Client, Trouble};
 use crate::name::is_hex;
 use crate::{check_space, HubError, Need, Repo, Revision, Settings, Stop};
 

@@ -15,6 +15,7 @@
 //! | `digest.rs` | the name of a blob is the checksum of its content |
 //! | `space.rs` | whether the files fit on the disk |
 //! | `cache.rs` | `refs/`, `blobs/`, `snapshots/` and locks |
+//! | `address.rs`, `agent.rs` | addresses and headers; what the HTTP library is told: trust, timeouts, proxies |
 //! | `http.rs` | requests: redirects, the token, retries, and what a status means |
 //! | `download.rs` | one file from its first missing byte to its checked place |
 //! | `hub.rs` | a repository at a revision, and several of its files |
@@ -39,6 +40,8 @@
 //! # }
 //! ```
 
+mod address;
+mod agent;
 mod cache;
 mod digest;
 mod download;
