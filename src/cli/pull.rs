@@ -20,12 +20,12 @@ use super::download_progress::DownloadProgress;
 /// Download a published LISA checkpoint with its CLIP, and make one model directory of them.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Files go to the cache that all programs for this hub share, and those that are there are used. An interrupted
-download goes on where it ended. Only the files that the model is made of are fetched; each is compared
-with its size and its checksum, and nothing in them is run.
+    after_help = "Files go to the cache that all programs for this hub share, and those that are there are used. An interrupted \
+download goes on where it ended. Only the files that the model is made of are fetched; each is compared with its size and its \
+checksum, and nothing in them is run.
 
-Environment: HF_HOME or HF_HUB_CACHE (where the cache is), HF_TOKEN (for private and gated models),
-HF_ENDPOINT (another hub), HF_HUB_OFFLINE=1 (the cache alone), HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
+Environment: HF_HOME or HF_HUB_CACHE (where the cache is), HF_TOKEN (for private and gated models), HF_ENDPOINT (another hub), \
+HF_HUB_OFFLINE=1 (the cache alone), HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
 
 Examples:
   lisa pull xinlai/LISA-7B-v1 --out models/lisa-7b
