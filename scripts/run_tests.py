@@ -63,6 +63,8 @@ PARTS = (
         cargo_test('--lib', '--bins', *targets('products', 'attention')), cargo_test('--doc', may_be_empty=True))),
     Part('golden', 'numbers of the reference: answers, masks, losses, gradients; conversion; without our kernels, too', 3, (
         cargo_test(*targets('golden', 'convert')), cargo_test(*targets('golden'), environment=('LISA_KERNELS=plain',)))),
+    Part('hub', 'lisa pull: downloads from a hub on loopback, with its faults', 0.2, (
+        cargo_test(*targets('hub', 'pull')),)),
     Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
         cargo_test(*targets('engine', 'looking_cli', 'cli_output', 'bench_cli')),)),
     Part('training', 'training end to end, on threads, killed and resumed; docs/TRAINING.md followed', 2, (
@@ -86,7 +88,7 @@ GROUPS = {
     'all': tuple(part.name for part in PARTS),
     'numeric': ('build', *NUMERIC),
     'lint': ('build', 'format', 'lints'),
-    'rust': ('build', 'library', 'golden', 'engine', 'training', 'recordings'),
+    'rust': ('build', 'library', 'golden', 'hub', 'engine', 'training', 'recordings'),
 }
 
 

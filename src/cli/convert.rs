@@ -1,4 +1,4 @@
-//! The command `lisa convert`.
+//! The command `lisa convert`, and the half of `lisa pull` that is the same.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,16 @@ pub struct Args {
     /// Model directory to make; an earlier one is replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    making: MakingArgs,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a model directory is made of a checkpoint.
+#[derive(clap::Args)]
+pub struct MakingArgs {
     /// Store the weights so [default: as the checkpoint has them]
     #[arg(long, value_enum)]
     dtype: Option<StoredDtype>,
@@ -33,9 +43,6 @@ pub struct Args {
     /// Side of SAM's input, a multiple of its patch size; smaller is faster and coarser [default: as trained]
     #[arg(long, value_name = "PIXELS")]
     sam_size: Option<usize>,
-    /// Print the result as one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -45,19 +52,33 @@ enum StoredDtype {
     Bf16,
 }
 
+impl MakingArgs {
+    /// `options` with what the arguments say.
+    pub fn apply(&self, options: ConvertOptions) -> ConvertOptions {
+        ConvertOptions {
+            dtype: self.dtype.map(|dtype| match dtype {
+                StoredDtype::F32 => DType::F32,
+                StoredDtype::F16 => DType::F16,
+                StoredDtype::Bf16 => DType::Bf16,
+            }),
+            template: self.template,
+            sam_image_size: self.sam_size,
+            ..options
+        }
+    }
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen()?;
     let options = ConvertOptions {
         stop: interrupt.asked.clone(),
-        dtype: args.dtype.map(|dtype| match dtype {
-            StoredDtype::F32 => DType::F32,
-            StoredDtype::F16 => DType::F16,
-            StoredDtype::Bf16 => DType::Bf16,
-        }),
-        template: args.template,
-        sam_image_size: args.sam_size,
         ..ConvertOptions::new(args.lisa, args.clip, args.out)
     };
+    make(&args.making.apply(options), args.json, &interrupt)
+}
+
+/// Converts with a bar, and prints what was made.
+pub fn make(options: &ConvertOptions, json: bool, interrupt: &Interrupt) -> anyhow::Result<()> {
     // indicatif hides itself where standard error is no terminal.
     let bar = ProgressBar::new(0);
     if let Ok(style) =
@@ -65,7 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     {
         bar.set_style(style);
     }
-    let report = convert(&options, |done, total, tensor| {
+    let report = convert(options, |done, total, tensor| {
         bar.set_length(total);
         bar.set_position(done);
         bar.set_message(tensor.to_owned());
@@ -78,8 +99,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         report => report?,
     };
-    if args.json {
-        let json = serde_json::json!({
+    if json {
+        let mut json = serde_json::json!({
             "model": options.out,
             "name": report.config.name,
             "tensors": report.tensors,
@@ -88,6 +109,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "left_out": report.left_out,
             "notes": report.notes,
         });
+        if let Some(origin) = &options.origin {
+            json["source"] = origin.source.as_str().into();
+            json["licence"] = origin.licence.clone().into();
+        }
         say!("{json}");
     } else {
         let out = options.out.display();

@@ -7,12 +7,14 @@ mod bag;
 mod bench;
 mod chat;
 mod convert;
+mod download_progress;
 mod eval;
 mod merge;
 mod metres;
 mod model_args;
 mod output;
 mod output_paths;
+mod pull;
 mod report_args;
 mod segment;
 mod train;
@@ -41,6 +43,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Pull(pull::Args),
     Convert(convert::Args),
     Segment(segment::Args),
     Chat(chat::Args),
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match cli.command {
+        Command::Pull(args) => pull::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Chat(args) => chat::run(args),

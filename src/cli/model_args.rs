@@ -15,8 +15,8 @@ use lisa::weights::{find_model, shipped_model};
 /// Which model, where it runs, and how it answers.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Model directory, as `lisa convert` makes it, or the name of an installed model [default: lisa-mini, which comes with the
-    /// project]
+    /// Model directory, as `lisa pull` and `lisa convert` make it, or the name of an installed model [default: lisa-mini, which
+    /// comes with the project]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// auto, cpu, cuda or cuda:N

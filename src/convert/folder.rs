@@ -10,6 +10,9 @@ use lisa_files::lfs;
 
 use crate::weights::WeightsError;
 
+/// What the names of files of weights are made of, safetensors before pickles.
+pub(super) const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
 const ACCEPTED: &str = "a checkpoint folder holds *.safetensors or pytorch_model*.bin, with an index.json where there are several";
 
 /// A set of files that should hold a whole checkpoint together.
@@ -46,7 +49,7 @@ pub(super) fn candidates(folder: &Path) -> Result<Vec<Candidate>, WeightsError> 
     }
     let names = names(folder)?;
     let mut found = Vec::new();
-    for stem in ["model.safetensors", "pytorch_model.bin"] {
+    for stem in WEIGHTS {
         let index = format!("{stem}.index.json");
         if names.contains(&index) {
             found.push(indexed(folder, &index)?);
@@ -92,7 +95,7 @@ fn names(folder: &Path) -> Result<Vec<String>, WeightsError> {
 }
 
 /// Says what a folder without weights holds instead, and what to do about it.
-fn instead(names: &[String]) -> &'static str {
+pub(super) fn instead(names: &[String]) -> &'static str {
     let begins = |word: &str| names.iter().any(|name| name.starts_with(word));
     let ends = |word: &str| names.iter().any(|name| name.ends_with(word));
     if begins("global_step") || begins("zero_to_fp32") || ends("_model_states.pt") {
@@ -115,7 +118,7 @@ fn instead(names: &[String]) -> &'static str {
 }
 
 /// The shards of a checkpoint without an index (`model-00001-of-00002.safetensors`), if all of them are there.
-fn shards(names: &[String], stem: &str) -> Option<Vec<String>> {
+pub(super) fn shards(names: &[String], stem: &str) -> Option<Vec<String>> {
     let (stem, extension) = stem.split_once('.')?;
     let part = |name: &&String| {
         let numbers = name.strip_prefix(stem)?.strip_prefix('-')?;
@@ -139,7 +142,8 @@ fn shards(names: &[String], stem: &str) -> Option<Vec<String>> {
     whole.then_some(found)
 }
 
-fn indexed(folder: &Path, name: &str) -> Result<Candidate, WeightsError> {
+/// The set of files that an index names.
+pub(super) fn indexed(folder: &Path, name: &str) -> Result<Candidate, WeightsError> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,

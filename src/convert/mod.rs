@@ -12,6 +12,7 @@ mod checkpoint;
 mod element;
 mod folder;
 mod lora;
+mod needed;
 mod options;
 mod plan;
 mod published;
@@ -28,7 +29,9 @@ use self::plan::Plan;
 use self::published::Published;
 use crate::weights::{write_texts, Staging, WeightsError};
 
-pub use self::options::{ConvertOptions, ConvertReport};
+pub use self::needed::{needed_texts, needed_weights, Part};
+pub use self::options::{ConvertOptions, ConvertReport, Origin};
+pub use self::published::named_clip;
 
 /// Converts a checkpoint. `progress(done_bytes, total_bytes, tensor)` is called after each tensor.
 ///
@@ -69,6 +72,24 @@ pub fn convert(
         left_out: plan.left_out,
         notes,
     })
+}
+
+/// Checks as much as can be checked without the weights: that the place can be written, and that the small files of the two
+/// folders are those of a LISA and its CLIP. It is for those who are about to download the weights.
+///
+/// # Errors
+/// As [`convert`]. Nothing is left behind in either case.
+pub fn check_before_weights(options: &ConvertOptions) -> Result<(), WeightsError> {
+    Staging::beside(&options.out, &[&options.lisa, &options.clip])?;
+    Published::read(options)?.check_tokens()
+}
+
+/// Checks that a model directory may be written to this place.
+///
+/// # Errors
+/// [`WeightsError::Write`]; nothing is left behind in either case.
+pub fn check_place(out: &Path) -> Result<(), WeightsError> {
+    Staging::beside(out, &[]).map(drop)
 }
 
 /// Tries the sets of weights in a folder in order of preference, and returns what `accept` makes of the first one that it

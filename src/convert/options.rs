@@ -22,9 +22,22 @@ pub struct ConvertOptions {
     pub template: Template,
     /// Side of SAM's input, in pixels, a multiple of 16; `None` takes the size that the weights were trained at.
     pub sam_image_size: Option<usize>,
+    /// Where the checkpoint came from, for `lisa.json`; `None` where it is a folder of which nothing is known.
+    pub origin: Option<Origin>,
     /// Setting it from another thread ends the conversion at the next tensor with
     /// [`WeightsError::Interrupted`](crate::weights::WeightsError::Interrupted).
     pub stop: Arc<AtomicBool>,
+}
+
+/// Where a checkpoint came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The name that the model gets.
+    pub name: String,
+    /// The source in words, which follow "converted by … from".
+    pub source: String,
+    /// The licence of the checkpoint, where it is known.
+    pub licence: Option<String>,
 }
 
 impl ConvertOptions {
@@ -41,6 +54,7 @@ impl ConvertOptions {
             dtype: None,
             template: Template::LlavaV1,
             sam_image_size: None,
+            origin: None,
             stop: Arc::default(),
         }
     }

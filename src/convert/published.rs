@@ -17,6 +17,9 @@ use crate::weights::{
     SamPreprocess, SpecialTokens, WeightsError, CONFIG_VERSION,
 };
 
+/// What a model directory says of its making.
+const CONVERTED: &str = concat!("converted by lisa_ros ", env!("CARGO_PKG_VERSION"));
+
 /// The fields of a LISA checkpoint's `config.json` that are used. They are those of Llama and LLaVA.
 #[derive(Deserialize)]
 struct LlavaJson {
@@ -184,17 +187,23 @@ impl Published {
             .as_deref()
             .and_then(|n| n.rsplit('/').next())
             .filter(|n| !n.is_empty());
+        let origin = options.origin.as_ref();
         let folder = options
             .lisa
             .file_name()
             .map(|n| n.to_string_lossy().into_owned());
         let config = LisaConfig {
             version: CONFIG_VERSION,
-            name: folder
+            name: origin
+                .map(|origin| origin.name.clone())
+                .or(folder)
                 .or(name.map(str::to_owned))
                 .unwrap_or_else(|| "LISA".into()),
-            source: format!("converted by lisa_ros {}", env!("CARGO_PKG_VERSION")),
-            licence: None,
+            source: match origin {
+                Some(origin) => format!("{CONVERTED} from {}", origin.source),
+                None => CONVERTED.to_owned(),
+            },
+            licence: origin.and_then(|origin| origin.licence.clone()),
             dtype: options.dtype.unwrap_or(precision),
             template: options.template,
             tokens: tokens(path, json, &self.tokenizer.tokenizer)?,
@@ -213,6 +222,14 @@ impl Published {
             reason: format!("with it and the tensors, {reason}"),
         })?;
         Ok(config)
+    }
+
+    /// Checks that the tokenizer has the tokens of a LISA.
+    ///
+    /// # Errors
+    /// [`WeightsError::Invalid`] with the token that is missing.
+    pub fn check_tokens(&self) -> Result<(), WeightsError> {
+        tokens(&self.path, &self.json, &self.tokenizer.tokenizer).map(drop)
     }
 
     /// A note if the embedding table has more rows than there are tokens, as a table has that was padded.
@@ -234,6 +251,19 @@ impl Published {
             }),
         }
     }
+}
+
+/// The CLIP that a LISA checkpoint's `config.json` names (`mm_vision_tower`, or `vision_tower`): a repository of a hub, or a
+/// folder of whoever trained it. `None` where it names none.
+///
+/// # Errors
+/// A file that is missing or cannot be read.
+pub fn named_clip(lisa: &Path) -> Result<Option<String>, WeightsError> {
+    let config: serde_json::Value = read_json(&beside_weights(lisa, "config.json")?)?;
+    let mut named = ["mm_vision_tower", "vision_tower"]
+        .into_iter()
+        .filter_map(|field| config.get(field)?.as_str());
+    Ok(named.next().map(str::to_owned))
 }
 
 /// The path of a file that has to lie beside the weights.

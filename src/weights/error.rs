@@ -16,6 +16,12 @@ pub enum WeightsError {
         /// What has to lie there instead.
         accepted: &'static str,
     },
+    /// A model directory does not exist, and its name may be one of a model on the hub.
+    #[error("model directory not found: {name}; if this is a model on the hub, `lisa pull {name} --out DIR` downloads it and makes the directory DIR")]
+    NotPulled {
+        /// The name.
+        name: String,
+    },
     /// A file exists and could not be opened or read.
     #[error("cannot read {path}: {source}")]
     Io {

@@ -41,6 +41,9 @@ impl ModelDir {
             accepted: ACCEPTED,
         };
         if !path.is_dir() {
+            if let Some(name) = hub_name(&path) {
+                return Err(WeightsError::NotPulled { name });
+            }
             return Err(missing("model directory", path));
         }
         for name in MODEL_FILES {
@@ -113,6 +116,14 @@ impl ModelDir {
     }
 }
 
+/// The name that a path has in common with a model on the hub: OWNER/NAME, where no folder OWNER is.
+fn hub_name(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    let (owner, _) = name.split_once('/')?;
+    let named = name.parse::<model_hub::Repo>().is_ok();
+    (named && !Path::new(owner).exists()).then(|| name.to_owned())
+}
+
 /// Compares the length of a safetensors file with what its header describes, so that a half-copied file is refused in one
 /// sentence before anything is computed. Returns the number of parameters.
 pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
@@ -182,4 +193,33 @@ fn foreign(prefix: &[u8; 8]) -> Option<&'static str> {
 struct Header {
     shape: Option<Vec<u64>>,
     data_offsets: Option<[u64; 2]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_the_hub_is_answered_with_how_it_is_had() {
+        let error = |name: &str| ModelDir::open(name).err().map(|error| error.to_string());
+        let pull = error("xinlai/LISA-7B-v1").unwrap();
+        assert!(
+            pull.contains("`lisa pull xinlai/LISA-7B-v1 --out DIR`"),
+            "{pull}"
+        );
+        // In the checkout there is a folder models/, and the others are paths.
+        for name in [
+            "models/none",
+            "/xinlai/LISA-7B-v1",
+            "./xinlai/LISA",
+            "no-such-model",
+            "a/b/c",
+        ] {
+            let error = error(name).unwrap();
+            assert!(
+                error.contains("lisa convert") && !error.contains("pull"),
+                "{error}"
+            );
+        }
+    }
 }
