@@ -45,6 +45,7 @@
 //! | [`node`] | the node without ROS: which frame a question is about, what is published, and in which order |
 //! | [`eval`] | metrics, reports |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
+//! | [`web`] | a page for a browser, and the HTTP interface beneath it |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod compute;
@@ -63,6 +64,7 @@ pub mod signals;
 pub mod spatial;
 pub mod text;
 pub mod train;
+pub mod web;
 pub mod weights;
 
 #[cfg(feature = "ros")]
