@@ -68,5 +68,6 @@ mod space_inputs;
 mod spin;
 mod stall;
 mod submitter;
+mod web;
 
 pub use node::{run, NodeError};

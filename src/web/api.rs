@@ -231,9 +231,7 @@ async fn chosen_picture(app: &App, question: &mut Question) -> Result<Picture, A
 }
 
 fn newest_frame(app: &App) -> Result<Frame, ApiError> {
-    app.backend
-        .newest_frame()
-        .ok_or_else(|| ApiError::busy("no picture has come from the camera yet"))
+    Ok(tokio::task::block_in_place(|| app.backend.newest_frame())?)
 }
 
 async fn camera(State(app): State<Arc<App>>) -> Result<Response<Body>, ApiError> {

@@ -7,13 +7,24 @@ use crate::engine::{
 /// Is called for every event of a request; it does not block.
 pub type EventSink = Box<dyn FnMut(Event) + Send>;
 
+/// Why a question is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The engine refuses it.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Nothing is answered now, for this reason.
+    #[error("{0}")]
+    NotNow(String),
+}
+
 /// What answers the server's questions.
 pub trait Backend: Send + Sync + 'static {
     /// Submits a question, as [`Engine::submit_to`] does.
     ///
     /// # Errors
     /// Why it is refused; `sink` is then never called.
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, RequestError>;
+    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError>;
 
     /// Forgets a conversation.
     fn reset_conversation(&self, id: &str);
@@ -32,9 +43,12 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
-    /// The camera's newest frame, if one has come.
-    fn newest_frame(&self) -> Option<Frame> {
-        None
+    /// The camera's newest frame. It may take the time to decode it.
+    ///
+    /// # Errors
+    /// Why there is none now.
+    fn newest_frame(&self) -> Result<Frame, SubmitError> {
+        Err(SubmitError::NotNow("there is no camera".to_owned()))
     }
 }
 
@@ -52,8 +66,8 @@ impl EngineBackend {
 }
 
 impl Backend for EngineBackend {
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, RequestError> {
-        self.engine.submit_to(request, sink)
+    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError> {
+        Ok(self.engine.submit_to(request, sink)?)
     }
 
     fn reset_conversation(&self, id: &str) {

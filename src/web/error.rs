@@ -5,6 +5,7 @@ use axum::http::{header, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde_json::{json, Value};
 
+use super::backend::SubmitError;
 use crate::engine::RequestError;
 
 /// Why a request is refused or has failed.
@@ -69,6 +70,15 @@ impl From<RequestError> for ApiError {
             | RequestError::Dropped => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "model", message)
             }
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Request(error) => error.into(),
+            SubmitError::NotNow(why) => Self::busy(why),
         }
     }
 }

@@ -13,7 +13,7 @@ use lisa::engine::{
     Stage, Timings,
 };
 use lisa::image::{decode_image, Roi};
-use lisa::web::{Backend, EventSink, Limits, Listener, Server, WebConfig};
+use lisa::web::{Backend, EventSink, Limits, Listener, Server, SubmitError, WebConfig};
 use serde_json::Value;
 
 /// Size of the pictures.
@@ -128,8 +128,8 @@ struct Scene {
 }
 
 impl Backend for Scene {
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, RequestError> {
-        self.engine.submit_to(request, sink)
+    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError> {
+        Ok(self.engine.submit_to(request, sink)?)
     }
 
     fn reset_conversation(&self, id: &str) {
@@ -152,8 +152,9 @@ impl Backend for Scene {
         self.has_camera
     }
 
-    fn newest_frame(&self) -> Option<Frame> {
-        self.newest.lock().unwrap().clone()
+    fn newest_frame(&self) -> Result<Frame, SubmitError> {
+        let newest = self.newest.lock().unwrap().clone();
+        newest.ok_or_else(|| SubmitError::NotNow("nothing from the camera yet".to_owned()))
     }
 }
 

@@ -29,7 +29,7 @@ class Serving:
         self.start()
 
     def start(self) -> None:
-        words = [PROGRAM, 'serve', '--device', 'cpu', '--port', str(self.port), *self.arguments]
+        words = [PROGRAM, 'serve', '--model', ROOT / 'models' / 'lisa-mini', '--device', 'cpu', '--port', str(self.port), *self.arguments]
         environment = {name: value for name, value in os.environ.items() if name != 'LISA_WEB_TOKEN'} | (self.environment or {})
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
         line = next((line for line in self.process.stdout if line.startswith('http://')), None)
