@@ -18,27 +18,31 @@ import webdriver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST = 300_000
-SCENE = '29'
-QUESTIONS = ('The screw of my chair is loose.', 'Can you help me to make a glass of lemonade?')
+SCENE = '20'
+QUESTIONS = ('Give me the fruit in sweet pieces.', 'The soup is ready and I want to serve it.')
 READY = 'return document.getElementById("link").dataset.state === "ready"'
 LOOKS = {
     'web': {'width': 1280, 'height': 860},
     'web-dark': {'width': 1280, 'height': 860, 'dark': True},
-    'web-phone': {'width': 390, 'height': 800, 'phone': True},
+    'web-phone': {'width': 390, 'height': 740, 'phone': True},
 }
 SHRINK = '''
-const [file, done] = arguments;
+const [file, most, room, ratio, done] = arguments;
 const image = new Image();
 image.onload = () => {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [image.width, image.height];
   const context = canvas.getContext('2d');
   context.drawImage(image, 0, 0);
-  // Fewer shades of the photograph: PNG keeps flat areas small.
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 0; i < pixels.data.length; i++) if (i % 4 < 3) pixels.data[i] = Math.min(255, Math.round(pixels.data[i] / 10) * 10);
-  context.putImageData(pixels, 0, 0);
-  done(canvas.toDataURL('image/png').split(',')[1]);
+  const [x, y, width, height] = room.map((length) => Math.round(length * ratio));
+  const photograph = context.getImageData(x, y, width, Math.min(height, canvas.height - y));
+  // Fewer shades of the photograph, down to where the file is small enough: PNG keeps flat areas small.
+  for (const step of [1, 4, 8, 12, 16, 24]) {
+    const fewer = photograph.data.map((value, i) => i % 4 === 3 ? value : Math.round(value / step) * step);
+    context.putImageData(new ImageData(fewer, photograph.width), x, y);
+    const made = canvas.toDataURL('image/png').split(',')[1];
+    if (made.length * 3 / 4 <= most || step === 24) return done(made);
+  }
 };
 image.src = 'data:image/png;base64,' + file;
 '''
@@ -53,9 +57,11 @@ def picture(browser, url, table, path):
         browser.press('enter')
         browser.until('it is answered', 'return document.querySelectorAll("#history li").length === arguments[0]', number + 1)
     browser.run('document.activeElement.blur(); scrollTo(0, 0)')
+    room = browser.run('const {x, y, width, height} = document.getElementById("frame").getBoundingClientRect(); return [x, y, width, height]')
+    ratio = browser.run('return devicePixelRatio')
     browser.screenshot(path)
     browser.go('about:blank')
-    small = browser.call('POST', '/execute/async', {'script': SHRINK, 'args': [base64.b64encode(path.read_bytes()).decode()]})
+    small = browser.call('POST', '/execute/async', {'script': SHRINK, 'args': [base64.b64encode(path.read_bytes()).decode(), MOST - 2000, room, ratio]})
     path.write_bytes(base64.b64decode(small))
     size = path.stat().st_size
     print(f'{path.relative_to(ROOT)}: {size} bytes')

@@ -14,6 +14,8 @@ const history = new History(recall);
 let asking = null;
 /** The file that is shown, and the id under which the server keeps it. */
 let file = null, pictureId = null;
+/** When the frame that was asked about is shown. */
+let shown = Promise.resolve();
 /** Whether the camera's pictures are shown as they come. */
 let live = false;
 let conversation = newConversation();
@@ -143,11 +145,13 @@ async function ask() {
   busy(true);
   try {
     const answer = await askOnce(instruction, turn, fromCamera);
-    pictureId = answer.picture.id;
+    // With a camera the next question is about what it shows then.
+    pictureId = fromCamera ? null : answer.picture.id;
     turn.end({text: answer.answer, notes: noted(answer)});
     picture.attention = answer.attention;
     showTimes(answer.seconds);
     refresh();
+    await shown;
     history.add({answer, thumbnail: picture.thumbnail()});
     hint('');
   } catch (error) {
@@ -171,7 +175,7 @@ async function askOnce(instruction, turn, fromCamera) {
   else if (file) form.set('image', file);
   try {
     return await server.ask(form, asking.signal, (name, data) => {
-      if (name === 'accepted' && fromCamera) showAsked(data.picture);
+      if (name === 'accepted' && fromCamera) shown = showAsked(data.picture);
       if (name === 'stage') hint(STAGES[data.stage] ?? data.stage);
       if (name === 'text') turn.write(data.text);
       if (name === 'object') {

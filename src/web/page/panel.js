@@ -21,6 +21,14 @@ function fill(target, text) {
   });
 }
 
+function follow() {
+  const talk = element('talk');
+  talk.scrollTop = talk.scrollHeight;
+}
+
+// What appears below the conversation takes room from it.
+new ResizeObserver(follow).observe(element('talk'));
+
 /** One question and its answer, in the conversation. */
 export class Turn {
   #text = '';
@@ -30,18 +38,13 @@ export class Turn {
     this.answer = make('div', 'answer writing');
     this.root.append(make('div', 'question', question), this.answer);
     element('talk').append(this.root);
-    this.#follow();
-  }
-
-  #follow() {
-    const talk = element('talk');
-    talk.scrollTop = talk.scrollHeight;
+    follow();
   }
 
   write(text) {
     this.#text += text;
     fill(this.answer, this.#text);
-    this.#follow();
+    follow();
   }
 
   end({text = this.#text, notes = [], fault = ''} = {}) {
@@ -49,7 +52,7 @@ export class Turn {
     this.answer.classList.remove('writing');
     notes.forEach((note) => this.root.append(make('div', 'note', note)));
     if (fault) this.root.append(make('div', 'fault', fault));
-    this.#follow();
+    follow();
   }
 }
 
