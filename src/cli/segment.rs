@@ -114,11 +114,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     file.display()
                 );
             }
-            say!(
-                "{}: {}",
-                answer.status.name(),
-                files.overlay.display()
-            );
+            say!("{}: {}", answer.status.name(), files.overlay.display());
         }
     }
     Ok(())

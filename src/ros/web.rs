@@ -81,7 +81,9 @@ impl NodeBackend {
         let core = self.shared.core();
         match core.standby() {
             Some(why) => Some(why.to_owned()),
-            None if !core.is_enabled() => Some(format!("the node is disabled; {}", core.how_to_enable())),
+            None if !core.is_enabled() => {
+                Some(format!("the node is disabled; {}", core.how_to_enable()))
+            }
             None => None,
         }
     }
@@ -127,6 +129,10 @@ impl Backend for NodeBackend {
         let newest = self.shared.core().frames().newest();
         let none = || SubmitError::NotNow("no picture has come from the camera yet".to_owned());
         // Decoded without the lock, which the camera's thread needs.
-        newest.ok_or_else(none)?.frame.frame().map_err(SubmitError::NotNow)
+        newest
+            .ok_or_else(none)?
+            .frame
+            .frame()
+            .map_err(SubmitError::NotNow)
     }
 }

@@ -59,7 +59,8 @@ impl AnswerWriter {
             }
             MaskFormat::Png => {
                 let png = encode_png(&Pixels::Gray(whole)).ok();
-                png.map(|png| json!(base64::encode(png))).unwrap_or_default()
+                png.map(|png| json!(base64::encode(png)))
+                    .unwrap_or_default()
             }
         }
     }

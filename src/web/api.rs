@@ -62,11 +62,13 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(nothing_there)
         .method_not_allowed_fallback(other_method)
         .layer(body)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            let message = "the server made a mistake; its log says which";
-            let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "panic", message);
-            error.into_response()
-        }))
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| {
+                let message = "the server made a mistake; its log says which";
+                let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "panic", message);
+                error.into_response()
+            },
+        ))
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -156,7 +158,12 @@ impl Reply {
         let stream = match request.uri().query() {
             None | Some("") | Some("stream=false") => false,
             Some("stream=true") => true,
-            Some(_) => return Err(ApiError::bad("query", "accepted in the query: stream=true or stream=false")),
+            Some(_) => {
+                return Err(ApiError::bad(
+                    "query",
+                    "accepted in the query: stream=true or stream=false",
+                ))
+            }
         };
         let accept = request.headers().get(header::ACCEPT);
         let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or("");
@@ -170,7 +177,10 @@ impl Reply {
     }
 }
 
-async fn segment(State(app): State<Arc<App>>, request: Request) -> Result<Response<Body>, ApiError> {
+async fn segment(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response<Body>, ApiError> {
     let reply = Reply::of(&request)?;
     let (question, picture) = {
         let _turn = app.uploads.try_acquire().map_err(|_| {
@@ -204,7 +214,11 @@ async fn segment(State(app): State<Arc<App>>, request: Request) -> Result<Respon
             let answer = running.answer().await?;
             let png = tokio::task::block_in_place(|| {
                 let pixels = writer.picture.frame.pixels();
-                encode_png(&Pixels::Rgb(answer.overlay(pixels, &writer.instruction, 0.5)))
+                encode_png(&Pixels::Rgb(answer.overlay(
+                    pixels,
+                    &writer.instruction,
+                    0.5,
+                )))
             });
             encoded(png, "image/png")
         }
@@ -242,7 +256,10 @@ async fn camera(State(app): State<Arc<App>>) -> Result<Response<Body>, ApiError>
     as_jpeg(&newest_frame(&app)?)
 }
 
-async fn picture(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response<Body>, ApiError> {
+async fn picture(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response<Body>, ApiError> {
     as_jpeg(&app.pictures.find(&id)?.frame)
 }
 
@@ -268,7 +285,10 @@ fn encoded(
     }
 }
 
-async fn forget(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+async fn forget(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     check_conversation(&id)?;
     app.backend.reset_conversation(&id);
     Ok(StatusCode::NO_CONTENT)

@@ -129,7 +129,9 @@ async fn read_json(request: Request, limits: &Limits) -> Result<Question, ApiErr
         }
     })?;
     let mut form: Form = serde_json::from_slice(&body).map_err(|error| {
-        let found = format!("the question cannot be read: {error}; accepted: an object of JSON with an instruction");
+        let found = format!(
+            "the question cannot be read: {error}; accepted: an object of JSON with an instruction"
+        );
         ApiError::bad("json", found)
     })?;
     let file = match form.image.take() {
@@ -141,13 +143,18 @@ async fn read_json(request: Request, limits: &Limits) -> Result<Question, ApiErr
 
 /// A file in base64, with line breaks or without, or a data URL.
 fn from_base64(text: &str, limits: &Limits) -> Result<Bytes, ApiError> {
-    let text = match text.strip_prefix("data:").and_then(|url| url.split_once(',')) {
+    let text = match text
+        .strip_prefix("data:")
+        .and_then(|url| url.split_once(','))
+    {
         Some((kind, data)) if kind.ends_with(";base64") => data,
         _ => text,
     };
     let text: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let file = base64::decode(text).map_err(|error| {
-        let found = format!("image is not base64 ({error}); accepted: a picture file in base64, or a data URL");
+        let found = format!(
+            "image is not base64 ({error}); accepted: a picture file in base64, or a data URL"
+        );
         ApiError::bad("picture", found)
     })?;
     match file.len() > limits.picture_bytes {
@@ -162,13 +169,20 @@ async fn read_multipart(request: Request, limits: &Limits) -> Result<Question, A
         .map_err(|error| ApiError::bad("form", error.body_text()))?;
     let unreadable = |error: MultipartError| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(limits),
-        _ => ApiError::bad("form", format!("the form cannot be read: {}", error.body_text())),
+        _ => ApiError::bad(
+            "form",
+            format!("the form cannot be read: {}", error.body_text()),
+        ),
     };
     let (mut fields, mut file) = (Map::new(), None);
     while let Some(mut part) = parts.next_field().await.map_err(unreadable)? {
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = name == "image";
-        let max = if is_file { limits.picture_bytes } else { MAX_FIELD };
+        let max = if is_file {
+            limits.picture_bytes
+        } else {
+            MAX_FIELD
+        };
         let mut content = Vec::new();
         while let Some(chunk) = part.chunk().await.map_err(unreadable)? {
             if content.len() + chunk.len() > max {
@@ -180,7 +194,10 @@ async fn read_multipart(request: Request, limits: &Limits) -> Result<Question, A
             content.extend_from_slice(&chunk);
         }
         if fields.len() + usize::from(file.is_some()) >= MAX_FIELDS {
-            return Err(ApiError::bad("form", format!("more than {MAX_FIELDS} fields")));
+            return Err(ApiError::bad(
+                "form",
+                format!("more than {MAX_FIELDS} fields"),
+            ));
         }
         let twice = match is_file {
             true => file.replace(Bytes::from(content)).is_some(),
@@ -245,7 +262,11 @@ impl Form {
         if let Some(tokens) = self.max_new_tokens {
             let accepted = 1..=own.max_new_tokens;
             if !accepted.contains(&tokens) {
-                return Err(out_of_range("max_new_tokens", tokens, (1, own.max_new_tokens)));
+                return Err(out_of_range(
+                    "max_new_tokens",
+                    tokens,
+                    (1, own.max_new_tokens),
+                ));
             }
             options.max_new_tokens = tokens;
         }

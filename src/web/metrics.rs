@@ -37,7 +37,10 @@ impl Metrics {
     /// Counts a response.
     pub fn responded(&self, route: &str, status: u16) {
         let mut counted = self.counted();
-        *counted.responses.entry((route.to_owned(), status)).or_default() += 1;
+        *counted
+            .responses
+            .entry((route.to_owned(), status))
+            .or_default() += 1;
     }
 
     /// Counts an answer.
@@ -64,29 +67,63 @@ impl Metrics {
     /// All of them.
     pub fn text(&self, load: &EngineLoad) -> String {
         let mut out = Text(String::new());
-        out.gauge("lisa_connections", "Open connections.", self.connections.load(Relaxed));
+        out.gauge(
+            "lisa_connections",
+            "Open connections.",
+            self.connections.load(Relaxed),
+        );
         out.counter(
             "lisa_connections_refused_total",
             "Connections closed because there were too many.",
             self.refused_connections.load(Relaxed),
         );
-        out.gauge("lisa_model_loaded", "Whether the weights are in memory.", load.loaded.into());
-        out.gauge("lisa_requests_running", "Questions that are being answered.", load.running.into());
-        out.gauge("lisa_requests_waiting", "Questions that wait.", load.waiting as u64);
-        out.gauge("lisa_requests_waiting_max", "Questions that may wait.", load.max_waiting as u64);
-        out.head("lisa_requests_total", "counter", "Questions that have ended, by how.");
+        out.gauge(
+            "lisa_model_loaded",
+            "Whether the weights are in memory.",
+            load.loaded.into(),
+        );
+        out.gauge(
+            "lisa_requests_running",
+            "Questions that are being answered.",
+            load.running.into(),
+        );
+        out.gauge(
+            "lisa_requests_waiting",
+            "Questions that wait.",
+            load.waiting as u64,
+        );
+        out.gauge(
+            "lisa_requests_waiting_max",
+            "Questions that may wait.",
+            load.max_waiting as u64,
+        );
+        out.head(
+            "lisa_requests_total",
+            "counter",
+            "Questions that have ended, by how.",
+        );
         for (outcome, count) in [
             ("answered", load.answered),
             ("cancelled", load.cancelled),
             ("failed", load.failed),
             ("overloaded", load.overloaded),
         ] {
-            out.line(format_args!("lisa_requests_total{{outcome=\"{outcome}\"}} {count}"));
+            out.line(format_args!(
+                "lisa_requests_total{{outcome=\"{outcome}\"}} {count}"
+            ));
         }
         out.counter("lisa_tokens_total", "Tokens of all answers.", load.tokens);
         let caches = &load.caches;
-        out.gauge("lisa_conversations", "Conversations that are kept.", caches.conversations as u64);
-        out.gauge("lisa_cached_frames", "Pictures whose embeddings are kept.", caches.frames as u64);
+        out.gauge(
+            "lisa_conversations",
+            "Conversations that are kept.",
+            caches.conversations as u64,
+        );
+        out.gauge(
+            "lisa_cached_frames",
+            "Pictures whose embeddings are kept.",
+            caches.frames as u64,
+        );
         self.counted().write(&mut out);
         out.0
     }
@@ -94,30 +131,60 @@ impl Metrics {
 
 impl Counted {
     fn write(&self, out: &mut Text) {
-        out.head("lisa_http_responses_total", "counter", "Responses by route and status.");
+        out.head(
+            "lisa_http_responses_total",
+            "counter",
+            "Responses by route and status.",
+        );
         for ((route, status), count) in &self.responses {
             out.line(format_args!(
                 "lisa_http_responses_total{{route=\"{route}\",status=\"{status}\"}} {count}"
             ));
         }
-        out.head("lisa_answers_total", "counter", "Answers given over HTTP, by what kind they are.");
+        out.head(
+            "lisa_answers_total",
+            "counter",
+            "Answers given over HTTP, by what kind they are.",
+        );
         for (status, count) in &self.answers {
-            out.line(format_args!("lisa_answers_total{{status=\"{status}\"}} {count}"));
+            out.line(format_args!(
+                "lisa_answers_total{{status=\"{status}\"}} {count}"
+            ));
         }
-        out.counter("lisa_objects_total", "Objects of these answers.", self.objects);
-        out.head("lisa_answer_seconds", "histogram", "Seconds from a question's submission to its answer.");
+        out.counter(
+            "lisa_objects_total",
+            "Objects of these answers.",
+            self.objects,
+        );
+        out.head(
+            "lisa_answer_seconds",
+            "histogram",
+            "Seconds from a question's submission to its answer.",
+        );
         let total: u64 = self.answers.values().sum();
         for (end, count) in BUCKETS.iter().zip(self.buckets) {
-            out.line(format_args!("lisa_answer_seconds_bucket{{le=\"{end}\"}} {count}"));
+            out.line(format_args!(
+                "lisa_answer_seconds_bucket{{le=\"{end}\"}} {count}"
+            ));
         }
-        out.line(format_args!("lisa_answer_seconds_bucket{{le=\"+Inf\"}} {total}"));
+        out.line(format_args!(
+            "lisa_answer_seconds_bucket{{le=\"+Inf\"}} {total}"
+        ));
         out.line(format_args!("lisa_answer_seconds_sum {}", self.seconds));
         out.line(format_args!("lisa_answer_seconds_count {total}"));
-        out.head("lisa_stage_seconds", "summary", "Seconds of each stage of answering.");
+        out.head(
+            "lisa_stage_seconds",
+            "summary",
+            "Seconds of each stage of answering.",
+        );
         for (stage, (count, sum)) in &self.stages {
             let stage = stage.name();
-            out.line(format_args!("lisa_stage_seconds_sum{{stage=\"{stage}\"}} {sum}"));
-            out.line(format_args!("lisa_stage_seconds_count{{stage=\"{stage}\"}} {count}"));
+            out.line(format_args!(
+                "lisa_stage_seconds_sum{{stage=\"{stage}\"}} {sum}"
+            ));
+            out.line(format_args!(
+                "lisa_stage_seconds_count{{stage=\"{stage}\"}} {count}"
+            ));
         }
     }
 }

@@ -6,8 +6,16 @@ use axum::response::IntoResponse;
 
 /// Path, media type and content of each file.
 const FILES: [(&str, &str, &str); 8] = [
-    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("page/index.html"),
+    ),
+    (
+        "/style.css",
+        "text/css; charset=utf-8",
+        include_str!("page/style.css"),
+    ),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     ("/app.js", JAVASCRIPT, include_str!("page/app.js")),
     ("/server.js", JAVASCRIPT, include_str!("page/server.js")),
@@ -48,7 +56,15 @@ mod tests {
         for (path, _, content) in FILES {
             // The name space of SVG is a name and is not loaded.
             let content = content.replace("http://www.w3.org/2000/svg", "");
-            for word in ["http://", "https://", " style=\"", "onclick=", "<script>", "eval(", "innerHTML"] {
+            for word in [
+                "http://",
+                "https://",
+                " style=\"",
+                "onclick=",
+                "<script>",
+                "eval(",
+                "innerHTML",
+            ] {
                 assert!(!content.contains(word), "{path} has {word}");
             }
         }

@@ -108,7 +108,8 @@ impl Pictures {
                     format!("{NAME} has {width}x{height} pixels; accepted: {max} in all"),
                 ))
             }
-            _ => decode_image(NAME, file).map_err(|error| ApiError::bad("picture", error.to_string())),
+            _ => decode_image(NAME, file)
+                .map_err(|error| ApiError::bad("picture", error.to_string())),
         }
     }
 
@@ -181,7 +182,10 @@ mod tests {
         let small = pictures(100, 100);
         let first = small.keep_frame(frame(4));
         let large = small.keep_frame(frame(40));
-        assert!(small.find(&first.id).is_err(), "48 and 4800 bytes are too many");
+        assert!(
+            small.find(&first.id).is_err(),
+            "48 and 4800 bytes are too many"
+        );
         assert!(small.find(&large.id).is_ok(), "the newest is kept");
     }
 

@@ -9,9 +9,7 @@ use tokio::time::Instant;
 
 use super::api::App;
 use super::error::ApiError;
-use crate::engine::{
-    Answer, CancelToken, Event, ObjectMask, Request, RequestError, Stage,
-};
+use crate::engine::{Answer, CancelToken, Event, ObjectMask, Request, RequestError, Stage};
 
 /// What happens while a question is answered. The last one is `Done` or `Failed`.
 pub enum Step {

@@ -121,7 +121,9 @@ fn host_name(authority: &str) -> &str {
     if let Some((address, _)) = authority.strip_prefix('[').and_then(|a| a.split_once(']')) {
         return address;
     }
-    authority.split_once(':').map_or(authority, |(name, _)| name)
+    authority
+        .split_once(':')
+        .map_or(authority, |(name, _)| name)
 }
 
 fn is_loopback(name: &str) -> bool {
@@ -177,7 +179,10 @@ pub fn set_headers(headers: &mut HeaderMap) {
         ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
     ];
     for (name, value) in ALL {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         let no_store = HeaderValue::from_static("no-store");
@@ -225,7 +230,11 @@ mod tests {
             ("10.0.0.7:8080", 403),
             ("", 403),
         ] {
-            assert_eq!(status(&access, "/v1/model", &[("host", host)]), expected, "{host}");
+            assert_eq!(
+                status(&access, "/v1/model", &[("host", host)]),
+                expected,
+                "{host}"
+            );
             assert_eq!(status(&access, "/", &[("host", host)]), expected, "{host}");
         }
         assert_eq!(status(&access, "/", &[]), 400);
@@ -240,7 +249,11 @@ mod tests {
             hosts: Vec::new(),
         };
         let asked = |header: (&str, &str)| {
-            status(&access, "/v1/segment", &[("host", "localhost:8080"), header])
+            status(
+                &access,
+                "/v1/segment",
+                &[("host", "localhost:8080"), header],
+            )
         };
         assert_eq!(asked(("origin", "http://localhost:8080")), 200);
         assert_eq!(asked(("origin", "https://localhost:8080")), 200);

@@ -123,7 +123,11 @@ impl Listener {
             backend,
             access: Access {
                 token: config.token,
-                hosts: config.hosts.iter().map(|host| host.to_lowercase()).collect(),
+                hosts: config
+                    .hosts
+                    .iter()
+                    .map(|host| host.to_lowercase())
+                    .collect(),
             },
             pictures: Arc::new(Pictures::new(config.limits)),
             metrics: Metrics::default(),
@@ -214,7 +218,8 @@ async fn accept(listener: TcpListener, app: Arc<App>) {
 
 /// Tells a client that there are too many. It fits into the socket's empty buffer, so nothing waits for it.
 fn refuse(stream: &TcpStream) {
-    const BODY: &str = "{\"error\": \"too many connections; come back later\", \"kind\": \"busy\"}\n";
+    const BODY: &str =
+        "{\"error\": \"too many connections; come back later\", \"kind\": \"busy\"}\n";
     let response = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{BODY}",

@@ -49,7 +49,9 @@ impl Reasoner for Scripted {
             attention: None,
             trace: None,
         };
-        answer.timings.add(Stage::Generate, Duration::from_millis(2));
+        answer
+            .timings
+            .add(Stage::Generate, Duration::from_millis(2));
         match request.instruction.as_str() {
             "panic" => panic!("the puppet fell over"),
             "fail" => return Err(RequestError::Model("no".into())),
@@ -283,13 +285,21 @@ impl Bench {
     }
 
     pub fn post_json(&self, question: &Value) -> Response {
-        let head = "POST /v1/segment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        let head =
+            "POST /v1/segment HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
         self.send(head, question.to_string().as_bytes())
     }
 
-    pub fn post_form(&self, query: &str, fields: &[(&str, &str)], image: Option<&[u8]>) -> Response {
+    pub fn post_form(
+        &self,
+        query: &str,
+        fields: &[(&str, &str)],
+        image: Option<&[u8]>,
+    ) -> Response {
         let (kind, body) = form(fields, image);
-        let head = format!("POST /v1/segment{query} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n");
+        let head = format!(
+            "POST /v1/segment{query} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+        );
         self.send(&head, &body)
     }
 }
@@ -298,7 +308,9 @@ impl Bench {
 pub fn form(fields: &[(&str, &str)], image: Option<&[u8]>) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, value) in fields {
-        let part = format!("--border\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        let part = format!(
+            "--border\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
         body.extend_from_slice(part.as_bytes());
     }
     if let Some(image) = image {
@@ -319,7 +331,9 @@ pub fn png(red: u8) -> Vec<u8> {
 pub fn png_of(width: u32, height: u32, red: u8) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     let picture = RgbImage::from_pixel(width, height, Rgb([red, 100, 200]));
-    picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    picture
+        .write_to(&mut file, image::ImageFormat::Png)
+        .unwrap();
     file.into_inner()
 }
 
@@ -366,13 +380,17 @@ impl Response {
         let headers = lines.filter_map(|line| line.split_once(": "));
         Some(Self {
             status,
-            headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+                .collect(),
             body: bytes[end + 4..].to_vec(),
         })
     }
 
     fn is_whole(&self) -> bool {
-        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        let length = self
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
         length.is_some_and(|length: usize| self.body.len() >= length)
     }
 
