@@ -13,7 +13,7 @@ use crate::engine::{AnswerOptions, CancelToken, EngineLoad, Frame, ModelInfo, Re
 use crate::web::{Backend, EventSink, Limits, Listener, Server, SubmitError, Token, WebConfig};
 
 /// Where the page is served, as the parameters say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebParams {
     /// `web.address`.
     pub address: String,
@@ -21,6 +21,13 @@ pub struct WebParams {
     pub port: u16,
     /// `web.token`; empty: `LISA_WEB_TOKEN` of the environment, if it is set.
     pub token: String,
+}
+
+/// Does not show the secret.
+impl std::fmt::Debug for WebParams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebParams({}:{})", self.address, self.port)
+    }
 }
 
 impl WebParams {
@@ -40,11 +47,13 @@ impl WebParams {
             true => std::env::var("LISA_WEB_TOKEN").ok(),
             false => Some(self.token.clone()),
         };
+        let token = token.map(|token| token.parse::<Token>()).transpose();
         // The refusal does not repeat what may be a secret with a mistake in it.
-        let token = token
-            .map(|token| token.parse::<Token>())
-            .transpose()
-            .map_err(|error| refused("web.token", "…", error.to_string()))?;
+        let token = token.map_err(|_| {
+            let accepted =
+                "16 to 256 letters, digits and signs without spaces, or nothing".to_owned();
+            refused("web.token", "…", accepted)
+        })?;
         Ok(WebConfig {
             address: std::net::SocketAddr::new(address, self.port),
             token,

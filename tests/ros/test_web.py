@@ -90,7 +90,7 @@ def test_a_token_is_asked_for(start):
 @pytest.mark.parametrize('given, words', [
     ({'web.address': '0.0.0.0'}, 'a token is needed'),
     ({'web.address': 'everywhere'}, 'accepted: an IP address'),
-    ({'web.token': 'short'}, 'accepted as a token'),
+    ({'web.token': 'short'}, 'accepted: 16 to 256 letters'),
 ])
 def test_what_cannot_be_served_ends_the_node_with_the_reason(start, given, words):
     process = start(client=False, **{'web.enable': True, 'web.port': free_port(), **given})
