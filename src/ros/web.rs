@@ -4,6 +4,7 @@
 //! frame or an uploaded picture, its answer is shown on the page, and nothing of it is published. A node that is not active, or
 //! disabled, refuses it with the reason.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::node::NodeError;
@@ -39,7 +40,7 @@ impl WebParams {
                 accepted,
             })
         };
-        let address = self.address.parse().map_err(|_| {
+        let address = self.address.parse::<IpAddr>().map_err(|_| {
             let accepted = "an IP address, such as 127.0.0.1 or 0.0.0.0".to_owned();
             refused("web.address", &self.address, accepted)
         })?;
@@ -55,7 +56,7 @@ impl WebParams {
             refused("web.token", "…", accepted)
         })?;
         Ok(WebConfig {
-            address: std::net::SocketAddr::new(address, self.port),
+            address: SocketAddr::new(address, self.port),
             token,
             hosts: Vec::new(),
             limits: Limits::default(),
