@@ -51,7 +51,7 @@ export class Server extends EventTarget {
       response = await fetch(path, {...options, headers, cache: 'no-store', credentials: 'omit'});
     } catch (error) {
       if (error.name === 'AbortError') throw error;
-      if (error.name !== 'TimeoutError' || !options.mayBeLate) this.#become('lost');
+      this.#become('lost');
       throw new Lost('The connection to the server was lost.');
     }
     if (response.status === 401) this.#become('token');
