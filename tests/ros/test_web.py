@@ -2,12 +2,18 @@
 
 import json
 import socket
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 from client import STATUS
 from pictures import rgb8
+from process import ROOT
+
+sys.path.insert(0, str(ROOT / 'scripts'))
+
+import webdriver  # noqa: E402
 
 SECRET = 'correct-horse-battery'
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -62,6 +68,34 @@ def test_a_question_of_the_page_is_about_the_newest_frame_and_is_not_published(s
     assert answer['status'] == STATUS[result.status] and answer['answer'] == result.answer
     assert [item['area'] for item in answer['objects']] == [int((mask := bytes(item.mask.data)).count(255)) for item in result.objects]
     assert web.call(f'/v1/pictures/{answer["picture"]["id"]}')[1].startswith(b'\xff\xd8')
+
+
+def test_the_page_shows_the_camera_and_the_frame_that_was_asked_about(start, golden, tmp_path):
+    if reason := webdriver.missing():
+        pytest.skip(reason)
+    port = free_port()
+    _, client = start(**{'web.enable': True, 'web.port': port})
+    client.wait('the page', Web(port).is_there)
+    client.show(rgb8(golden.picture))
+    browser = webdriver.Browser(tmp_path)
+    try:
+        browser.go(f'http://127.0.0.1:{port}/')
+        height, width, _ = golden.picture.shape
+        label = f'Picture, {width} by {height} pixels'
+        browser.until('the live picture', 'return document.getElementById("canvas").getAttribute("aria-label").startsWith(arguments[0])', label)
+        pressed = 'return document.getElementById("live").getAttribute("aria-pressed")'
+        assert browser.run(pressed) == 'true'
+        browser.write('#instruction', golden.masked)
+        browser.press('enter')
+        browser.until('the answer', 'return document.querySelectorAll("#history li").length === 1')
+        assert browser.run('return document.querySelectorAll("#objects button").length') == 1
+        # The frame stands still under its mask until the live picture is wanted again.
+        assert browser.run(pressed) == 'false'
+        browser.click('#live')
+        browser.until('the live picture without a mask', 'return document.querySelectorAll("#objects button").length === 0')
+        assert browser.said() == []
+    finally:
+        browser.close()
 
 
 def test_a_node_that_is_disabled_refuses_with_the_reason(start, golden):
