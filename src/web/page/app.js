@@ -18,6 +18,8 @@ let file = null, pictureId = null;
 let shown = Promise.resolve();
 /** Whether the camera's pictures are shown as they come. */
 let live = false;
+/** How often that was begun: an older loop ends when it notices. */
+let begun = 0;
 let conversation = newConversation();
 
 function newConversation() {
@@ -99,12 +101,14 @@ document.addEventListener('drop', (event) => {
 });
 
 async function runLive() {
-  while (live) {
+  const own = ++begun;
+  const goesOn = () => live && own === begun;
+  while (goesOn()) {
     try {
       const image = await server.picture('/v1/camera');
-      if (live) show(image);
+      if (goesOn()) show(image);
     } catch (error) {
-      if (live) hint(error.message);
+      if (goesOn()) hint(error.message);
       await new Promise((done) => setTimeout(done, 1000));
     }
     await new Promise((done) => setTimeout(done, document.hidden ? 1000 : 100));
