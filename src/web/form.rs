@@ -128,12 +128,19 @@ async fn read_json(request: Request, limits: &Limits) -> Result<Question, ApiErr
             false => ApiError::bad("body", error.body_text()),
         }
     })?;
-    let mut form: Form = serde_json::from_slice(&body).map_err(|error| {
-        let found = format!(
-            "the question cannot be read: {error}; accepted: an object of JSON with an instruction"
-        );
-        ApiError::bad("json", found)
-    })?;
+    let unreadable = |found: String| {
+        let accepted = "accepted: an object of JSON with an instruction";
+        ApiError::bad(
+            "json",
+            format!("the question cannot be read: {found}; {accepted}"),
+        )
+    };
+    // serde would also take a list of the fields' values.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(unreadable("it is a list".to_owned()));
+    }
+    let mut form: Form =
+        serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
     let file = match form.image.take() {
         Some(text) => Some(from_base64(&text, limits)?),
         None => None,
