@@ -203,7 +203,7 @@ async fn read_multipart(request: Request, limits: &Limits) -> Result<Question, A
         if fields.len() + usize::from(file.is_some()) >= MAX_FIELDS {
             return Err(ApiError::bad(
                 "form",
-                format!("more than {MAX_FIELDS} fields"),
+                format!("the form has more than {MAX_FIELDS} fields; accepted: each field of docs/WEB.md once"),
             ));
         }
         let twice = match is_file {
@@ -214,7 +214,7 @@ async fn read_multipart(request: Request, limits: &Limits) -> Result<Question, A
             }
         };
         if twice {
-            return Err(field_error(&name, "is there twice"));
+            return Err(field_error(&name, "is there twice; accepted: once"));
         }
     }
     let form = serde_json::from_value(Value::Object(fields))
