@@ -31,6 +31,8 @@ ARGUMENTS = [
     ('use_sim_time', '', 'Take the time from /clock: true or false. Empty: as in params_file.'),
     ('image_transport', '', 'raw or compressed. Empty: as in params_file.'),
     ('lifecycle', '', 'Wait for a supervisor to configure and activate the node: true or false. Empty: as in params_file, which is false.'),
+    ('web.enable', '', 'Serve a page for a browser (docs/WEB.md): true or false. Empty: as in params_file, which is false.'),
+    ('web.port', '', 'Port of that page. Empty: as in params_file, which is 8080.'),
     ('rviz', 'false', 'Start RViz with camera, overlay and markers: true or false.'),
     ('log_level', 'info', 'Log level of the node: debug, info, warn, error or fatal.'),
     ('respawn', 'true', 'Start the node again when it ends by itself: true or false.'),
@@ -60,6 +62,10 @@ def start(context):
         overrides['depth.transport'] = 'compressedDepth' if compressed else 'raw' if is_true('depth', given['depth']) else 'off'
     if given['target_frame']:
         overrides['target_frame'] = given['target_frame']
+    if given['web.enable']:
+        overrides['web.enable'] = is_true('web.enable', given['web.enable'])
+    if given['web.port']:
+        overrides['web.port'] = int(given['web.port'])
     if overrides:
         parameters.append(overrides)
 

@@ -78,6 +78,8 @@ PARTS = (
     Part('lints', 'clippy, with and without ROS 2', 3, (
         Command((*CLIPPY, '--features', 'ros', '--', '-D', 'warnings')),
         Command((*CLIPPY, '--', '-D', 'warnings')))),
+    Part('web', 'the HTTP interface and its limits; the page in a real browser, docs/WEB.md followed', 1.5, (
+        cargo_test(*targets('serve')), Command((*PYTEST, 'tests/web'), 'pytest'))),
     Part('scripts', 'the scripts themselves: this summary, the demo\'s judgement', 0.2, (
         Command((*PYTEST, 'tests/scripts'), 'pytest'),)),
     Part('ros', 'the node over DDS, by an independent client', 15, (Command((*PYTEST, 'tests/ros'), 'pytest'),)),

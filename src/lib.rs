@@ -46,6 +46,7 @@
 //! | [`eval`] | metrics, reports |
 //! | [`bench`] | how long each stage takes on this machine, and how much memory |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
+//! | [`web`] | a page for a browser, and the HTTP interface beneath it |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
 pub mod bench;
@@ -65,6 +66,7 @@ pub mod signals;
 pub mod spatial;
 pub mod text;
 pub mod train;
+pub mod web;
 pub mod weights;
 
 #[cfg(feature = "ros")]

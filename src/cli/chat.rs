@@ -14,7 +14,7 @@ use rustyline::DefaultEditor;
 use signal_hook::consts::SIGINT;
 
 use super::model_args::{ModelArgs, SamplingArgs};
-use super::output::{status_name, stem_of, timing_line, write_pictures};
+use super::output::{stem_of, timing_line, write_pictures};
 use super::output_paths;
 use super::streams::print_part;
 
@@ -227,11 +227,11 @@ fn report(
     match &files.mask {
         Some(mask) => say!(
             "[{}: {}; {}]",
-            status_name(answer.status),
+            answer.status.name(),
             mask.display(),
             files.overlay.display()
         ),
-        None => say!("[{}: no object was named]", status_name(answer.status)),
+        None => say!("[{}: no object was named]", answer.status.name()),
     }
     say!("[{}]", timing_line(&answer.timings));
     Ok(())

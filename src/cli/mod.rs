@@ -17,6 +17,7 @@ mod output_paths;
 mod pull;
 mod report_args;
 mod segment;
+mod serve;
 mod train;
 mod world;
 
@@ -47,6 +48,7 @@ enum Command {
     Convert(convert::Args),
     Segment(segment::Args),
     Chat(chat::Args),
+    Serve(serve::Args),
     Train(train::Args),
     Merge(merge::Args),
     World(world::Args),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Segment(args) => segment::run(args),
         Command::Chat(args) => chat::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Train(args) => train::run(args),
         Command::Merge(args) => merge::run(args),
         Command::World(args) => world::run(args),

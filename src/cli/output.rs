@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use image::RgbImage;
-use lisa::engine::{Answer, AnswerStatus, Timings};
+use lisa::engine::{Answer, Timings};
 use lisa::image::paste_mask;
 use serde_json::{json, Value};
 
@@ -75,14 +75,6 @@ pub fn stem_of(path: &Path) -> Option<&str> {
     }
 }
 
-pub fn status_name(status: AnswerStatus) -> &'static str {
-    match status {
-        AnswerStatus::Segmented => "SEGMENTED",
-        AnswerStatus::TextOnly => "TEXT_ONLY",
-        AnswerStatus::EmptyMask => "EMPTY_MASK",
-    }
-}
-
 pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) -> Value {
     let objects: Vec<Value> = answer
         .objects
@@ -102,7 +94,7 @@ pub fn to_json(image: &Path, instruction: &str, answer: &Answer, files: &Files) 
     json!({
         "image": in_json(image),
         "instruction": instruction,
-        "status": status_name(answer.status),
+        "status": answer.status.name(),
         "answer": answer.text,
         "objects": objects,
         "mask": files.mask.as_deref().map(in_json),
@@ -125,16 +117,8 @@ fn in_json(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 fn seconds(timings: &Timings) -> Value {
-    let mut table = serde_json::Map::new();
-    for (stage, time) in timings.stages() {
-        table.insert(stage.name().to_owned(), json!(time.as_secs_f64()));
-    }
-    table.insert(
-        "per_token".to_owned(),
-        json!(timings.per_token().as_secs_f64()),
-    );
-    table.insert("total".to_owned(), json!(timings.total.as_secs_f64()));
-    Value::Object(table)
+    let named = timings.named_seconds();
+    Value::Object(named.map(|(name, s)| (name.to_owned(), json!(s))).collect())
 }
 
 /// "preprocess 12 ms, clip 40 ms, …, total 1.2 s".

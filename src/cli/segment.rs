@@ -12,7 +12,7 @@ use lisa::text::Instruction;
 use lisa::weights::{write_safetensors, LisaConfig};
 
 use super::model_args::{ModelArgs, SamplingArgs};
-use super::output::{status_name, stem_of, timing_line, to_json, write_pictures};
+use super::output::{stem_of, timing_line, to_json, write_pictures};
 use super::output_paths::{self, OutputFile};
 use super::streams::print_part;
 
@@ -114,11 +114,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     file.display()
                 );
             }
-            say!(
-                "{}: {}",
-                status_name(answer.status),
-                files.overlay.display()
-            );
+            say!("{}: {}", answer.status.name(), files.overlay.display());
         }
     }
     Ok(())

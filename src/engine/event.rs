@@ -114,6 +114,15 @@ pub enum AnswerStatus {
 }
 
 impl AnswerStatus {
+    /// Upper-case name, as it appears in results and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Segmented => "SEGMENTED",
+            Self::TextOnly => "TEXT_ONLY",
+            Self::EmptyMask => "EMPTY_MASK",
+        }
+    }
+
     /// Whether the model named objects, even if every mask came out empty. Such an answer has a mask.
     pub fn names_objects(self) -> bool {
         self != Self::TextOnly
@@ -198,6 +207,15 @@ impl Timings {
     /// Stages that took place, in order.
     pub fn stages(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
         self.stages.iter().map(|(s, d)| (*s, *d))
+    }
+
+    /// Seconds of each stage that took place, then `per_token` and `total`: the table of times in JSON.
+    pub fn named_seconds(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        let stages = self.stages().map(|(stage, time)| (stage.name(), time));
+        let rest = [("per_token", self.per_token()), ("total", self.total)];
+        stages
+            .chain(rest)
+            .map(|(name, time)| (name, time.as_secs_f64()))
     }
 
     /// Mean time of a generated token.

@@ -83,6 +83,7 @@ impl Driver {
     /// The operating system refuses a thread.
     pub fn set_engine(&mut self, engine: Engine) -> std::io::Result<()> {
         let engine = Arc::new(engine);
+        self.shared.set_engine(&engine);
         self.answering = Some(Answering {
             submitter: Submitter::start(Arc::clone(&engine), self.reports.clone())?,
             engine,

@@ -20,6 +20,9 @@
 //! name a stamp ([`frames`](crate::frames)). Instructions queue in the engine, where at most `max_pending` wait; one more is
 //! answered OVERLOADED. So nothing here grows with load, and a frame is decoded only when it is asked about.
 //!
+//! With `web.enable` a page for a browser is served beside all that, on threads of its own. Its questions go to the engine directly
+//! (`web`).
+//!
 //! # A managed node
 //! The engine exists while the node is configured ([`managed`]); the state machine is told only whether it is active. With the
 //! parameter `autostart` the node goes through `configure` and `activate` by itself. Who asks about states or wants one
@@ -67,5 +70,6 @@ mod space_inputs;
 mod spin;
 mod stall;
 mod submitter;
+mod web;
 
 pub use node::{run, NodeError};

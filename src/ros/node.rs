@@ -25,8 +25,10 @@ use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
 use super::stall::{self, MiddlewareCall};
 use super::submitter::EngineReport;
+use super::web;
 use crate::engine::{Engine, EngineError};
 use crate::node::{private_name, services, topics, QuestionId};
+use crate::web::WebError;
 use crate::weights::shipped_model;
 
 /// How long the end of the node waits for the model thread.
@@ -57,6 +59,9 @@ pub enum NodeError {
     /// The model cannot be loaded.
     #[error("the model cannot be used: {0}")]
     Model(#[from] EngineError),
+    /// The page for a browser cannot be served.
+    #[error("the page for a browser cannot be served: {0}")]
+    Web(#[from] WebError),
     /// The thread that loads the model ended without a result.
     #[error("the model thread ended while it was opening the model")]
     Loader,
@@ -98,6 +103,7 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         events,
         mut spin_thread,
     } = start(logger)?;
+    let page = web::start(&shared)?;
     let (sender, reports) = mpsc::unbounded_channel();
     let driver = Driver::start(
         Arc::clone(&shared),
@@ -108,6 +114,8 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     )?;
     let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
     let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
+    // Its last connections end beside everything else that ends, or with the process.
+    std::thread::spawn(move || drop(page));
     let (engine, owed) = managed.into_driver().close(spin_thread.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

@@ -150,7 +150,7 @@ impl ParamSpec {
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 32] = [
+pub const PARAMS: [ParamSpec; 36] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -323,5 +323,27 @@ pub const PARAMS: [ParamSpec; 32] = [
         float_in(&bounds::SHARE),
         "As follow.min_score, for the IoU of the mask with the one that is expected from the object's motion.",
     ),
+    ParamSpec::new(
+        "web.enable",
+        Default::Bool(false),
+        Accepts::Flag,
+        "Serve a page for a browser with the camera's picture, and an HTTP interface (docs/WEB.md).",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "web.address",
+        Default::Text("127.0.0.1"),
+        Accepts::Any("an IP address; one that other computers reach needs web.token"),
+        "Where the page is served; 0.0.0.0 is every address of the computer, and needs a token.",
+    )
+    .start_only(),
+    ParamSpec::new("web.port", Default::Int(8080), Accepts::Int { min: 1, max: 65535 }, "Port of the page.").start_only(),
+    ParamSpec::new(
+        "web.token",
+        Default::Text(""),
+        Accepts::Any("16 to 256 letters, digits and signs, or nothing"),
+        "What callers of the page have to know; empty: LISA_WEB_TOKEN of the environment, which, unlike a parameter, nobody on the ROS graph can read.",
+    )
+    .start_only(),
     ParamSpec::new("use_sim_time", Default::Bool(false), Accepts::Flag, "Take the time from /clock.").start_only(),
 ];

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
+use super::web::WebParams;
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
 use crate::node::{compressed, topics, BoxOrientation, FollowSettings, Settings, SpaceSettings};
 use crate::weights::find_model;
@@ -197,6 +198,12 @@ impl Values<'_> {
             depth: self.depth(),
             use_sim_time: self.flag("use_sim_time"),
             autostart: self.flag("autostart"),
+            web: self.flag("web.enable").then(|| WebParams {
+                address: self.text("web.address").to_owned(),
+                // Its row of the table accepts ports only.
+                port: u16::try_from(self.int("web.port")).unwrap_or_default(),
+                token: self.text("web.token").to_owned(),
+            }),
             unload_after: Duration::try_from_secs_f64(self.float("unload_after"))
                 .ok()
                 .filter(|after| !after.is_zero()),
@@ -276,6 +283,8 @@ pub struct NodeParams {
     pub use_sim_time: bool,
     /// Configure and activate the node as soon as it has started.
     pub autostart: bool,
+    /// Where the page for a browser is served; `None`: nowhere.
+    pub web: Option<WebParams>,
     /// Give the model's memory back after so long without a question; `None` never does.
     pub unload_after: Option<Duration>,
 }

@@ -1,6 +1,6 @@
 //! What the node's threads share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
 use r2r::action_msgs::srv::CancelGoal;
@@ -14,6 +14,7 @@ use super::follow_action;
 use super::params::{NodeParams, ParamStore};
 use super::qos::QosOverrides;
 use super::spin::image_qos;
+use crate::engine::Engine;
 use crate::node::{CameraTopic, Host, ImagePublisher, Lifecycle, NodeCore};
 
 /// The node's names after namespace and remappings, for messages that people read.
@@ -58,6 +59,8 @@ pub struct Shared {
     lifecycle: Mutex<Lifecycle>,
     qos_faults: Mutex<Vec<String>>,
     core: Mutex<NodeCore<Ros>>,
+    /// The model, while there is one. The driver owns it.
+    engine: RwLock<Weak<Engine>>,
     /// Wakes the driver when the state machine has taken a frame; one wake-up may stand for several frames.
     pub frame_arrived: Notify,
     /// Wakes the driver when parameters have changed; one wake-up may stand for several changes, whose values are in `params`.
@@ -87,6 +90,7 @@ impl Shared {
             lifecycle: Mutex::default(),
             qos_faults: Mutex::default(),
             core: Mutex::new(core),
+            engine: RwLock::default(),
             frame_arrived: Notify::new(),
             params_changed: Notify::new(),
         }
@@ -101,6 +105,21 @@ impl Shared {
     /// The state machine, locked.
     pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine that answers, while there is one, to be held no longer than a call of it takes: whoever drops it last waits for
+    /// its end.
+    pub fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .upgrade()
+    }
+
+    /// Takes the engine that answers from now on.
+    pub fn set_engine(&self, engine: &Arc<Engine>) {
+        let mut own = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        *own = Arc::downgrade(engine);
     }
 
     /// The state of the managed node, locked. Only the main thread changes it.

@@ -20,7 +20,7 @@ OTHER = {
     'namespace': 'front', 'image_topic': '/usb/image_raw', 'camera_info_topic': '/usb/camera_info', 'params_file': '/mine.yaml',
     'model': '/models/lisa', 'device': 'cuda:1', 'use_sim_time': 'true', 'image_transport': 'compressed', 'rviz': 'true',
     'lifecycle': 'true', 'depth': 'true', 'depth_topic': '/usb/depth', 'depth_info_topic': '/usb/depth/camera_info', 'target_frame': 'base_link',
-    'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
+    'web.enable': 'true', 'web.port': '9000', 'log_level': 'debug', 'respawn': 'false', 'respawn_delay': '1.5',
 }
 # Of the files for cameras, besides those.
 CAMERA = {'camera': 'true', 'camera_namespace': 'arm', 'camera_name': 'wrist', 'camera_params_file': '/camera.yaml'}
@@ -64,7 +64,7 @@ def test_a_supervisor_is_waited_for_where_the_argument_says_so(given, autostart)
     assert node.parameters[1:] == [{'autostart': autostart}]
 
 
-@pytest.mark.parametrize('name', ['rviz', 'respawn', 'use_sim_time', 'lifecycle'])
+@pytest.mark.parametrize('name', ['rviz', 'respawn', 'use_sim_time', 'lifecycle', 'web.enable'])
 def test_a_switch_that_is_neither_true_nor_false_is_refused(name):
     with pytest.raises(ValueError, match=f'{name} is .perhaps.; accepted: true, false'):
         evaluate(LISA, {name: 'perhaps'})

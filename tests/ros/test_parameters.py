@@ -10,7 +10,7 @@ NAMES = [
     'mask_threshold', 'min_mask_area', 'max_pending', 'sync_slop_s', 'publish_overlay', 'publish_attention',
     'overlay_alpha', 'clip_fit', 'use_sim_time', 'unload_after', 'autostart', 'follow.patience', 'follow.min_score', 'follow.min_overlap',
     'depth.transport', 'depth.max_offset', 'depth.timeout', 'target_frame', 'fixed_frame', 'tf_timeout', 'box.orientation',
-    'gravity_frame', 'image_rectified',
+    'gravity_frame', 'image_rectified', 'web.enable', 'web.address', 'web.port', 'web.token',
 ]
 RUN_TIME = {
     'mode': 'continuous', 'max_rate_hz': 5.0, 'max_new_tokens': 20, 'temperature': 0.5, 'mask_threshold': 0.3,
@@ -27,6 +27,7 @@ REFUSED = [
 AT_START = [
     ('model', '/elsewhere'), ('device', 'cuda:0'), ('dtype', 'bf16'), ('image_transport', 'compressed'),
     ('image_reliability', 'reliable'), ('autostart', False), ('depth.transport', 'raw'),
+    ('web.enable', True), ('web.address', '0.0.0.0'), ('web.port', 9000), ('web.token', 'a' * 16),
 ]
 
 
