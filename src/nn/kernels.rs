@@ -6,8 +6,10 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, DType, Device, Layout, Shape, Storage, Tensor};
+use cpu_kernels::{Packed, Source};
 
 use super::Result;
+use crate::weights::Weights;
 
 /// Whether this process uses the kernels at all: the processor has a vector unit that they are written for, and nobody turned
 /// them off.
@@ -25,6 +27,35 @@ pub(super) fn apply(tensors: &[&Tensor]) -> bool {
         t.device().is_cpu() && t.dtype() == DType::F32 && !t.track_op() && t.elem_count() > 0
     };
     enabled() && tensors.iter().all(f32_on_cpu)
+}
+
+/// Whether the kernels can compute with what is loaded from `weights`, and need no gradient of it.
+pub(super) fn apply_to(weights: &Weights) -> bool {
+    let computes = weights.device().is_cpu() && weights.dtype() == DType::F32;
+    enabled() && weights.is_for_inference() && computes
+}
+
+/// Packs the weight of a linear layer. One of 16 bits stays so, which loses nothing.
+///
+/// # Shapes
+/// `(out, in)`, in any type of numbers, on the CPU.
+pub(super) fn pack(weight: &Tensor) -> Result<Packed> {
+    let (output, input) = weight.dims2()?;
+    let weight = match weight.dtype() {
+        DType::F16 | DType::BF16 => weight.contiguous()?,
+        _ => weight.to_dtype(DType::F32)?.contiguous()?,
+    };
+    let (storage, layout) = weight.storage_and_layout();
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        candle_core::bail!("a contiguous tensor was promised")
+    };
+    let source = match &*storage {
+        Storage::Cpu(CpuStorage::F32(numbers)) => Source::F32(&numbers[start..end]),
+        Storage::Cpu(CpuStorage::F16(numbers)) => Source::F16(&numbers[start..end]),
+        Storage::Cpu(CpuStorage::BF16(numbers)) => Source::Bf16(&numbers[start..end]),
+        _ => candle_core::bail!("a tensor on the CPU was promised"),
+    };
+    Ok(Packed::transposed(source, output, input))
 }
 
 /// The numbers behind a tensor, borrowed.

@@ -30,6 +30,10 @@ enum Weight {
     Packed(Arc<Packed>),
 }
 
+/// Numbers of a weight from which on it stays in 16 bits if it is stored so: a megabyte as f32. Smaller ones stay in the processor's
+/// cache, and widening them at every product would take longer than reading them from there.
+const LARGE: usize = 1 << 18;
+
 /// What is done with the output of a layer, in the same pass where the kernels allow it: `activation(y) · factor + residual`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct After<'a> {
@@ -63,12 +67,14 @@ impl Linear {
         output: usize,
         bias: Option<Tensor>,
     ) -> Result<Self, WeightsError> {
-        let layer = Self {
-            weight: Weight::Plain(weights.get((output, input), "weight")?),
-            bias,
-            lora: Lora::load(weights, input, output)?,
-        };
-        Ok(layer.prepared_for(weights)?)
+        let lora = Lora::load(weights, input, output)?;
+        if lora.is_none() && input * output >= LARGE && kernels::apply_to(weights) {
+            let weight = weights.get_as_stored((output, input), "weight")?;
+            let weight = Weight::Packed(Arc::new(kernels::pack(&weight)?));
+            return Ok(Self { weight, bias, lora });
+        }
+        let weight = Weight::Plain(weights.get((output, input), "weight")?);
+        Ok(Self { weight, bias, lora }.prepared_for(weights)?)
     }
 
     /// A layer of given tensors, `weight` `(out, in)` and `bias` `(out)`, without LoRA.
@@ -87,10 +93,7 @@ impl Linear {
             (&self.weight, weights.is_for_inference(), &self.lora)
         {
             if kernels::apply(&[weight]) {
-                let (output, input) = weight.dims2()?;
-                let weight = weight.contiguous()?;
-                let packed = Packed::transposed(values(&weight).contiguous()?, output, input);
-                self.weight = Weight::Packed(Arc::new(packed));
+                self.weight = Weight::Packed(Arc::new(kernels::pack(weight)?));
             }
         }
         Ok(self)
@@ -281,6 +284,22 @@ mod tests {
 
     use super::*;
     use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
+
+    /// A large weight that is stored in 16 bits stays so, and gives what it gives in 32.
+    #[test]
+    fn sixteen_bits_are_kept_and_change_nothing() {
+        let (input, output) = (512, 513);
+        for stored in [DType::F16, DType::BF16] {
+            let weight = random((output, input)).to_dtype(stored).unwrap();
+            let tensors = HashMap::from([("weight".to_owned(), weight)]);
+            let weights = Weights::from_tensors(tensors, DType::F32, &Device::Cpu);
+            let load = |weights: &Weights| Linear::load_no_bias(weights, input, output).unwrap();
+            let x = random((9, input));
+            let plain = load(&weights).forward(&x).unwrap();
+            let kept = load(&weights.clone().for_inference()).forward(&x).unwrap();
+            assert!(relative_error(&kept, &plain) < 1e-6, "{stored:?}");
+        }
+    }
 
     /// Every way to use a packed layer, beside the plain one.
     #[test]

@@ -1,11 +1,15 @@
 //! [`Fingerprint`]: tells the tensors of one model from those of another without reading all of their bytes.
 
-use candle_core::safetensors::MmapedSafetensors;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
+
+use super::tensor_file::TensorFile;
+use super::WeightsError;
 
 /// Number of pieces of a large tensor that are read, spread evenly from its first byte to its last.
 const PIECES: usize = 16;
-/// Bytes of a piece: a page, the least that a memory map reads.
+/// Bytes of a piece: a page, the least that the system reads.
 const PIECE: usize = 4096;
 
 /// A checksum of some of a model's tensors, small enough to be kept with a checkpoint.
@@ -25,22 +29,34 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of the tensors whose names `chosen` accepts.
-    pub(super) fn of(mapped: &MmapedSafetensors, chosen: impl Fn(&str) -> bool) -> Self {
-        let mut tensors = mapped.tensors();
-        tensors.retain(|(name, _)| chosen(name));
-        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let (mut crc, mut numbers) = (crc32fast::Hasher::new(), 0);
-        for (name, view) in &tensors {
-            let (dtype, shape) = (view.dtype(), view.shape());
+    ///
+    /// # Errors
+    /// [`WeightsError::Tensor`] where one cannot be read.
+    pub(super) fn of(
+        file: &TensorFile,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<Self, WeightsError> {
+        let (mut crc, mut tensors, mut numbers) = (crc32fast::Hasher::new(), 0, 0);
+        for (name, info) in file.tensors().iter().filter(|(name, _)| chosen(name)) {
+            let (dtype, shape) = (info.dtype, &info.shape);
+            tensors += 1;
             numbers += shape.iter().map(|side| *side as u64).product::<u64>();
             crc.update(format!("{name} {dtype:?} {shape:?}\n").as_bytes());
-            sample(view.data()).for_each(|piece| crc.update(piece));
+            for piece in sample(info.data_offsets.1 - info.data_offsets.0) {
+                let mut bytes = vec![0; piece.len()];
+                let read = file.read(info, piece.start, &mut bytes);
+                read.map_err(|source| WeightsError::Tensor {
+                    name: name.clone(),
+                    source,
+                })?;
+                crc.update(&bytes);
+            }
         }
-        Self {
-            tensors: tensors.len() as u64,
+        Ok(Self {
+            tensors,
             numbers,
             crc32: crc.finalize(),
-        }
+        })
     }
 
     /// Says how the tensors of `others` differ from these, in words that continue a sentence that begins with "the tensors".
@@ -63,16 +79,19 @@ impl Fingerprint {
     }
 }
 
-/// The pieces of a tensor that are read.
-fn sample(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let beyond = bytes.len().saturating_sub(PIECE);
-    let all = bytes.len() <= PIECES * PIECE;
+/// The pieces of a tensor of `length` bytes that are read.
+fn sample(length: usize) -> impl Iterator<Item = Range<usize>> {
+    let beyond = length.saturating_sub(PIECE);
+    let all = length <= PIECES * PIECE;
     let pieces = if all { 1 } else { PIECES };
-    (0..pieces).map(move |i| match all {
-        true => bytes,
+    (0..pieces).map(move |i| {
         // The last piece ends where the tensor ends. The product comes first for exactness; it cannot overflow, because a tensor
         // has less than 2⁶⁰ bytes.
-        false => &bytes[i * beyond / (PIECES - 1)..][..PIECE],
+        let start = i * beyond / (PIECES - 1);
+        match all {
+            true => 0..length,
+            false => start..start + PIECE,
+        }
     })
 }
 
@@ -82,20 +101,17 @@ mod tests {
 
     #[test]
     fn small_tensors_are_looked_at_whole_and_large_ones_from_end_to_end() {
-        let bytes: Vec<u8> = (0..1_000_003u32).map(|i| (i % 251) as u8).collect();
         for length in [0, 1, PIECE, PIECES * PIECE] {
-            assert_eq!(
-                sample(&bytes[..length]).collect::<Vec<_>>().concat(),
-                bytes[..length]
-            );
+            let pieces: Vec<_> = sample(length).collect();
+            assert_eq!(pieces.len(), 1);
+            assert_eq!(pieces[0], 0..length);
         }
         for length in [PIECES * PIECE + 1, 1_000_003] {
-            let pieces: Vec<&[u8]> = sample(&bytes[..length]).collect();
+            let pieces: Vec<_> = sample(length).collect();
             assert_eq!(pieces.len(), PIECES);
             assert!(pieces.iter().all(|piece| piece.len() == PIECE));
-            assert_eq!(pieces[0].as_ptr(), bytes.as_ptr());
-            let end = pieces[PIECES - 1].as_ptr_range().end;
-            assert_eq!(end, bytes[..length].as_ptr_range().end);
+            assert_eq!(pieces[0].start, 0);
+            assert_eq!(pieces[PIECES - 1].end, length);
         }
     }
 

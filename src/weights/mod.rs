@@ -1,9 +1,9 @@
-//! Model directories: opening one, which takes seconds because nothing is copied, and writing one, whole or not at all.
+//! Model directories: opening one, whose tensors are read one by one, and writing one, whole or not at all.
 //!
 //! | file of a model directory | what it is |
 //! |---|---|
 //! | `lisa.json` | [`LisaConfig`]: version of the format, sizes, template, token ids, preprocessing, source |
-//! | `model.safetensors` | all tensors, under the names of the checkpoints; it is memory-mapped |
+//! | `model.safetensors` | all tensors, under the names of the checkpoints |
 //! | `tokenizer.json` | the tokenizer, in the format of the `tokenizers` crate |
 //!
 //! [`Gguf`] opens a language model by itself, as llama.cpp has it.
@@ -20,6 +20,7 @@ mod save;
 mod shipped;
 mod source;
 mod staging;
+mod tensor_file;
 
 pub use config::{
     Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, GuidedHead, LisaConfig,

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 use lisa_files::lfs;
 
+use super::tensor_file::TensorFile;
 use super::{Fingerprint, LisaConfig, Weights, WeightsError};
 use crate::text::LisaTokenizer;
 
@@ -82,32 +82,24 @@ impl ModelDir {
         })
     }
 
-    /// Maps the tensors into memory; each is read when it is asked for, and comes out as `dtype` on `device`.
+    /// The tensors; each is read when it is asked for, and comes out as `dtype` on `device`.
     ///
     /// # Errors
-    /// [`WeightsError::Invalid`] where the file cannot be mapped.
+    /// [`WeightsError::Io`] and [`WeightsError::Invalid`] where the file cannot be read.
     pub fn weights(&self, dtype: DType, device: &Device) -> Result<Weights, WeightsError> {
-        Ok(Weights::from_mapped(self.map()?, dtype, device))
+        Ok(Weights::from_file(self.tensors()?, dtype, device))
     }
 
     /// The fingerprint of the tensors whose names `chosen` accepts.
     ///
     /// # Errors
-    /// [`WeightsError::Invalid`] where the file cannot be mapped.
+    /// [`WeightsError::Io`] and [`WeightsError::Invalid`] where the file cannot be read.
     pub fn fingerprint(&self, chosen: impl Fn(&str) -> bool) -> Result<Fingerprint, WeightsError> {
-        Ok(Fingerprint::of(&self.map()?, chosen))
+        Fingerprint::of(&self.tensors()?, chosen)
     }
 
-    fn map(&self) -> Result<MmapedSafetensors, WeightsError> {
-        let path = self.path.join("model.safetensors");
-        // SAFETY: the mapping is read-only and lives as long as `Weights`. It would be invalid if another process truncated the
-        // file in place. `lisa convert` and `lisa merge` never do: they write another file and rename it.
-        #[allow(unsafe_code)]
-        let mapped = unsafe { MmapedSafetensors::new(&path) };
-        mapped.map_err(|e| WeightsError::Invalid {
-            path,
-            reason: e.to_string(),
-        })
+    fn tensors(&self) -> Result<TensorFile, WeightsError> {
+        TensorFile::open(&self.path.join("model.safetensors"))
     }
 
     /// The directory, as it was given.

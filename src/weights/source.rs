@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::gguf::GgufTensors;
+use super::tensor_file::TensorFile;
 use super::WeightsError;
 
 /// Named tensors, and a place in the tree of their names.
@@ -34,7 +34,7 @@ pub struct LoraUse {
 }
 
 enum Source {
-    Mapped(MmapedSafetensors),
+    File(TensorFile),
     Gguf(GgufTensors),
     Tensors(HashMap<String, Tensor>),
     Made {
@@ -55,8 +55,8 @@ const LARGEST_TABLE: usize = 1 << 23;
 type MakeTensor = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
 
 impl Weights {
-    pub(super) fn from_mapped(mapped: MmapedSafetensors, dtype: DType, device: &Device) -> Self {
-        Self::new(Source::Mapped(mapped), dtype, device)
+    pub(super) fn from_file(file: TensorFile, dtype: DType, device: &Device) -> Self {
+        Self::new(Source::File(file), dtype, device)
     }
 
     pub(super) fn from_gguf(tensors: GgufTensors, dtype: DType, device: &Device) -> Self {
@@ -177,10 +177,10 @@ impl Weights {
     /// far.
     pub fn names(&self) -> Vec<(String, Vec<usize>)> {
         let mut names: Vec<(String, Vec<usize>)> = match &*self.source {
-            Source::Mapped(mapped) => mapped
+            Source::File(file) => file
                 .tensors()
-                .into_iter()
-                .map(|(name, view)| (name, view.shape().to_vec()))
+                .iter()
+                .map(|(name, info)| (name.clone(), info.shape.clone()))
                 .collect(),
             Source::Gguf(tensors) => tensors.shapes(),
             Source::Tensors(tensors) => shapes(tensors),
@@ -195,7 +195,7 @@ impl Weights {
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let path = self.path(name);
         match &*self.source {
-            Source::Mapped(mapped) => mapped.get(&path).ok().map(|view| view.shape().to_vec()),
+            Source::File(file) => file.tensors().get(&path).map(|info| info.shape.clone()),
             Source::Gguf(tensors) => tensors.shape(&path),
             Source::Tensors(tensors) => tensors.get(&path).map(|t| t.dims().to_vec()),
             Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
@@ -209,8 +209,28 @@ impl Weights {
     /// [`WeightsError::MissingTensor`], [`WeightsError::Shape`] with both shapes, or [`WeightsError::Tensor`] where it cannot be
     /// read or converted.
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, WeightsError> {
+        self.get_as(Some(self.dtype), shape.into(), name)
+    }
+
+    /// [`get`](Self::get) in the type that the tensor is stored in.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_as_stored(
+        &self,
+        shape: impl Into<Shape>,
+        name: &str,
+    ) -> Result<Tensor, WeightsError> {
+        self.get_as(None, shape.into(), name)
+    }
+
+    fn get_as(
+        &self,
+        dtype: Option<DType>,
+        shape: Shape,
+        name: &str,
+    ) -> Result<Tensor, WeightsError> {
         let path = self.path(name);
-        let shape = shape.into();
         self.make(&path, &shape)
             .map_err(|source| WeightsError::Tensor {
                 name: path.clone(),
@@ -229,15 +249,19 @@ impl Weights {
                 found,
             });
         }
+        let converted = |tensor: Tensor| match dtype {
+            Some(dtype) => tensor.to_dtype(dtype),
+            None => Ok(tensor),
+        };
         let load = || match &*self.source {
-            Source::Mapped(mapped) => mapped.load(&path, &self.device)?.to_dtype(self.dtype),
+            Source::File(file) => converted(file.load(&path, &self.device)?),
             Source::Gguf(tensors) => tensors.load(&path, self.dtype, &self.device),
             Source::Tensors(tensors) => match tensors.get(&path) {
-                Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
+                Some(tensor) => converted(tensor.to_device(&self.device)?),
                 None => candle_core::bail!("no such tensor"),
             },
             Source::Made { made, .. } => match lock(made).get(&path) {
-                Some(tensor) => tensor.to_device(&self.device)?.to_dtype(self.dtype),
+                Some(tensor) => converted(tensor.to_device(&self.device)?),
                 None => candle_core::bail!("no such tensor"),
             },
             // A large tensor is one zero that is broadcast. Small ones are allocated, because loading computes with some of them,

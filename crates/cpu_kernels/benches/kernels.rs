@@ -1,7 +1,7 @@
 //! Products and attention in the shapes of SAM ViT-B and CLIP ViT-L: `cargo bench -p cpu_kernels`.
 
 use cpu_kernels::{
-    attention, linear, Activation, Bias, DecomposedBias, Epilogue, Heads, Packed, Sizes,
+    attention, linear, Activation, Bias, DecomposedBias, Epilogue, Heads, Packed, Sizes, Source,
 };
 use divan::counter::ItemsCount;
 
@@ -16,10 +16,10 @@ fn numbers(count: usize) -> Vec<f32> {
 }
 
 /// Rows, depth, columns. The count is that of multiplications with an addition.
-#[divan::bench(args = [(4096, 768, 3072), (4096, 3072, 768), (257, 1024, 4096), (305, 1024, 2816), (1, 1024, 2816)])]
+#[divan::bench(sample_count = 10, args = [(4096, 768, 3072), (4096, 3072, 768), (257, 1024, 4096), (305, 1024, 2816), (1, 1024, 2816)])]
 fn layer(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
     let x = numbers(rows * depth);
-    let packed = Packed::transposed(&numbers(columns * depth), columns, depth);
+    let packed = Packed::transposed(Source::F32(&numbers(columns * depth)), columns, depth);
     let bias = numbers(columns);
     let epilogue = Epilogue {
         bias: Some(&bias),
@@ -31,8 +31,36 @@ fn layer(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize,
         .bench(|| linear(&x, &packed, &epilogue));
 }
 
+/// The same with weights of 16 bits.
+#[divan::bench(sample_count = 10, args = [(4096, 768, 3072), (257, 1024, 4096), (1, 1024, 2816)])]
+fn layer_in_f16(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
+    let x = numbers(rows * depth);
+    let weight: Vec<half::f16> = numbers(columns * depth)
+        .into_iter()
+        .map(half::f16::from_f32)
+        .collect();
+    let packed = Packed::transposed(Source::F16(&weight), columns, depth);
+    bencher
+        .counter(ItemsCount::new(rows * depth * columns))
+        .bench(|| linear(&x, &packed, &Epilogue::default()));
+}
+
+/// The same with weights of 16 bits, the upper half of an f32.
+#[divan::bench(sample_count = 10, args = [(4096, 768, 3072), (257, 1024, 4096), (1, 1024, 2816)])]
+fn layer_in_bf16(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
+    let x = numbers(rows * depth);
+    let weight: Vec<half::bf16> = numbers(columns * depth)
+        .into_iter()
+        .map(half::bf16::from_f32)
+        .collect();
+    let packed = Packed::transposed(Source::Bf16(&weight), columns, depth);
+    bencher
+        .counter(ItemsCount::new(rows * depth * columns))
+        .bench(|| linear(&x, &packed, &Epilogue::default()));
+}
+
 /// Windows and side of each: a global layer and a windowed one.
-#[divan::bench(args = [(1, 64), (25, 14)])]
+#[divan::bench(sample_count = 10, args = [(1, 64), (25, 14)])]
 fn grid(bencher: divan::Bencher<'_, '_>, (batch, side): (usize, usize)) {
     let (heads, head_dim) = (12, 64);
     let (patches, width) = (side * side, 3 * heads * head_dim);

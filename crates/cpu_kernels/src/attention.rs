@@ -75,7 +75,7 @@ impl DecomposedBias {
             assert_eq!(table.len(), side * side * head_dim, "the table's length");
             table
                 .chunks_exact(side * head_dim)
-                .map(|keys| Packed::transposed(keys, side, head_dim))
+                .map(|keys| Packed::of_columns(keys, head_dim, head_dim, side))
                 .collect()
         };
         Self {
@@ -190,17 +190,10 @@ impl Attention<'_> {
         let shared_head = head * kv_heads / heads;
         let at = |x: &Heads<'_>, head: usize| batch * x.batch_stride + head * x.head_stride;
         let q = &self.q.data[at(&self.q, head)..];
+        let of = |x: &Heads<'_>| at(x, shared_head);
         let (packed_keys, values) = rayon::join(
-            || {
-                let mut packed = Packed::empty(head_dim, keys);
-                packed.fill_transposed(&self.k.data[at(&self.k, shared_head)..], self.k.stride);
-                packed
-            },
-            || {
-                let mut packed = Packed::empty(keys, head_dim);
-                packed.fill(&self.v.data[at(&self.v, shared_head)..], self.v.stride);
-                packed
-            },
+            || Packed::of_columns(&self.k.data[of(&self.k)..], self.k.stride, head_dim, keys),
+            || Packed::of_rows(&self.v.data[of(&self.v)..], self.v.stride, keys, head_dim),
         );
         let bias = match self.bias {
             Bias::None => Added::Nothing,

@@ -28,5 +28,5 @@ pub use attention::{attention, Bias, DecomposedBias, Heads, Sizes};
 pub use exp::exp;
 pub use linear::{linear, Epilogue};
 pub use norm::{normalise_rows, Norm};
-pub use packed::Packed;
+pub use packed::{Packed, Source};
 pub use vector_unit::available;

@@ -1,5 +1,8 @@
 //! The right-hand matrix of a product, stored in the order in which the micro-kernel reads it.
 
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
 use crate::vector_unit::{lanes, panel_width};
 
 /// Rows of the right-hand matrix that are multiplied before the sums go back to memory. One panel of so many rows fills most of a
@@ -8,12 +11,31 @@ pub(crate) const DEPTH: usize = 384;
 
 /// A matrix of `depth` rows and `columns` columns. It is cut into slices of [`DEPTH`] rows, each slice into panels as wide as the
 /// micro-kernel, and a panel is stored row after row. The last panel is filled up with zeros.
+///
+/// Numbers of 16 bits stay so in memory. A panel of them is widened to f32, which is exact, when a block of rows is multiplied
+/// with it, so that a product of many rows costs little more and one of few rows, which waits for memory, about half.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    data: Vec<f32>,
-    depth: usize,
-    columns: usize,
-    width: usize,
+    numbers: Numbers,
+    order: Order,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+/// The numbers of a matrix that is to be packed.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// 32 bits.
+    F32(&'a [f32]),
+    /// 16 bits, IEEE 754 binary16.
+    F16(&'a [f16]),
+    /// 16 bits, the upper half of an f32.
+    Bf16(&'a [bf16]),
 }
 
 impl Packed {
@@ -21,109 +43,162 @@ impl Packed {
     ///
     /// # Panics
     /// Where `weight` has another length, or no kernel is [available](crate::available).
-    pub fn transposed(weight: &[f32], outputs: usize, inputs: usize) -> Self {
-        assert_eq!(weight.len(), outputs * inputs, "the weight's length");
-        let mut packed = Self::empty(inputs, outputs);
-        packed.fill_transposed(weight, inputs);
-        packed
+    pub fn transposed(weight: Source<'_>, outputs: usize, inputs: usize) -> Self {
+        let order = Order::new(inputs, outputs);
+        let numbers = match weight {
+            Source::F32(weight) => Numbers::F32(order.transposed(weight)),
+            Source::F16(weight) => Numbers::F16(order.transposed(weight)),
+            Source::Bf16(weight) => Numbers::Bf16(order.transposed(weight)),
+        };
+        Self { numbers, order }
     }
 
-    pub(crate) fn empty(depth: usize, columns: usize) -> Self {
+    /// Packs a matrix whose element (row, column) is `source[column · stride + row]`.
+    pub(crate) fn of_columns(source: &[f32], stride: usize, depth: usize, columns: usize) -> Self {
+        let order = Order::new(depth, columns);
+        let mut numbers = vec![0.0; order.len()];
+        order.fill_transposed(&mut numbers, source, stride);
+        Self {
+            numbers: Numbers::F32(numbers),
+            order,
+        }
+    }
+
+    /// Packs a matrix whose element (row, column) is `source[row · stride + column]`.
+    pub(crate) fn of_rows(source: &[f32], stride: usize, depth: usize, columns: usize) -> Self {
+        let order = Order::new(depth, columns);
+        let mut numbers = vec![0.0; order.len()];
+        order.fill(&mut numbers, source, stride);
+        Self {
+            numbers: Numbers::F32(numbers),
+            order,
+        }
+    }
+
+    /// Rows of the matrix, which are the inputs of a linear layer.
+    pub fn depth(&self) -> usize {
+        self.order.depth
+    }
+
+    /// Columns of the matrix, which are the outputs of a linear layer.
+    pub fn columns(&self) -> usize {
+        self.order.columns
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn width(&self) -> usize {
+        self.order.width
+    }
+
+    pub(crate) fn panels(&self) -> usize {
+        self.order.panels()
+    }
+
+    /// A panel of the slice that begins at row `start` and has `rows` rows: `(rows, width)`. Where it has to be widened it lies in
+    /// `buffer`.
+    #[inline(always)]
+    pub(crate) fn panel<'a>(
+        &'a self,
+        start: usize,
+        rows: usize,
+        panel: usize,
+        buffer: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        let at = self.order.panel_start(start, rows, panel);
+        let place = at..at + rows * self.order.width;
+        match &self.numbers {
+            Numbers::F32(numbers) => &numbers[place],
+            Numbers::F16(numbers) => {
+                buffer.resize(place.len(), 0.0);
+                numbers[place].convert_to_f32_slice(buffer);
+                buffer
+            }
+            Numbers::Bf16(numbers) => {
+                buffer.resize(place.len(), 0.0);
+                for (wide, number) in buffer.iter_mut().zip(&numbers[place]) {
+                    *wide = f32::from_bits(u32::from(number.to_bits()) << 16);
+                }
+                buffer
+            }
+        }
+    }
+}
+
+/// Where an element of a matrix lies in memory.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    depth: usize,
+    columns: usize,
+    width: usize,
+}
+
+impl Order {
+    fn new(depth: usize, columns: usize) -> Self {
         let width = panel_width(lanes());
         assert!(width > 0, "there are no kernels for this processor");
         Self {
-            data: vec![0.0; depth * columns.div_ceil(width) * width],
             depth,
             columns,
             width,
         }
     }
 
-    /// Packs a matrix whose element (row, column) is `source[column · stride + row]`.
-    pub(crate) fn fill_transposed(&mut self, source: &[f32], stride: usize) {
-        let (depth, columns, width) = (self.depth, self.columns, self.width);
-        for (start, rows) in slices(depth) {
-            for (panel, first) in (0..columns).step_by(width).enumerate() {
-                let count = width.min(columns - first);
-                let panel = self.panel_mut(start, rows, panel);
-                for column in 0..count {
-                    let from = &source[(first + column) * stride + start..][..rows];
-                    for (to, value) in panel[column..].iter_mut().step_by(width).zip(from) {
-                        *to = *value;
-                    }
-                }
-            }
-        }
+    /// Numbers in memory, with those that fill up the last panel.
+    fn len(self) -> usize {
+        self.depth * self.panels() * self.width
     }
 
-    /// Packs a matrix whose element (row, column) is `source[row · stride + column]`.
-    pub(crate) fn fill(&mut self, source: &[f32], stride: usize) {
-        let (depth, columns, width) = (self.depth, self.columns, self.width);
-        for (start, rows) in slices(depth) {
-            for (panel, first) in (0..columns).step_by(width).enumerate() {
-                let count = width.min(columns - first);
-                let panel = self.panel_mut(start, rows, panel);
-                for (row, to) in panel.chunks_exact_mut(width).enumerate() {
-                    to[..count].copy_from_slice(&source[(start + row) * stride + first..][..count]);
-                }
-            }
-        }
-    }
-
-    /// The weight `(outputs, inputs)` that [`Packed::transposed`] packed.
-    pub fn unpack_transposed(&self) -> Vec<f32> {
-        let mut weight = vec![0.0; self.depth * self.columns];
-        for (start, rows) in slices(self.depth) {
-            for (index, first) in (0..self.columns).step_by(self.width).enumerate() {
-                let panel = self.panel(start, rows, index);
-                for column in 0..self.width.min(self.columns - first) {
-                    let to = &mut weight[(first + column) * self.depth + start..][..rows];
-                    for (to, value) in to
-                        .iter_mut()
-                        .zip(panel[column..].iter().step_by(self.width))
-                    {
-                        *to = *value;
-                    }
-                }
-            }
-        }
-        weight
-    }
-
-    /// Rows of the matrix, which are the inputs of a linear layer.
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
-    /// Columns of the matrix, which are the outputs of a linear layer.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Columns of a panel.
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
-    pub(crate) fn panels(&self) -> usize {
+    fn panels(self) -> usize {
         self.columns.div_ceil(self.width)
     }
 
-    /// A panel of the slice that begins at row `start` and has `rows` rows: `(rows, width)`.
     #[inline(always)]
-    pub(crate) fn panel(&self, start: usize, rows: usize, panel: usize) -> &[f32] {
-        let at = self.panel_start(start, rows, panel);
-        &self.data[at..at + rows * self.width]
-    }
-
-    fn panel_mut(&mut self, start: usize, rows: usize, panel: usize) -> &mut [f32] {
-        let at = self.panel_start(start, rows, panel);
-        &mut self.data[at..at + rows * self.width]
-    }
-
-    #[inline(always)]
-    fn panel_start(&self, start: usize, rows: usize, panel: usize) -> usize {
+    fn panel_start(self, start: usize, rows: usize, panel: usize) -> usize {
         (start * self.panels() + rows * panel) * self.width
+    }
+
+    /// Each panel in memory: the first row and the number of rows of its slice, its first column, and where it lies.
+    fn places(self) -> impl Iterator<Item = (usize, usize, usize, std::ops::Range<usize>)> {
+        slices(self.depth).flat_map(move |(start, rows)| {
+            (0..self.panels()).map(move |panel| {
+                let at = self.panel_start(start, rows, panel);
+                (start, rows, panel * self.width, at..at + rows * self.width)
+            })
+        })
+    }
+
+    fn transposed<T: Copy + Default>(self, weight: &[T]) -> Vec<T> {
+        assert_eq!(
+            weight.len(),
+            self.depth * self.columns,
+            "the weight's length"
+        );
+        let mut numbers = vec![T::default(); self.len()];
+        self.fill_transposed(&mut numbers, weight, self.depth);
+        numbers
+    }
+
+    /// Element (row, column) is `source[column · stride + row]`.
+    fn fill_transposed<T: Copy>(self, numbers: &mut [T], source: &[T], stride: usize) {
+        for (start, rows, first, place) in self.places() {
+            let panel = &mut numbers[place];
+            for column in 0..self.width.min(self.columns - first) {
+                let from = &source[(first + column) * stride + start..][..rows];
+                for (to, value) in panel[column..].iter_mut().step_by(self.width).zip(from) {
+                    *to = *value;
+                }
+            }
+        }
+    }
+
+    /// Element (row, column) is `source[row · stride + column]`.
+    fn fill<T: Copy>(self, numbers: &mut [T], source: &[T], stride: usize) {
+        for (start, _, first, place) in self.places() {
+            let count = self.width.min(self.columns - first);
+            for (row, to) in numbers[place].chunks_exact_mut(self.width).enumerate() {
+                to[..count].copy_from_slice(&source[(start + row) * stride + first..][..count]);
+            }
+        }
     }
 }
 

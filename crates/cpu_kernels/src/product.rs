@@ -57,9 +57,10 @@ impl<D: Destination> Product<'_, D> {
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize, const REGISTERS: usize>(self, simd: S) {
         let (left, right) = (self.left, self.right);
+        let mut buffer = Vec::new();
         for (start, depth) in slices(right.depth()) {
             for panel in self.panels.clone() {
-                let b = right.panel(start, depth, panel);
+                let b = right.panel(start, depth, panel, &mut buffer);
                 let first = panel * right.width();
                 let columns = right.width().min(right.columns() - first);
                 let mut row = 0;

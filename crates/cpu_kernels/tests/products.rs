@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
 
-use cpu_kernels::{linear, normalise_rows, Activation, Epilogue, Norm, Packed};
+use cpu_kernels::{linear, normalise_rows, Activation, Epilogue, Norm, Packed, Source};
+use half::{bf16, f16};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -71,8 +72,11 @@ proptest! {
             numbers(rows * columns, seed ^ 2),
             numbers(rows * columns, seed ^ 3),
         );
-        let packed = Packed::transposed(&w, columns, depth);
-        prop_assert_eq!(packed.unpack_transposed(), w.clone());
+        // Numbers that 16 bits hold exactly, in each of the types.
+        let w: Vec<f32> = w.into_iter().map(|w| (w * 64.0).round() / 64.0).collect();
+        let (half, brain): (Vec<f16>, Vec<bf16>) = w.iter().map(|w| (f16::from_f32(*w), bf16::from_f32(*w))).unzip();
+        let source = [Source::F32(&w), Source::F16(&half), Source::Bf16(&brain)][seed as usize / 8 % 3];
+        let packed = Packed::transposed(source, columns, depth);
         let epilogue = Epilogue {
             bias: Some(&bias),
             activation: ACTIVATIONS[seed as usize % ACTIVATIONS.len()],
@@ -125,7 +129,7 @@ fn an_element_does_not_depend_on_threads_or_neighbours() {
     }
     let (rows, depth, columns) = (211, 1000, 333);
     let (x, w) = (numbers(rows * depth, 1), numbers(columns * depth, 2));
-    let packed = Packed::transposed(&w, columns, depth);
+    let packed = Packed::transposed(Source::F32(&w), columns, depth);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap()
@@ -145,7 +149,7 @@ fn extremes_stay_what_they_are() {
     if !available("extremes_stay_what_they_are") {
         return;
     }
-    let packed = Packed::transposed(&[1.0], 1, 1);
+    let packed = Packed::transposed(Source::F32(&[1.0]), 1, 1);
     let x = [-1e4, -200.0, 0.0, 200.0, 1e4, f32::NAN];
     for activation in ACTIVATIONS {
         let epilogue = Epilogue {
