@@ -1,7 +1,7 @@
 //! Activation functions.
 
 use candle_core::{DType, Device, Tensor};
-use cpu_kernels::exp;
+use cpu_kernels::{erf, exp};
 
 use super::graft::graft;
 use super::Result;
@@ -49,17 +49,6 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     let value = Tensor::from_vec(value, &shape, &Device::Cpu)?;
     let slope = Tensor::from_vec(slope, &shape, &Device::Cpu)?;
     graft("gelu", &x, &value, move |_, _, grad| grad * &slope)
-}
-
-/// The error function by Abramowitz and Stegun 7.1.26, which has an error of 1.5e-7 at most and needs no branch.
-#[inline]
-fn erf(x: f32) -> f32 {
-    let a = x.abs();
-    let t = 1.0 / (1.0 + 0.327_591_1 * a);
-    let poly = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t
-        + 0.254_829_6)
-        * t;
-    (1.0 - poly * exp(-a * a)).copysign(x)
 }
 
 #[cfg(test)]

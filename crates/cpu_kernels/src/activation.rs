@@ -55,7 +55,7 @@ fn sigmoid(x: f32) -> f32 {
 
 /// The error function by Abramowitz and Stegun 7.1.26, which has an error of 1.5e-7 at most and needs no branch.
 #[inline(always)]
-fn erf(x: f32) -> f32 {
+pub fn erf(x: f32) -> f32 {
     let a = x.abs();
     let t = 1.0 / (1.0 + 0.327_591_1 * a);
     let poly = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t
