@@ -157,9 +157,9 @@ fn attend_by_kernel(
         stride: t.stride()[2],
     };
     let (q, k, v) = (
-        strided(q, a.from_start()?),
-        strided(k, b.from_start()?),
-        strided(v, c.from_start()?),
+        strided(q, a.after_start()?),
+        strided(k, b.after_start()?),
+        strided(v, c.after_start()?),
     );
     let Some(y) = cpu_kernels::attention((q, k, v), sizes, scale as f32, bias, &|| false) else {
         candle_core::bail!("attention stopped, and nobody asked it to")

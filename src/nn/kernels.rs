@@ -80,7 +80,7 @@ impl<Guard: Deref<Target = Storage>> Values<'_, Guard> {
     }
 
     /// The numbers from the tensor's first element on; its strides lead from there.
-    pub fn from_start(&self) -> Result<&[f32]> {
+    pub fn after_start(&self) -> Result<&[f32]> {
         Ok(&self.all()?[self.layout.start_offset()..])
     }
 

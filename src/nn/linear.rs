@@ -48,8 +48,7 @@ pub struct After<'a> {
 impl Linear {
     /// Reads `weight` `(out, in)` and `bias` `(out)`.
     pub fn load(weights: &Weights, input: usize, output: usize) -> Result<Self, WeightsError> {
-        let bias = Some(weights.get(output, "bias")?);
-        Self::load_with(weights, input, output, bias)
+        Self::load_with(weights, input, output, true)
     }
 
     /// Reads `weight` `(out, in)`; the layer has no bias.
@@ -58,23 +57,34 @@ impl Linear {
         input: usize,
         output: usize,
     ) -> Result<Self, WeightsError> {
-        Self::load_with(weights, input, output, None)
+        Self::load_with(weights, input, output, false)
     }
 
     fn load_with(
         weights: &Weights,
         input: usize,
         output: usize,
-        bias: Option<Tensor>,
+        has_bias: bool,
     ) -> Result<Self, WeightsError> {
+        let bias = || match has_bias {
+            true => weights.get(output, "bias").map(Some),
+            false => Ok(None),
+        };
         let lora = Lora::load(weights, input, output)?;
         if lora.is_none() && input * output >= LARGE && kernels::apply_to(weights) {
             let weight = weights.get_as_stored((output, input), "weight")?;
-            let weight = Weight::Packed(Arc::new(kernels::pack(&weight)?));
-            return Ok(Self { weight, bias, lora });
+            return Ok(Self {
+                weight: Weight::Packed(Arc::new(kernels::pack(&weight)?)),
+                bias: bias()?,
+                lora,
+            });
         }
-        let weight = Weight::Plain(weights.get((output, input), "weight")?);
-        Ok(Self { weight, bias, lora }.prepared_for(weights)?)
+        let layer = Self {
+            weight: Weight::Plain(weights.get((output, input), "weight")?),
+            bias: bias()?,
+            lora,
+        };
+        Ok(layer.prepared_for(weights)?)
     }
 
     /// A layer of given tensors, `weight` `(out, in)` and `bias` `(out)`, without LoRA.

@@ -163,6 +163,7 @@ def test_a_recording_in_a_loop_keeps_its_places_and_stamps(robot, player, truth)
     process, lisa = robot(use_sim_time=True, target_frame='table', autostart=False)
     supervisor = Supervisor(lisa)
     assert supervisor.change('configure') and supervisor.change('activate')
+    lisa.wait_ready()  # the topics of instructions are opened by `configure`, and found a little later
     loops = Loops(lisa)
     # Three seconds, one scene each, the one that is asked for in the middle.
     player(process, SECOND - 1, 3, '--clock')
