@@ -463,10 +463,12 @@ fn objects_get_their_places_in_answers_bags_and_reports() {
         target_frame: "table".to_owned(),
         ..SpaceSettings::default()
     };
-    let mut node = Settings::default();
-    node.space = SpaceSettings {
-        enabled: true,
-        ..space.clone()
+    let node = Settings {
+        space: SpaceSettings {
+            enabled: true,
+            ..space.clone()
+        },
+        ..Settings::default()
     };
     let annotating = AnnotateOptions {
         node,

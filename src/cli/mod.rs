@@ -53,7 +53,7 @@ enum Command {
     Merge(merge::Args),
     World(world::Args),
     Eval(eval::Args),
-    Bag(bag::Args),
+    Bag(Box<bag::Args>),
     Bench(bench::Args),
 }
 
@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(args),
         Command::World(args) => world::run(args),
         Command::Eval(args) => eval::run(args),
-        Command::Bag(args) => bag::run(args),
+        Command::Bag(args) => bag::run(*args),
         Command::Bench(args) => bench::run(args),
     };
     ended(result)

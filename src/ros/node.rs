@@ -103,15 +103,26 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         events,
         mut spin_thread,
     } = start(logger)?;
-    let page = web::start(&shared)?;
     let (sender, reports) = mpsc::unbounded_channel();
-    let driver = Driver::start(
-        Arc::clone(&shared),
-        publishers,
-        actions,
-        clock.clone(),
-        sender,
-    )?;
+    let opened = (|| {
+        let page = web::start(&shared)?;
+        let driver = Driver::start(
+            Arc::clone(&shared),
+            publishers,
+            actions,
+            clock.clone(),
+            sender,
+        )?;
+        Ok::<_, NodeError>((page, driver))
+    })();
+    let (page, driver) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            // A thread that still spins while the process ends uses what the middleware has given back already, and crashes.
+            spin_thread.stop();
+            return Err(error);
+        }
+    };
     let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
     let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
     // Its last connections end beside everything else that ends, or with the process.
