@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use super::stop::{check, ModelError, Stop};
 use crate::nn::Result;
 use crate::nn::{
-    attend_causal, attend_grouped, After, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding,
-    Rotation,
+    attend_visible, After, Causal, Embedding, KvCache, Linear, RmsNorm, RotaryEmbedding, Rotation,
+    Visible,
 };
 use crate::weights::{Activation, GuidedHead, LlamaConfig, Weights, WeightsError};
 
@@ -151,6 +151,7 @@ impl Llama {
         let start = cache.as_ref().map_or(0, |c| c.len());
         let (_, new, _) = embeddings.dims3()?;
         let rotation = self.rope.at(start, new)?;
+        let causal = Causal::new(new, start);
         let mut x = embeddings.clone();
         let mut scores = None;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -164,7 +165,7 @@ impl Llama {
             let kv = cache.as_mut().map(|c| &mut c.layers[i]);
             let query = query.filter(|query| query.guided_head.layer == i);
             let found;
-            (x, found) = layer.forward(&x, &rotation, None, kv, query)?;
+            (x, found) = layer.forward(&x, &rotation, Visible::Causal(&causal), kv, query)?;
             scores = scores.or(found);
         }
         Ok((self.norm.forward(&x)?, scores))
@@ -229,8 +230,8 @@ impl Llama {
         query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let query = query.filter(|query| query.guided_head.layer == index);
-        let (rotation, mask) = (&sequence.rotation, Some(&sequence.mask));
-        self.layers[index].forward(x, rotation, mask, None, query)
+        let (rotation, visible) = (&sequence.rotation, Visible::Mask(&sequence.mask));
+        self.layers[index].forward(x, rotation, visible, None, query)
     }
 
     /// Applies the norm after the last layer.
@@ -279,12 +280,11 @@ impl DecoderLayer {
         })
     }
 
-    /// Runs the layer; without a mask every row attends to itself and to those before it.
     fn forward(
         &self,
         x: &Tensor,
         rotation: &Rotation,
-        mask: Option<&Tensor>,
+        visible: Visible<'_>,
         cache: Option<&mut KvCache>,
         query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
@@ -293,7 +293,7 @@ impl DecoderLayer {
             ..After::default()
         };
         let y = self.input_layernorm.forward(x)?;
-        let (y, scores) = self.attention(&y, rotation, mask, cache, query)?;
+        let (y, scores) = self.attention(&y, rotation, visible, cache, query)?;
         let x = self.o_proj.forward_then(&y, onto(x))?;
         let y = self.post_attention_layernorm.forward(&x)?;
         let up = self.up_proj.forward(&y)?;
@@ -311,7 +311,7 @@ impl DecoderLayer {
         &self,
         x: &Tensor,
         rotation: &Rotation,
-        mask: Option<&Tensor>,
+        visible: Visible<'_>,
         cache: Option<&mut KvCache>,
         query: Option<&AttentionQuery>,
     ) -> Result<(Tensor, Option<Tensor>)> {
@@ -333,10 +333,7 @@ impl DecoderLayer {
             None => None,
         };
         let scale = (self.head_dim as f64).powf(-0.5);
-        let y = match mask {
-            Some(mask) => attend_grouped(&q, &k, &v, scale, Some(mask))?,
-            None => attend_causal(&q, &k, &v, scale)?,
-        };
+        let y = attend_visible(&q, &k, &v, scale, visible)?;
         let y = y.transpose(1, 2)?;
         let y = y.reshape((batch, new, self.heads * self.head_dim))?;
         Ok((y, scores))

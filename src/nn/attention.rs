@@ -1,5 +1,7 @@
 //! Scaled dot-product attention.
 
+use std::cell::OnceCell;
+
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor, D};
 use cpu_kernels::{Bias, Heads, Sizes};
 
@@ -55,23 +57,65 @@ fn in_rows(t: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `softmax(q · scale · kᵀ) · v` where query i is at position `keys − queries + i` and attends to no later one. Query heads that
-/// share a key head are neighbours.
+/// Which keys new positions attend to.
+#[derive(Clone, Copy)]
+pub enum Visible<'a> {
+    /// Each its own and those before it.
+    Causal(&'a Causal),
+    /// `(new, keys)`: 0 where a position may attend to a key, −∞ where not.
+    Mask(&'a Tensor),
+}
+
+/// New positions after others, each of which attends to itself and to those before it. All layers share one: the mask is made once,
+/// and only where one is needed.
+pub struct Causal {
+    new: usize,
+    first: usize,
+    mask: OnceCell<Tensor>,
+}
+
+impl Causal {
+    /// `new` positions after `first` others.
+    pub fn new(new: usize, first: usize) -> Self {
+        Self {
+            new,
+            first,
+            mask: OnceCell::new(),
+        }
+    }
+
+    /// The mask for queries like `q`; `None` for a single new position, which attends to all.
+    fn mask(&self, q: &Tensor) -> Result<Option<&Tensor>> {
+        if self.new == 1 {
+            return Ok(None);
+        }
+        if self.mask.get().is_none() {
+            let mask = causal_mask(self.new, self.first, q.dtype(), q.device())?;
+            let _ = self.mask.set(mask);
+        }
+        Ok(self.mask.get())
+    }
+}
+
+/// `softmax(q · scale · kᵀ) · v` over the keys that are visible. Query heads that share a key head are neighbours.
 ///
 /// # Shapes
 /// `q` `(batch, heads, n, d)`, `k` `(batch, kv_heads, m, d)`, `v` `(batch, kv_heads, m, e)` → `(batch, heads, n, e)`.
-pub fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<Tensor> {
-    let (_, _, new, _) = q.dims4()?;
-    let first = k.dim(2)? - new;
-    if kernel_applies(q, k, v) {
-        return attend_by_kernel(q, k, v, scale, Bias::Causal { first });
+pub fn attend_visible(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    scale: f64,
+    visible: Visible<'_>,
+) -> Result<Tensor> {
+    match visible {
+        Visible::Causal(causal) if kernel_applies(q, k, v) => {
+            let first = causal.first;
+            attend_by_kernel(q, k, v, scale, Bias::Causal { first })
+        }
+        Visible::Causal(causal) => attend_grouped(q, k, v, scale, causal.mask(q)?),
+        Visible::Mask(mask) => attend_grouped(q, k, v, scale, Some(mask)),
     }
-    let mask = match new {
-        // A single new position attends to all.
-        1 => None,
-        _ => Some(causal_mask(new, first, q.dtype(), q.device())?),
-    };
-    attend_grouped(q, k, v, scale, mask.as_ref())
 }
 
 /// [`attend_masked`] where several query heads share a key head: they are neighbours, and are folded into rows of one head, so
@@ -80,7 +124,7 @@ pub fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<T
 /// # Shapes
 /// `q` `(batch, heads, n, d)`, `k` `(batch, kv_heads, m, d)`, `v` `(batch, kv_heads, m, e)`, `mask` `(n, m)` →
 /// `(batch, heads, n, e)`.
-pub fn attend_grouped(
+fn attend_grouped(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -293,7 +337,8 @@ mod tests {
                 let (k, v) = (repeat(&k).unwrap(), repeat(&v).unwrap());
                 attend_plain(&q.contiguous().unwrap(), &k, &v, 0.3, mask).unwrap()
             };
-            let ours = attend_causal(&q, &k, &v, 0.3).unwrap();
+            let causal = Causal::new(queries, keys - queries);
+            let ours = attend_visible(&q, &k, &v, 0.3, Visible::Causal(&causal)).unwrap();
             assert!(relative_error(&ours, &plain(Some(&mask))) < 1e-6);
             if kernels::enabled() {
                 assert!(kernel_applies(&q, &k, &v));

@@ -23,7 +23,7 @@ mod storage;
 mod trained_norm;
 
 pub(crate) use activation::gelu;
-pub(crate) use attention::{attend, attend_causal, attend_grouped};
+pub(crate) use attention::{attend, attend_visible, Causal, Visible};
 pub(crate) use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub(crate) use graft::graft;
 pub(crate) use grid_attention::PackedPositions;

@@ -95,34 +95,24 @@ struct StartedNode {
 async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
     let mut stop = StopRequest::listen()?;
     stall::watch()?;
+    // The thread comes first, and so is dropped last, after everything that uses the node.
     let StartedNode {
+        mut spin_thread,
         shared,
         clock,
         publishers,
         actions,
         events,
-        mut spin_thread,
     } = start(logger)?;
+    let page = web::start(&shared)?;
     let (sender, reports) = mpsc::unbounded_channel();
-    let opened = (|| {
-        let page = web::start(&shared)?;
-        let driver = Driver::start(
-            Arc::clone(&shared),
-            publishers,
-            actions,
-            clock.clone(),
-            sender,
-        )?;
-        Ok::<_, NodeError>((page, driver))
-    })();
-    let (page, driver) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            // A thread that still spins while the process ends uses what the middleware has given back already, and crashes.
-            spin_thread.stop();
-            return Err(error);
-        }
-    };
+    let driver = Driver::start(
+        Arc::clone(&shared),
+        publishers,
+        actions,
+        clock.clone(),
+        sender,
+    )?;
     let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
     let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
     // Its last connections end beside everything else that ends, or with the process.

@@ -66,15 +66,17 @@ pub enum Input {
 /// middleware.
 const INPUTS: usize = 256;
 
-/// The running thread, and the main thread's end of the channel of inputs.
+/// The running thread, and the main thread's end of the channel of inputs. Dropping it destroys the node and all its topics and
+/// services, and waits until that is done: a thread that still spins while the process ends uses what the middleware has given back
+/// already, and crashes.
 pub struct SpinThread {
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
     flags: Arc<Flags>,
     inputs: Receiver<Input>,
     /// Inputs that the thread could not hand over any more because the channel was closed. Closes when the thread takes no more.
     refused: mpsc::Receiver<Input>,
     /// The thread keeps the node until this is dropped.
-    keep: mpsc::Sender<()>,
+    keep: Option<mpsc::Sender<()>>,
 }
 
 /// The spinning thread's end of the channel of inputs.
@@ -133,7 +135,7 @@ impl SpinThread {
         })
     }
 
-    /// Starts a thread that runs `spin` and keeps `kept` until [`stop`](Self::stop).
+    /// Starts a thread that runs `spin` and keeps `kept` until it is dropped.
     fn run<K: Send + 'static>(
         mut kept: K,
         spin: impl FnOnce(&mut K, InputSender, Arc<Flags>) + Send + 'static,
@@ -155,11 +157,11 @@ impl SpinThread {
                 let _: Result<(), _> = kept_until.recv();
             })?;
         Ok(Self {
-            thread,
+            thread: Some(thread),
             flags,
             inputs,
             refused,
-            keep,
+            keep: Some(keep),
         })
     }
 
@@ -196,12 +198,20 @@ impl SpinThread {
         taken
     }
 
-    /// Destroys the node and all its topics and services, and returns when that is done.
-    pub fn stop(mut self) {
+    /// Drops it, where that is to be seen.
+    pub fn stop(self) {}
+}
+
+impl Drop for SpinThread {
+    fn drop(&mut self) {
         self.flags.stop.store(true, Ordering::Relaxed);
         self.inputs.close();
-        drop(self.keep);
-        if self.thread.join().is_err() {
+        self.keep = None;
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the spinning thread had panicked");
         }
     }
