@@ -1,7 +1,8 @@
 //! Products and attention in the shapes of SAM ViT-B and CLIP ViT-L: `cargo bench -p cpu_kernels`.
 
 use cpu_kernels::{
-    attention, linear, Activation, Bias, DecomposedBias, Epilogue, Heads, Packed, Sizes, Source,
+    attention, linear, Activation, Bias, BlockFormat, DecomposedBias, Epilogue, Heads, Packed,
+    Sizes, Source,
 };
 use divan::counter::ItemsCount;
 
@@ -31,32 +32,67 @@ fn layer(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize,
         .bench(|| linear(&x, &packed, &epilogue));
 }
 
-/// The same with weights of 16 bits.
-#[divan::bench(sample_count = 10, args = [(4096, 768, 3072), (257, 1024, 4096), (1, 1024, 2816)])]
-fn layer_in_f16(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
+/// Rows, depth, columns of the products whose weights are stored in fewer bits.
+const SMALLER: [(usize, usize, usize); 4] = [
+    (4096, 768, 3072),
+    (305, 1024, 2816),
+    (1, 1024, 2816),
+    (1, 4096, 11008),
+];
+
+fn smaller(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize), source: Source<'_>) {
+    let (rows, depth, columns) = shape;
     let x = numbers(rows * depth);
-    let weight: Vec<half::f16> = numbers(columns * depth)
-        .into_iter()
-        .map(half::f16::from_f32)
-        .collect();
-    let packed = Packed::transposed(Source::F16(&weight), columns, depth);
+    let packed = Packed::transposed(source, columns, depth);
     bencher
         .counter(ItemsCount::new(rows * depth * columns))
         .bench(|| linear(&x, &packed, &Epilogue::default()));
 }
 
-/// The same with weights of 16 bits, the upper half of an f32.
-#[divan::bench(sample_count = 10, args = [(4096, 768, 3072), (257, 1024, 4096), (1, 1024, 2816)])]
-fn layer_in_bf16(bencher: divan::Bencher<'_, '_>, (rows, depth, columns): (usize, usize, usize)) {
-    let x = numbers(rows * depth);
-    let weight: Vec<half::bf16> = numbers(columns * depth)
+/// Blocks of zeros, which take as long as any others.
+fn quantized(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize), format: BlockFormat) {
+    let (_, depth, columns) = shape;
+    let bytes = vec![0; depth * columns / format.numbers() * format.bytes()];
+    smaller(bencher, shape, Source::Blocks(format, &bytes));
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_f32(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    let weight = numbers(shape.1 * shape.2);
+    smaller(bencher, shape, Source::F32(&weight));
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_f16(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    let weight: Vec<_> = numbers(shape.1 * shape.2)
+        .into_iter()
+        .map(half::f16::from_f32)
+        .collect();
+    smaller(bencher, shape, Source::F16(&weight));
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_bf16(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    let weight: Vec<_> = numbers(shape.1 * shape.2)
         .into_iter()
         .map(half::bf16::from_f32)
         .collect();
-    let packed = Packed::transposed(Source::Bf16(&weight), columns, depth);
-    bencher
-        .counter(ItemsCount::new(rows * depth * columns))
-        .bench(|| linear(&x, &packed, &Epilogue::default()));
+    smaller(bencher, shape, Source::Bf16(&weight));
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_q8_0(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    quantized(bencher, shape, BlockFormat::Q8_0);
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_q4_1(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    quantized(bencher, shape, BlockFormat::Q4_1);
+}
+
+#[divan::bench(sample_count = 10, args = SMALLER)]
+fn layer_in_q4_k(bencher: divan::Bencher<'_, '_>, shape: (usize, usize, usize)) {
+    quantized(bencher, shape, BlockFormat::Q4K);
 }
 
 /// Windows and side of each: a global layer and a windowed one.

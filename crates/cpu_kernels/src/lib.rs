@@ -14,8 +14,10 @@
 
 mod activation;
 mod attention;
+mod blocks;
 mod exp;
 mod linear;
+mod narrow;
 mod norm;
 mod packed;
 mod product;
@@ -25,6 +27,7 @@ mod vector_unit;
 
 pub use activation::{erf, Activation};
 pub use attention::{attention, Bias, DecomposedBias, Heads, Sizes};
+pub use blocks::BlockFormat;
 pub use exp::exp;
 pub use linear::{linear, Epilogue};
 pub use norm::{normalise_rows, Norm};

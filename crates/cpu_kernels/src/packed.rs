@@ -1,8 +1,10 @@
 //! The right-hand matrix of a product, stored in the order in which the micro-kernel reads it.
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use pulp::Simd;
 
+use crate::blocks::BlockFormat;
+use crate::narrow::{Narrow, Sink};
 use crate::vector_unit::{lanes, panel_width};
 
 /// Rows of the right-hand matrix that are multiplied before the sums go back to memory. One panel of so many rows fills most of a
@@ -12,8 +14,8 @@ pub(crate) const DEPTH: usize = 384;
 /// A matrix of `depth` rows and `columns` columns. It is cut into slices of [`DEPTH`] rows, each slice into panels as wide as the
 /// micro-kernel, and a panel is stored row after row. The last panel is filled up with zeros.
 ///
-/// Numbers of 16 bits stay so in memory. A panel of them is widened to f32, which is exact, when a block of rows is multiplied
-/// with it, so that a product of many rows costs little more and one of few rows, which waits for memory, about half.
+/// Numbers of 16 bits and quantized ones stay [narrow](Narrow) in memory. They are made f32, exactly, when a block of rows is
+/// multiplied with them, so that a product of many rows costs little more and one of few rows, which waits for memory, less.
 #[derive(Clone, Debug)]
 pub struct Packed {
     numbers: Numbers,
@@ -23,8 +25,7 @@ pub struct Packed {
 #[derive(Clone, Debug)]
 enum Numbers {
     F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+    Narrow(Narrow),
 }
 
 /// The numbers of a matrix that is to be packed.
@@ -36,6 +37,8 @@ pub enum Source<'a> {
     F16(&'a [f16]),
     /// 16 bits, the upper half of an f32.
     Bf16(&'a [bf16]),
+    /// Rows of blocks, one after the other.
+    Blocks(BlockFormat, &'a [u8]),
 }
 
 impl Packed {
@@ -47,8 +50,16 @@ impl Packed {
         let order = Order::new(inputs, outputs);
         let numbers = match weight {
             Source::F32(weight) => Numbers::F32(order.transposed(weight)),
-            Source::F16(weight) => Numbers::F16(order.transposed(weight)),
-            Source::Bf16(weight) => Numbers::Bf16(order.transposed(weight)),
+            // Infinity and NaN, which no weight of use has, are only widened here.
+            Source::F16(weight) if !weight.iter().all(|w| w.is_finite()) => {
+                let wide: Vec<f32> = weight.iter().map(|w| w.to_f32()).collect();
+                Numbers::F32(order.transposed(&wide))
+            }
+            Source::F16(weight) => Numbers::Narrow(Narrow::of_f16(order.checked(weight), order)),
+            Source::Bf16(weight) => Numbers::Narrow(Narrow::of_bf16(order.checked(weight), order)),
+            Source::Blocks(format, bytes) => {
+                Numbers::Narrow(Narrow::of_blocks(format, bytes, order))
+            }
         };
         Self { numbers, order }
     }
@@ -94,42 +105,72 @@ impl Packed {
         self.order.panels()
     }
 
+    /// Bytes of memory that the matrix takes.
+    pub fn bytes(&self) -> usize {
+        match &self.numbers {
+            Numbers::F32(numbers) => std::mem::size_of_val(&numbers[..]),
+            Numbers::Narrow(narrow) => narrow.bytes(),
+        }
+    }
+
+    /// The numbers where they are narrow, and how they are ordered.
+    #[inline(always)]
+    pub(crate) fn narrow(&self) -> Option<(&Narrow, Order)> {
+        match &self.numbers {
+            Numbers::F32(_) => None,
+            Numbers::Narrow(narrow) => Some((narrow, self.order)),
+        }
+    }
+
     /// A panel of the slice that begins at row `start` and has `rows` rows: `(rows, width)`. Where it has to be widened it lies in
     /// `buffer`.
     #[inline(always)]
-    pub(crate) fn panel<'a>(
+    pub(crate) fn panel<'a, S: Simd, const REGISTERS: usize>(
         &'a self,
+        simd: S,
         start: usize,
         rows: usize,
         panel: usize,
         buffer: &'a mut Vec<f32>,
     ) -> &'a [f32] {
-        let at = self.order.panel_start(start, rows, panel);
-        let place = at..at + rows * self.order.width;
         match &self.numbers {
-            Numbers::F32(numbers) => &numbers[place],
-            Numbers::F16(numbers) => {
-                buffer.resize(place.len(), 0.0);
-                numbers[place].convert_to_f32_slice(buffer);
-                buffer
+            Numbers::F32(numbers) => {
+                let at = self.order.panel_start(start, rows, panel);
+                &numbers[at..at + rows * self.order.width]
             }
-            Numbers::Bf16(numbers) => {
-                buffer.resize(place.len(), 0.0);
-                for (wide, number) in buffer.iter_mut().zip(&numbers[place]) {
-                    *wide = f32::from_bits(u32::from(number.to_bits()) << 16);
-                }
+            Numbers::Narrow(narrow) => {
+                buffer.resize(rows * self.order.width, 0.0);
+                let mut sink = Buffer {
+                    numbers: &mut *buffer,
+                };
+                narrow.each_row::<S, REGISTERS>(simd, self.order, panel, (start, rows), &mut sink);
                 buffer
             }
         }
     }
 }
 
+/// Rows that are written one after the other.
+struct Buffer<'a> {
+    numbers: &'a mut [f32],
+}
+
+impl<S: Simd, const REGISTERS: usize> Sink<S, REGISTERS> for Buffer<'_> {
+    #[inline(always)]
+    fn take(&mut self, _: S, row: usize, numbers: [S::f32s; REGISTERS]) {
+        let (all, _) = S::as_mut_simd_f32s(self.numbers);
+        if let Some(to) = all.get_mut(row * REGISTERS..(row + 1) * REGISTERS) {
+            to.copy_from_slice(&numbers);
+        }
+    }
+}
+
 /// Where an element of a matrix lies in memory.
 #[derive(Clone, Copy, Debug)]
-struct Order {
-    depth: usize,
-    columns: usize,
-    width: usize,
+pub(crate) struct Order {
+    pub depth: usize,
+    pub columns: usize,
+    pub width: usize,
 }
 
 impl Order {
@@ -148,7 +189,7 @@ impl Order {
         self.depth * self.panels() * self.width
     }
 
-    fn panels(self) -> usize {
+    pub fn panels(self) -> usize {
         self.columns.div_ceil(self.width)
     }
 
@@ -167,19 +208,21 @@ impl Order {
         })
     }
 
-    fn transposed<T: Copy + Default>(self, weight: &[T]) -> Vec<T> {
-        assert_eq!(
-            weight.len(),
-            self.depth * self.columns,
-            "the weight's length"
-        );
-        let mut numbers = vec![T::default(); self.len()];
-        self.fill_transposed(&mut numbers, weight, self.depth);
+    /// `weight`, whose length is checked.
+    fn checked<T>(self, weight: &[T]) -> &[T] {
+        let length = self.depth * self.columns;
+        assert_eq!(weight.len(), length, "the weight's length");
+        weight
+    }
+
+    fn transposed(self, weight: &[f32]) -> Vec<f32> {
+        let mut numbers = vec![0.0; self.len()];
+        self.fill_transposed(&mut numbers, self.checked(weight), self.depth);
         numbers
     }
 
     /// Element (row, column) is `source[column · stride + row]`.
-    fn fill_transposed<T: Copy>(self, numbers: &mut [T], source: &[T], stride: usize) {
+    fn fill_transposed(self, numbers: &mut [f32], source: &[f32], stride: usize) {
         for (start, rows, first, place) in self.places() {
             let panel = &mut numbers[place];
             for column in 0..self.width.min(self.columns - first) {
@@ -192,7 +235,7 @@ impl Order {
     }
 
     /// Element (row, column) is `source[row · stride + column]`.
-    fn fill<T: Copy>(self, numbers: &mut [T], source: &[T], stride: usize) {
+    fn fill(self, numbers: &mut [f32], source: &[f32], stride: usize) {
         for (start, _, first, place) in self.places() {
             let count = self.width.min(self.columns - first);
             for (row, to) in numbers[place].chunks_exact_mut(self.width).enumerate() {

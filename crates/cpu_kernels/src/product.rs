@@ -2,7 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::packed::{slices, Packed};
+use crate::narrow::{Narrow, Sink};
+use crate::packed::{slices, Order, Packed};
 
 /// The left-hand matrix: row `r` is `data[r · stride..][..depth]`.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,10 @@ impl Destination for SliceDestination<'_> {
         &mut self.data[row * self.stride + first..][..count]
     }
 }
+
+/// Most rows of a product for which narrow numbers are made f32 in registers, once for all of the rows. For more of them a whole
+/// panel is made f32 in the first-level cache.
+const FEW_ROWS: usize = 4;
 
 /// `destination = rows · right` for the panels `panels` of `right`.
 pub(crate) struct Product<'a, D> {
@@ -60,28 +65,33 @@ impl<D: Destination> Product<'_, D> {
         let mut buffer = Vec::new();
         for (start, depth) in slices(right.depth()) {
             for panel in self.panels.clone() {
-                let b = right.panel(start, depth, panel, &mut buffer);
                 let first = panel * right.width();
-                let columns = right.width().min(right.columns() - first);
+                let mut tile = Tile {
+                    a: left,
+                    start,
+                    depth,
+                    first,
+                    columns: right.width().min(right.columns() - first),
+                    destination: &mut *self.destination,
+                };
+                if let (Some(narrow), 1..=FEW_ROWS) = (right.narrow(), left.rows) {
+                    match left.rows {
+                        1 => tile.fused::<S, 1, REGISTERS>(simd, narrow, panel),
+                        2 => tile.fused::<S, 2, REGISTERS>(simd, narrow, panel),
+                        3 => tile.fused::<S, 3, REGISTERS>(simd, narrow, panel),
+                        _ => tile.fused::<S, FEW_ROWS, REGISTERS>(simd, narrow, panel),
+                    }
+                    continue;
+                }
+                let b = right.panel::<S, REGISTERS>(simd, start, depth, panel, &mut buffer);
                 let mut row = 0;
                 while row < left.rows {
-                    let mut tile = Tile {
-                        a: &left.data[row * left.stride + start..],
-                        stride: left.stride,
-                        b,
-                        depth,
-                        add: start > 0,
-                        row,
-                        first,
-                        columns,
-                        destination: &mut *self.destination,
-                    };
                     // What is left over at the lower edge goes through smaller kernels, so that no row is computed for nothing.
                     row += match left.rows - row {
-                        n if n >= ROWS => tile.compute::<S, ROWS, REGISTERS>(simd),
-                        n if n >= 4 => tile.compute::<S, 4, REGISTERS>(simd),
-                        n if n >= 2 => tile.compute::<S, 2, REGISTERS>(simd),
-                        _ => tile.compute::<S, 1, REGISTERS>(simd),
+                        n if n >= ROWS => tile.compute::<S, ROWS, REGISTERS>(simd, b, row),
+                        n if n >= 4 => tile.compute::<S, 4, REGISTERS>(simd, b, row),
+                        n if n >= 2 => tile.compute::<S, 2, REGISTERS>(simd, b, row),
+                        _ => tile.compute::<S, 1, REGISTERS>(simd, b, row),
                     };
                 }
             }
@@ -89,53 +99,108 @@ impl<D: Destination> Product<'_, D> {
     }
 }
 
-/// A few rows of the result in the columns of one panel.
+/// The result in the columns of one panel, for one slice of the depth.
 struct Tile<'a, D> {
-    a: &'a [f32],
-    stride: usize,
-    b: &'a [f32],
+    a: Rows<'a>,
+    start: usize,
     depth: usize,
-    add: bool,
-    row: usize,
     first: usize,
     columns: usize,
     destination: &'a mut D,
 }
 
-impl<D: Destination> Tile<'_, D> {
-    /// Computes `ROWS` rows; returns their number.
+/// Sums of a few rows.
+struct Sums<'a, S: Simd, const ROWS: usize, const REGISTERS: usize> {
+    a: [&'a [f32]; ROWS],
+    sums: [[S::f32s; REGISTERS]; ROWS],
+}
+
+impl<S: Simd, const ROWS: usize, const REGISTERS: usize> Sink<S, REGISTERS>
+    for Sums<'_, S, ROWS, REGISTERS>
+{
     #[inline(always)]
-    fn compute<S: Simd, const ROWS: usize, const REGISTERS: usize>(&mut self, simd: S) -> usize {
-        let depth = self.depth;
-        let a: [&[f32]; ROWS] = std::array::from_fn(|r| &self.a[r * self.stride..][..depth]);
-        let (b, _) = S::as_simd_f32s(self.b);
-        let zero = simd.splat_f32s(0.0);
-        let mut sums = [[zero; REGISTERS]; ROWS];
-        for (k, b) in b.chunks_exact(REGISTERS).enumerate().take(depth) {
-            for r in 0..ROWS {
-                let value = simd.splat_f32s(a[r][k]);
-                for c in 0..REGISTERS {
-                    sums[r][c] = simd.mul_add_f32s(value, b[c], sums[r][c]);
-                }
+    fn take(&mut self, simd: S, row: usize, numbers: [S::f32s; REGISTERS]) {
+        for r in 0..ROWS {
+            let value = simd.splat_f32s(self.a[r][row]);
+            for c in 0..REGISTERS {
+                self.sums[r][c] = simd.mul_add_f32s(value, numbers[c], self.sums[r][c]);
             }
         }
+    }
+}
+
+impl<D: Destination> Tile<'_, D> {
+    /// No sums yet, of the rows from `row` on.
+    #[inline(always)]
+    fn sums<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+        &self,
+        simd: S,
+        row: usize,
+    ) -> Sums<'_, S, ROWS, REGISTERS> {
+        let a = &self.a.data[row * self.a.stride + self.start..];
+        Sums {
+            a: std::array::from_fn(|r| &a[r * self.a.stride..][..self.depth]),
+            sums: [[simd.splat_f32s(0.0); REGISTERS]; ROWS],
+        }
+    }
+
+    /// Computes `ROWS` rows with a panel `(depth, width)`; returns their number.
+    #[inline(always)]
+    fn compute<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+        &mut self,
+        simd: S,
+        b: &[f32],
+        row: usize,
+    ) -> usize {
+        let mut sums = self.sums::<S, ROWS, REGISTERS>(simd, row);
+        let (b, _) = S::as_simd_f32s(b);
+        for (k, b) in b.chunks_exact(REGISTERS).enumerate().take(self.depth) {
+            let mut numbers = [simd.splat_f32s(0.0); REGISTERS];
+            numbers.copy_from_slice(b);
+            sums.take(simd, k, numbers);
+        }
+        let sums = sums.sums;
+        self.store(simd, row, &sums)
+    }
+
+    /// Computes all rows, which are `ROWS`, with numbers that become f32 one row after the other.
+    #[inline(always)]
+    fn fused<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+        &mut self,
+        simd: S,
+        (narrow, order): (&Narrow, Order),
+        panel: usize,
+    ) {
+        let mut sums = self.sums::<S, ROWS, REGISTERS>(simd, 0);
+        narrow.each_row(simd, order, panel, (self.start, self.depth), &mut sums);
+        let sums = sums.sums;
+        self.store(simd, 0, &sums);
+    }
+
+    /// Puts sums into their rows, or adds them to those of the slices before. Returns the number of rows.
+    #[inline(always)]
+    fn store<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        sums: &[[S::f32s; REGISTERS]; ROWS],
+    ) -> usize {
+        let add = self.start > 0;
         for (r, sums) in sums.iter().enumerate() {
-            let to = self.destination.row(self.row + r, self.first, self.columns);
+            let to = self.destination.row(row + r, self.first, self.columns);
             let (whole, tail) = S::as_mut_simd_f32s(to);
             for (to, sum) in whole.iter_mut().zip(sums) {
-                *to = if self.add {
-                    simd.add_f32s(*to, *sum)
-                } else {
-                    *sum
+                *to = match add {
+                    true => simd.add_f32s(*to, *sum),
+                    false => *sum,
                 };
             }
             // The columns of the last panel that do not fill a register.
             if let Some(sum) = sums.get(whole.len()) {
                 let before = simd.partial_load_f32s(tail);
-                let sum = if self.add {
-                    simd.add_f32s(before, *sum)
-                } else {
-                    *sum
+                let sum = match add {
+                    true => simd.add_f32s(before, *sum),
+                    false => *sum,
                 };
                 simd.partial_store_f32s(tail, sum);
             }
