@@ -269,10 +269,10 @@ fn integers<S: Simd, const REGISTERS: usize, const GROUP: usize>(
         for (group, words) in words.chunks_exact(REGISTERS).enumerate() {
             for row in 0..GROUP {
                 let mut numbers = [simd.splat_f32s(0.0); REGISTERS];
-                for c in 0..REGISTERS {
-                    let q = integer(simd, words[c], row as u32 * bits, mask, minus);
+                for ((number, word), (scale, offset)) in numbers.iter_mut().zip(words).zip(scales) {
+                    let q = integer(simd, *word, row as u32 * bits, mask, minus);
                     // The product is exact, so that it does not matter that the sum is fused to it: at most 11, 6 and 8 bits.
-                    numbers[c] = simd.mul_add_f32s(q, scales[c].0, scales[c].1);
+                    *number = simd.mul_add_f32s(q, scale, offset);
                 }
                 sink.take(simd, i * SHARED + group * GROUP + row, numbers);
             }
@@ -296,13 +296,13 @@ fn pairs<S: Simd, P: Pair, const REGISTERS: usize>(
 ) {
     for (group, words) in words.chunks_exact(REGISTERS).enumerate() {
         let mut numbers = [simd.splat_f32s(0.0); REGISTERS];
-        for c in 0..REGISTERS {
-            numbers[c] = P::lower(simd, words[c]);
+        for (number, word) in numbers.iter_mut().zip(words) {
+            *number = P::lower(simd, *word);
         }
         sink.take(simd, 2 * group, numbers);
         if 2 * group + 1 < rows {
-            for c in 0..REGISTERS {
-                numbers[c] = P::upper(simd, words[c]);
+            for (number, word) in numbers.iter_mut().zip(words) {
+                *number = P::upper(simd, *word);
             }
             sink.take(simd, 2 * group + 1, numbers);
         }

@@ -122,8 +122,8 @@ impl<S: Simd, const ROWS: usize, const REGISTERS: usize> Sink<S, REGISTERS>
     fn take(&mut self, simd: S, row: usize, numbers: [S::f32s; REGISTERS]) {
         for r in 0..ROWS {
             let value = simd.splat_f32s(self.a[r][row]);
-            for c in 0..REGISTERS {
-                self.sums[r][c] = simd.mul_add_f32s(value, numbers[c], self.sums[r][c]);
+            for (sum, number) in self.sums[r].iter_mut().zip(numbers) {
+                *sum = simd.mul_add_f32s(value, number, *sum);
             }
         }
     }
