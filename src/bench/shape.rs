@@ -192,6 +192,7 @@ fn lisa_7b() -> LisaConfig {
         source: "random weights, for measurements".into(),
         licence: None,
         dtype: DType::F32,
+        quantization: None,
         template: Template::LlavaV1,
         // Replaced by those of the tokenizer.
         tokens: SpecialTokens {

@@ -6,10 +6,13 @@ use lisa::signals::Interrupt;
 use lisa::train::{merge, MergeOptions, TrainError, BEST, LAST};
 use lisa::weights::{find_model, DType, WeightsError};
 
+use super::convert::QuantizeArgs;
+
 /// Fold what a run trained, adapters too, into a model directory.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  lisa merge --run runs/kitchen --out models/kitchen --dtype bf16")]
+#[command(after_help = "Examples:
+  lisa merge --run runs/kitchen --out models/kitchen --dtype bf16
+  lisa merge --run runs/kitchen --out models/kitchen --quantize q4_k")]
 pub struct Args {
     /// Folder of the run
     #[arg(long, value_name = "DIR")]
@@ -29,6 +32,8 @@ pub struct Args {
     /// Store the weights so: f32, f16 or bf16 [default: as the trained model]
     #[arg(long, value_parser = stored)]
     dtype: Option<DType>,
+    #[command(flatten)]
+    quantize: QuantizeArgs,
     /// What the model is called [default: as the trained model]
     #[arg(long, allow_hyphen_values = true)]
     name: Option<String>,
@@ -62,6 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         model: args.model.as_deref().map(find_model),
         onto: args.onto.as_deref().map(find_model),
         dtype: args.dtype,
+        quantization: args.quantize.change(),
         name: args.name,
         stop: interrupt.asked.clone(),
         ..MergeOptions::new(&checkpoint, &args.out)

@@ -16,10 +16,10 @@ mod needed;
 mod options;
 mod plan;
 mod published;
+mod restore;
 mod rope;
 mod sam_dims;
 mod torch;
-mod write;
 
 use std::path::Path;
 
@@ -27,11 +27,12 @@ use self::checkpoint::Checkpoint;
 use self::folder::candidates;
 use self::plan::Plan;
 use self::published::Published;
-use crate::weights::{write_texts, Staging, WeightsError};
+use crate::weights::{write_tensors, write_texts, Staging, Storage, WeightsError};
 
 pub use self::needed::{needed_texts, needed_weights, Part};
 pub use self::options::{ConvertOptions, ConvertReport, Origin};
 pub use self::published::named_clip;
+pub use self::restore::{restore, RestoreOptions};
 
 /// Converts a checkpoint. `progress(done_bytes, total_bytes, tensor)` is called after each tensor.
 ///
@@ -61,7 +62,26 @@ pub fn convert(
     notes.extend(plan.notes.iter().cloned());
 
     let bytes = write_texts(staging.path(), &plan.config, &published.tokenizer.json)
-        .and_then(|()| write::tensors(staging.path(), &plan, &lisa, &clip, &options.stop, progress))
+        .and_then(|()| {
+            let path = staging.path().join("model.safetensors");
+            let shapes = plan
+                .kept
+                .iter()
+                .map(|(name, p)| (name.clone(), p.shape.clone()));
+            let storage = Storage {
+                dtype: plan.config.dtype,
+                quantization: plan.config.quantization.unwrap_or_default(),
+            };
+            let source = plan.source(&lisa, &clip);
+            write_tensors(
+                &path,
+                &shapes.collect(),
+                storage,
+                &source,
+                &options.stop,
+                progress,
+            )
+        })
         .and_then(|bytes| check::model_dir(staging.path()).map(|()| bytes))
         .map_err(|error| staging.named(error))?;
     staging.replace()?;

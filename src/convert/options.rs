@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use crate::text::Template;
-use crate::weights::{DType, LisaConfig};
+use crate::weights::{DType, LisaConfig, QuantizationChange};
 
 /// What to convert, and how.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct ConvertOptions {
     pub out: PathBuf,
     /// The type that floating-point tensors are stored in; `None` keeps that of the checkpoint.
     pub dtype: Option<DType>,
+    /// Which weights are stored in blocks of small integers instead.
+    pub quantization: QuantizationChange,
     /// The conversation template that the checkpoint was trained with; its files do not name it.
     pub template: Template,
     /// Side of SAM's input, in pixels, a multiple of 16; `None` takes the size that the weights were trained at.
@@ -52,6 +54,7 @@ impl ConvertOptions {
             clip: clip.into(),
             out: out.into(),
             dtype: None,
+            quantization: QuantizationChange::default(),
             template: Template::LlavaV1,
             sam_image_size: None,
             origin: None,

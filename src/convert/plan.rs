@@ -1,6 +1,7 @@
 //! Plans a conversion: where each tensor of the network comes from. The network is loaded from the result once, by shapes alone.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use candle_core::DType as TensorType;
 
@@ -9,7 +10,7 @@ use super::checkpoint::Checkpoint;
 use super::lora::{self, TensorOrigin};
 use super::options::ConvertOptions;
 use super::published::Published;
-use crate::weights::{DType, LisaConfig, WeightsError, VISION_TOWER_PREFIX};
+use crate::weights::{DType, LisaConfig, Loaded, TensorSource, WeightsError, VISION_TOWER_PREFIX};
 
 /// What will be written.
 pub(super) struct Plan {
@@ -115,16 +116,48 @@ impl Plan {
         })
     }
 
-    pub fn checkpoint<'c>(
-        &self,
-        planned: &PlannedTensor,
-        lisa: &'c Checkpoint,
-        clip: &'c Checkpoint,
-    ) -> &'c Checkpoint {
-        match planned.source {
-            SourceCheckpoint::Lisa => lisa,
-            SourceCheckpoint::Clip => clip,
+    /// The tensors of the plan, read from the two checkpoints.
+    pub fn source<'a>(&'a self, lisa: &'a Checkpoint, clip: &'a Checkpoint) -> PlannedTensors<'a> {
+        PlannedTensors {
+            plan: self,
+            lisa,
+            clip,
         }
+    }
+}
+
+/// A plan with its checkpoints.
+pub(super) struct PlannedTensors<'a> {
+    plan: &'a Plan,
+    lisa: &'a Checkpoint,
+    clip: &'a Checkpoint,
+}
+
+impl PlannedTensors<'_> {
+    fn checkpoint(&self, planned: &PlannedTensor) -> &Checkpoint {
+        match planned.source {
+            SourceCheckpoint::Lisa => self.lisa,
+            SourceCheckpoint::Clip => self.clip,
+        }
+    }
+}
+
+impl TensorSource for PlannedTensors<'_> {
+    fn load(&self, name: &str) -> Result<Loaded, WeightsError> {
+        let Some(planned) = self.plan.kept.get(name) else {
+            return Err(WeightsError::MissingTensor {
+                name: name.to_owned(),
+            });
+        };
+        let tensor = planned.origin.load(self.checkpoint(planned))?;
+        Ok(Loaded::Numbers(tensor))
+    }
+
+    fn path(&self, name: &str) -> &Path {
+        let planned = self.plan.kept.get(name);
+        &planned
+            .map_or(self.lisa, |planned| self.checkpoint(planned))
+            .path
     }
 }
 

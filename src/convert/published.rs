@@ -205,6 +205,7 @@ impl Published {
             },
             licence: origin.and_then(|origin| origin.licence.clone()),
             dtype: options.dtype.unwrap_or(precision),
+            quantization: options.quantization.of(None),
             template: options.template,
             tokens: tokens(path, json, &self.tokenizer.tokenizer)?,
             clip: self.clip.clone(),

@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, DType, Device, Layout, Shape, Storage, Tensor};
 use cpu_kernels::{Packed, Source};
 
 use super::Result;
-use crate::weights::Weights;
+use crate::weights::{BlockMatrix, Weights};
 
 /// Whether this process uses the kernels at all: the processor has a vector unit that they are written for, and nobody turned
 /// them off.
@@ -56,6 +56,13 @@ pub(super) fn pack(weight: &Tensor) -> Result<Packed> {
         _ => candle_core::bail!("a tensor on the CPU was promised"),
     };
     Ok(Packed::transposed(source, output, input))
+}
+
+/// Packs the weight `(out, in)` of a linear layer that is stored in blocks.
+pub(super) fn pack_blocks(weight: &BlockMatrix) -> Packed {
+    let (output, input) = weight.shape();
+    let source = Source::Blocks(weight.format(), weight.bytes());
+    Packed::transposed(source, output, input)
 }
 
 /// The numbers behind a tensor, borrowed.

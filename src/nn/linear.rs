@@ -10,6 +10,7 @@ use super::dense;
 use super::graft::graft;
 use super::kernels::{self, values};
 use super::lora::Lora;
+use super::quantized::Quantized;
 use super::Result;
 use crate::weights::{Activation, Weights, WeightsError};
 
@@ -28,6 +29,8 @@ enum Weight {
     Plain(Tensor),
     /// In the order in which the kernel reads it, for inference in f32 on a CPU.
     Packed(Arc<Packed>),
+    /// In blocks of small integers, where the kernel does not apply.
+    Quantized(Quantized),
 }
 
 /// Numbers of a weight from which on it stays in 16 bits if it is stored so: a megabyte as f32. Smaller ones stay in the processor's
@@ -71,6 +74,17 @@ impl Linear {
             false => Ok(None),
         };
         let lora = Lora::load(weights, input, output)?;
+        if let Some(blocks) = weights.get_blocks((output, input), "weight")? {
+            let weight = match kernels::apply_to(weights) {
+                true => Weight::Packed(Arc::new(kernels::pack_blocks(&blocks))),
+                false => Weight::Quantized(Quantized::new(blocks, weights.device())?),
+            };
+            return Ok(Self {
+                weight,
+                bias: bias()?,
+                lora,
+            });
+        }
         if lora.is_none() && input * output >= LARGE && kernels::apply_to(weights) {
             let weight = weights.get_as_stored((output, input), "weight")?;
             return Ok(Self {
@@ -122,11 +136,19 @@ impl Linear {
     /// # Shapes
     /// `(…, in)` → `(…, out)`.
     pub fn forward_then(&self, x: &Tensor, after: After<'_>) -> Result<Tensor> {
-        let weight = match &self.weight {
-            Weight::Packed(weight) => return self.forward_packed(x, weight, after),
-            Weight::Plain(weight) => weight,
+        let mut y = match (&self.weight, &self.lora) {
+            (Weight::Packed(weight), None) => return self.forward_packed(x, weight, after),
+            (Weight::Packed(weight), Some(lora)) => {
+                let product = self.forward_packed(x, weight, After::default())?;
+                let rows = x.elem_count() / weight.depth();
+                let added = lora.forward(&x.reshape((rows, weight.depth()))?)?;
+                (&product + added.reshape(product.shape())?)?
+            }
+            (Weight::Plain(weight), _) => self.forward_plain(x, weight)?,
+            (Weight::Quantized(weight), _) => {
+                self.forward_flat(x, weight.shape(), |x| weight.forward(x))?
+            }
         };
-        let mut y = self.forward_plain(x, weight)?;
         if let Some(activation) = after.activation {
             y = activation.forward(&y)?;
         }
@@ -173,16 +195,27 @@ impl Linear {
         if dense::trains_on_cpu_f32(x, weight) && self.lora.is_none() {
             return dense::dense(x, weight, self.bias.as_ref());
         }
-        let (output, input) = weight.dims2()?;
+        self.forward_flat(x, weight.dims2()?, |x| {
+            if weight.track_op() || !x.track_op() {
+                x.matmul(&weight.t()?)
+            } else {
+                frozen_matmul(x, weight)
+            }
+        })
+    }
+
+    /// Bias and adapter around `product`, which is given `(rows, in)`. One flat product is faster than a batched one with a
+    /// broadcast weight.
+    fn forward_flat(
+        &self,
+        x: &Tensor,
+        (output, input): (usize, usize),
+        product: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();
         let rows = x.elem_count() / input;
-        // One flat product (rows, in) × (in, out) is faster than a batched one with a broadcast weight.
         let x = x.reshape((rows, input))?;
-        let y = if weight.track_op() || !x.track_op() {
-            x.matmul(&weight.t()?)?
-        } else {
-            frozen_matmul(&x, weight)?
-        };
+        let y = product(&x)?;
         let y = match &self.bias {
             Some(bias) => add_row(&y, bias)?,
             None => y,

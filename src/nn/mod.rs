@@ -16,6 +16,7 @@ mod kv_cache;
 mod linear;
 mod lora;
 mod norm;
+mod quantized;
 mod resize;
 mod rope;
 mod softmax;

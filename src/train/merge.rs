@@ -12,7 +12,10 @@ use super::config::TrainConfig;
 use super::parameters::AUXILIARY;
 use super::setup::tokenizer_json;
 use super::TrainError;
-use crate::weights::{go_on, write_model_dir, ModelDir, Staging};
+use crate::weights::{
+    write_model_dir, Loaded, ModelDir, QuantizationChange, Staging, TensorSource, Weights,
+    WeightsError,
+};
 
 /// What to merge.
 #[derive(Clone, Debug)]
@@ -28,6 +31,9 @@ pub struct MergeOptions {
     pub out: PathBuf,
     /// Number format in which the result stores its tensors; by default that of the trained model.
     pub dtype: Option<crate::weights::DType>,
+    /// Which weights of the result are quantized, and how, other than in the trained model. Weights in blocks that nothing was
+    /// trained of stay as they are, bit by bit.
+    pub quantization: QuantizationChange,
     /// Name of the result; by default that of the trained model.
     pub name: Option<String>,
     /// Setting it from another thread ends the merge at the next tensor with [`WeightsError::Interrupted`].
@@ -45,6 +51,7 @@ impl MergeOptions {
             onto: None,
             out: out.into(),
             dtype: None,
+            quantization: QuantizationChange::default(),
             name: None,
             stop: Arc::default(),
         }
@@ -90,53 +97,14 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
         }
     }
     check_model(options, &state, &trained, &model)?;
-    let weights = model.weights(DType::F32, &Device::Cpu)?;
-    let mut tensors = BTreeMap::new();
-    for (name, shape) in weights.names() {
-        go_on(&options.stop)?;
-        tensors.insert(name.clone(), weights.get(shape, &name)?);
-    }
-    let mut report = MergeReport {
-        step: state.step,
-        replaced: 0,
-        adapters: 0,
-        tensors: tensors.len(),
+    let merged = Merged {
+        weights: model.weights(DType::F32, &Device::Cpu)?,
+        path,
+        trained: &trained,
+        scale: state.lora_scale.unwrap_or(1.0),
     };
-    for (name, tensor) in &trained {
-        go_on(&options.stop)?;
-        if let Some(layer) = name.strip_suffix(".lora_B.weight") {
-            let scale = state.lora_scale.unwrap_or(1.0);
-            fold(
-                &mut tensors,
-                layer,
-                &trained,
-                tensor,
-                scale,
-                &options.checkpoint,
-            )?;
-            report.adapters += 1;
-        } else if let Some(slot) = tensors.get_mut(name) {
-            if slot.dims() != tensor.dims() {
-                return Err(TrainError::Unusable(format!(
-                    "{name} is {:?} in the model and {:?} in the checkpoint: they do not belong together",
-                    slot.dims(),
-                    tensor.dims()
-                )));
-            }
-            *slot = tensor.to_dtype(DType::F32)?;
-            report.replaced += 1;
-        } else if !(name.starts_with(AUXILIARY)
-            || name.ends_with(".lora_A.weight")
-            || name.ends_with(".m")
-            || name.ends_with(".v"))
-        {
-            return Err(TrainError::Unusable(format!(
-                "{}: {name} is no tensor of {}",
-                options.checkpoint.display(),
-                path.display()
-            )));
-        }
-    }
+    let shapes: BTreeMap<String, Vec<usize>> = merged.weights.names().into_iter().collect();
+    let report = merged.report(state.step, &shapes, &options.checkpoint)?;
     let mut config = model.config.clone();
     let run = TrainConfig::parse(&state.config).map_err(|reason| TrainError::Config {
         path: options.checkpoint.clone(),
@@ -146,12 +114,116 @@ pub fn merge(options: &MergeOptions) -> Result<MergeReport, TrainError> {
         config.guided_head = Some(head);
     }
     config.dtype = options.dtype.unwrap_or(config.dtype);
+    config.quantization = options.quantization.of(config.quantization);
     if let Some(name) = &options.name {
         config.name.clone_from(name);
     }
     let tokenizer = tokenizer_json(path)?;
-    write_model_dir(staging, &config, &tokenizer, &tensors, &options.stop)?;
+    let nobody = |_: u64, _: u64, _: &str| {};
+    write_model_dir(
+        staging,
+        &config,
+        &tokenizer,
+        &shapes,
+        &merged,
+        &options.stop,
+        nobody,
+    )?;
     Ok(report)
+}
+
+/// The tensors of a model with what a run trained in their place. Each is computed when it is written.
+struct Merged<'a> {
+    weights: Weights,
+    path: &'a Path,
+    trained: &'a HashMap<String, Tensor>,
+    /// What the product of an adapter's two matrices is multiplied with.
+    scale: f64,
+}
+
+impl Merged<'_> {
+    /// Checks that every trained tensor has its place, and counts them.
+    fn report(
+        &self,
+        step: u64,
+        shapes: &BTreeMap<String, Vec<usize>>,
+        checkpoint: &Path,
+    ) -> Result<MergeReport, TrainError> {
+        let mut report = MergeReport {
+            step,
+            replaced: 0,
+            adapters: 0,
+            tensors: shapes.len(),
+        };
+        for (name, tensor) in self.trained {
+            if let Some(layer) = name.strip_suffix(".lora_B.weight") {
+                let other_half = self.trained.get(&format!("{layer}.lora_A.weight"));
+                if other_half.is_none() || !shapes.contains_key(&format!("{layer}.weight")) {
+                    return Err(TrainError::Unusable(format!(
+                        "{}: the adapter of {layer} has no other half, or the model no such layer",
+                        checkpoint.display()
+                    )));
+                }
+                report.adapters += 1;
+            } else if let Some(shape) = shapes.get(name) {
+                if shape != tensor.dims() {
+                    return Err(TrainError::Unusable(format!(
+                        "{name} is {shape:?} in the model and {:?} in the checkpoint: they do not belong together",
+                        tensor.dims()
+                    )));
+                }
+                report.replaced += 1;
+            } else if !(name.starts_with(AUXILIARY)
+                || name.ends_with(".lora_A.weight")
+                || name.ends_with(".m")
+                || name.ends_with(".v"))
+            {
+                return Err(TrainError::Unusable(format!(
+                    "{}: {name} is no tensor of {}",
+                    checkpoint.display(),
+                    self.path.display()
+                )));
+            }
+        }
+        Ok(report)
+    }
+
+    /// W + s · B A, where the layer has an adapter.
+    fn with_adapter(&self, layer: &str, weight: Tensor) -> candle_core::Result<Tensor> {
+        let half = |name| self.trained.get(&format!("{layer}.{name}.weight"));
+        match (half("lora_A"), half("lora_B")) {
+            (Some(a), Some(b)) => weight + (b.matmul(a)? * self.scale)?,
+            _ => Ok(weight),
+        }
+    }
+}
+
+impl TensorSource for Merged<'_> {
+    fn load(&self, name: &str) -> Result<Loaded, WeightsError> {
+        let failed = |source| WeightsError::Tensor {
+            name: name.to_owned(),
+            source,
+        };
+        let shape = self.weights.shape(name).unwrap_or_default();
+        let layer = name.strip_suffix(".weight").unwrap_or(name);
+        let adapted = self.trained.contains_key(&format!("{layer}.lora_B.weight"));
+        let trained = self.trained.get(name);
+        if let (None, false, &[rows, columns]) = (trained, adapted, shape.as_slice()) {
+            if let Some(blocks) = self.weights.get_blocks((rows, columns), name)? {
+                return Ok(Loaded::Blocks(blocks));
+            }
+        }
+        let weight = match trained {
+            Some(trained) => trained.to_dtype(DType::F32).map_err(failed)?,
+            None => self.weights.get(shape, name)?,
+        };
+        let weight = self.with_adapter(layer, weight);
+        weight.map(Loaded::Numbers).map_err(failed)
+    }
+
+    fn path(&self, _: &str) -> &Path {
+        self.path
+    }
 }
 
 /// Checks that the frozen tensors of the model are those beside which the others were trained.
@@ -181,27 +253,4 @@ fn check_model(
             model.path().display()
         ))),
     }
-}
-
-/// Adds an adapter to its layer: W ← W + s · B A.
-fn fold(
-    tensors: &mut BTreeMap<String, Tensor>,
-    layer: &str,
-    trained: &HashMap<String, Tensor>,
-    b: &Tensor,
-    scale: f64,
-    checkpoint: &Path,
-) -> Result<(), TrainError> {
-    let (a, weight) = (
-        trained.get(&format!("{layer}.lora_A.weight")),
-        tensors.get_mut(&format!("{layer}.weight")),
-    );
-    let (Some(a), Some(weight)) = (a, weight) else {
-        return Err(TrainError::Unusable(format!(
-            "{}: the adapter of {layer} has no other half, or the model no such layer",
-            checkpoint.display()
-        )));
-    };
-    *weight = (&*weight + (b.matmul(a)? * scale)?)?;
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::WeightsError;
+use super::{Quantization, WeightsError};
 use crate::image::{ClipFit, ClipPreprocessor};
 use crate::text::Template;
 
@@ -25,6 +25,9 @@ pub struct LisaConfig {
     pub licence: Option<String>,
     /// The type that `model.safetensors` stores floating-point tensors in.
     pub dtype: DType,
+    /// Which of its weights are stored in blocks of small integers instead; left out where none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// The conversation template that the model was trained with.
     pub template: Template,
     /// Ids of the special tokens in `tokenizer.json`.

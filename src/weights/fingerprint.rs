@@ -37,6 +37,7 @@ impl Fingerprint {
         chosen: impl Fn(&str) -> bool,
     ) -> Result<Self, WeightsError> {
         let (mut crc, mut tensors, mut numbers) = (crc32fast::Hasher::new(), 0, 0);
+        let chosen = |name: &&String| chosen(TensorFile::weight_of(name));
         for (name, info) in file.tensors().iter().filter(|(name, _)| chosen(name)) {
             let (dtype, shape) = (info.dtype, &info.shape);
             tensors += 1;

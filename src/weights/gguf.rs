@@ -1,8 +1,8 @@
 //! [`Gguf`]: opens a language model in llama.cpp's file format, GGUF (specified in ggml's `docs/gguf.md`).
 //!
 //! A file holds metadata, from which [`LlamaConfig`] is read, and tensors, most of them quantized in blocks along their rows. Its
-//! names are translated to those of the checkpoints, so that a network is loaded from it as from any other [`Weights`]. Tensors are
-//! dequantized when they are asked for.
+//! names are translated to those of the checkpoints, so that a network is loaded from it as from any other [`Weights`]. Layers take
+//! the blocks as they are where they can compute with them; otherwise tensors are dequantized when they are asked for.
 //!
 //! llama.cpp turns neighbouring numbers of a head by the rotary embedding and the checkpoints turn those that lie half a head apart,
 //! so its converter has moved the rows of the query and key projections. They are moved back here, which leaves blocks whole: a row's
@@ -17,7 +17,8 @@ use std::sync::Mutex;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Tensor};
 
-use super::{DType, LlamaConfig, Weights, WeightsError};
+use super::quantized::of_ggml;
+use super::{BlockMatrix, DType, LlamaConfig, Weights, WeightsError};
 
 /// An opened GGUF file of a language model of Llama's architecture.
 pub struct Gguf {
@@ -182,16 +183,50 @@ impl GgufTensors {
         let mut file = self.file.lock().unwrap_or_else(|p| p.into_inner());
         let tensor = self.content.tensor(&mut *file, theirs, &Device::Cpu)?;
         let tensor = tensor.dequantize(&Device::Cpu)?;
-        let tensor = match name {
-            _ if name.ends_with("q_proj.weight") => rows_as_in_checkpoints(&tensor, self.heads.0)?,
-            _ if name.ends_with("k_proj.weight") => rows_as_in_checkpoints(&tensor, self.heads.1)?,
-            _ => tensor,
+        let tensor = match self.heads_of(name) {
+            Some(heads) => rows_as_in_checkpoints(&tensor, heads)?,
+            None => tensor,
         };
         let tensor = tensor.to_dtype(dtype)?.to_device(device)?;
         if theirs == EMBEDDINGS {
             *tied = Some(tensor.clone());
         }
         Ok(tensor)
+    }
+
+    /// The weight in the blocks in which the file has it, with its rows in the checkpoints' order; `None` where they are of a format
+    /// that no kernel computes with.
+    pub(super) fn load_blocks(&self, name: &str) -> candle_core::Result<Option<BlockMatrix>> {
+        let theirs = self.names.get(name);
+        let found = theirs.and_then(|name| Some((name, self.content.tensor_infos.get(name)?)));
+        let Some((theirs, info)) = found else {
+            return Ok(None);
+        };
+        let (Some(format), &[rows, columns]) = (of_ggml(info.ggml_dtype), info.shape.dims()) else {
+            return Ok(None);
+        };
+        let mut file = self.file.lock().unwrap_or_else(|p| p.into_inner());
+        let tensor = self.content.tensor(&mut *file, theirs, &Device::Cpu)?;
+        let mut bytes = tensor.data()?.into_owned();
+        if let Some(heads) = self.heads_of(name) {
+            // A row of blocks is moved as a row of bytes.
+            let row_bytes = bytes.len() / rows.max(1);
+            let moved = Tensor::from_vec(bytes, (rows, row_bytes), &Device::Cpu)?;
+            let moved = rows_as_in_checkpoints(&moved, heads)?;
+            bytes = moved.flatten_all()?.to_vec1()?;
+        }
+        BlockMatrix::new(format, (rows, columns), bytes).map(Some)
+    }
+
+    /// The number of heads of a projection whose rows llama.cpp's converter has moved.
+    fn heads_of(&self, name: &str) -> Option<usize> {
+        if name.ends_with("q_proj.weight") {
+            Some(self.heads.0)
+        } else if name.ends_with("k_proj.weight") {
+            Some(self.heads.1)
+        } else {
+            None
+        }
     }
 }
 

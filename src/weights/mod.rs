@@ -16,11 +16,13 @@ mod error;
 mod fingerprint;
 mod gguf;
 mod model_dir;
+mod quantized;
 mod save;
 mod shipped;
 mod source;
 mod staging;
 mod tensor_file;
+mod write;
 
 pub use config::{
     Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, GuidedHead, LisaConfig,
@@ -31,13 +33,15 @@ pub use error::WeightsError;
 pub use fingerprint::Fingerprint;
 pub use gguf::Gguf;
 pub use model_dir::ModelDir;
+pub use quantized::{BlockMatrix, BlockType, Quantization, QuantizationChange};
 pub use save::{save_model_dir, write_safetensors};
 pub use shipped::{find_model, shipped_model, SHIPPED_MODEL};
 pub use source::{LoraUse, Weights};
 
 pub(crate) use model_dir::check_header;
-pub(crate) use save::{go_on, write_model_dir, write_texts};
+pub(crate) use save::{write_model_dir, write_texts};
 pub(crate) use staging::Staging;
+pub(crate) use write::{write_tensors, Loaded, Storage, TensorSource};
 
 /// Prefix of the names of the vision tower's tensors in a model directory.
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";

@@ -73,7 +73,14 @@ impl ModelDir {
                 });
             }
         }
-        let parameters = check_header(&path.join("model.safetensors"))?;
+        let file = path.join("model.safetensors");
+        check_header(&file)?;
+        let sizes = TensorFile::open(&file)?;
+        let sizes = sizes.shapes().map(|(_, shape)| {
+            let sides = shape.iter().map(|side| *side as u64);
+            sides.fold(1u64, u64::saturating_mul)
+        });
+        let parameters = sizes.fold(0, u64::saturating_add);
         Ok(Self {
             path,
             parameters,
@@ -117,8 +124,8 @@ fn hub_name(path: &Path) -> Option<String> {
 }
 
 /// Compares the length of a safetensors file with what its header describes, so that a half-copied file is refused in one
-/// sentence before anything is computed. Returns the number of parameters.
-pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
+/// sentence before anything is computed.
+pub(crate) fn check_header(path: &Path) -> Result<(), WeightsError> {
     let io = |source| WeightsError::Io {
         path: path.to_owned(),
         source,
@@ -162,9 +169,7 @@ pub(crate) fn check_header(path: &Path) -> Result<u64, WeightsError> {
     if found < expected {
         return Err(truncated(expected));
     }
-    let shapes = header.values().filter_map(|t| t.shape.as_ref());
-    let elements = shapes.map(|s| s.iter().fold(1u64, |n, d| n.saturating_mul(*d)));
-    Ok(elements.fold(0, u64::saturating_add))
+    Ok(())
 }
 
 /// Says what a file is that does not begin as a safetensors file does; `None` for one that does. The first eight bytes of such
@@ -180,10 +185,9 @@ fn foreign(prefix: &[u8; 8]) -> Option<&'static str> {
     }
 }
 
-/// An entry of a safetensors header. Those of tensors have both fields; `__metadata__`, which is no tensor, has neither.
+/// An entry of a safetensors header. Those of tensors have the field; `__metadata__`, which is no tensor, does not.
 #[derive(serde::Deserialize)]
 struct Header {
-    shape: Option<Vec<u64>>,
     data_offsets: Option<[u64; 2]>,
 }
 

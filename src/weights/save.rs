@@ -1,20 +1,19 @@
 //! Writes a model directory, whole or not at all.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use candle_core::{DType as TensorType, Tensor};
+use candle_core::{Device, Tensor};
 use safetensors::tensor::View;
-use safetensors::Dtype;
 
 use super::error::cannot_write;
 use super::staging::Staging;
+use super::write::{write_tensors, Loaded, Storage, TensorSource};
 use super::{LisaConfig, WeightsError};
 
 /// Writes `lisa.json`, `tokenizer.json` and `model.safetensors` to a folder beside `out`, which takes the place of `out` when it
-/// is complete. All tensors are stored in the `dtype` of the configuration.
+/// is complete. The tensors are stored as the configuration says, in its `dtype` or quantized.
 ///
 /// # Errors
 /// [`WeightsError::Write`] where the place cannot be written or holds something else than a model directory;
@@ -26,92 +25,73 @@ pub fn save_model_dir(
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<(), WeightsError> {
     let (staging, never) = (Staging::beside(out, &[])?, AtomicBool::new(false));
-    write_model_dir(staging, config, tokenizer_json, tensors, &never)
+    let shapes = tensors
+        .iter()
+        .map(|(name, t)| (name.clone(), t.dims().to_vec()));
+    let source = InMemory { out, tensors };
+    let nobody = |_: u64, _: u64, _: &str| {};
+    write_model_dir(
+        staging,
+        config,
+        tokenizer_json,
+        &shapes.collect(),
+        &source,
+        &never,
+        nobody,
+    )?;
+    Ok(())
 }
 
-/// [`save_model_dir`] into a folder that was made before the tensors were computed. Setting `stop` ends it at the next tensor.
+/// The tensors that are to be saved.
+struct InMemory<'a> {
+    out: &'a Path,
+    tensors: &'a BTreeMap<String, Tensor>,
+}
+
+impl TensorSource for InMemory<'_> {
+    fn load(&self, name: &str) -> Result<Loaded, WeightsError> {
+        let tensor = self.tensors.get(name).map(|t| t.to_device(&Device::Cpu));
+        match tensor {
+            Some(Ok(tensor)) => Ok(Loaded::Numbers(tensor)),
+            Some(Err(source)) => Err(WeightsError::Tensor {
+                name: name.to_owned(),
+                source,
+            }),
+            None => Err(WeightsError::MissingTensor {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    fn path(&self, _: &str) -> &Path {
+        self.out
+    }
+}
+
+/// [`save_model_dir`] into a folder that was made before the tensors were computed, with tensors that are computed when their turn
+/// comes. Returns the size of `model.safetensors` in bytes.
 ///
 /// # Errors
-/// As [`save_model_dir`], and [`WeightsError::Interrupted`]. After an error nothing is left behind.
+/// As [`write_tensors`] and [`save_model_dir`]. After an error nothing is left behind.
 pub(crate) fn write_model_dir(
     staging: Staging,
     config: &LisaConfig,
     tokenizer_json: &str,
-    tensors: &BTreeMap<String, Tensor>,
+    shapes: &BTreeMap<String, Vec<usize>>,
+    source: &dyn TensorSource,
     stop: &AtomicBool,
-) -> Result<(), WeightsError> {
-    write_into(staging.path(), config, tokenizer_json, tensors, stop)
+    progress: impl FnMut(u64, u64, &str),
+) -> Result<u64, WeightsError> {
+    let storage = Storage {
+        dtype: config.dtype,
+        quantization: config.quantization.unwrap_or_default(),
+    };
+    let path = staging.path().join("model.safetensors");
+    let bytes = write_texts(staging.path(), config, tokenizer_json)
+        .and_then(|()| write_tensors(&path, shapes, storage, source, stop, progress))
         .map_err(|error| staging.named(error))?;
-    staging.replace()
-}
-
-fn write_into(
-    folder: &Path,
-    config: &LisaConfig,
-    tokenizer_json: &str,
-    tensors: &BTreeMap<String, Tensor>,
-    stop: &AtomicBool,
-) -> Result<(), WeightsError> {
-    write_texts(folder, config, tokenizer_json)?;
-    let dtype: TensorType = config.dtype.into();
-    let mut stored = BTreeMap::new();
-    for (name, tensor) in tensors {
-        go_on(stop)?;
-        let tensor = tensor
-            .to_device(&candle_core::Device::Cpu)
-            .and_then(|tensor| tensor.to_dtype(dtype)?.contiguous())
-            .map_err(|source| WeightsError::Tensor {
-                name: name.clone(),
-                source,
-            })?;
-        stored.insert(name.as_str(), tensor);
-    }
-    let path = folder.join("model.safetensors");
-    let views = stored
-        .iter()
-        .map(|(name, tensor)| (*name, Stoppable { tensor, stop }));
-    let written = write_safetensors(&path, views);
-    go_on(stop)?;
-    written.map(drop)
-}
-
-/// Ends work that nobody wants any more.
-///
-/// # Errors
-/// [`WeightsError::Interrupted`] once `stop` is set.
-pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), WeightsError> {
-    match stop.load(Ordering::Relaxed) {
-        true => Err(WeightsError::Interrupted),
-        false => Ok(()),
-    }
-}
-
-/// A tensor that gives no bytes once `stop` is set. A large model takes minutes to write, and safetensors' writer cannot be
-/// stopped otherwise.
-struct Stoppable<'a> {
-    tensor: &'a Tensor,
-    stop: &'a AtomicBool,
-}
-
-impl View for Stoppable<'_> {
-    fn dtype(&self) -> Dtype {
-        View::dtype(&self.tensor)
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.tensor.dims()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Cow::Borrowed(&[]),
-            false => Cow::Owned(View::data(&self.tensor).into_owned()),
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        View::data_len(&self.tensor)
-    }
+    staging.replace()?;
+    Ok(bytes)
 }
 
 /// Writes tensors to a safetensors file, whose mode is that of the file that stood there, or what the user's umask gives. Returns

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Shape, Tensor};
 
 use super::gguf::GgufTensors;
+use super::quantized::BlockMatrix;
 use super::tensor_file::TensorFile;
 use super::WeightsError;
 
@@ -36,7 +37,10 @@ pub struct LoraUse {
 enum Source {
     File(TensorFile),
     Gguf(GgufTensors),
-    Tensors(HashMap<String, Tensor>),
+    Tensors {
+        tensors: HashMap<String, Tensor>,
+        blocks: HashMap<String, BlockMatrix>,
+    },
     Made {
         make: Box<MakeTensor>,
         made: Mutex<HashMap<String, Tensor>>,
@@ -65,7 +69,17 @@ impl Weights {
 
     /// A source of tensors in memory, by their full names.
     pub fn from_tensors(tensors: HashMap<String, Tensor>, dtype: DType, device: &Device) -> Self {
-        Self::new(Source::Tensors(tensors), dtype, device)
+        Self::from_parts(tensors, HashMap::new(), dtype, device)
+    }
+
+    /// [`from_tensors`](Self::from_tensors), and weights in blocks, by their full names.
+    pub(crate) fn from_parts(
+        tensors: HashMap<String, Tensor>,
+        blocks: HashMap<String, BlockMatrix>,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        Self::new(Source::Tensors { tensors, blocks }, dtype, device)
     }
 
     /// A source that makes every tensor it is asked for. Loading a network from it gives a new network, and [`Weights::names`]
@@ -177,13 +191,12 @@ impl Weights {
     /// far.
     pub fn names(&self) -> Vec<(String, Vec<usize>)> {
         let mut names: Vec<(String, Vec<usize>)> = match &*self.source {
-            Source::File(file) => file
-                .tensors()
-                .iter()
-                .map(|(name, info)| (name.clone(), info.shape.clone()))
-                .collect(),
+            Source::File(file) => file.shapes().collect(),
             Source::Gguf(tensors) => tensors.shapes(),
-            Source::Tensors(tensors) => shapes(tensors),
+            Source::Tensors { tensors, blocks } => {
+                let blocks = blocks.iter().map(|(name, b)| (name.clone(), dims(b)));
+                shapes(tensors).into_iter().chain(blocks).collect()
+            }
             Source::Made { made, .. } => shapes(&lock(made)),
             Source::Listed { shapes, .. } => shapes.clone().into_iter().collect(),
         };
@@ -195,9 +208,12 @@ impl Weights {
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let path = self.path(name);
         match &*self.source {
-            Source::File(file) => file.tensors().get(&path).map(|info| info.shape.clone()),
+            Source::File(file) => file.shape(&path),
             Source::Gguf(tensors) => tensors.shape(&path),
-            Source::Tensors(tensors) => tensors.get(&path).map(|t| t.dims().to_vec()),
+            Source::Tensors { tensors, blocks } => {
+                let tensor = tensors.get(&path).map(|t| t.dims().to_vec());
+                tensor.or_else(|| blocks.get(&path).map(dims))
+            }
             Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
             Source::Listed { shapes, .. } => shapes.get(&path).cloned(),
         }
@@ -256,9 +272,10 @@ impl Weights {
         let load = || match &*self.source {
             Source::File(file) => converted(file.load(&path, &self.device)?),
             Source::Gguf(tensors) => tensors.load(&path, self.dtype, &self.device),
-            Source::Tensors(tensors) => match tensors.get(&path) {
-                Some(tensor) => converted(tensor.to_device(&self.device)?),
-                None => candle_core::bail!("no such tensor"),
+            Source::Tensors { tensors, blocks } => match (tensors.get(&path), blocks.get(&path)) {
+                (Some(tensor), _) => converted(tensor.to_device(&self.device)?),
+                (None, Some(blocks)) => converted(blocks.dequantize()?.to_device(&self.device)?),
+                (None, None) => candle_core::bail!("no such tensor"),
             },
             Source::Made { made, .. } => match lock(made).get(&path) {
                 Some(tensor) => converted(tensor.to_device(&self.device)?),
@@ -272,6 +289,36 @@ impl Weights {
             Source::Listed { .. } => Tensor::zeros(&shape, self.dtype, &self.device),
         };
         load().map_err(|source| WeightsError::Tensor { name: path, source })
+    }
+
+    /// The weight of that name below this place as the blocks in which it is stored; `None` where it is not stored in blocks.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_blocks(
+        &self,
+        (rows, columns): (usize, usize),
+        name: &str,
+    ) -> Result<Option<BlockMatrix>, WeightsError> {
+        let path = self.path(name);
+        let found = match &*self.source {
+            Source::File(file) => file.load_blocks(&path),
+            Source::Gguf(tensors) => tensors.load_blocks(&path),
+            Source::Tensors { blocks, .. } => Ok(blocks.get(&path).cloned()),
+            Source::Made { .. } | Source::Listed { .. } => Ok(None),
+        };
+        let found = found.map_err(|source| WeightsError::Tensor {
+            name: path.clone(),
+            source,
+        })?;
+        match found {
+            Some(blocks) if blocks.shape() != (rows, columns) => Err(WeightsError::Shape {
+                name: path,
+                expected: vec![rows, columns],
+                found: dims(&blocks),
+            }),
+            found => Ok(found),
+        }
     }
 
     /// Makes the tensor if this source makes its tensors and has not made this one yet.
@@ -291,6 +338,11 @@ fn shapes(tensors: &HashMap<String, Tensor>) -> Vec<(String, Vec<usize>)> {
         .iter()
         .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
         .collect()
+}
+
+fn dims(blocks: &BlockMatrix) -> Vec<usize> {
+    let (rows, columns) = blocks.shape();
+    vec![rows, columns]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

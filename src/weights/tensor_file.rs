@@ -12,7 +12,9 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::TensorInfo;
 use serde_json::Value;
 
+use super::quantized::{parse_stored_name, BlockMatrix};
 use super::WeightsError;
+use cpu_kernels::BlockFormat;
 
 /// A safetensors file whose header was read.
 pub(super) struct TensorFile {
@@ -20,7 +22,18 @@ pub(super) struct TensorFile {
     file: File,
     /// Where the bytes of the tensors begin.
     start: u64,
+    /// By the names in the file.
     tensors: BTreeMap<String, TensorInfo>,
+    /// The weights that are stored in blocks, by their own names.
+    blocks: BTreeMap<String, Blocks>,
+}
+
+/// Where a weight is that is stored in blocks.
+struct Blocks {
+    stored_name: String,
+    format: BlockFormat,
+    rows: usize,
+    columns: usize,
 }
 
 impl TensorFile {
@@ -48,7 +61,7 @@ impl TensorFile {
         let mut entries: BTreeMap<String, Value> =
             serde_json::from_slice(&header).map_err(|e| invalid(e.to_string()))?;
         entries.remove("__metadata__"); // notes of whoever wrote the file
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut blocks) = (BTreeMap::new(), BTreeMap::new());
         for (name, entry) in entries {
             let info: TensorInfo =
                 serde_json::from_value(entry).map_err(|e| invalid(format!("{name}: {e}")))?;
@@ -59,30 +72,86 @@ impl TensorFile {
                     info.dtype, info.shape
                 )));
             }
+            if let Some((weight, format)) = parse_stored_name(&name) {
+                let found = in_blocks(&name, format, &info).ok_or_else(|| {
+                    invalid(format!(
+                        "{name} of type {:?} and shape {:?} is no matrix of blocks in the format that its name ends in",
+                        info.dtype, info.shape
+                    ))
+                })?;
+                blocks.insert(weight.to_owned(), found);
+            }
             tensors.insert(name, info);
+        }
+        if let Some(name) = blocks.keys().find(|name| tensors.contains_key(*name)) {
+            return Err(invalid(format!(
+                "{name} is in it twice, as numbers and in blocks"
+            )));
         }
         Ok(Self {
             path: path.to_owned(),
             file,
             start: end,
             tensors,
+            blocks,
         })
     }
 
-    /// All tensors by their names, sorted.
+    /// All tensors by their names in the file, sorted. [`weight_of`](Self::weight_of) translates the names.
     pub fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
         &self.tensors
     }
 
-    /// The tensor of that name in the type that it is stored in, on `device`.
+    /// The name of the weight that a tensor in the file stands for.
+    pub fn weight_of(stored_name: &str) -> &str {
+        parse_stored_name(stored_name).map_or(stored_name, |(name, _)| name)
+    }
+
+    /// The names and shapes of all weights, however they are stored.
+    pub fn shapes(&self) -> impl Iterator<Item = (String, Vec<usize>)> + '_ {
+        self.tensors.keys().map(|stored| {
+            let name = Self::weight_of(stored);
+            (name.to_owned(), self.shape(name).unwrap_or_default())
+        })
+    }
+
+    /// The shape of a weight; `None` where there is none of that name.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let whole = || self.tensors.get(name).map(|info| info.shape.clone());
+        match self.blocks.get(name) {
+            Some(blocks) => Some(vec![blocks.rows, blocks.columns]),
+            None => whole(),
+        }
+    }
+
+    /// The weight of that name in the type that it is stored in, on `device`. One that is stored in blocks becomes f32.
     pub fn load(&self, name: &str, device: &Device) -> candle_core::Result<Tensor> {
+        if let Some(blocks) = self.load_blocks(name)? {
+            return blocks.dequantize()?.to_device(device);
+        }
         let Some(info) = self.tensors.get(name) else {
             candle_core::bail!("there is no tensor {name:?}")
         };
+        let bytes = self.bytes(info)?;
+        Tensor::from_raw_buffer(&bytes, info.dtype.try_into()?, &info.shape, device)
+    }
+
+    /// The weight of that name if it is stored in blocks.
+    pub fn load_blocks(&self, name: &str) -> candle_core::Result<Option<BlockMatrix>> {
+        let found = self.blocks.get(name);
+        let Some((blocks, info)) = found.and_then(|b| Some((b, self.tensors.get(&b.stored_name)?)))
+        else {
+            return Ok(None);
+        };
+        let shape = (blocks.rows, blocks.columns);
+        BlockMatrix::new(blocks.format, shape, self.bytes(info)?).map(Some)
+    }
+
+    fn bytes(&self, info: &TensorInfo) -> candle_core::Result<Vec<u8>> {
         let (from, to) = info.data_offsets;
         let mut bytes = vec![0u8; to - from];
         self.read(info, 0, &mut bytes)?;
-        Tensor::from_raw_buffer(&bytes, info.dtype.try_into()?, &info.shape, device)
+        Ok(bytes)
     }
 
     /// Fills `bytes` from the bytes of a tensor, beginning at the byte `at` of it.
@@ -91,6 +160,20 @@ impl TensorFile {
         let read = self.file.read_exact_at(bytes, at);
         read.map_err(|e| candle_core::Error::Msg(format!("{}: {e}", self.path.display())))
     }
+}
+
+/// The matrix that a tensor of bytes holds in blocks; `None` where it is none.
+fn in_blocks(stored_name: &str, format: BlockFormat, info: &TensorInfo) -> Option<Blocks> {
+    let &[rows, row_bytes] = info.shape.as_slice() else {
+        return None;
+    };
+    let whole = info.dtype == safetensors::Dtype::U8 && row_bytes % format.bytes() == 0;
+    whole.then(|| Blocks {
+        stored_name: stored_name.to_owned(),
+        format,
+        rows,
+        columns: row_bytes / format.bytes() * format.numbers(),
+    })
 }
 
 /// Where the bytes of a tensor end, if they are as many as its type and shape need.
@@ -142,6 +225,28 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_in_blocks_has_the_name_and_shape_of_its_numbers() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let weight = crate::nn::testing::random((3, 64));
+        let matrix = BlockMatrix::quantize(&weight, BlockFormat::Q8_0).unwrap();
+        let stored = Tensor::from_vec(matrix.bytes().to_vec(), (3, 68), &Device::Cpu).unwrap();
+        let all = HashMap::from([("a.weight.q8_0", stored)]);
+        safetensors::serialize_to_file(&all, None, file.path()).unwrap();
+        let opened = TensorFile::open(file.path()).unwrap();
+        let shapes: Vec<_> = opened.shapes().collect();
+        assert_eq!(shapes, [("a.weight".to_owned(), vec![3, 64])]);
+        let numbers = opened.load("a.weight", &Device::Cpu).unwrap();
+        let same = matrix.dequantize().unwrap();
+        assert_eq!(
+            numbers.to_vec2::<f32>().unwrap(),
+            same.to_vec2::<f32>().unwrap()
+        );
+        let blocks = opened.load_blocks("a.weight").unwrap().unwrap();
+        assert_eq!(blocks.bytes(), matrix.bytes());
+        assert!(opened.load_blocks("b.weight").unwrap().is_none());
+    }
+
+    #[test]
     fn a_header_that_lies_is_refused() {
         let entry = |shape: &str, offsets: &str| {
             format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
@@ -152,6 +257,7 @@ mod tests {
             (entry("[3]", "[0,8]"), 8),
             (entry("[2]", "[8,0]"), 8),
             (entry("[4294967296,4294967296,4294967296]", "[0,8]"), 8),
+            (entry("[2]", "[0,8]").replace("\"a\"", "\"a.q8_0\""), 8),
             ("{\"a\": 3}".to_owned(), 8),
             ("no json".to_owned(), 8),
         ] {
