@@ -8,8 +8,8 @@ mod support;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lisa::convert::{convert, ConvertOptions};
-use lisa::weights::{ModelDir, Weights, WeightsError};
+use lisa::convert::{convert, restore, ConvertOptions, RestoreOptions};
+use lisa::weights::{BlockType, ModelDir, QuantizationChange, Weights, WeightsError};
 use support::{golden_that, Golden};
 
 fn pickled() -> Golden {
@@ -98,6 +98,103 @@ fn every_dtype_opens_and_says_the_same() {
     // Rounded to 8 bits, and indeed rounded.
     let rounded = error(lisa::weights::DType::Bf16);
     assert!(rounded > 0.0 && rounded < 4e-3, "{rounded}");
+}
+
+/// The names in the file of the tensors of a model directory, and the file's size.
+fn stored(model: &Path) -> (Vec<String>, u64) {
+    let bytes = std::fs::read(model.join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
+    names.sort();
+    (names, bytes.len() as u64)
+}
+
+#[test]
+fn a_model_is_stored_again_in_blocks_and_out_of_them() {
+    let golden = pickled();
+    let folder = tempfile::tempdir().unwrap();
+    let whole = golden.convert(folder.path());
+    let again = |from: &Path, to: &str, quantization, dtype| {
+        let options = RestoreOptions {
+            model: from.to_owned(),
+            out: folder.path().join(to),
+            dtype,
+            quantization,
+            stop: Default::default(),
+        };
+        let report = restore(&options, |_, _, _| ()).unwrap();
+        (options.out, report)
+    };
+    let blocks = |language_model, encoders| QuantizationChange {
+        language_model: Some(language_model),
+        encoders: Some(encoders),
+    };
+    let nothing = QuantizationChange::default();
+    let (q8, report) = again(&whole, "q8", blocks(Some(BlockType::Q8_0), None), None);
+    let (names, size) = stored(&q8);
+    assert_eq!((report.bytes, report.tensors), (size, names.len()));
+    assert!(size < stored(&whole).1);
+    assert!(names.contains(&"lm_head.weight.q8_0".to_owned()));
+    assert!(names.contains(&"model.embed_tokens.weight".to_owned()));
+    assert!(!names
+        .iter()
+        .any(|n| n.contains("vision_tower") && n.ends_with("q8_0")));
+
+    // Blocks are copied, not rounded again; what is not named stays.
+    let (copy, _) = again(&q8, "copy", nothing, None);
+    let bytes = |model: &Path| std::fs::read(model.join("model.safetensors")).unwrap();
+    assert!(bytes(&copy) == bytes(&q8));
+    let (more, _) = again(
+        &q8,
+        "more",
+        QuantizationChange {
+            language_model: None,
+            ..blocks(None, Some(BlockType::Q8_0))
+        },
+        None,
+    );
+    let config = ModelDir::open(&more).unwrap().config;
+    assert_eq!(
+        config.quantization.unwrap().to_string(),
+        "language model in q8_0, image encoders in q8_0"
+    );
+    // 64 inputs are no multiple of 256, so that 4 bits are stored in smaller blocks.
+    let (q4, _) = again(&whole, "q4", blocks(Some(BlockType::Q4K), None), None);
+    assert!(stored(&q4)
+        .0
+        .iter()
+        .any(|name| name.ends_with(".q4_1") || name.ends_with(".q4_k")));
+    let (back, _) = again(
+        &q8,
+        "back",
+        blocks(None, None),
+        Some(lisa::weights::DType::F32),
+    );
+    assert_eq!(stored(&back).0, stored(&whole).0);
+    let open = |model: &Path| ModelDir::open(model).unwrap();
+    assert_eq!(open(&back).config.quantization, None);
+    assert_eq!(open(&back).parameters, open(&q8).parameters);
+
+    // All of them are the same model, up to rounding.
+    let table = |model: &Path| {
+        let dir = open(model);
+        let (rows, columns) = (dir.config.llama.vocab_size, dir.config.llama.hidden_size);
+        let weights = dir.weights(DType::F32, &Device::Cpu).unwrap();
+        weights.get((rows, columns), "lm_head.weight").unwrap()
+    };
+    let error = |model: &Path| support::relative_l2(&table(model), &table(&whole));
+    assert!(error(&q8) > 0.0 && error(&q8) < 0.01, "{}", error(&q8));
+    assert_eq!(support::relative_l2(&table(&back), &table(&q8)), 0.0);
+
+    let onto_itself = RestoreOptions {
+        model: q8.clone(),
+        out: q8.clone(),
+        dtype: None,
+        quantization: nothing,
+        stop: Default::default(),
+    };
+    let refused = restore(&onto_itself, |_, _, _| ()).unwrap_err().to_string();
+    assert!(refused.contains("name another folder"), "{refused}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use lisa::engine::{AnswerOptions, Engine, EngineConfig, Frame, Request};
 use lisa::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
 use lisa::model::{sam, Lisa};
 use lisa::text::IMAGE_TOKEN_INDEX;
-use lisa::weights::ModelDir;
+use lisa::weights::{BlockType, ModelDir, QuantizationChange};
 use support::{binary, golden, golden_with, load, Golden, MinIou, RelativeL2};
 
 const FEATURES: RelativeL2 = RelativeL2(1e-4);
@@ -216,6 +216,32 @@ fn several_objects_over_two_turns_equal_the_reference() {
             &binary(&logits),
             &binary(&expected["turns.mask_logits"]),
         );
+    }
+}
+
+/// What the blocks of a quantized model cost: masks beside the reference's, for the same words.
+#[test]
+fn quantized_masks_are_nearly_those_of_the_reference() {
+    for golden in golden() {
+        let expected = turns(&golden);
+        let ids = expected["turns.input_ids"].to_vec1::<i64>().unwrap();
+        let reference = binary(&expected["turns.mask_logits"]);
+        for (language_model, encoders, least) in [
+            (BlockType::Q8_0, Some(BlockType::Q8_0), 0.98),
+            (BlockType::Q4K, None, 0.9),
+            (BlockType::Q4K, Some(BlockType::Q8_0), 0.9),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let change = QuantizationChange {
+                language_model: Some(Some(language_model)),
+                encoders: Some(encoders),
+            };
+            let teacher = Teacher::open(&golden.convert_quantized(folder.path(), change));
+            let quantization = teacher.dir.config.quantization.unwrap();
+            assert_eq!(quantization.language_model, Some(language_model));
+            let ours = binary(&teacher.mask_logits(&ids, &golden.image()));
+            MinIou(least).assert(&quantization.to_string(), &ours, &reference);
+        }
     }
 }
 

@@ -66,3 +66,69 @@ impl Quantized {
         numbers.to_dtype(like.dtype())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use cpu_kernels::BlockFormat;
+
+    use super::*;
+    use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};
+    use crate::nn::Linear;
+    use crate::weights::{LoraUse, Weights};
+
+    const INPUT: usize = 256;
+    const OUTPUT: usize = 70;
+
+    /// A layer with a weight in blocks and, if asked for, an adapter; and the numbers of the weight.
+    fn weights(format: BlockFormat) -> (Weights, Tensor) {
+        let blocks = BlockMatrix::quantize(&random((OUTPUT, INPUT)), format).unwrap();
+        let numbers = blocks.dequantize().unwrap();
+        let tensors = HashMap::from([
+            ("lora_A.weight".to_owned(), random((4, INPUT))),
+            ("lora_B.weight".to_owned(), random((OUTPUT, 4))),
+            ("bias".to_owned(), random(OUTPUT)),
+        ]);
+        let blocks = HashMap::from([("weight".to_owned(), blocks)]);
+        let weights = Weights::from_parts(tensors, blocks, DType::F32, &Device::Cpu);
+        (weights, numbers)
+    }
+
+    #[test]
+    fn a_quantized_layer_and_its_gradient_are_those_of_its_numbers() {
+        for format in [BlockFormat::Q8_0, BlockFormat::Q4_1, BlockFormat::Q4K] {
+            let (weights, numbers) = weights(format);
+            let layer = Linear::load(&weights, INPUT, OUTPUT).unwrap();
+            let bias = weights.get(OUTPUT, "bias").unwrap();
+            let plain = Linear::new(numbers, Some(bias));
+            assert_same_forward_and_gradient(
+                &[random((2, 3, INPUT))],
+                |v| layer.forward(&v[0]),
+                |v| plain.forward(&v[0]),
+                1e-6,
+            );
+        }
+    }
+
+    /// The packed kernel, candle's product with the numbers, and both with an adapter.
+    #[test]
+    fn inference_gives_what_training_gives() {
+        for format in [BlockFormat::Q8_0, BlockFormat::Q4_1, BlockFormat::Q4K] {
+            let lora = LoraUse {
+                scale: 0.5,
+                dropout: None,
+            };
+            let (weights, _) = weights(format);
+            for weights in [weights.clone(), weights.with_lora(lora)] {
+                let load = |weights: &Weights| Linear::load(weights, INPUT, OUTPUT).unwrap();
+                let (trained, used) = (load(&weights), load(&weights.clone().for_inference()));
+                for rows in [1, 9] {
+                    let x = random((rows, INPUT));
+                    let (ours, theirs) = (used.forward(&x).unwrap(), trained.forward(&x).unwrap());
+                    assert!(relative_error(&ours, &theirs) < 2e-6, "{format:?}");
+                }
+            }
+        }
+    }
+}

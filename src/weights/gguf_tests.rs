@@ -121,6 +121,15 @@ fn tensors_come_out_as_the_checkpoint_has_them() {
             let read = weights.get(tensor.dims(), name).unwrap();
             let error = relative_error(&read, tensor);
             assert!(error <= tolerance, "{name} as {stored:?}: {error}");
+            let &[rows, columns] = tensor.dims() else {
+                continue;
+            };
+            let blocks = weights.get_blocks((rows, columns), name).unwrap();
+            assert_eq!(blocks.is_some(), stored == GgmlDType::Q8_0);
+            if let Some(blocks) = blocks {
+                let same = blocks.dequantize().unwrap();
+                assert_eq!(relative_error(&same, &read), 0.0, "{name} in blocks");
+            }
         }
         let missing = weights.get(HIDDEN, "model.layers.1.input_layernorm.weight");
         assert!(matches!(missing, Err(WeightsError::MissingTensor { .. })));

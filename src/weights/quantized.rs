@@ -216,11 +216,15 @@ impl BlockMatrix {
     pub(crate) fn quantize(tensor: &Tensor, format: BlockFormat) -> candle_core::Result<Self> {
         let (rows, columns) = tensor.dims2()?;
         let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        let tensor = tensor.contiguous()?;
         // Rows are quantized one by one in any case, so that pieces of the matrix give its very blocks.
         const PIECE: usize = 64;
         let starts: Vec<usize> = (0..rows).step_by(PIECE).collect();
         let pieces = starts.into_par_iter().map(|start| {
-            let piece = tensor.narrow(0, start, PIECE.min(rows - start))?;
+            // Copied, because candle's quantization takes a tensor's memory from its beginning, wherever the tensor begins in it.
+            let piece = tensor
+                .narrow(0, start, PIECE.min(rows - start))?
+                .force_contiguous()?;
             let blocks = QTensor::quantize(&piece, ggml(format))?;
             Ok(blocks.data()?.into_owned())
         });

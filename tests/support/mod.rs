@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use lisa::convert::{convert, ConvertOptions};
+use lisa::weights::QuantizationChange;
 use serde_json::Value;
 
 /// One folder of golden data: a tiny checkpoint and what the reference computed with it.
@@ -143,8 +144,15 @@ impl Golden {
 
     /// Converts the checkpoint as a user would.
     pub fn convert(&self, out: &Path) -> PathBuf {
-        let options =
-            ConvertOptions::new(self.lisa_folder(), self.clip_folder(), out.join("model"));
+        self.convert_quantized(out, QuantizationChange::default())
+    }
+
+    /// The same, with weights in blocks.
+    pub fn convert_quantized(&self, out: &Path, quantization: QuantizationChange) -> PathBuf {
+        let options = ConvertOptions {
+            quantization,
+            ..ConvertOptions::new(self.lisa_folder(), self.clip_folder(), out.join("model"))
+        };
         convert(&options, |_, _, _| ()).unwrap();
         options.out
     }
