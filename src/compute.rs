@@ -54,8 +54,25 @@ pub enum DTypeSpec {
     F32,
     /// 16 bits, IEEE 754 binary16.
     F16,
-    /// 16 bits, the upper half of an f32; computed on GPUs only.
+    /// 16 bits, the upper half of an f32.
     Bf16,
+}
+
+/// In which number types a network answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precision {
+    /// Of what it computes with.
+    pub computed: DType,
+    /// The type to which the large weights are rounded, in which they are held in memory; `None` where nothing is rounded: they are
+    /// then held in `computed`, or in 16 bits if they are stored so.
+    pub held: Option<DType>,
+}
+
+impl Precision {
+    /// The type that people asked for.
+    pub fn name(self) -> &'static str {
+        self.held.unwrap_or(self.computed).as_str()
+    }
 }
 
 /// A word that names no device or number type.
@@ -178,11 +195,11 @@ impl fmt::Display for DTypeSpec {
 }
 
 impl DTypeSpec {
-    /// Checks that `device` computes in this type.
+    /// Checks that a network can be trained in this type on `device`.
     ///
     /// # Errors
     /// [`ComputeError::DType`] for bf16 on the CPU, where candle has no matrix product of it.
-    pub fn check(self, device: &Device) -> Result<(), ComputeError> {
+    pub fn check_for_training(self, device: &Device) -> Result<(), ComputeError> {
         match self {
             Self::Bf16 if device.is_cpu() => Err(ComputeError::DType {
                 dtype: self,
@@ -193,23 +210,39 @@ impl DTypeSpec {
         }
     }
 
-    /// The type to answer in on `device`, where the weights are stored as `stored`.
-    pub fn resolve(self, stored: DType, device: &Device) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::F16 => DType::F16,
-            Self::Bf16 => DType::BF16,
-            Self::Auto if device.is_cpu() => DType::F32,
-            Self::Auto => stored,
+    /// How to answer on `device`, where the weights are stored as `stored`.
+    pub fn precision(self, stored: DType, device: &Device) -> Precision {
+        let exact = |computed| Precision {
+            computed,
+            held: None,
+        };
+        match (self, device.is_cpu()) {
+            (Self::Auto | Self::F32, true) | (Self::F32, false) => exact(DType::F32),
+            // A CPU multiplies in f32 in any case. What 16 bits save there is memory.
+            (Self::F16, true) => Precision {
+                computed: DType::F32,
+                held: Some(DType::F16),
+            },
+            (Self::Bf16, true) => Precision {
+                computed: DType::F32,
+                held: Some(DType::BF16),
+            },
+            (Self::F16, false) => exact(DType::F16),
+            (Self::Bf16, false) => exact(DType::BF16),
+            (Self::Auto, false) => exact(stored),
         }
     }
 
-    /// The type to train in on `device`, where the weights are stored as `stored`. It is that of [`Self::resolve`], except that
-    /// `Auto` gives bf16 instead of f16: gradients leave the range of f16.
+    /// The type to train in on `device`, where the weights are stored as `stored`. On a GPU `Auto` gives bf16 instead of f16:
+    /// gradients leave the range of f16.
     pub fn resolve_for_training(self, stored: DType, device: &Device) -> DType {
-        match (self, self.resolve(stored, device)) {
+        match (self, stored) {
+            (Self::F32, _) => DType::F32,
+            (Self::F16, _) => DType::F16,
+            (Self::Bf16, _) => DType::BF16,
+            (Self::Auto, _) if device.is_cpu() => DType::F32,
             (Self::Auto, DType::F16) => DType::BF16,
-            (_, dtype) => dtype,
+            (Self::Auto, stored) => stored,
         }
     }
 }
@@ -246,15 +279,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_cpu_does_not_compute_in_is_refused() {
-        let error = DTypeSpec::Bf16.check(&Device::Cpu).unwrap_err().to_string();
+    fn what_the_cpu_does_not_train_in_is_refused() {
+        let refused = DTypeSpec::Bf16.check_for_training(&Device::Cpu);
+        let error = refused.unwrap_err().to_string();
         assert!(
             error.contains("bf16") && error.contains("accepted: auto, f32, f16"),
             "{error}"
         );
         for dtype in [DTypeSpec::Auto, DTypeSpec::F32, DTypeSpec::F16] {
-            dtype.check(&Device::Cpu).unwrap();
+            dtype.check_for_training(&Device::Cpu).unwrap();
         }
+    }
+
+    #[test]
+    fn a_cpu_computes_in_f32_and_holds_what_was_asked_for() {
+        let on_cpu = |dtype: DTypeSpec| dtype.precision(DType::F16, &Device::Cpu);
+        for (dtype, held) in [
+            (DTypeSpec::Auto, None),
+            (DTypeSpec::F32, None),
+            (DTypeSpec::F16, Some(DType::F16)),
+            (DTypeSpec::Bf16, Some(DType::BF16)),
+        ] {
+            let precision = on_cpu(dtype);
+            assert_eq!((precision.computed, precision.held), (DType::F32, held));
+        }
+        assert_eq!(on_cpu(DTypeSpec::Bf16).name(), "bf16");
+        assert_eq!(on_cpu(DTypeSpec::Auto).name(), "f32");
     }
 
     #[test]

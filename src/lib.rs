@@ -62,6 +62,7 @@ pub mod nn;
 pub mod node;
 mod pickle;
 pub mod replay;
+mod seed;
 pub mod signals;
 pub mod spatial;
 pub mod text;

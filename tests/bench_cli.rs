@@ -320,9 +320,9 @@ fn arguments_that_cannot_be_used_are_told_before_anything_is_computed() {
             "no/such/folder",
         ),
         (
-            &["--shape", "lisa-mini", "--dtype", "bf16", "--device", "cpu"],
+            &["--model", "lisa-mini", "--quantize", "q8_0"],
             1,
-            "dtype bf16 cannot be computed on the CPU",
+            "--quantize and --quantize-encoders are for --shape",
         ),
     ] {
         let output = bench(arguments);

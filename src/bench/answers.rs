@@ -171,11 +171,17 @@ mod tests {
     use super::*;
     use crate::bench::Shape;
     use crate::engine::EngineConfig;
+    use crate::weights::QuantizationChange;
 
     #[test]
     fn every_stage_is_measured_and_nothing_is_kept_from_frame_to_frame() {
         let shape: Shape = "lisa-mini".parse().unwrap();
-        let mut reasoner = shape.reasoner(&EngineConfig::new(shape.name)).unwrap();
+        let mut reasoner = shape
+            .reasoner(
+                &EngineConfig::new(shape.name),
+                QuantizationChange::default(),
+            )
+            .unwrap();
         let answers = Answers {
             cycles: 2,
             tokens: 4,

@@ -4,17 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use candle_core::{DType as TensorType, Device};
+use candle_core::Device;
 
 use super::{BenchError, Scratch};
-use crate::compute::give_back_free_memory;
+use crate::compute::{give_back_free_memory, Precision};
 use crate::engine::{EngineConfig, LisaReasoner};
 use crate::image::ClipFit;
+use crate::seed::seed_of;
 use crate::text::{train_tokenizer, LisaTokenizer, Template};
 use crate::train::{initial, random_weights};
 use crate::weights::{
-    save_model_dir, Activation, ClipConfig, ClipPreprocess, DType, FeatureSelection, LisaConfig,
-    LlamaConfig, ProjectorKind, SamConfig, SamPreprocess, SpecialTokens, Weights, CONFIG_VERSION,
+    save_model_dir, Activation, BlockMatrix, ClipConfig, ClipPreprocess, DType, FeatureSelection,
+    LisaConfig, LlamaConfig, ProjectorKind, Quantization, QuantizationChange, SamConfig,
+    SamPreprocess, SpecialTokens, Weights, CONFIG_VERSION,
 };
 
 /// The sizes of a network, by name.
@@ -103,29 +105,38 @@ impl Shape {
         )?)
     }
 
-    /// A model of random weights, the same at each call, computed in `dtype`.
+    /// A model of random weights, the same at each call, some of them in blocks as `quantization` says. No weight is in memory twice.
     ///
     /// # Errors
-    /// A device or number type that cannot be used, or too little memory.
-    pub fn reasoner(&self, engine: &EngineConfig) -> Result<LisaReasoner, BenchError> {
+    /// A device that cannot be used, or too little memory.
+    pub fn reasoner(
+        &self,
+        engine: &EngineConfig,
+        quantization: QuantizationChange,
+    ) -> Result<LisaReasoner, BenchError> {
         let device = engine.device.open()?;
-        engine.dtype.check(&device)?;
         let tokenizer = LisaTokenizer::from_bytes(Self::tokenizer()?.as_bytes())?;
         let mut config = self.config();
         config.tokens = special_tokens(&tokenizer)?;
-        let dtype = engine.dtype.resolve(config.dtype.into(), &device);
-        let weights = random(dtype, &device);
+        config.quantization = quantization.of(None);
+        let precision = engine.dtype.precision(config.dtype.into(), &device);
+        let weights = random(precision, config.quantization.unwrap_or_default(), &device);
         let reasoner = LisaReasoner::from_weights(engine, &weights, config, tokenizer)?;
         Ok(reasoner)
     }
 
-    /// Writes the model as a model directory, stored as f32. Returns its place.
+    /// Writes the model as a model directory, stored as f32 and in blocks as `quantization` says. Returns its place.
     ///
     /// # Errors
     /// Too little memory, or a folder that cannot be written.
-    pub fn write(&self, folder: &Scratch) -> Result<PathBuf, BenchError> {
+    pub fn write(
+        &self,
+        folder: &Scratch,
+        quantization: QuantizationChange,
+    ) -> Result<PathBuf, BenchError> {
         let json = Self::tokenizer()?;
         let mut config = self.config();
+        config.quantization = quantization.of(None);
         config.tokens = special_tokens(&LisaTokenizer::from_bytes(json.as_bytes())?)?;
         let path = folder.path().join("model");
         save_model_dir(&path, &config, &json, &random_weights(&config, SEED)?)?;
@@ -138,12 +149,19 @@ impl Shape {
 const SEED: u64 = 0;
 
 /// Tensors are converted one by one as they are drawn, so that a model in f16 never needs the memory of one in f32.
-fn random(dtype: TensorType, device: &Device) -> Weights {
-    let to = device.clone();
+fn random(precision: Precision, quantization: Quantization, device: &Device) -> Weights {
+    let (to, stored) = (device.clone(), precision.held.unwrap_or(precision.computed));
     let make = move |name: &str, shape: &[usize]| {
-        initial(name, shape, SEED)?.to_dtype(dtype)?.to_device(&to)
+        initial(name, shape, SEED)?.to_dtype(stored)?.to_device(&to)
     };
-    Weights::made_by(make, dtype, device)
+    let make_blocks = move |name: &str, shape: (usize, usize)| {
+        let format = quantization.format(name, &[shape.0, shape.1]);
+        format
+            .map(|format| BlockMatrix::random(format, shape, seed_of(SEED, name)))
+            .transpose()
+    };
+    Weights::made_in_blocks_by(make, make_blocks, precision.computed, device)
+        .held_in(precision.held)
 }
 
 fn special_tokens(tokenizer: &LisaTokenizer) -> Result<SpecialTokens, BenchError> {

@@ -12,6 +12,7 @@ use super::scratch::Scratch;
 use super::{peak_rss, BenchError, Shape, Stage, Work};
 use crate::compute::DeviceSpec;
 use crate::train::{TrainConfig, TrainError, Trainer};
+use crate::weights::QuantizationChange;
 
 /// The configuration that is measured. Data, model, number of steps and size of the batches are replaced.
 const CONFIG: &str = include_str!("../../config/finetune.toml");
@@ -69,7 +70,7 @@ impl Training {
         let folder = Scratch::new(&self.scratch)?;
         let data = folder.path().join("data");
         pictures(&data)?;
-        let model = shape.write(&folder)?;
+        let model = shape.write(&folder, QuantizationChange::default())?;
         let mut batches = Vec::new();
         let mut config = TrainConfig::parse(CONFIG).map_err(TrainError::Unusable)?;
         (config.data.root, config.model.dir) = (data, Some(model));

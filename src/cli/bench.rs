@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context};
 use lisa::bench::{Answers, Languages, Machine, Scratch, Shape, Stage, Training, SHAPES};
 use lisa::engine::{DTypeSpec, DeviceSpec, EngineConfig, LisaReasoner};
-use lisa::weights::{find_model, shipped_model, write_safetensors};
+use lisa::weights::{find_model, shipped_model, write_safetensors, QuantizationChange};
 use serde_json::{json, Value};
 
+use super::convert::QuantizeArgs;
 use super::output_paths;
 
 /// Measure how long each stage of an answer takes on this machine, and how much memory it needs.
@@ -15,6 +16,7 @@ use super::output_paths;
 #[command(after_help = format!("Examples:
   lisa bench --model models/lisa-7b
   lisa bench --shape small --threads 2 --json
+  lisa bench --shape lisa-7b --dtype f16 --quantize q4_k --cycles 1
   lisa bench --shape small --train
   lisa bench --gguf SmolLM2-135M-Instruct.gguf
 
@@ -47,9 +49,11 @@ pub struct Args {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceSpec,
-    /// auto, f32, f16 or, on a GPU, bf16
+    /// auto, f32, f16 or bf16; a CPU computes in f32 and holds large weights so
     #[arg(long, default_value = "auto", conflicts_with = "train")]
     dtype: DTypeSpec,
+    #[command(flatten)]
+    quantize: QuantizeArgs,
     // What an option requires is not asked for where it conflicts with another one that was given, so both are said.
     /// Images of a training step, joined by commas
     #[arg(
@@ -129,11 +133,15 @@ type Measured = (Value, Vec<Stage>, String);
 fn answers(args: &Args, shape: Option<Shape>) -> anyhow::Result<Measured> {
     let mut engine = EngineConfig::new("");
     (engine.device, engine.dtype) = (args.device, args.dtype);
+    let quantization = args.quantize.change();
+    if shape.is_none() && quantization != QuantizationChange::default() {
+        bail!("--quantize and --quantize-encoders are for --shape; accepted for a model: what `lisa convert --model … --quantize …` makes of it");
+    }
     let scratch = args.scratch.as_deref().map(Scratch::new).transpose()?;
     let mut reasoner = match (shape, &scratch) {
-        (Some(shape), None) => shape.reasoner(&engine)?,
+        (Some(shape), None) => shape.reasoner(&engine, quantization)?,
         (Some(shape), Some(folder)) => {
-            engine.model = shape.write(folder)?;
+            engine.model = shape.write(folder, quantization)?;
             LisaReasoner::load(&engine)?
         }
         (None, _) => {

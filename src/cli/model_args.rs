@@ -22,7 +22,7 @@ pub struct ModelArgs {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceSpec,
-    /// auto, f32, f16 or, on a GPU, bf16
+    /// auto, f32, f16 or bf16; a CPU computes in f32 and holds large weights so
     #[arg(long, default_value = "auto")]
     dtype: DTypeSpec,
     /// End an answer after so many tokens

@@ -40,10 +40,11 @@ impl LisaReasoner {
     /// The file, tensor or device that cannot be used.
     pub fn load(config: &EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
-        config.dtype.check(&device)?;
         let dir = ModelDir::open(&config.model)?;
-        let dtype = config.dtype.resolve(dir.config.dtype.into(), &device);
-        let weights = dir.weights(dtype, &device)?;
+        let precision = config.dtype.precision(dir.config.dtype.into(), &device);
+        let weights = dir
+            .weights(precision.computed, &device)?
+            .held_in(precision.held);
         Self::from_weights(config, &weights, dir.config, dir.tokenizer)
     }
 
@@ -68,7 +69,7 @@ impl LisaReasoner {
                 candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
                 candle_core::DeviceLocation::Cpu => "cpu".into(),
             },
-            dtype: dtype.as_str().into(),
+            dtype: weights.held().unwrap_or(dtype).as_str().into(),
             parameters: weights
                 .names()
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use cpu_kernels::{Epilogue, Packed};
 
 use super::affine::add_row;
@@ -86,15 +86,19 @@ impl Linear {
             });
         }
         if lora.is_none() && input * output >= LARGE && kernels::apply_to(weights) {
-            let weight = weights.get_as_stored((output, input), "weight")?;
+            let weight = held(weights, weights.get_as_stored((output, input), "weight")?)?;
             return Ok(Self {
                 weight: Weight::Packed(Arc::new(kernels::pack(&weight)?)),
                 bias: bias()?,
                 lora,
             });
         }
+        let mut weight = weights.get((output, input), "weight")?;
+        if input * output >= LARGE {
+            weight = held(weights, weight)?.to_dtype(weights.dtype())?;
+        }
         let layer = Self {
-            weight: Weight::Plain(weights.get((output, input), "weight")?),
+            weight: Weight::Plain(weight),
             bias: bias()?,
             lora,
         };
@@ -231,6 +235,14 @@ impl Linear {
     }
 }
 
+/// A large weight, rounded to the type that weights are held in.
+fn held(weights: &Weights, weight: Tensor) -> Result<Tensor> {
+    match weights.held() {
+        Some(dtype) => weight.to_dtype(dtype),
+        None => Ok(weight),
+    }
+}
+
 /// `x Wᵀ` for a weight that is not trained. The backward of candle's own product would compute a gradient for the weight, as
 /// large as the weight, which nobody uses.
 ///
@@ -294,14 +306,21 @@ impl Mlp {
 /// A table of vectors, one for each token id.
 #[derive(Clone, Debug)]
 pub struct Embedding {
-    table: Tensor, // (entries, dim)
+    /// `(entries, dim)`; for inference in the type that it is stored or held in, since a row at a time is read.
+    table: Tensor,
+    dtype: DType,
 }
 
 impl Embedding {
     /// Reads `weight`, `(entries, dim)`.
     pub fn load(weights: &Weights, entries: usize, dim: usize) -> Result<Self, WeightsError> {
+        let table = match weights.is_for_inference() {
+            true => held(weights, weights.get_as_stored((entries, dim), "weight")?)?,
+            false => weights.get((entries, dim), "weight")?,
+        };
         Ok(Self {
-            table: weights.get((entries, dim), "weight")?,
+            table,
+            dtype: weights.dtype(),
         })
     }
 
@@ -315,7 +334,7 @@ impl Embedding {
     /// # Shapes
     /// ids `(n)`, u32 → `(n, dim)`.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        self.table.index_select(ids, 0)
+        self.table.index_select(ids, 0)?.to_dtype(self.dtype)
     }
 }
 
@@ -323,7 +342,7 @@ impl Embedding {
 mod tests {
     use std::collections::HashMap;
 
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     use super::*;
     use crate::nn::testing::{assert_same_forward_and_gradient, random, relative_error};

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Result;
 
+use crate::seed::seed_of;
 use crate::weights::{Weights, WeightsError};
 
 /// What LoRA adds to a linear layer: `s · (x Aᵀ) Bᵀ`.
@@ -35,7 +36,7 @@ impl Lora {
             // The seed is mixed with the layer's name, so that layers draw different masks.
             dropout: lora
                 .dropout
-                .map(|(p, seed)| (p, seed ^ fnv(weights.prefix()))),
+                .map(|(p, seed)| (p, seed_of(seed, weights.prefix()))),
         }))
     }
 
@@ -64,13 +65,6 @@ fn keep(x: &Tensor, p: f64, seed: u64) -> Result<Tensor> {
         DType::F32 => Ok(mask),
         other => mask.to_dtype(other),
     }
-}
-
-/// The FNV-1a hash of a name, which is the same on every machine.
-fn fnv(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub const PARAMS: [ParamSpec; 36] = [
         "dtype",
         Default::Text("auto"),
         Accepts::OneOf(&["auto", "f32", "f16", "bf16"]),
-        "Number type of the computation; auto is f32 on a CPU and as stored on a GPU.",
+        "Number type; auto is f32 on a CPU and as stored on a GPU. A CPU computes in f32 and holds large weights in the type that is named.",
     )
     .read_at_configure(),
     ParamSpec::new(

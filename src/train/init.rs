@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::parameters::normal;
 use super::TrainError;
 use crate::model::Lisa;
+use crate::seed::seed_of;
 use crate::text::{train_tokenizer, LisaTokenizer};
 use crate::weights::{save_model_dir, LisaConfig, Weights};
 
@@ -80,7 +81,7 @@ const RESIDUAL: [&str; 7] = [
 /// # Errors
 /// A shape that no tensor of this name has.
 pub fn initial(name: &str, shape: &[usize], seed: u64) -> candle_core::Result<Tensor> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ fnv(name));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed_of(seed, name));
     let mut draw = |deviation: f64| {
         normal(&mut rng, shape, deviation).map_err(|e| candle_core::Error::Msg(e.to_string()))
     };
@@ -146,13 +147,6 @@ fn positions(name: &str, shape: &[usize]) -> candle_core::Result<Tensor> {
         values.extend(row);
     }
     Tensor::from_vec(values, shape, &Device::Cpu)
-}
-
-/// The FNV-1a hash of a name, so that every tensor has its own stream whatever the order in which tensors are made.
-fn fnv(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// Opens the tokenizer of a model directory.

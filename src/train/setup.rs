@@ -47,7 +47,7 @@ impl Setup {
         check_guided_head(config)?;
         // The device is opened before the data, which takes a while to read.
         let (device, dtype) = (config.run.device.open()?, config.model.dtype);
-        dtype.check(&device)?;
+        dtype.check_for_training(&device)?;
         let data = open_data(config)?;
         let path = model_path(config, &data)?;
         let model = ModelDir::open(&path)?;

@@ -23,6 +23,7 @@ pub struct Weights {
     device: Device,
     lora: Option<LoraUse>,
     inference: bool,
+    held: Option<DType>,
 }
 
 /// How linear layers use the LoRA tensors that stand beside their weights.
@@ -43,7 +44,8 @@ enum Source {
     },
     Made {
         make: Box<MakeTensor>,
-        made: Mutex<HashMap<String, Tensor>>,
+        make_blocks: Option<Box<MakeBlocks>>,
+        made: Mutex<HashMap<String, Made>>,
     },
     Listed {
         shapes: BTreeMap<String, Vec<usize>>,
@@ -57,6 +59,18 @@ const LARGEST_TABLE: usize = 1 << 23;
 
 /// A function that makes the tensor of a name and shape.
 type MakeTensor = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync;
+
+/// A function that makes a matrix in blocks; `None` where the matrix of that name is made of numbers.
+type MakeBlocks =
+    dyn Fn(&str, (usize, usize)) -> candle_core::Result<Option<BlockMatrix>> + Send + Sync;
+
+/// A tensor that was made.
+struct Made {
+    shape: Vec<usize>,
+    /// Kept for the next one who asks, but where only [inference](Weights::for_inference) does, which asks once and stores it
+    /// otherwise.
+    tensor: Option<Tensor>,
+}
 
 impl Weights {
     pub(super) fn from_file(file: TensorFile, dtype: DType, device: &Device) -> Self {
@@ -89,8 +103,31 @@ impl Weights {
         dtype: DType,
         device: &Device,
     ) -> Self {
+        Self::made(Box::new(make), None, dtype, device)
+    }
+
+    /// [`made_by`](Self::made_by), where `make_blocks` makes the matrices that are stored in blocks.
+    pub(crate) fn made_in_blocks_by(
+        make: impl Fn(&str, &[usize]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+        make_blocks: impl Fn(&str, (usize, usize)) -> candle_core::Result<Option<BlockMatrix>>
+            + Send
+            + Sync
+            + 'static,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
+        Self::made(Box::new(make), Some(Box::new(make_blocks)), dtype, device)
+    }
+
+    fn made(
+        make: Box<MakeTensor>,
+        make_blocks: Option<Box<MakeBlocks>>,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
         let source = Source::Made {
-            make: Box::new(make),
+            make,
+            make_blocks,
             made: Mutex::default(),
         };
         Self::new(source, dtype, device)
@@ -123,7 +160,19 @@ impl Weights {
             device: device.clone(),
             lora: None,
             inference: false,
+            held: None,
         }
+    }
+
+    /// Lets layers round their large weights to this type of 16 bits and hold them in it, though they compute in another one. `None`
+    /// rounds nothing.
+    pub(crate) fn held_in(self, held: Option<DType>) -> Self {
+        Self { held, ..self }
+    }
+
+    /// What [`held_in`](Self::held_in) was given.
+    pub(crate) fn held(&self) -> Option<DType> {
+        self.held
     }
 
     /// Lets layers store their weights in the order in which they compute fastest. They then have no gradient, and the tensors
@@ -197,7 +246,12 @@ impl Weights {
                 let blocks = blocks.iter().map(|(name, b)| (name.clone(), dims(b)));
                 shapes(tensors).into_iter().chain(blocks).collect()
             }
-            Source::Made { made, .. } => shapes(&lock(made)),
+            Source::Made { made, .. } => {
+                let made = lock(made);
+                made.iter()
+                    .map(|(name, m)| (name.clone(), m.shape.clone()))
+                    .collect()
+            }
             Source::Listed { shapes, .. } => shapes.clone().into_iter().collect(),
         };
         names.sort();
@@ -214,7 +268,7 @@ impl Weights {
                 let tensor = tensors.get(&path).map(|t| t.dims().to_vec());
                 tensor.or_else(|| blocks.get(&path).map(dims))
             }
-            Source::Made { made, .. } => lock(made).get(&path).map(|t| t.dims().to_vec()),
+            Source::Made { made, .. } => lock(made).get(&path).map(|made| made.shape.clone()),
             Source::Listed { shapes, .. } => shapes.get(&path).cloned(),
         }
     }
@@ -277,10 +331,14 @@ impl Weights {
                 (None, Some(blocks)) => converted(blocks.dequantize()?.to_device(&self.device)?),
                 (None, None) => candle_core::bail!("no such tensor"),
             },
-            Source::Made { made, .. } => match lock(made).get(&path) {
-                Some(tensor) => converted(tensor.to_device(&self.device)?),
-                None => candle_core::bail!("no such tensor"),
-            },
+            Source::Made { make, made, .. } => {
+                let kept = lock(made).get(&path).and_then(|made| made.tensor.clone());
+                let tensor = match kept {
+                    Some(tensor) => tensor,
+                    None => make(&path, shape.dims())?,
+                };
+                converted(tensor.to_device(&self.device)?)
+            }
             // A large tensor is one zero that is broadcast. Small ones are allocated, because loading computes with some of them,
             // which needs contiguous memory.
             Source::Listed { .. } if shape.elem_count() > LARGEST_TABLE => {
@@ -305,6 +363,20 @@ impl Weights {
             Source::File(file) => file.load_blocks(&path),
             Source::Gguf(tensors) => tensors.load_blocks(&path),
             Source::Tensors { blocks, .. } => Ok(blocks.get(&path).cloned()),
+            Source::Made {
+                make_blocks: Some(make),
+                made,
+                ..
+            } => make(&path, (rows, columns)).inspect(|blocks| {
+                if blocks.is_some() {
+                    let shape = vec![rows, columns];
+                    let noted = Made {
+                        shape,
+                        tensor: None,
+                    };
+                    lock(made).insert(path.clone(), noted);
+                }
+            }),
             Source::Made { .. } | Source::Listed { .. } => Ok(None),
         };
         let found = found.map_err(|source| WeightsError::Tensor {
@@ -321,12 +393,16 @@ impl Weights {
         }
     }
 
-    /// Makes the tensor if this source makes its tensors and has not made this one yet.
+    /// Notes the shape of the tensor if this source makes its tensors, and makes it if it is to be kept.
     fn make(&self, path: &str, shape: &Shape) -> candle_core::Result<()> {
-        if let Source::Made { make, made } = &*self.source {
+        if let Source::Made { make, made, .. } = &*self.source {
             if !lock(made).contains_key(path) {
-                let tensor = make(path, shape.dims())?;
-                lock(made).insert(path.to_owned(), tensor);
+                let tensor = match self.inference {
+                    true => None,
+                    false => Some(make(path, shape.dims())?),
+                };
+                let shape = shape.dims().to_vec();
+                lock(made).insert(path.to_owned(), Made { shape, tensor });
             }
         }
         Ok(())

@@ -155,21 +155,6 @@ fn the_place_is_looked_at_before_the_checkpoint() {
 }
 
 #[test]
-fn bf16_is_refused_on_a_cpu_before_anything_is_loaded() {
-    let mut config = lisa::engine::EngineConfig::new("no/such/model");
-    config.device = "cpu".parse().unwrap();
-    config.dtype = "bf16".parse().unwrap();
-    let error = lisa::engine::Engine::start(config)
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains("bf16") && error.contains("accepted: auto, f32, f16"),
-        "{error}"
-    );
-}
-
-#[test]
 fn a_model_that_comes_with_the_project_is_found_by_its_name_from_anywhere() {
     let elsewhere = tempfile::tempdir().unwrap();
     let run = |model: &str| {
