@@ -48,8 +48,8 @@ def remark(block):
 
 def lacks(line: str, printed: str) -> bool:
     """Whether no printed line has the words of this one; a number stands for any number, … for anything."""
-    parts = re.split(r'(…|\d+(?:\.\d+)?)', line.strip())
-    pattern = ''.join({'…': '.*'}.get(part, r'[\d.]+' if part[:1].isdigit() else re.escape(part)) for part in parts)
+    parts = re.split(r'(…|-?\d+(?:\.\d+)?)', line.strip())
+    pattern = ''.join({'…': '.*'}.get(part, r'-?[\d.]+' if part[-1:].isdigit() else re.escape(part)) for part in parts)
     return not any(re.fullmatch(pattern, other.strip()) for other in printed.splitlines())
 
 
