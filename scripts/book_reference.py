@@ -133,7 +133,7 @@ def page():
     for group, rows in parameters((ROOT / 'config' / 'lisa.yaml').read_text()):
         default = '`""`'
         text += f'### {group}\n\n' + table(
-            ('parameter', 'default', 'may be set at', ''),
+            ('parameter', 'default', 'set at', ''),
             [(f'`{p.name}`', f'`{p.default}`' if p.default else default, p.when, cell(p.words)) for p in rows])
     for title, folder in (('Messages', 'msg'), ('Services', 'srv'), ('Actions', 'action')):
         files = sorted((ROOT / folder).glob(f'*.{folder}'))
