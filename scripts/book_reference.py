@@ -28,12 +28,13 @@ PARAMETERS = """\
 ## Parameters
 
 Of the node, as in `config/lisa.yaml`, which is a file to copy. `ros2 param describe /lisa NAME` says the same of a running node. A value outside its
-range is refused, with the reason. QoS of every topic is a parameter, too: `qos_overrides.TOPIC.publisher.POLICY` or `….subscription.POLICY`, by the
+range is refused, with the reason. *set* says when: *running*, at any time, by `ros2 param set`; *configure*, while the node is unconfigured; *start*,
+in a file or with `-p` only. QoS of every topic is a parameter, too: `qos_overrides.TOPIC.publisher.POLICY` or `….subscription.POLICY`, by the
 topic's resolved name, read when the topic is opened.
 
 """
 # What a parameter's comment says about when it may be set, and what stands for it in the table.
-WHEN = {'At run time': 'run time', 'At the start': 'start', 'When the node is configured': 'configure'}
+WHEN = {'At run time': 'running', 'At the start': 'start', 'When the node is configured': 'configure'}
 
 
 @dataclass
@@ -133,7 +134,7 @@ def page():
     for group, rows in parameters((ROOT / 'config' / 'lisa.yaml').read_text()):
         default = '`""`'
         text += f'### {group}\n\n' + table(
-            ('parameter', 'default', 'set at', ''),
+            ('parameter', 'default', 'set', ''),
             [(f'`{p.name}`', f'`{p.default}`' if p.default else default, p.when, cell(p.words)) for p in rows])
     for title, folder in (('Messages', 'msg'), ('Services', 'srv'), ('Actions', 'action')):
         files = sorted((ROOT / folder).glob(f'*.{folder}'))

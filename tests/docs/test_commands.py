@@ -4,6 +4,7 @@ A remark above a block of code says what becomes of it; neither mdBook nor GitHu
 
     <!-- run -->                    in the foreground; it ends with exit code 0
     <!-- run, exit code 1 -->       with another exit code
+    <!-- run in every terminal -->  it exports what all later blocks get
     <!-- run in the background -->  in another terminal, until the chapter ends
     <!-- not run: REASON -->        here the reason is that it needs what the tests lack: a camera, a GPU, a network, minutes
     <!-- file NAME -->              the block is a file of that name
@@ -32,7 +33,7 @@ from pages import DOCS, ROOT, blocks
 
 CHAPTERS = ['QUICKSTART.md', 'CAMERA.md', 'MICROPHONE.md', 'OWN_PICTURES.md', 'EVALUATING.md', 'PLANNER.md', 'TROUBLE.md', 'SECURITY.md']
 PROGRAMS = pathlib.Path(os.environ.get('LISA_PROGRAM', ROOT / 'target' / 'release' / 'lisa')).parent
-REMARK = re.compile(r'run(?P<back> in the background)?(, exit code (?P<code>\d+))?|not run: (?P<why>.+)|file (?P<file>[\w./-]+)'
+REMARK = re.compile(r'run(?P<back> in the background)?(?P<every> in every terminal)?(, exit code (?P<code>\d+))?|not run: (?P<why>.+)|file (?P<file>[\w./-]+)'
                     r'|(?P<output>output)(?P<waited> in the background)?(?P<example>, an example)?')
 # Seconds for one command, and for what other terminals have to print.
 PATIENCE = 120.0
@@ -97,6 +98,11 @@ class Shell:
         finally:
             end(process)
         assert process.returncode == code, f'exit code {process.returncode} of\n{body}\n{self.printed}\n{self.background()[-2000:]}'
+
+    def export(self, body: str) -> None:
+        exported = subprocess.run(['bash', '-euo', 'pipefail', '-c', f'{body}\nenv -0'], cwd=self.folder, env=self.environment,
+                                  capture_output=True, text=True, check=True).stdout
+        self.environment = dict(entry.split('=', 1) for entry in exported.split('\0') if entry)
 
     def run_in_background(self, body: str) -> None:
         log = self.folder.parent / f'terminal-{len(self.terminals)}.log'
@@ -164,6 +170,8 @@ def test_the_commands_of_a_chapter_run(chapter, shell):
                 time.sleep(0.2)
         elif said['back']:
             shell.run_in_background(block.body)
+        elif said['every']:
+            shell.export(block.body)
         else:
             shell.run(block.body, int(said['code'] or 0))
 

@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / 'scripts'))
 
 import book_reference  # noqa: E402
 
-WHEN = {'': 'run time', 'start_only': 'start', 'read_at_configure': 'configure'}
+WHEN = {'': 'running', 'start_only': 'start', 'read_at_configure': 'configure'}
 
 
 def test_the_reference_is_what_the_script_makes():
@@ -38,7 +38,7 @@ def test_the_parameter_file_has_the_node_s_parameters_defaults_and_times():
     assert list(known) and set(written) == set(known)
     # A constant of the library, which tests/ros compares with the running node.
     assert known['max_new_tokens'][0] == 'DEFAULT_MAX_NEW_TOKENS as i64'
-    known['max_new_tokens'] = (written['max_new_tokens'][0], 'run time')
+    known['max_new_tokens'] = (written['max_new_tokens'][0], 'running')
     assert written == known
 
 
@@ -58,3 +58,15 @@ def test_remarks_constants_and_an_action_s_parts_are_read():
     assert result.constants == [('X=1', 'x')]
     assert result.fields == [(None, None, 'Of the rest.'), ('float32[]', 'b', '')]
     assert not feedback.fields and pathlib.Path(book_reference.PAGE).name == 'REFERENCE.md'
+
+
+def test_what_the_documents_give_to_a_launch_file_are_its_arguments():
+    """`NAME:=VALUE` is a launch argument, a parameter behind -p, or a remapping behind -r; other parameters are written `NAME: VALUE`."""
+    arguments = {name for file in (ROOT / 'launch').glob('*.py') for name in re.findall(r"^    \('([\w.]+)',", file.read_text(), re.MULTILINE)}
+    assert {'model', 'depth', 'image_topic', 'out'} <= arguments
+    # whisper_ros's own.
+    arguments |= {'stream', 'silero_vad_params_file'}
+    for page in [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')]:
+        given = re.findall(r'(-[pr] +)?([\w./~]+):=', page.read_text())
+        wrong = [name for flag, name in given if not flag and name not in arguments]
+        assert not wrong, (page.name, wrong)
