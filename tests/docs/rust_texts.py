@@ -50,3 +50,15 @@ def says(quote: str, text: str) -> bool:
     """Whether the quoted words are the text or a part of it; … in the quote stands for anything."""
     parts = [re.escape(part) for part in quote.split('…')]
     return re.search('.*'.join(parts), text, re.DOTALL) is not None
+
+
+def command_errors() -> dict[str, str]:
+    """What the command `lisa` says by itself when it fails: the texts of `bail!`, `anyhow!`, `ensure!` and `context` in the programs."""
+    found = {}
+    for path in [*sorted((ROOT / 'src/cli').rglob('*.rs')), ROOT / 'src/main.rs', *sorted((ROOT / 'src/bin').glob('*.rs'))]:
+        source = without_tests(path.read_text())
+        for start in re.finditer(r'(?:\b(?:bail|anyhow|ensure)!\(|\bcontext\(|\bwith_context\(\|\| format!\()[^";]*?(?=")', source):
+            text = plain(STRING.match(source, start.end())[1])
+            if len(re.findall(r'\w', text.replace('…', ''))) >= 4:
+                found[text] = f'{path.relative_to(ROOT)}:{source.count(chr(10), 0, start.start()) + 1}'
+    return found

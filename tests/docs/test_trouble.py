@@ -4,7 +4,7 @@ import re
 
 import pytest
 from pages import DOCS, ROOT, prose
-from rust_texts import SOURCES, errors, says, strings
+from rust_texts import SOURCES, command_errors, errors, says, strings
 
 TEXT = (DOCS / 'TROUBLE.md').read_text()
 # So many letters of a text are its own; of a shorter text a quotation has to have this share. Otherwise "… is …" would be all of them.
@@ -13,12 +13,13 @@ HOW = 'docs/TROUBLE.md groups texts by situation: add a row with these words and
 
 
 def quotes(text: str) -> list[str]:
-    """What the code spans of the tables quote: sentences, and errors of one word. Names and commands are no quotations."""
-    spans = [span for line in prose(text).splitlines() if line.startswith('|') for span in re.findall(r'`([^`]+)`', line)]
-    return [span for span in spans if span in ERRORS or ' ' in span and not span.startswith(('ros2 ', 'openssl '))]
+    """What the tables quote: sentences, and errors of one word. The last column says what to do; its code spans are commands and names."""
+    rows = [line.split('|')[1:-2] for line in prose(text).splitlines() if line.startswith('|')]
+    spans = [span for row in rows for cell in row for span in re.findall(r'`([^`]+)`', cell)]
+    return [span for span in spans if span in ERRORS or ' ' in span]
 
 
-ERRORS = errors()
+ERRORS = {**errors(), **command_errors()}
 QUOTES = quotes(TEXT)
 
 
