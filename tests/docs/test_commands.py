@@ -36,7 +36,7 @@ PROGRAMS = pathlib.Path(os.environ.get('LISA_PROGRAM', ROOT / 'target' / 'releas
 REMARK = re.compile(r'run(?P<back> in the background)?(?P<every> in every terminal)?(, exit code (?P<code>\d+))?|not run: (?P<why>.+)|file (?P<file>[\w./-]+)'
                     r'|(?P<output>output)(?P<waited> in the background)?(?P<example>, an example)?')
 # Seconds for one command, and for what other terminals have to print.
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def remark(block):
@@ -107,9 +107,13 @@ class Shell:
     def run_in_background(self, body: str) -> None:
         log = self.folder.parent / f'terminal-{len(self.terminals)}.log'
         self.terminals.append((self.start(body, stdout=open(log, 'wb'), stderr=subprocess.STDOUT), log))
-        # What comes up needs its moment, as of a person who goes to the next terminal.
-        time.sleep(3.0)
         process = self.terminals[-1][0]
+        # A person looks whether the node is ready, and needs a moment to go to the next terminal.
+        is_node = 'lisa_node' in body or 'ros2 launch lisa_ros' in body
+        end_of_wait = time.monotonic() + PATIENCE
+        while is_node and ' ready: ' not in log.read_text() and process.poll() is None and time.monotonic() < end_of_wait:
+            time.sleep(0.1)
+        time.sleep(3.0)
         assert process.poll() is None, f'it ended at once:\n{body}\n{log.read_text()}'
 
     def background(self) -> str:
@@ -148,6 +152,7 @@ def needs_ros(block_list) -> bool:
 
 @pytest.mark.parametrize('chapter', CHAPTERS)
 def test_the_commands_of_a_chapter_run(chapter, shell):
+    assert (PROGRAMS / 'lisa').exists(), f'{PROGRAMS}/lisa does not exist: run `make build`'
     found = blocks((DOCS / chapter).read_text())
     if needs_ros(found) and 'AMENT_PREFIX_PATH' not in os.environ:
         pytest.skip('no ROS 2 in the environment: source scripts/env.sh')
@@ -163,7 +168,7 @@ def test_the_commands_of_a_chapter_run(chapter, shell):
             (shell.folder / said['file']).write_text(block.body)
         elif said['output']:
             lines = [line for line in block.body.splitlines() if line.strip() and not (said['example'] and re.search(r'[^\W\d]', line))]
-            until = time.monotonic() + (30.0 if said['waited'] else 0.0)
+            until = time.monotonic() + (60.0 if said['waited'] else 0.0)
             while missing := [line for line in lines if lacks(line, shell.background() if said['waited'] else shell.printed)]:
                 if time.monotonic() > until:
                     raise AssertionError(f'{where}: nothing like this was printed: {missing}\n{shell.background() if said["waited"] else shell.printed}')
