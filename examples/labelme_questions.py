@@ -116,7 +116,8 @@ def main() -> int:
     for split, part in (('train', trained), ('val', held)):
         if part:
             asked, refused = write(folder, split, part, labels)
-            print(f'{split}: {asked} questions about {len(part)} pictures, {refused} of them about what is not there')
+            s = '' if len(part) == 1 else 's'
+            print(f'{split}: {asked} questions about {len(part)} picture{s}, {refused} of them about what is not there')
     return 0
 
 
