@@ -18,8 +18,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 say "installing mdbook into .book/ (about 40 MB)"
 rm -rf "$folder"
-if { clean "$python" -m venv "$folder" &&
-    clean "$folder/bin/pip" install --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r "$here/book.txt"; } >"$log" 2>&1; then
+pip=("$folder/bin/pip" install --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r "$here/book.txt")
+if { clean "$python" -m venv "$folder" && clean "${pip[@]}"; } >"$log" 2>&1; then
     :
 elif [ "${1:-}" = --no-compile ]; then
     tail -n 3 "$log" >&2

@@ -33,8 +33,8 @@ from pages import DOCS, ROOT, blocks
 
 CHAPTERS = ['QUICKSTART.md', 'CAMERA.md', 'MICROPHONE.md', 'OWN_PICTURES.md', 'EVALUATING.md', 'PLANNER.md', 'TROUBLE.md', 'SECURITY.md']
 PROGRAMS = pathlib.Path(os.environ.get('LISA_PROGRAM', ROOT / 'target' / 'release' / 'lisa')).parent
-REMARK = re.compile(r'run(?P<back> in the background)?(?P<every> in every terminal)?(, exit code (?P<code>\d+))?|not run: (?P<why>.+)|file (?P<file>[\w./-]+)'
-                    r'|(?P<output>output)(?P<waited> in the background)?(?P<example>, an example)?')
+REMARK = re.compile(r'run(?P<back> in the background)?(?P<every> in every terminal)?(, exit code (?P<code>\d+))?|not run: (?P<why>.+)'
+                    r'|file (?P<file>[\w./-]+)|(?P<output>output)(?P<waited> in the background)?(?P<example>, an example)?')
 # Seconds for one command, and for what other terminals have to print.
 PATIENCE = 300.0
 
@@ -60,11 +60,9 @@ class Shell:
     def __init__(self, folder: pathlib.Path, domain: int):
         self.folder, self.terminals = folder / 'lisa_ros', []
         self.folder.mkdir()
-        made = {'target', 'demo', 'evaluation', 'build', 'install', 'log', 'runs', 'lisa-out'}
-        for entry in ROOT.iterdir():
-            if entry.name not in made and not entry.name.startswith('.'):
-                (self.folder / entry.name).symlink_to(entry)
-        (self.folder / 'models').unlink()
+        # By name: somebody may have followed the book in the repository, and left there what the commands make.
+        for name in ('bags', 'config', 'examples', 'launch', 'scripts', 'tests'):
+            (self.folder / name).symlink_to(ROOT / name)
         (self.folder / 'models').mkdir()
         (self.folder / 'models/lisa-mini').symlink_to(ROOT / 'models/lisa-mini')
         (self.folder / 'target').mkdir()
@@ -171,7 +169,8 @@ def test_the_commands_of_a_chapter_run(chapter, shell):
             until = time.monotonic() + (60.0 if said['waited'] else 0.0)
             while missing := [line for line in lines if lacks(line, shell.background() if said['waited'] else shell.printed)]:
                 if time.monotonic() > until:
-                    raise AssertionError(f'{where}: nothing like this was printed: {missing}\n{shell.background() if said["waited"] else shell.printed}')
+                    printed = shell.background() if said['waited'] else shell.printed
+                    raise AssertionError(f'{where}: nothing like this was printed: {missing}\n{printed}')
                 time.sleep(0.2)
         elif said['back']:
             shell.run_in_background(block.body)
@@ -189,6 +188,11 @@ def labelled_photos(shell) -> None:
 
 # What a reader has before a chapter begins.
 PREPARED = {'OWN_PICTURES.md': labelled_photos}
+
+
+def test_every_page_with_commands_to_run_is_run():
+    with_remarks = {page.name for page in DOCS.glob('*.md') if any(REMARK.fullmatch(block.remark) for block in blocks(page.read_text()))}
+    assert with_remarks == set(CHAPTERS)
 
 
 def test_numbers_may_differ_and_words_may_not():

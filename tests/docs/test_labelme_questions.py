@@ -33,7 +33,8 @@ def items(folder, split):
 
 
 def test_each_label_is_a_question_and_the_shapes_of_one_are_one_mask(tmp_path):
-    photo(tmp_path / 'p', 'a', shape('mug'), shape('mug'), shape('spoon', 'I want to stir.\nWhat is it to eat soup with?'), shape('ignore'), ending='JPG')
+    spoon = shape('spoon', 'I want to stir.\nWhat is it to eat soup with?')
+    photo(tmp_path / 'p', 'a', shape('mug'), shape('mug'), spoon, shape('ignore'), ending='JPG')
     done = run(tmp_path / 'p', tmp_path / 'out', '--hold-out', 0)
     assert done.returncode == 0 and done.stdout == 'train: 2 questions about 1 picture, 0 of them about what is not there\n', done
     mug, spoon = items(tmp_path / 'out', 'train').values()
