@@ -68,8 +68,8 @@ def publish(topic: str, kind: str, values: str) -> None:
     time.sleep(0.5)
 
 
-def echo(topic: str, field: str | None, once: bool) -> None:
-    graph, seen = Graph(), []
+def echo(topic: str, field: str) -> None:
+    graph = Graph()
 
     def kinds():
         return dict(graph.node.get_topic_names_and_types()).get(topic)
@@ -77,14 +77,12 @@ def echo(topic: str, field: str | None, once: bool) -> None:
     graph.wait(f'topic {topic}', kinds)
 
     def show(message):
-        for name in filter(None, (field or '').split('.')):
+        for name in field.split('.'):
             message = getattr(message, name)
         print(f'{message}\n---', flush=True)
-        seen.append(message)
 
     graph.node.create_subscription(message_type(kinds()[0]), topic, show, 10)
-    while not (once and seen):
-        graph.rclpy.spin_once(graph.node, timeout_sec=0.1)
+    graph.rclpy.spin(graph.node)
 
 
 def set_parameter(node: str, name: str, value: str) -> None:
@@ -103,18 +101,13 @@ def set_parameter(node: str, name: str, value: str) -> None:
     print('Set parameter successful' if result.successful else f'Setting parameter failed: {result.reason}')
 
 
-def lifecycle(verb: str, node: str, transition: str = '') -> None:
-    from lifecycle_msgs.srv import ChangeState, GetState
-    graph = Graph()
-    if verb == 'get':
-        state = graph.call(f'{node}/get_state', GetState, GetState.Request()).current_state
-        return print(f'{state.label} [{state.id}]')
-    request = ChangeState.Request()
-    request.transition.label = transition
-    print('Transitioning successful' if graph.call(f'{node}/change_state', ChangeState, request).success else 'Transitioning failed')
+def lifecycle_state(node: str) -> None:
+    from lifecycle_msgs.srv import GetState
+    state = Graph().call(f'{node}/get_state', GetState, GetState.Request()).current_state
+    print(f'{state.label} [{state.id}]')
 
 
-def call_service(name: str, kind: str, values: str = '{}') -> None:
+def call_service(name: str, kind: str, values: str) -> None:
     kind = message_type(kind)
     print(f'response:\n{Graph().call(name, kind, fill(kind.Request(), yaml.safe_load(values)))}')
 
@@ -127,18 +120,14 @@ def main(words: list[str]) -> None:
             python(f'{ROOT}/tests/ros/launcher.py', 'launch', '--noninteractive', f'{ROOT}/launch/{file}', *arguments)
         case ['topic', 'pub', '--once', topic, kind, values]:
             publish(topic, kind, values)
-        case ['topic', 'echo', topic]:
-            echo(topic, None, once=False)
         case ['topic', 'echo', topic, '--field', field]:
-            echo(topic, field, once=False)
-        case ['topic', 'echo', '--once', topic, '--field', field]:
-            echo(topic, field, once=True)
+            echo(topic, field)
         case ['param', 'set', node, name, value]:
             set_parameter(node, name, value)
-        case ['lifecycle', verb, node, *transition]:
-            lifecycle(verb, node, *transition)
-        case ['service', 'call', name, kind, *values]:
-            call_service(name, kind, *values)
+        case ['lifecycle', 'get', node]:
+            lifecycle_state(node)
+        case ['service', 'call', name, kind, values]:
+            call_service(name, kind, values)
         case _:
             sys.exit(f'ros2 (double): tests/docs/ros2_double.py does not know: {" ".join(words)}')
 

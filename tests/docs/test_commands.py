@@ -18,6 +18,7 @@ A chapter runs in a temporary folder that looks like the repository's root; noth
 (ros2_double.py), because the command is not among the packages that make test installs. What it does not know is marked `not run`.
 """
 
+import fcntl
 import os
 import pathlib
 import random
@@ -26,6 +27,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -139,9 +141,18 @@ def end(process) -> None:
 
 @pytest.fixture
 def shell(tmp_path):
-    made = Shell(tmp_path, random.randrange(1, 100))
-    yield made
-    made.close()
+    # A domain that nobody on this machine has claimed; tests/ros claims its own in the same way.
+    for domain in random.sample(range(1, 100), 99):
+        with open(pathlib.Path(tempfile.gettempdir()) / f'lisa_ros_domain_{domain}', 'w') as claim:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            made = Shell(tmp_path, domain)
+            yield made
+            made.close()
+            return
+    raise RuntimeError('every ROS domain is in use by a run of these tests')
 
 
 def needs_ros(block_list) -> bool:
