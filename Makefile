@@ -1,7 +1,7 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo no-old-demo readme-picture test test-threads lint eval bench train-mini clean
+.PHONY: help setup build install demo no-old-demo readme-picture test test-threads lint eval bench book train-mini clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,11 @@ eval: build ## measure lisa-mini on the sample recording; writes evaluation/repo
 bench: build ## compare with PyTorch on this machine, SHAPES=small,lisa-mini by default: 25 minutes; installs it into .bench/ (6 GB)
 	@scripts/bench.sh $(if $(SHAPES),--shapes '$(SHAPES)') $(if $(CYCLES),--cycles '$(CYCLES)')
 
+book: ## the documents as a book, target/book/index.html; installs mdbook into .book/ where there is none
+	@"$$(scripts/setup_book.sh)" build && echo "book: target/book/index.html"
+
 train-mini: build ## train lisa-mini on TableWorld, from nothing: some hours on two cores; stops and goes on at any moment
 	@scripts/train_mini.sh
 
-clean: ## remove what was built, not what was installed into .ros/, .rosbags/ and .bench/
+clean: ## remove what was built, not what was installed into .ros/, .rosbags/, .bench/ and .book/
 	rm -rf target build install log demo evaluation .cache

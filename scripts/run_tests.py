@@ -80,6 +80,8 @@ PARTS = (
         Command((*CLIPPY, '--', '-D', 'warnings')))),
     Part('web', 'the HTTP interface and its limits; the page in a real browser, docs/WEB.md followed', 1.5, (
         cargo_test(*targets('serve')), Command((*PYTEST, 'tests/web'), 'pytest'))),
+    Part('book', 'docs/: links, the reference, the words of errors, and the commands of the chapters; mdBook builds it', 2.5, (
+        Command((*PYTEST, 'tests/docs'), 'pytest'),)),
     Part('scripts', 'the scripts themselves: this summary, the demo\'s judgement', 0.2, (
         Command((*PYTEST, 'tests/scripts'), 'pytest'),)),
     Part('ros', 'the node over DDS, by an independent client', 15, (Command((*PYTEST, 'tests/ros'), 'pytest'),)),
