@@ -73,6 +73,7 @@ impl Answers {
     /// The request that failed.
     pub fn measure(&self, reasoner: &mut LisaReasoner) -> Result<AnswerTimes, BenchError> {
         reasoner.dictate(self.words(reasoner));
+        reasoner.settle_stages(true);
         let mut times: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
         let (mut prompt, mut second_prompt) = (0, 0);
         for cycle in 0..=self.cycles {
@@ -98,11 +99,15 @@ impl Answers {
             times.entry("second_question").or_default().push(second);
         }
         reasoner.dictate(Vec::new());
+        reasoner.settle_stages(false);
         let (config, dtype) = (reasoner.config(), &reasoner.info().dtype);
         let work = |stage: &str| match stage {
             "clip" => Work::clip(config),
             "prefill" => Work::prefill(&config.llama, prompt, 0),
-            "token" => Work::token(&config.llama, if dtype == "f32" { 4 } else { 2 }),
+            "token" => match config.quantization.and_then(|q| q.language_model) {
+                Some(blocks) => Work::token_in_blocks(&config.llama, blocks),
+                None => Work::token(&config.llama, if dtype == "f32" { 4 } else { 2 }),
+            },
             "sam" => Work::sam(&config.sam),
             _ => Work::default(),
         };

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::BenchError;
 
-/// What the machine can do, by the best of several runs. It belongs to the number of threads that the process uses.
+/// What the machine can do, by the best of several runs. On a CPU it belongs to the number of threads that the process uses.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Machine {
-    /// Products of large f32 matrices by candle, in 10⁹ additions and multiplications a second.
+    /// Products of large matrices by candle, in 10⁹ additions and multiplications a second: of f32 on a CPU, on a GPU of the type that
+    /// the network computes in.
     pub gemm_gflops: f64,
     /// Bytes read and written together while a buffer larger than any cache is copied, in 10⁹ a second, as STREAM counts them.
     pub copy_gbytes: f64,
@@ -21,35 +22,64 @@ pub struct Machine {
 /// Sides of the products, `(rows, inner, columns)`: a square one, and two of the shapes that SAM's layers have.
 const PRODUCTS: [(usize, usize, usize); 3] =
     [(2048, 2048, 2048), (4096, 768, 3072), (4096, 3072, 768)];
+/// On a GPU, which a small product does not fill.
+const PRODUCTS_ON_GPU: [(usize, usize, usize); 2] = [(8192, 8192, 8192), (4096, 5120, 1280)];
 /// Times that each is run. The first ones raise the processor's clock and touch the memory.
 const RUNS: usize = 5;
-/// Bytes that are copied.
+/// Bytes that are copied; on a GPU four times as many.
 const COPIED: usize = 256 << 20;
 
 impl Machine {
-    /// Measures both; takes some seconds, and half a gigabyte.
+    /// Measures both; takes some seconds, and half a gigabyte, on a GPU two. `dtype` is what products are measured in on a GPU.
     ///
     /// # Errors
     /// A product that failed, e.g. for memory.
-    pub fn measure() -> Result<Self, BenchError> {
-        Ok(Self {
-            gemm_gflops: products()?,
-            copy_gbytes: copies(),
+    pub fn measure(device: &Device, dtype: DType) -> Result<Self, BenchError> {
+        Ok(match device.is_cpu() {
+            true => Self {
+                gemm_gflops: products(&PRODUCTS, device, DType::F32)?,
+                copy_gbytes: copies(),
+            },
+            false => Self {
+                gemm_gflops: products(&PRODUCTS_ON_GPU, device, dtype)?,
+                copy_gbytes: copies_on(device)?,
+            },
         })
     }
 }
 
-fn products() -> Result<f64, BenchError> {
+fn products(
+    sides: &[(usize, usize, usize)],
+    device: &Device,
+    dtype: DType,
+) -> Result<f64, BenchError> {
     let mut best = 0f64;
-    for (rows, inner, columns) in PRODUCTS {
-        let a = Tensor::ones((rows, inner), DType::F32, &Device::Cpu)?;
-        let b = Tensor::ones((inner, columns), DType::F32, &Device::Cpu)?;
+    for &(rows, inner, columns) in sides {
+        let a = Tensor::ones((rows, inner), dtype, device)?;
+        let b = Tensor::ones((inner, columns), dtype, device)?;
         for _ in 0..RUNS {
+            device.synchronize()?;
             let started = Instant::now();
             black_box(a.matmul(&b)?);
+            device.synchronize()?;
             let flop = 2.0 * (rows * inner * columns) as f64;
             best = best.max(flop / started.elapsed().as_secs_f64());
         }
+    }
+    Ok(best / 1e9)
+}
+
+/// A GPU's memory: every number is read, and another one is written.
+fn copies_on(device: &Device) -> Result<f64, BenchError> {
+    let numbers = COPIED;
+    let from = Tensor::ones(numbers, DType::F32, device)?;
+    let mut best = 0f64;
+    for _ in 0..RUNS {
+        device.synchronize()?;
+        let started = Instant::now();
+        black_box(from.affine(2.0, 1.0)?);
+        device.synchronize()?;
+        best = best.max(8.0 * numbers as f64 / started.elapsed().as_secs_f64());
     }
     Ok(best / 1e9)
 }

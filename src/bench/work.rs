@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::weights::{ClipConfig, LisaConfig, LlamaConfig, ProjectorKind, SamConfig};
+use crate::weights::{BlockType, ClipConfig, LisaConfig, LlamaConfig, ProjectorKind, SamConfig};
 
 /// What a stage has to do at least. Norms, softmax and activations are not counted, so that a share of what the machine can do is
 /// below 1 even where every product runs at full speed.
@@ -57,6 +57,17 @@ impl Work {
         let layers = config.num_hidden_layers * layer_weights(config);
         let head = config.hidden_size * config.vocab_size;
         Self::read(((layers + head) * size) as f64)
+    }
+
+    /// One token of a language model whose weights are stored in blocks.
+    pub fn token_in_blocks(config: &LlamaConfig, blocks: BlockType) -> Self {
+        let (layers, head) = (
+            config.num_hidden_layers * layer_weights(config),
+            config.hidden_size * config.vocab_size,
+        );
+        let bytes = layers as f64 * blocks.bytes_a_number()
+            + head as f64 * BlockType::Q8_0.bytes_a_number();
+        Self::read(bytes)
     }
 
     /// SAM's image encoder, for one image.
@@ -137,6 +148,10 @@ mod tests {
         let llama = "lisa-7b".parse::<Shape>().unwrap().config().llama;
         // 6.74e9 parameters in all, of which 0.131e9 are embeddings.
         close(Work::token(&llama, 2), 2.0 * 6.607);
+        close(
+            Work::token_in_blocks(&llama, BlockType::Q4K),
+            6.607 * 4.5 / 8.0 + 0.131 * 4.0 / 8.0,
+        );
         // Two operations for each of them, and attention.
         close(Work::prefill(&llama, 1, 0), 2.0 * 6.607);
     }

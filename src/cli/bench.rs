@@ -112,7 +112,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return print(&args, report, &title, &stages, None);
     }
     // Measured last, so that its buffers are not in the peak of the memory.
-    let machine = Machine::measure()?;
+    let device = args.device.open()?;
+    let dtype = args
+        .dtype
+        .precision(candle_core::DType::F32, &device)
+        .computed;
+    let machine = Machine::measure(&device, dtype)?;
     stages.iter_mut().for_each(|stage| stage.compare(&machine));
     report["threads"] = threads.into();
     report["stages"] = serde_json::to_value(&stages)?;

@@ -18,6 +18,7 @@ impl Reasoner for LisaReasoner {
     ) -> Result<Answer, RequestError> {
         let instruction = Instruction::parse(&request.instruction)?;
         let mut state = RequestState::new(request, context);
+        state.settle = self.settled.then(|| self.device.clone());
         let lisa = self.loaded()?;
         if !request.options.find_again.is_empty() {
             return self.find_again(&lisa, state, context);

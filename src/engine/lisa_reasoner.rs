@@ -31,6 +31,8 @@ pub struct LisaReasoner {
     pub(super) sessions: Sessions,
     /// What [`dictate`](Self::dictate) was given; empty where the model writes its own words.
     pub(super) dictated: Vec<u32>,
+    /// What [`settle_stages`](Self::settle_stages) was told.
+    pub(super) settled: bool,
 }
 
 impl LisaReasoner {
@@ -89,7 +91,14 @@ impl LisaReasoner {
             dtype,
             info,
             dictated: Vec::new(),
+            settled: false,
         })
+    }
+
+    /// Whether a GPU has to have done a stage's work before the stage's time is taken, which a measurement of stages needs and an
+    /// answer does not. Of a CPU that is so in any case.
+    pub fn settle_stages(&mut self, settle: bool) {
+        self.settled = settle;
     }
 
     /// Makes every answer from now on consist of these tokens, whatever the model finds likely, and end with them. Everything is
@@ -128,6 +137,7 @@ impl LisaReasoner {
         new.vision.lookups = self.vision.lookups;
         new.prefix.positions = self.prefix.positions;
         new.dictated = std::mem::take(&mut self.dictated);
+        new.settled = self.settled;
         *self = new;
         Ok(())
     }

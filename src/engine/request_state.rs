@@ -26,6 +26,9 @@ pub(super) struct RequestState<'a> {
     pub trace: Option<BTreeMap<String, Tensor>>,
     /// The logits of each object's mask, for the trace.
     pub mask_logits: Vec<Tensor>,
+    /// A GPU that has to have done the work of a stage before its time is taken. Otherwise a stage's time is that of handing its
+    /// work over, and the stage that waits for a result has the time of all.
+    pub settle: Option<Device>,
 }
 
 impl<'a> RequestState<'a> {
@@ -38,6 +41,7 @@ impl<'a> RequestState<'a> {
             timings,
             trace: request.options.trace.then(BTreeMap::new),
             mask_logits: Vec::new(),
+            settle: None,
         }
     }
 
@@ -48,7 +52,14 @@ impl<'a> RequestState<'a> {
         run: impl FnOnce() -> Result<T, ModelError>,
     ) -> Result<T, RequestError> {
         let started = Instant::now();
-        let result = stage_span(stage).in_scope(run);
+        let result = stage_span(stage).in_scope(|| {
+            let result = run()?;
+            match &self.settle {
+                Some(device) => device.synchronize()?,
+                None => {}
+            }
+            Ok(result)
+        });
         let elapsed = started.elapsed();
         self.timings.add(stage, elapsed);
         log_stage(self.id, stage, elapsed);

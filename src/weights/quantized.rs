@@ -38,6 +38,15 @@ impl BlockType {
         }
     }
 
+    /// Bytes of a number in the largest blocks of this type, with its share of what the block's numbers have in common.
+    pub fn bytes_a_number(self) -> f64 {
+        let format = match self {
+            Self::Q8_0 => BlockFormat::Q8_0,
+            Self::Q4K => BlockFormat::Q4K,
+        };
+        format.bytes() as f64 / format.numbers() as f64
+    }
+
     /// The format for rows of so many numbers; `None` where no block fits.
     fn format(self, row: usize) -> Option<BlockFormat> {
         let formats: &[BlockFormat] = match self {
