@@ -12,7 +12,7 @@ setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ u
 build: setup ## interfaces into install/, lisa and lisa_node into target/release/
 	@scripts/build.sh
 
-install: build ## put lisa, its manual pages, completions and models below PREFIX (default ~/.local); docs/INSTALL.md
+install: build ## put lisa, its manual pages, completions and lisa-mini below PREFIX (default ~/.local)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' STRIP='$(STRIP)' scripts/install.sh
 
 install-data: ## the same without the program, for a lisa that `cargo install` has put on the PATH

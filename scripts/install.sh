@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make install`, `make install-data` and `make uninstall` run, and what the packages are made from: the program lisa, its
-# manual pages and completions, the models that come with the project, and the licences.
+# manual pages and completions, the model that comes with the project, and the licences.
 #   scripts/install.sh               everything
 #   scripts/install.sh --data        everything but the program, for whoever has that from `cargo install`
 #   scripts/install.sh --uninstall   removes what was installed there, and the folders that were made for it
@@ -10,6 +10,8 @@
 # The node is a ROS 2 package and is installed by colcon. docs/INSTALL.md has the other ways.
 set -euo pipefail
 export LC_ALL=C
+# What is installed is for everybody, whoever installs it.
+umask 022
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 fail() { echo "install: $*" >&2 && exit 1; }
 what=${1:-}
@@ -61,8 +63,9 @@ if [ ! -x "$program" ]; then
 fi
 
 # Made in a folder of their own first, so that a program that cannot run leaves nothing half installed.
-made=$(mktemp -d)
-trap 'rm -rf "$made"' EXIT
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+made=$temporary/made
 mkdir -p "$made"/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d,doc/lisa_ros}
 if [ "$what" != --data ]; then
     mkdir "$made/bin"
@@ -73,8 +76,9 @@ fi
 "$program" completions zsh >"$made/share/zsh/site-functions/_lisa"
 "$program" completions fish >"$made/share/fish/vendor_completions.d/lisa.fish"
 "$program" man --out "$made/share/man/man1"
-mkdir -p "$made/share/lisa_ros"
-cp -R models "$made/share/lisa_ros/models"
+# By its name, because people keep models of their own beside it.
+mkdir -p "$made/share/lisa_ros/models"
+cp -R models/lisa-mini "$made/share/lisa_ros/models/"
 cp LICENSE "$made/share/doc/lisa_ros/LICENSE"
 # Made by scripts/build.sh, so that root, who may have no cargo, can install what somebody else has built.
 notices=target/release/THIRD_PARTY_LICENCES.txt
@@ -86,22 +90,22 @@ cp $notices "$made/share/doc/lisa_ros/"
 
 [ -d "$to" ] || made_prefix=./
 install -d "$to" 2>/dev/null && [ -w "$to" ] || fail "cannot write to $to; accepted: make install PREFIX=FOLDER, such as ~/.local"
-new=$made/installed.txt
-old=$made/earlier.txt
+new=$temporary/installed.txt
+old=$temporary/earlier.txt
 cp "$to/$list" "$old" 2>/dev/null || : >"$old"
 {
     # The folders that an earlier installation made are still ours.
     grep '/$' "$old" || true
-    (cd "$made" && find bin share -mindepth 0 -type d 2>/dev/null) | while IFS= read -r folder; do
+    (cd "$made" && find * -type d) | while IFS= read -r folder; do
         [ -d "$to/$folder" ] || echo "$folder/"
     done
-    (cd "$made" && find bin share -type f 2>/dev/null)
+    (cd "$made" && find * -type f)
     printf '%s\n' "$list" ${made_prefix:-}
     # Both kinds of installation may be in one place.
     if [ "$what" = --data ]; then grep -x 'bin/lisa' "$old" || true; fi
 } | sort -u >"$new"
 # Readable by everybody, whatever the checkout's files are.
-(cd "$made" && find bin share -type f 2>/dev/null) | while IFS= read -r file; do
+(cd "$made" && find * -type f) | while IFS= read -r file; do
     mode=644
     case "$file" in bin/*) mode=755 ;; esac
     install -D -m "$mode" "$made/$file" "$to/$file"
@@ -110,9 +114,9 @@ remove_listed "$old" "$new"
 install -D -m 644 "$new" "$to/$list"
 
 if [ "$what" = --data ]; then
-    echo "install: manual pages, completions and models in $to/share" >&2
+    echo "install: manual pages, completions and lisa-mini in $to/share" >&2
 else
-    echo "install: $to/bin/lisa; manual pages, completions and models in $to/share" >&2
+    echo "install: $to/bin/lisa; manual pages, completions and lisa-mini in $to/share" >&2
     case ":$PATH:" in
         *":$prefix/bin:"*) ;;
         *) echo "install: $prefix/bin is not on the PATH: export PATH=\"$prefix/bin:\$PATH\"" >&2 ;;

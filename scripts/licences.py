@@ -4,9 +4,10 @@
     scripts/licences.py                  refuses what deny.toml does not allow; the exit status is 1 where there is any
     scripts/licences.py --list           one line a package: name, version, licence
     scripts/licences.py --notices FILE   the notices and texts of what the programs contain, for whoever hands them on
+    scripts/licences.py --advisories     what is known against these versions, where a tool and its database can be had
 
 It asks `cargo metadata` alone, so it costs seconds and nothing has to be installed. `cargo deny check licenses bans sources` reads
-the same deny.toml and knows more: it also reads the licence texts. It takes minutes to build, which is why `make lint` does not.
+the same deny.toml and knows more, for it reads the licence texts as well; where it is installed, anybody can run it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -166,11 +168,46 @@ def notices(packages):
     return '\n'.join(lines) + '\n'
 
 
+# What cargo-deny and cargo-audit say when they cannot get the database of advisories.
+UNREACHABLE = re.compile(r"fail(ed|ure) to (fetch|clone|connect)|couldn't fetch|error sending request|could not resolve|unable to (fetch|connect)",
+                         re.IGNORECASE)
+
+
+class NotChecked(Exception):
+    """Advisories could not be looked up, and why."""
+
+
+def advisories():
+    """The report of cargo-deny or cargo-audit if it has anything to say, or nothing."""
+    for tool, words in (('cargo-deny', ['cargo', 'deny', 'check', 'advisories']), ('cargo-audit', ['cargo', 'audit'])):
+        if shutil.which(tool):
+            break
+    else:
+        raise NotChecked('neither cargo-deny nor cargo-audit is installed: cargo install cargo-audit --locked')
+    try:
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        raise NotChecked('the database of advisories does not answer') from None
+    said = done.stdout + done.stderr
+    if done.returncode != 0 and UNREACHABLE.search(said):
+        raise NotChecked('the database of advisories cannot be reached')
+    return said if done.returncode != 0 else ''
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--list', action='store_true', help='print name, version and licence of every package')
     parser.add_argument('--notices', metavar='FILE', type=pathlib.Path, help='write the notices of what the programs contain')
+    parser.add_argument('--advisories', action='store_true', help='print what is known against these versions')
     options = parser.parse_args()
+    if options.advisories:
+        try:
+            found = advisories()
+        except NotChecked as reason:
+            print(f'licences: advisories are not checked: {reason}', file=sys.stderr)
+            return 0
+        print(found, end='')
+        return 1 if found else 0
     known = metadata()
     packages = sorted(known['packages'], key=lambda p: (p['name'], p['version']))
     if options.list:
