@@ -83,7 +83,7 @@ PARTS = (
         cargo_test(*targets('serve')), Command((*PYTEST, 'tests/web'), 'pytest'))),
     Part('scripts', 'the scripts themselves: this summary, the demo\'s judgement', 0.2, (
         Command((*PYTEST, 'tests/scripts'), 'pytest'),)),
-    Part('install', 'make install, cargo install and a Debian package: put there, used, removed without a trace', 1.5, (
+    Part('install', 'make install, cargo install and a Debian package: put there, used, removed without a trace', 1, (
         Command((*PYTEST, 'tests/install'), 'pytest'),)),
     Part('ros', 'the node over DDS, by an independent client', 15, (Command((*PYTEST, 'tests/ros'), 'pytest'),)),
 )

@@ -72,13 +72,17 @@ fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
 /// A page in roff. What follows the flags in `--help` becomes sections of its own, in which lines that are indented stay lines.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    let flags = command.clone().after_help(Resettable::Reset);
+    let flags = command
+        .clone()
+        .after_help(Resettable::Reset)
+        .after_long_help(Resettable::Reset);
     Man::new(flags)
         .source(concat!("lisa ", env!("CARGO_PKG_VERSION")))
         .manual("LISA, reasoning segmentation")
         .render(&mut page)?;
     let mut end = Roff::new();
-    if let Some(help) = command.get_after_help() {
+    let help = command.get_after_long_help().or(command.get_after_help());
+    if let Some(help) = help {
         add_sections(&mut end, &help.to_string());
     }
     end.control("SH", ["EXIT STATUS"]);
@@ -97,7 +101,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// `Examples:` begins the section of that name, and what comes behind the blank line after them the section of notes.
+/// `Example:` or `Examples:` begins the section of that name, and what comes behind the blank line after them the section of notes.
 fn add_sections(roff: &mut Roff, help: &str) {
     let (mut is_example, mut is_verbatim, mut is_titled) = (false, false, false);
     for line in help.lines() {
@@ -106,7 +110,7 @@ fn add_sections(roff: &mut Roff, help: &str) {
             roff.control("fi", []);
             is_verbatim = false;
         }
-        if line == "Examples:" {
+        if matches!(line, "Example:" | "Examples:") {
             roff.control("SH", ["EXAMPLES"]);
             (is_example, is_titled) = (true, true);
         } else if line.is_empty() && is_example {
@@ -182,6 +186,7 @@ mod tests {
             );
             assert!(!said.contains("EXTRA"), "{}", command.get_name());
         }
+        assert!(read("lisa-train.1").contains("\ncheckpoint_activations "));
         assert!(read("lisa-bag-annotate.1").contains("\\-\\-instruction"));
         assert!(read("lisa.1").contains("lisa\\-segment(1)"));
         assert!(!folder.path().join("man1/lisa-completions.1").exists());

@@ -43,10 +43,19 @@ def home(tmp_path):
     return tmp_path
 
 
-def test_the_program_and_its_models_are_installed_for_everybody(home):
-    done = install(home)
+def test_the_program_and_its_model_are_installed_for_everybody(home):
+    # A model of one's own, which is nobody else's, and a umask that lets nobody else read.
+    own = ROOT / 'models/own-model-of-the-tests'
+    own.mkdir()
+    try:
+        done = subprocess.run(['bash', '-c', f'umask 077; exec "{ROOT}/scripts/install.sh"'], cwd=home, capture_output=True, text=True,
+                              env={'PATH': os.environ['PATH'], 'HOME': str(home)})
+    finally:
+        own.rmdir()
     assert done.returncode == 0, done.stderr
     prefix = home / '.local'
+    assert [f.name for f in (prefix / 'share/lisa_ros/models').iterdir()] == ['lisa-mini']
+    assert stat.S_IMODE((prefix / 'share/lisa_ros').stat().st_mode) == 0o755
     model = prefix / 'share/lisa_ros/models/lisa-mini'
     assert files_of(model) == files_of(ROOT / 'models/lisa-mini')
     for file in files_of(prefix):
