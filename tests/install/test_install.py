@@ -40,7 +40,9 @@ def answers(program, home, *named, **environment):
 @pytest.fixture
 def home(tmp_path):
     assert PROGRAM.exists(), 'run make build first'
-    return tmp_path
+    yield tmp_path
+    # Fifty megabytes each, and pytest keeps the folders of three runs.
+    shutil.rmtree(tmp_path)
 
 
 def test_the_program_and_its_model_are_installed_for_everybody(home):
