@@ -1,7 +1,7 @@
 # A newcomer's two commands: `make demo` and `make test`. Everything they need, they make or install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo no-old-demo readme-picture test test-threads lint eval bench book train-mini clean
+.PHONY: help setup build install install-data uninstall deb demo no-old-demo readme-picture test test-threads lint eval bench book train-mini clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,8 +12,17 @@ setup: ## install what is missing: Debian packages, and ROS 2 Jazzy into .ros/ u
 build: setup ## interfaces into install/, lisa and lisa_node into target/release/
 	@scripts/build.sh
 
-install: build ## put lisa and its models below PREFIX (default ~/.local): bin/lisa, share/lisa_ros/models
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+install: build ## put lisa, its manual pages, completions and lisa-mini below PREFIX (default ~/.local)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' STRIP='$(STRIP)' scripts/install.sh
+
+install-data: ## the same without the program, for a lisa that `cargo install` has put on the PATH
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh --data
+
+uninstall: ## remove what make install has put below PREFIX
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh --uninstall
+
+deb: build ## a Debian package of lisa and its model, target/debian/*.deb
+	@scripts/deb.sh
 
 demo: no-old-demo build ## ask the node four questions over a real ROS 2 graph and pick what it finds; pictures and answers.json go into demo/
 	@scripts/demo.sh

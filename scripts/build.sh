@@ -33,6 +33,8 @@ fi
 source "$here/env.sh"
 export PATH="$PATH:$HOME/.cargo/bin"
 cargo build --release --locked --features "ros${LISA_CUDA:+,cuda}" --bins
+notices=target/release/THIRD_PARTY_LICENCES.txt
+if [ ! -e $notices ] || [ Cargo.lock -nt $notices ]; then python3 scripts/licences.py --notices $notices; fi
 mkdir -p "$LISA_INSTALL/lib/lisa_ros" "$LISA_INSTALL/bin"
 ln -sf "$LISA_ROOT"/target/release/{lisa_node,lisa_bag,lisa} "$LISA_INSTALL/lib/lisa_ros/"
 ln -sf "$LISA_ROOT/target/release/lisa" "$LISA_INSTALL/bin/"

@@ -75,15 +75,18 @@ PARTS = (
     Part('geometry', 'depth images, cameras, frames in time, objects in metres', 0.5, (
         cargo_test(*targets('decode', 'compressed', 'camera', 'camera_models', 'registration', 'points', 'chains', 'properties', 'pose',
                             'accuracy', 'rejection', 'support', 'metres')),)),
-    Part('lints', 'clippy, with and without ROS 2', 3, (
+    Part('lints', 'clippy, with and without ROS 2; licences and sources of what we depend on', 3, (
         Command((*CLIPPY, '--features', 'ros', '--', '-D', 'warnings')),
-        Command((*CLIPPY, '--', '-D', 'warnings')))),
+        Command((*CLIPPY, '--', '-D', 'warnings')),
+        Command((*PYTEST, 'tests/licences'), 'pytest'))),
     Part('web', 'the HTTP interface and its limits; the page in a real browser, docs/WEB.md followed', 1.5, (
         cargo_test(*targets('serve')), Command((*PYTEST, 'tests/web'), 'pytest'))),
     Part('book', 'docs/: links, the reference, the words of errors, and the commands of the chapters; mdBook builds it', 2.5, (
         Command((*PYTEST, 'tests/docs'), 'pytest'),)),
     Part('scripts', 'the scripts themselves: this summary, the demo\'s judgement', 0.2, (
         Command((*PYTEST, 'tests/scripts'), 'pytest'),)),
+    Part('install', 'make install, cargo install and a Debian package: put there, used, removed without a trace', 1, (
+        Command((*PYTEST, 'tests/install'), 'pytest'),)),
     Part('ros', 'the node over DDS, by an independent client', 15, (Command((*PYTEST, 'tests/ros'), 'pytest'),)),
 )
 # Parts whose numbers could depend on the order of summation.

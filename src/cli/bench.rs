@@ -151,7 +151,7 @@ fn answers(args: &Args, shape: Option<Shape>) -> anyhow::Result<Measured> {
         }
         (None, _) => {
             let model = args.model.as_deref().map(find_model).or_else(shipped_model);
-            engine.model = model.context("--model or --shape is needed: models/lisa-mini, the model of the project, is not installed")?;
+            engine.model = model.context("--model or --shape is needed: models/lisa-mini, the model of the project, is not installed; `make install-data` in the project's folder installs it")?;
             LisaReasoner::load(&engine)?
         }
     };

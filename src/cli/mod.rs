@@ -18,6 +18,7 @@ mod pull;
 mod report_args;
 mod segment;
 mod serve;
+mod shell;
 mod train;
 mod world;
 
@@ -55,6 +56,10 @@ enum Command {
     Eval(eval::Args),
     Bag(Box<bag::Args>),
     Bench(bench::Args),
+    #[command(hide = true)]
+    Completions(shell::CompletionsArgs),
+    #[command(hide = true)]
+    Man(shell::ManArgs),
 }
 
 /// Parses the arguments, runs the command, and prints what went wrong on one line.
@@ -94,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Bag(args) => bag::run(*args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => shell::run_completions(args),
+        Command::Man(args) => shell::run_man(args),
     };
     ended(result)
 }

@@ -86,7 +86,7 @@ impl ModelArgs {
         match &self.model {
             Some(model) => Ok(find_model(model)),
             None => shipped_model().context(
-                "--model is needed: models/lisa-mini, the model of the project, is not installed",
+                "--model is needed: models/lisa-mini, the model of the project, is not installed; `make install-data` in the project's folder installs it",
             ),
         }
     }
