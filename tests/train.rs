@@ -133,10 +133,10 @@ const SHORT: &str =
 fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
     let folder = tempfile::tempdir().unwrap();
     scenes(&folder.path().join("data"), 6);
-    let run = |workers: usize, loaders: usize| {
-        let out = folder.path().join(format!("run-{workers}"));
+    let run = |workers: usize, threads: usize, loaders: usize| {
+        let out = folder.path().join(format!("run-{workers}-{threads}"));
         let text = format!(
-            "{}steps = 5\nworkers = {workers}\nloaders = {loaders}\nout = '{}'",
+            "{}steps = 5\nworkers = {workers}\nthreads = {threads}\nloaders = {loaders}\nout = '{}'",
             config(folder.path(), SHORT),
             out.display()
         );
@@ -144,12 +144,16 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
         trainer.run(&never(), |_| ()).unwrap();
         (numbers(&read_metrics(&out).unwrap()), trainer, out)
     };
-    let (one, trainer, out) = run(1, 1);
-    let (three, ..) = run(3, 2);
+    let (one, trainer, out) = run(1, 1, 1);
+    // Four images a step: at a time, one after the other on several threads, and in rounds of three and one.
+    let others = [(3, 3, 2), (1, 3, 1), (2, 5, 2), (4, 2, 1)];
+    let others = others.map(|(workers, threads, loaders)| run(workers, threads, loaders).0);
     let count = |split: &str| one.iter().filter(|record| record.split == split).count();
     assert!(count("train") == 5 && count("validation") >= 1, "{one:?}");
     assert!(one.iter().all(|record| record.loss.is_finite()), "{one:?}");
-    assert_eq!(one, three);
+    for other in others {
+        assert_eq!(one, other);
+    }
     assert!(out.join("loss.png").is_file());
 
     // The merged directory computes what the trained network computes.
@@ -319,7 +323,9 @@ fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
 
 #[test]
 fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
-    use lisa::train::objective::{Counts, Losses, Objective, Pass, Preparation, Reasoning};
+    use lisa::train::objective::{
+        Counts, Features, Losses, Objective, Pass, Preparation, Reasoning,
+    };
     use lisa::train::Setup;
 
     let folder = tempfile::tempdir().unwrap();
@@ -346,7 +352,11 @@ fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
         short.prepare(sample.clone(), &mut rng).unwrap();
     }
     assert_eq!(short.cut_off(), 1);
-    let objective = Reasoning::new(&model.config, config.objective.weights(), 0);
+    let objective = Reasoning::new(
+        &model.config,
+        config.objective.weights(),
+        Features::not_kept(),
+    );
     let prepare = |conversations: &[lisa::data::Conversation]| {
         let mut sample = sample.clone();
         sample.conversations = conversations.to_vec();

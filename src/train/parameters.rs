@@ -8,7 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::Normal;
 
 use super::TrainError;
-use crate::weights::{LoraUse, ModelDir, Weights};
+use crate::model::{Encoders, Lisa};
+use crate::weights::{
+    LisaConfig, LoraUse, ModelDir, Weights, WeightsError, IMAGE_ENCODER_PREFIX, VISION_TOWER_PREFIX,
+};
 
 /// Parts of the names of tensors that no loss of LISA depends on: those for clicked points, which LISA does not use, and those
 /// of the masks that the decoder offers as alternatives for an ambiguous point.
@@ -37,6 +40,10 @@ pub struct LoraSpec {
 /// learning rate's small steps would be lost in the rounding of bf16.
 pub struct Parameters {
     frozen: HashMap<String, Tensor>,
+    /// Frozen encoders that are loaded already, whose tensors are not in `frozen` any more.
+    encoders: Encoders,
+    /// How many numbers they have.
+    encoder_numbers: usize,
     trained: BTreeMap<String, Var>,
     lora: Option<LoraSpec>,
     dtype: DType,
@@ -57,11 +64,59 @@ impl Parameters {
         }
         Ok(Self {
             frozen,
+            encoders: Encoders::default(),
+            encoder_numbers: 0,
             trained: BTreeMap::new(),
             lora: None,
             dtype,
             device: device.clone(),
         })
+    }
+
+    /// Loads the encoders that are frozen, as for inference: in the order in which the kernels compute fastest, and in the type that
+    /// the model is stored in where they can. Their tensors leave [`frozen`](Self::frozen), and none of them can be trained any
+    /// more. Without this call they compute as what is trained does.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub fn load_frozen_encoders(&mut self, model: &ModelDir) -> Result<(), TrainError> {
+        let weights = model.weights(self.dtype, &self.device)?.for_inference();
+        if self.take_frozen(IMAGE_ENCODER_PREFIX) {
+            let encoder = Encoders::load_image_encoder(&weights, &model.config)?;
+            self.encoders.image_encoder = Some(encoder);
+        }
+        if self.take_frozen(VISION_TOWER_PREFIX) {
+            let tower = Encoders::load_vision_tower(&weights, &model.config)?;
+            self.encoders.vision_tower = Some(tower);
+        }
+        Ok(())
+    }
+
+    /// Drops the frozen tensors below `prefix`; does nothing, and says so, if any of these is trained.
+    fn take_frozen(&mut self, prefix: &str) -> bool {
+        if self.trains(prefix) {
+            return false;
+        }
+        let numbers = &mut self.encoder_numbers;
+        self.frozen.retain(|name, tensor| {
+            let stays = !name.starts_with(prefix);
+            *numbers += if stays { 0 } else { tensor.elem_count() };
+            stays
+        });
+        true
+    }
+
+    /// The network of these tensors; variables stay variables, so that gradients reach them. `dropout_seed` turns the adapters'
+    /// dropout on, for training.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or has another shape than the configuration leads to.
+    pub fn network(
+        &self,
+        config: &LisaConfig,
+        dropout_seed: Option<u64>,
+    ) -> Result<Lisa, WeightsError> {
+        Lisa::load_with(&self.weights(dropout_seed), config, &self.encoders)
     }
 
     /// Whether any trained tensor's name begins with `prefix`.
@@ -197,12 +252,19 @@ impl Parameters {
         &self.trained
     }
 
-    /// The frozen tensors, by name.
+    /// How many numbers are frozen, those of the encoders included that are loaded already.
+    pub fn frozen_numbers(&self) -> usize {
+        let held: usize = self.frozen.values().map(Tensor::elem_count).sum();
+        held + self.encoder_numbers
+    }
+
+    /// The frozen tensors, by name, without those of encoders that are loaded already.
     pub fn frozen(&self) -> &HashMap<String, Tensor> {
         &self.frozen
     }
 
-    /// All tensors as the source from which the network is built; variables stay variables, so that gradients reach them.
+    /// All tensors as the source from which the network is built, without those of encoders that are loaded already; variables stay
+    /// variables, so that gradients reach them.
     /// `dropout_seed` turns the adapters' dropout on, for training.
     pub fn weights(&self, dropout_seed: Option<u64>) -> Weights {
         let mut tensors = self.frozen.clone();
