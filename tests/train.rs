@@ -198,8 +198,7 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
         hidden.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     // The average of the weights is what is merged, not the last step's.
-    let trained =
-        || hidden(&Lisa::load(&trainer.parameters().weights(None), &model.config).unwrap());
+    let trained = || hidden(&trainer.parameters().network(&model.config, None).unwrap());
     let last = trained();
     trainer.use_average().unwrap();
     let (ours, average) = (hidden(&ours), trained());
@@ -430,6 +429,48 @@ fn train(config: &Path, resume: bool, kill_at: Option<(&Path, u64)>) {
     }
 }
 
+/// A batch of one image, whose operations are cut into as many parts as there are threads.
+#[test]
+fn one_image_gives_the_same_bits_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 3);
+    let run = |threads: usize| {
+        let out = folder.path().join(format!("run-{threads}"));
+        let text = config(folder.path(), SHORT)
+            .replace("batch_size = 2", "batch_size = 1")
+            .replace("accumulation = 2", "accumulation = 1");
+        let path = folder.path().join(format!("{threads}.toml"));
+        std::fs::write(&path, format!("{text}steps = 4\nout = '{}'", out.display())).unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_lisa"))
+            .arg("train")
+            .arg("--config")
+            .arg(&path)
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        (numbers(&read_metrics(&out).unwrap()), tensors(&out))
+    };
+    let one = run(1);
+    assert!(one.0.len() >= 4, "{:?}", one.0);
+    for threads in [2, 3, 5] {
+        assert!(one == run(threads), "{threads} threads");
+    }
+}
+
+/// Step and tensors of a run's last checkpoint, by name.
+fn tensors(out: &Path) -> (u64, Vec<(String, Vec<f32>)>) {
+    let (state, tensors) = lisa::train::read_checkpoint(&out.join(LAST)).unwrap();
+    let mut tensors: Vec<(String, Vec<f32>)> = tensors
+        .into_iter()
+        .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap()))
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    (state.step, tensors)
+}
+
 #[test]
 fn a_killed_run_resumes_with_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
@@ -462,17 +503,8 @@ fn a_killed_run_resumes_with_the_same_numbers() {
         11
     );
     assert_eq!(a, b);
-    let bytes = |out: &Path| {
-        let (state, tensors) = lisa::train::read_checkpoint(&out.join(LAST)).unwrap();
-        let mut tensors: Vec<(String, Vec<f32>)> = tensors
-            .into_iter()
-            .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap()))
-            .collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        (state.step, tensors)
-    };
     assert!(
-        bytes(&whole_out) == bytes(&killed_out),
+        tensors(&whole_out) == tensors(&killed_out),
         "the checkpoints differ"
     );
 }

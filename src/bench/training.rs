@@ -9,8 +9,8 @@ use tableworld::formats::{write_dataset, Format, Options, Order};
 use tableworld::Split;
 
 use super::scratch::Scratch;
-use super::{peak_rss, BenchError, Shape, Stage, Work};
-use crate::compute::DeviceSpec;
+use super::{cpu_seconds, peak_rss, BenchError, Shape, Stage, Work};
+use crate::compute::{give_back_free_memory, DeviceSpec};
 use crate::train::{TrainConfig, TrainError, Trainer};
 
 /// The configuration that is measured. Data, model, number of steps and size of the batches are replaced.
@@ -52,6 +52,8 @@ pub struct StepTimes {
     /// How long a step took.
     #[serde(flatten)]
     pub stage: Stage,
+    /// How long it computed, on all cores together, in seconds: the median of the steps. Other programs hardly change it.
+    pub cpu_seconds: Option<f64>,
     /// The most memory that the process has held up to the end of these steps, in bytes.
     pub peak_rss: Option<u64>,
 }
@@ -104,11 +106,16 @@ impl Training {
         batch: usize,
         config: TrainConfig,
     ) -> Result<Option<StepTimes>, BenchError> {
+        // What an earlier training left free would count as memory of this one.
+        give_back_free_memory();
         let mut trainer = Trainer::new(config, false)?;
-        let mut seconds = Vec::new();
+        let (mut seconds, mut computed) = (Vec::new(), Vec::new());
         trainer.run(&AtomicBool::new(false), |record| {
-            seconds.extend(record.seconds)
+            seconds.extend(record.seconds);
+            computed.extend(cpu_seconds());
         })?;
+        let mut computed: Vec<f64> = computed.windows(2).map(|two| two[1] - two[0]).collect();
+        computed.sort_by(f64::total_cmp);
         let times: Vec<Duration> = seconds
             .into_iter()
             .skip(1)
@@ -118,6 +125,7 @@ impl Training {
         Ok(stage.map(|stage| StepTimes {
             batch,
             stage,
+            cpu_seconds: computed.get(computed.len() / 2).copied(),
             peak_rss: peak_rss(),
         }))
     }
