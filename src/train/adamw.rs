@@ -1,12 +1,11 @@
 //! AdamW (Loshchilov and Hutter, arXiv 1711.05101) with parameter groups, in f32.
 //!
-//! On the CPU a tensor is updated in one pass over its memory. Candle's operations take a dozen, each of which makes a new tensor, and
-//! an embedding table of a language model has some hundred megabytes.
+//! On the CPU tensors are updated in place, in three passes over their memory. Candle's operations take a dozen, each of which makes a
+//! new tensor, and an embedding table of a language model has some hundred megabytes.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;
 
 use super::{Gradients, Parameters, TrainError};
@@ -35,43 +34,10 @@ pub struct GroupSettings {
 pub struct AdamW {
     config: AdamWConfig,
     groups: BTreeMap<String, GroupSettings>,
-    moments: BTreeMap<String, Moments>,
+    /// First and second moment of each tensor, in its shape. No tensor shares its memory with them.
+    moments: BTreeMap<String, (Tensor, Tensor)>,
     /// Updates made.
     step: u64,
-}
-
-/// First and second moment of a tensor, in its shape.
-enum Moments {
-    /// Of a tensor on the CPU.
-    Numbers(Mutex<[Vec<f32>; 2]>),
-    /// Of one on another device.
-    Tensors([Tensor; 2]),
-}
-
-impl Moments {
-    fn zeros(var: &Var) -> candle_core::Result<Self> {
-        Self::new([var.zeros_like()?, var.zeros_like()?])
-    }
-
-    fn new(tensors: [Tensor; 2]) -> candle_core::Result<Self> {
-        if !(tensors[0].device().is_cpu() && tensors[0].dtype() == DType::F32) {
-            return Ok(Self::Tensors(tensors));
-        }
-        let numbers = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
-        let [m, v] = &tensors;
-        Ok(Self::Numbers(Mutex::new([numbers(m)?, numbers(v)?])))
-    }
-
-    fn tensors(&self, var: &Var) -> candle_core::Result<[Tensor; 2]> {
-        match self {
-            Self::Numbers(numbers) => {
-                let [m, v] = &*numbers.lock().unwrap_or_else(|p| p.into_inner());
-                let tensor = |n: &Vec<f32>| Tensor::from_slice(n, var.shape(), &Device::Cpu);
-                Ok([tensor(m)?, tensor(v)?])
-            }
-            Self::Tensors(tensors) => Ok(tensors.clone()),
-        }
-    }
 }
 
 /// The numbers of one update that are the same for all elements of a tensor.
@@ -86,13 +52,13 @@ struct Update {
 }
 
 impl Update {
-    /// By candle's operations.
+    /// By candle's operations, on any device.
     fn by_tensors(
         &self,
         var: &Var,
         grad: &Tensor,
-        [m, v]: [&Tensor; 2],
-    ) -> candle_core::Result<[Tensor; 2]> {
+        (m, v): (&Tensor, &Tensor),
+    ) -> candle_core::Result<(Tensor, Tensor)> {
         let AdamWConfig { beta1, beta2, eps } = self.config;
         let [correction1, correction2] = self.corrections;
         let m_next = ((m * beta1)? + (grad * (1.0 - beta1))?)?;
@@ -101,64 +67,138 @@ impl Update {
         let update = ((&m_next / correction1)? / denominator)?;
         let decayed = (var.as_tensor() * (1.0 - self.lr * self.weight_decay))?;
         var.set(&(decayed.detach() - (update * self.lr)?)?)?;
-        Ok([m_next, v_next])
+        Ok((m_next, v_next))
+    }
+
+    /// In place, for f32 on the CPU. Each element has the same operations in the same order as by candle, and so the same bits.
+    fn in_place(
+        &self,
+        var: &Var,
+        grad: &Tensor,
+        (m, v): (&Tensor, &Tensor),
+    ) -> candle_core::Result<()> {
+        let grad = grad.contiguous()?;
+        let moment = |beta: f64, squared| Moment {
+            kept: beta as f32,
+            rest: (1.0 - beta) as f32,
+            squared,
+        };
+        m.inplace_op2(&grad, &moment(self.config.beta1, false))?;
+        v.inplace_op2(&grad, &moment(self.config.beta2, true))?;
+        let [scale_m, scale_v] = self.corrections.map(|correction| (1.0 / correction) as f32);
+        let update = Move {
+            scale_m,
+            scale_v,
+            eps: self.config.eps as f32,
+            lr: self.lr as f32,
+            kept: (1.0 - self.lr * self.weight_decay) as f32,
+        };
+        var.inplace_op3(m, v, &update)
     }
 }
 
 /// Elements of a task.
 const TASK: usize = 1 << 14;
 
-/// An update in place, in one pass.
-struct InPlace<'a> {
-    update: Update,
-    moments: &'a Mutex<[Vec<f32>; 2]>,
+/// `kept · moment + rest · g`, or with `g²`.
+struct Moment {
+    kept: f32,
+    rest: f32,
+    squared: bool,
 }
 
-impl InplaceOp2 for InPlace<'_> {
+impl InplaceOp2 for Moment {
     fn name(&self) -> &'static str {
-        "adamw"
+        "adamw-moment"
+    }
+
+    fn cpu_fwd(
+        &self,
+        moment: &mut CpuStorage,
+        moment_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let moment = numbers_mut(moment, moment_layout)?;
+        let grad = numbers(grad, grad_layout)?;
+        let Self {
+            kept,
+            rest,
+            squared,
+        } = *self;
+        moment
+            .par_chunks_mut(TASK)
+            .zip(grad.par_chunks(TASK))
+            .for_each(|(moment, grad)| {
+                for (m, g) in moment.iter_mut().zip(grad) {
+                    let g = if squared { g * g } else { *g };
+                    *m = *m * kept + g * rest;
+                }
+            });
+        Ok(())
+    }
+}
+
+/// The step of a tensor along its corrected moments.
+struct Move {
+    scale_m: f32,
+    scale_v: f32,
+    eps: f32,
+    lr: f32,
+    kept: f32,
+}
+
+impl InplaceOp3 for Move {
+    fn name(&self) -> &'static str {
+        "adamw-move"
     }
 
     fn cpu_fwd(
         &self,
         var: &mut CpuStorage,
         var_layout: &Layout,
-        grad: &CpuStorage,
-        grad_layout: &Layout,
+        m: &CpuStorage,
+        m_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(var), CpuStorage::F32(grad)) = (var, grad) else {
-            candle_core::bail!("f32 was promised")
-        };
-        let place = |layout: &Layout| match layout.contiguous_offsets() {
-            Some((start, end)) => Ok(start..end),
-            None => candle_core::bail!("a contiguous tensor was promised"),
-        };
-        let (var, grad) = (&mut var[place(var_layout)?], &grad[place(grad_layout)?]);
-        let [m, v] = &mut *self.moments.lock().unwrap_or_else(|p| p.into_inner());
-        // The same operations in the same order as by candle, so that the numbers are the same.
-        let Update {
-            config,
-            corrections,
-            lr,
-            weight_decay,
-        } = self.update;
-        let [beta1, beta2, eps, lr] =
-            [config.beta1, config.beta2, config.eps, lr].map(|x| x as f32);
-        let [rest1, rest2] = [config.beta1, config.beta2].map(|beta| (1.0 - beta) as f32);
-        let [scale1, scale2] = corrections.map(|correction| (1.0 / correction) as f32);
-        let kept = (1.0 - self.update.lr * weight_decay) as f32;
+        let var = numbers_mut(var, var_layout)?;
+        let (m, v) = (numbers(m, m_layout)?, numbers(v, v_layout)?);
         var.par_chunks_mut(TASK)
-            .zip(grad.par_chunks(TASK))
-            .zip(m.par_chunks_mut(TASK).zip(v.par_chunks_mut(TASK)))
-            .for_each(|((var, grad), (m, v))| {
-                for ((x, g), (m, v)) in var.iter_mut().zip(grad).zip(m.iter_mut().zip(v)) {
-                    *m = *m * beta1 + g * rest1;
-                    *v = *v * beta2 + g * g * rest2;
-                    let update = *m * scale1 / ((*v * scale2).sqrt() + eps);
-                    *x = *x * kept - update * lr;
+            .zip(m.par_chunks(TASK).zip(v.par_chunks(TASK)))
+            .for_each(|(var, (m, v))| {
+                for (x, (m, v)) in var.iter_mut().zip(m.iter().zip(v)) {
+                    let update = m * self.scale_m / ((v * self.scale_v).sqrt() + self.eps);
+                    *x = *x * self.kept - update * self.lr;
                 }
             });
         Ok(())
+    }
+}
+
+fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    let range = range(layout)?;
+    match storage {
+        CpuStorage::F32(numbers) => Ok(&numbers[range]),
+        _ => candle_core::bail!("f32 was promised"),
+    }
+}
+
+fn numbers_mut<'a>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a mut [f32]> {
+    let range = range(layout)?;
+    match storage {
+        CpuStorage::F32(numbers) => Ok(&mut numbers[range]),
+        _ => candle_core::bail!("f32 was promised"),
+    }
+}
+
+fn range(layout: &Layout) -> candle_core::Result<std::ops::Range<usize>> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(start..end),
+        None => candle_core::bail!("a contiguous tensor was promised"),
     }
 }
 
@@ -175,7 +215,7 @@ impl AdamW {
         let mut moments = BTreeMap::new();
         let mut groups = BTreeMap::new();
         for (name, var) in parameters.trained() {
-            moments.insert(name.clone(), Moments::zeros(var)?);
+            moments.insert(name.clone(), (var.zeros_like()?, var.zeros_like()?));
             groups.insert(name.clone(), group(name));
         }
         Ok(Self {
@@ -200,7 +240,7 @@ impl AdamW {
         let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
         let corrections = [self.config.beta1, self.config.beta2].map(|beta| 1.0 - beta.powi(steps));
         for (name, var) in parameters.trained() {
-            let (Some(grad), Some(moments)) = (gradients.get(name), self.moments.get_mut(name))
+            let (Some(grad), Some((m, v))) = (gradients.get(name), self.moments.get_mut(name))
             else {
                 continue;
             };
@@ -211,12 +251,10 @@ impl AdamW {
                 lr: lr * group.lr_scale,
                 weight_decay: group.weight_decay,
             };
-            match moments {
-                Moments::Numbers(moments) => {
-                    let op = InPlace { update, moments };
-                    var.inplace_op2(&grad.contiguous()?, &op)?;
-                }
-                Moments::Tensors([m, v]) => [*m, *v] = update.by_tensors(var, grad, [m, v])?,
+            // The variables are f32 on every device.
+            match var.device().is_cpu() {
+                true => update.in_place(var, grad, (m, v))?,
+                false => (*m, *v) = update.by_tensors(var, grad, (m, v))?,
             }
         }
         Ok(())
@@ -227,32 +265,30 @@ impl AdamW {
         self.step
     }
 
-    /// Everything that a resumed run needs: the first moment of each of the `parameters` as `NAME.m` and the second as `NAME.v`.
-    ///
-    /// # Errors
-    /// There is not enough memory for copies.
-    pub fn state(&self, parameters: &Parameters) -> Result<Vec<(String, Tensor)>, TrainError> {
-        let mut state = Vec::with_capacity(2 * self.moments.len());
-        for (name, var) in parameters.trained() {
-            if let Some(moments) = self.moments.get(name) {
-                let [m, v] = moments.tensors(var)?;
-                state.extend([(format!("{name}.m"), m), (format!("{name}.v"), v)]);
-            }
-        }
-        Ok(state)
+    /// Everything that a resumed run needs: the first moment of each tensor as `NAME.m` and the second as `NAME.v`. The next update
+    /// may change these tensors.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        self.moments
+            .iter()
+            .flat_map(|(name, (m, v))| {
+                [
+                    (format!("{name}.m"), m.clone()),
+                    (format!("{name}.v"), v.clone()),
+                ]
+            })
+            .collect()
     }
 
-    /// Goes on from what [`AdamW::state`] gave after `steps` updates of the `parameters`.
+    /// Goes on from what [`AdamW::state`] gave after `steps` updates.
     ///
     /// # Errors
     /// A moment that is missing.
     pub fn restore(
         &mut self,
-        parameters: &Parameters,
         state: &std::collections::HashMap<String, Tensor>,
         steps: u64,
     ) -> Result<(), TrainError> {
-        for (name, moments) in &mut self.moments {
+        for (name, (m, v)) in &mut self.moments {
             let get = |suffix: &str| {
                 state.get(&format!("{name}.{suffix}")).cloned().ok_or_else(|| {
                     TrainError::Unusable(format!(
@@ -260,8 +296,11 @@ impl AdamW {
                     ))
                 })
             };
-            let device = parameters.device();
-            *moments = Moments::new([get("m")?.to_device(device)?, get("v")?.to_device(device)?])?;
+            // Copies, because an update would change the tensors that they come from.
+            (*m, *v) = (
+                get("m")?.to_device(m.device())?.copy()?,
+                get("v")?.to_device(v.device())?.copy()?,
+            );
         }
         self.step = steps;
         Ok(())
@@ -274,7 +313,7 @@ mod tests {
     use crate::nn::testing::random;
 
     #[test]
-    fn one_pass_gives_the_bits_of_candle_s_operations() {
+    fn in_place_gives_the_bits_of_candle_s_operations() {
         let config = AdamWConfig {
             beta1: 0.9,
             beta2: 0.95,
@@ -283,10 +322,8 @@ mod tests {
         let start = random((5, TASK));
         let var = || Var::from_tensor(&start.copy().unwrap()).unwrap();
         let (ours, plain) = (var(), var());
-        let Moments::Numbers(moments) = Moments::zeros(&ours).unwrap() else {
-            panic!("it is on the CPU");
-        };
-        let mut tensors = [plain.zeros_like().unwrap(), plain.zeros_like().unwrap()];
+        let zeros = || (ours.zeros_like().unwrap(), ours.zeros_like().unwrap());
+        let ((m, v), mut moments) = (zeros(), zeros());
         for step in 1..4 {
             let update = Update {
                 config,
@@ -295,18 +332,14 @@ mod tests {
                 weight_decay: 0.01,
             };
             let grad = random((5, TASK));
-            let op = InPlace {
-                update,
-                moments: &moments,
-            };
-            ours.inplace_op2(&grad, &op).unwrap();
-            let [m, v] = &tensors;
-            tensors = update.by_tensors(&plain, &grad, [m, v]).unwrap();
+            update.in_place(&ours, &grad, (&m, &v)).unwrap();
+            moments = update
+                .by_tensors(&plain, &grad, (&moments.0, &moments.1))
+                .unwrap();
         }
         let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(numbers(&ours) != numbers(&start));
         assert!(numbers(&ours) == numbers(&plain));
-        let [m, v] = Moments::Numbers(moments).tensors(&ours).unwrap();
-        assert!(numbers(&m) == numbers(&tensors[0]) && numbers(&v) == numbers(&tensors[1]));
+        assert!(numbers(&m) == numbers(&moments.0) && numbers(&v) == numbers(&moments.1));
     }
 }

@@ -117,7 +117,7 @@ impl Trainer {
                 })?;
                 parameters.set(name, tensor)?;
             }
-            optimizer.restore(&parameters, &tensors, state.step)?;
+            optimizer.restore(&tensors, state.step)?;
             if let Some(ema) = &mut ema {
                 ema.restore(&tensors)?;
             }
@@ -375,7 +375,7 @@ impl Trainer {
     /// A checkpoint that cannot be written.
     pub fn save(&mut self) -> Result<(), TrainError> {
         let mut tensors = snapshot(&self.parameters);
-        tensors.extend(self.optimizer.state(&self.parameters)?);
+        tensors.extend(self.optimizer.state());
         if let Some(ema) = &self.ema {
             tensors.extend(
                 ema.average()
