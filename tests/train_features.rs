@@ -92,9 +92,9 @@ fn kept_features_change_nothing_and_what_is_broken_is_computed_again() {
     };
     let (computed, none) = run("computed", "cached_images = 0\ncached_gb = 0.0");
     assert_eq!(computed.0.len(), 9, "{:?}", computed.0);
-    assert_eq!(none, [PathBuf::new(); 0]);
+    assert!(none.is_empty(), "{none:?}");
     let (in_memory, none) = run("memory", "cached_images = 100\ncached_gb = 0.0");
-    assert_eq!(none, [PathBuf::new(); 0]);
+    assert!(none.is_empty(), "{none:?}");
     assert!(in_memory == computed);
     let (on_disk, kept) = run("disk", "cached_images = 0\ncached_gb = 1.0\nworkers = 1");
     assert!(on_disk == computed);

@@ -21,10 +21,11 @@ impl Threads {
     }
 
     /// How many of `examples` images are computed in the first round, as many at a time as there may be. The others follow in a round
-    /// of their own, in which each has more threads; where they would not have more, there is one round.
+    /// of their own, in which each has more threads; where not all of them would have more, there is one round.
     pub(super) fn first_round(self, examples: usize) -> usize {
         let rest = examples % self.images.max(1);
-        let wider = |count| self.of_each(count)[0] > self.of_each(self.images)[0];
+        // The last of each has the fewest threads, the first the most.
+        let wider = |count| self.of_each(count).last() > self.of_each(self.images).first();
         match rest {
             0 => examples,
             rest if wider(rest) => examples - rest,

@@ -221,8 +221,6 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         let longer = [&whole[..], &[0]].concat();
         let shorter = &whole[..whole.len() - 1];
-        let reshaped = String::from_utf8_lossy(&whole[..80]).contains("[1,3,4,5]");
-        assert!(reshaped, "the header says the shape");
         let mut other_shape = whole.clone();
         let at = whole.windows(9).position(|w| w == b"[1,3,4,5]").unwrap();
         other_shape[at..at + 9].copy_from_slice(b"[1,4,3,5]");
