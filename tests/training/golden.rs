@@ -158,6 +158,8 @@ impl Case {
                 parameters.set(name, &tensor).unwrap();
             }
         }
+        // As a run does, so that the encoders compute by the kernels where there are some.
+        parameters.load_frozen_encoders(&self.model).unwrap();
         parameters
     }
 }
