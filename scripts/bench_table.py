@@ -129,6 +129,11 @@ def training_rows(entry):
             entry, lambda report: report['batches'][index]['seconds']['median'],
             lambda peer: peer_seconds(peer['batches'][index], 'lora_step'))
         yield row(f'LoRA step, batch {size}', pairs, seconds)
+        if 'kept' in entry['ours'][0]:
+            pairs = pairs_of(
+                entry, lambda report: report['kept'][index]['seconds']['median'],
+                lambda peer: peer_seconds(peer['batches'][index], 'lora_step'))
+            yield row(f'LoRA step, batch {size}, second epoch on: ours keeps what frozen encoders computed', pairs, seconds)
         pairs = pairs_of(entry, lambda report: report['batches'][index]['peak_rss'], lambda peer: peer['batches'][index]['peak_rss'])
         yield row(f'peak RSS of it, batch {size}, GB', pairs, gigabytes)
 

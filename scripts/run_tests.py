@@ -68,7 +68,7 @@ PARTS = (
     Part('engine', 'queue, sessions, caches, cancellation; where a model looked', 1, (
         cargo_test(*targets('engine', 'looking_cli', 'cli_output', 'bench_cli')),)),
     Part('training', 'training end to end, on threads, killed and resumed; docs/TRAINING.md followed', 2, (
-        cargo_test(*targets('train', 'train_cli', 'own_pictures')),)),
+        cargo_test(*targets('train', 'train_features', 'train_cli', 'train_quantized', 'own_pictures')),)),
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),
         cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'bag_follow', 'replay', 'sample_bag')))),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -245,6 +246,17 @@ impl DTypeSpec {
             (Self::Auto, stored) => stored,
         }
     }
+}
+
+/// Threads that this process computes with on a CPU: what `RAYON_NUM_THREADS` said when this was asked first, otherwise one for each
+/// core.
+pub fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| {
+        let said = std::env::var("RAYON_NUM_THREADS").ok();
+        let said = said.and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+        said.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+    })
 }
 
 /// Lets the allocator keep large pieces of memory that are freed, for the next of them.

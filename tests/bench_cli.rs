@@ -154,6 +154,9 @@ fn training_steps_are_measured_and_nothing_is_left_behind() {
         assert_eq!(batch["stage"], "lora_step");
         assert!(batch["seconds"]["median"].as_f64().unwrap() > 0.0);
     }
+    let kept = report["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|batch| batch["stage"] == "lora_step_kept"));
     assert_eq!(report["conversations"], 3);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -133,10 +133,10 @@ const SHORT: &str =
 fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
     let folder = tempfile::tempdir().unwrap();
     scenes(&folder.path().join("data"), 6);
-    let run = |workers: usize, loaders: usize| {
-        let out = folder.path().join(format!("run-{workers}"));
+    let run = |workers: usize, threads: usize, loaders: usize| {
+        let out = folder.path().join(format!("run-{workers}-{threads}"));
         let text = format!(
-            "{}steps = 5\nworkers = {workers}\nloaders = {loaders}\nout = '{}'",
+            "{}steps = 5\nworkers = {workers}\nthreads = {threads}\nloaders = {loaders}\nout = '{}'",
             config(folder.path(), SHORT),
             out.display()
         );
@@ -144,12 +144,16 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
         trainer.run(&never(), |_| ()).unwrap();
         (numbers(&read_metrics(&out).unwrap()), trainer, out)
     };
-    let (one, trainer, out) = run(1, 1);
-    let (three, ..) = run(3, 2);
+    let (one, trainer, out) = run(1, 1, 1);
+    // Four images a step: at a time, one after the other on several threads, and in rounds of three and one.
+    let others = [(3, 3, 2), (1, 3, 1), (2, 5, 2), (4, 2, 1)];
+    let others = others.map(|(workers, threads, loaders)| run(workers, threads, loaders).0);
     let count = |split: &str| one.iter().filter(|record| record.split == split).count();
     assert!(count("train") == 5 && count("validation") >= 1, "{one:?}");
     assert!(one.iter().all(|record| record.loss.is_finite()), "{one:?}");
-    assert_eq!(one, three);
+    for other in others {
+        assert_eq!(one, other);
+    }
     assert!(out.join("loss.png").is_file());
 
     // The merged directory computes what the trained network computes.
@@ -194,8 +198,7 @@ fn numbers_do_not_depend_on_threads_and_merging_keeps_them() {
         hidden.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     // The average of the weights is what is merged, not the last step's.
-    let trained =
-        || hidden(&Lisa::load(&trainer.parameters().weights(None), &model.config).unwrap());
+    let trained = || hidden(&trainer.parameters().network(&model.config, None).unwrap());
     let last = trained();
     trainer.use_average().unwrap();
     let (ours, average) = (hidden(&ours), trained());
@@ -319,7 +322,9 @@ fn a_guided_head_is_measured_learned_and_written_into_the_merged_model() {
 
 #[test]
 fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
-    use lisa::train::objective::{Counts, Losses, Objective, Pass, Preparation, Reasoning};
+    use lisa::train::objective::{
+        Counts, Features, Losses, Objective, Pass, Preparation, Reasoning,
+    };
     use lisa::train::Setup;
 
     let folder = tempfile::tempdir().unwrap();
@@ -346,7 +351,11 @@ fn conversations_that_share_their_beginning_give_what_each_gives_alone() {
         short.prepare(sample.clone(), &mut rng).unwrap();
     }
     assert_eq!(short.cut_off(), 1);
-    let objective = Reasoning::new(&model.config, config.objective.weights(), 0);
+    let objective = Reasoning::new(
+        &model.config,
+        config.objective.weights(),
+        Features::not_kept(),
+    );
     let prepare = |conversations: &[lisa::data::Conversation]| {
         let mut sample = sample.clone();
         sample.conversations = conversations.to_vec();
@@ -420,6 +429,48 @@ fn train(config: &Path, resume: bool, kill_at: Option<(&Path, u64)>) {
     }
 }
 
+/// A batch of one image, whose operations are cut into as many parts as there are threads.
+#[test]
+fn one_image_gives_the_same_bits_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    scenes(&folder.path().join("data"), 3);
+    let run = |threads: usize| {
+        let out = folder.path().join(format!("run-{threads}"));
+        let text = config(folder.path(), SHORT)
+            .replace("batch_size = 2", "batch_size = 1")
+            .replace("accumulation = 2", "accumulation = 1");
+        let path = folder.path().join(format!("{threads}.toml"));
+        std::fs::write(&path, format!("{text}steps = 4\nout = '{}'", out.display())).unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_lisa"))
+            .arg("train")
+            .arg("--config")
+            .arg(&path)
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        (numbers(&read_metrics(&out).unwrap()), tensors(&out))
+    };
+    let one = run(1);
+    assert!(one.0.len() >= 4, "{:?}", one.0);
+    for threads in [2, 3, 5] {
+        assert!(one == run(threads), "{threads} threads");
+    }
+}
+
+/// Step and tensors of a run's last checkpoint, by name.
+fn tensors(out: &Path) -> (u64, Vec<(String, Vec<f32>)>) {
+    let (state, tensors) = lisa::train::read_checkpoint(&out.join(LAST)).unwrap();
+    let mut tensors: Vec<(String, Vec<f32>)> = tensors
+        .into_iter()
+        .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap()))
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    (state.step, tensors)
+}
+
 #[test]
 fn a_killed_run_resumes_with_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
@@ -452,17 +503,8 @@ fn a_killed_run_resumes_with_the_same_numbers() {
         11
     );
     assert_eq!(a, b);
-    let bytes = |out: &Path| {
-        let (state, tensors) = lisa::train::read_checkpoint(&out.join(LAST)).unwrap();
-        let mut tensors: Vec<(String, Vec<f32>)> = tensors
-            .into_iter()
-            .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap()))
-            .collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        (state.step, tensors)
-    };
     assert!(
-        bytes(&whole_out) == bytes(&killed_out),
+        tensors(&whole_out) == tensors(&killed_out),
         "the checkpoints differ"
     );
 }

@@ -106,6 +106,20 @@ pub fn peak_rss() -> Option<u64> {
     high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// The time that this process has computed so far, on all cores together and in the system too, in seconds; `None` where the system
+/// does not say it. Unlike the time of a clock it hardly depends on what else the machine does.
+pub fn cpu_seconds() -> Option<f64> {
+    cpu_ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// Fields 14 and 15 of a process's `stat`, in hundredths of a second. The name before them is in brackets and may hold anything.
+fn cpu_ticks(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some((ticks()? + ticks()?) as f64 / 100.0)
+}
+
 fn high_water_mark(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -115,6 +129,14 @@ fn high_water_mark(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_the_processor_is_that_of_programs_and_system() {
+        let stat = "7 (a) b) R 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20";
+        assert_eq!(cpu_ticks(stat), Some(3.0));
+        assert_eq!(cpu_ticks("7 (lisa) R 1"), None);
+        assert!(cpu_seconds().is_none_or(|seconds| seconds >= 0.0));
+    }
 
     #[test]
     fn the_high_water_mark_is_read_in_bytes() {

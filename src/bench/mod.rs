@@ -25,7 +25,7 @@ mod work;
 pub use answers::{AnswerTimes, Answers};
 pub use error::BenchError;
 pub use language::{LanguageTimes, Languages};
-pub use machine::{peak_rss, Machine};
+pub use machine::{cpu_seconds, peak_rss, Machine};
 pub use scratch::Scratch;
 pub use shape::{Shape, SHAPES};
 pub use summary::{Stage, Summary};

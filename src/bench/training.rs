@@ -9,8 +9,8 @@ use tableworld::formats::{write_dataset, Format, Options, Order};
 use tableworld::Split;
 
 use super::scratch::Scratch;
-use super::{peak_rss, BenchError, Shape, Stage, Work};
-use crate::compute::DeviceSpec;
+use super::{cpu_seconds, peak_rss, BenchError, Shape, Stage, Work};
+use crate::compute::{give_back_free_memory, DeviceSpec};
 use crate::train::{TrainConfig, TrainError, Trainer};
 use crate::weights::QuantizationChange;
 
@@ -26,7 +26,7 @@ pub struct Training {
     pub batches: Vec<usize>,
     /// Steps that are measured at each size; another one, before, warms up.
     pub steps: usize,
-    /// Images computed at a time.
+    /// Threads that compute, and images that are computed at a time where a batch has as many.
     pub workers: usize,
     /// Where it computes.
     pub device: DeviceSpec,
@@ -37,8 +37,10 @@ pub struct Training {
 /// How long steps took.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrainingTimes {
-    /// For each size of a batch.
+    /// For each size of a batch, where the encoders compute each picture.
     pub batches: Vec<StepTimes>,
+    /// The same where what the frozen encoders computed is kept, as from the second epoch on.
+    pub kept: Vec<StepTimes>,
     /// Conversations about one picture, which are computed as one sequence.
     pub conversations: usize,
 }
@@ -51,6 +53,8 @@ pub struct StepTimes {
     /// How long a step took.
     #[serde(flatten)]
     pub stage: Stage,
+    /// How long it computed, on all cores together, in seconds: the median of the steps. Other programs hardly change it.
+    pub cpu_seconds: Option<f64>,
     /// The most memory that the process has held up to the end of these steps, in bytes.
     pub peak_rss: Option<u64>,
 }
@@ -68,50 +72,73 @@ impl Training {
             });
         }
         let folder = Scratch::new(&self.scratch)?;
-        let data = folder.path().join("data");
-        pictures(&data)?;
         let model = shape.write(&folder, QuantizationChange::default())?;
-        let mut batches = Vec::new();
         let mut config = TrainConfig::parse(CONFIG).map_err(TrainError::Unusable)?;
-        (config.data.root, config.model.dir) = (data, Some(model));
+        config.model.dir = Some(model);
         config.data.validation.clear();
         (config.run.accumulation, config.run.steps) = (1, self.steps as u64 + 1);
         (config.run.workers, config.run.device) = (self.workers, self.device);
-        for &batch in &self.batches {
-            config.run.batch_size = batch;
-            config.run.out = folder.path().join(format!("run-{batch}"));
-            let mut trainer = Trainer::new(config.clone(), false)?;
-            let mut seconds = Vec::new();
-            trainer.run(&AtomicBool::new(false), |record| {
-                seconds.extend(record.seconds)
-            })?;
-            let times: Vec<Duration> = seconds
-                .into_iter()
-                .skip(1)
-                .map(Duration::from_secs_f64)
-                .collect();
-            batches.extend(
-                Stage::new("lora_step", &times, Work::default()).map(|stage| StepTimes {
-                    batch,
-                    stage,
-                    peak_rss: peak_rss(),
-                }),
-            );
-        }
+        config.run.threads = self.workers;
+        let conversations = config.data.samples_per_image;
+        let mut times = |stage, pictures, kept| {
+            let data = folder.path().join(stage);
+            write_pictures(&data, pictures)?;
+            config.data.root = data.clone();
+            (config.run.cached_images, config.run.cached_gb) = (kept, 0.0);
+            let batches = self.batches.iter().filter_map(|&batch| {
+                config.run.batch_size = batch;
+                config.run.out = data.join(format!("run-{batch}"));
+                self.steps(stage, batch, config.clone()).transpose()
+            });
+            batches.collect::<Result<Vec<_>, BenchError>>()
+        };
         Ok(TrainingTimes {
-            batches,
-            conversations: config.data.samples_per_image,
+            batches: times("lora_step", PICTURES, 0)?,
+            // The only picture is computed in the step that warms up.
+            kept: times("lora_step_kept", 1, 1)?,
+            conversations,
         })
+    }
+
+    /// Trains; `None` where no step was measured.
+    fn steps(
+        &self,
+        stage: &'static str,
+        batch: usize,
+        config: TrainConfig,
+    ) -> Result<Option<StepTimes>, BenchError> {
+        // What an earlier training left free would count as memory of this one.
+        give_back_free_memory();
+        let mut trainer = Trainer::new(config, false)?;
+        let (mut seconds, mut computed) = (Vec::new(), Vec::new());
+        trainer.run(&AtomicBool::new(false), |record| {
+            seconds.extend(record.seconds);
+            computed.extend(cpu_seconds());
+        })?;
+        let mut computed: Vec<f64> = computed.windows(2).map(|two| two[1] - two[0]).collect();
+        computed.sort_by(f64::total_cmp);
+        let times: Vec<Duration> = seconds
+            .into_iter()
+            .skip(1)
+            .map(Duration::from_secs_f64)
+            .collect();
+        let stage = Stage::new(stage, &times, Work::default());
+        Ok(stage.map(|stage| StepTimes {
+            batch,
+            stage,
+            cpu_seconds: computed.get(computed.len() / 2).copied(),
+            peak_rss: peak_rss(),
+        }))
     }
 }
 
 /// Scenes in ReasonSeg's layout, each with more questions than a sample takes.
-fn pictures(folder: &Path) -> Result<(), BenchError> {
+fn write_pictures(folder: &Path, count: usize) -> Result<(), BenchError> {
     let order = Order {
         formats: &[Format::ReasonSeg],
         split: Split::Train,
         seed0: 0,
-        count: PICTURES,
+        count,
         width: 640,
         height: 480,
     };

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 use lisa::bench::{Answers, Languages, Machine, Scratch, Shape, Stage, Training, SHAPES};
+use lisa::compute;
 use lisa::engine::{DTypeSpec, DeviceSpec, EngineConfig, LisaReasoner};
+use lisa::train::Threads;
 use lisa::weights::{find_model, shipped_model, write_safetensors, QuantizationChange};
 use serde_json::{json, Value};
 
@@ -97,9 +99,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(dump) = &args.dump {
         output_paths::check_file(dump)?;
     }
-    let threads = args.threads.map_or_else(rayon_threads, |n| n as usize);
+    let threads = args.threads.map_or_else(compute::threads, |n| n as usize);
     if args.train {
-        super::train::threads_of_products(args.device)?;
+        let images = args.batch.iter().copied().min().unwrap_or(1) as usize;
+        let threads = Threads {
+            images: threads,
+            threads,
+        };
+        super::train::threads_of_products(args.device, threads, images)?;
     } else {
         std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
     }
@@ -123,14 +130,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     report["stages"] = serde_json::to_value(&stages)?;
     report["machine"] = serde_json::to_value(machine)?;
     print(&args, report, &title, &stages, Some(machine))
-}
-
-/// The number of threads that products would use: what the variable says, or one for each core.
-fn rayon_threads() -> usize {
-    let said = std::env::var("RAYON_NUM_THREADS").ok();
-    let said = said.and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
-    said.unwrap_or_else(cores)
 }
 
 type Measured = (Value, Vec<Stage>, String);
@@ -230,7 +229,8 @@ fn training(args: &Args, shape: Shape, workers: usize) -> anyhow::Result<Measure
         "cycles": args.cycles,
     });
     merge(&mut report, serde_json::to_value(&times)?);
-    let stages = times.batches.into_iter().map(|step| step.stage).collect();
+    let steps = times.batches.into_iter().chain(times.kept);
+    let stages = steps.map(|step| step.stage).collect();
     Ok((report, stages, title))
 }
 
@@ -263,7 +263,7 @@ fn print(
         "n"
     );
     for (index, stage) in stages.iter().enumerate() {
-        let name = match args.batch.get(index) {
+        let name = match args.batch.get(index % args.batch.len().max(1)) {
             Some(batch) if args.train => format!("{}, batch {batch}", stage.stage),
             _ => stage.stage.to_owned(),
         };

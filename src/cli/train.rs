@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::engine::DeviceSpec;
 use lisa::signals::Interrupt;
-use lisa::train::{inspect, settings_help, Ended, Record, TrainConfig, Trainer};
+use lisa::train::{inspect, settings_help, Ended, Record, Threads, TrainConfig, Trainer};
 use lisa::weights::find_model;
 
 const EXAMPLES: &str = "Examples:
@@ -69,7 +69,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(steps) = args.steps {
         config.run.steps = steps;
     }
-    threads_of_products(config.run.device)?;
+    threads_of_products(
+        config.run.device,
+        config.threads(),
+        config.images_per_step(),
+    )?;
     if let Some(count) = args.inspect {
         return inspect(&config, count, |line| say!("{line}")).map_err(Into::into);
     }
@@ -87,12 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .values()
         .map(|v| v.elem_count())
         .sum();
-    let frozen: usize = trainer
-        .parameters()
-        .frozen()
-        .values()
-        .map(|v| v.elem_count())
-        .sum();
+    let frozen = trainer.parameters().frozen_numbers();
     note!(
         "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}",
         trainer.step(),
@@ -117,15 +116,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sets how many threads a product uses while a network is trained; to be called before the first product.
+/// Sets how many threads candle's operations use while a network is trained by steps of `images` images; to be called before the
+/// first of them, when there are no other threads.
 ///
 /// # Errors
 /// A device that cannot be opened.
-pub fn threads_of_products(device: DeviceSpec) -> anyhow::Result<()> {
+pub fn threads_of_products(
+    device: DeviceSpec,
+    threads: Threads,
+    images: usize,
+) -> anyhow::Result<()> {
     if device.open()?.is_cpu() {
-        // The workers compute one image each, so that products need no threads of their own. The variable is read at the first
-        // product.
-        std::env::set_var("RAYON_NUM_THREADS", "1");
+        // A product is cut into so many parts, which run on the threads that compute the image.
+        let parts = threads.most(images).max(1);
+        std::env::set_var("RAYON_NUM_THREADS", parts.to_string());
+        // Candle's other operations would share one pool, which serves one image at a time and whose threads spin meanwhile.
+        std::env::set_var("CANDLE_NUM_THREADS", "1");
     }
     Ok(())
 }

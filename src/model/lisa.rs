@@ -1,17 +1,56 @@
 //! The whole network, LISA.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::sam::{DecodedMasks, ImageEncoder, MaskDecoder, PromptEncoder};
 use super::stop::{ModelError, Stop};
 use super::{ClipVisionTower, Llama, MmProjector, TextHiddenFcs};
 use crate::nn::Result;
-use crate::weights::{LisaConfig, Weights, WeightsError, VISION_TOWER_PREFIX};
+use crate::weights::{
+    LisaConfig, Weights, WeightsError, IMAGE_ENCODER_PREFIX, VISION_TOWER_PREFIX,
+};
+
+/// The two image encoders, where they are loaded already. Networks may share them.
+#[derive(Clone, Default)]
+pub struct Encoders {
+    /// SAM's image encoder.
+    pub image_encoder: Option<Arc<ImageEncoder>>,
+    /// CLIP.
+    pub vision_tower: Option<Arc<ClipVisionTower>>,
+}
+
+impl Encoders {
+    /// Reads SAM's image encoder, under its name in the checkpoints.
+    ///
+    /// # Errors
+    /// As [`Lisa::load`].
+    pub fn load_image_encoder(
+        weights: &Weights,
+        config: &LisaConfig,
+    ) -> Result<Arc<ImageEncoder>, WeightsError> {
+        let encoder = ImageEncoder::load(&weights.pp(IMAGE_ENCODER_PREFIX), &config.sam)?;
+        Ok(Arc::new(encoder))
+    }
+
+    /// Reads the vision tower, under its name in the checkpoints.
+    ///
+    /// # Errors
+    /// As [`Lisa::load`].
+    pub fn load_vision_tower(
+        weights: &Weights,
+        config: &LisaConfig,
+    ) -> Result<Arc<ClipVisionTower>, WeightsError> {
+        let tower = ClipVisionTower::load(&weights.pp(VISION_TOWER_PREFIX), &config.clip)?;
+        Ok(Arc::new(tower))
+    }
+}
 
 /// The whole network. The parts are public because the engine decides when each of them runs.
 pub struct Lisa {
     /// CLIP: image → vision features.
-    pub vision_tower: ClipVisionTower,
+    pub vision_tower: Arc<ClipVisionTower>,
     /// Vision features → image tokens of the language model's width.
     pub mm_projector: MmProjector,
     /// The language model: tokens → hidden states and logits.
@@ -19,7 +58,7 @@ pub struct Lisa {
     /// γ: hidden state that predicts `[SEG]` → prompt of the mask decoder.
     pub text_hidden_fcs: TextHiddenFcs,
     /// SAM's image encoder: image → image embedding.
-    pub image_encoder: ImageEncoder,
+    pub image_encoder: Arc<ImageEncoder>,
     /// SAM's prompt encoder: the constant parts of a prompt.
     pub prompt_encoder: PromptEncoder,
     /// SAM's mask decoder: image embedding and prompts → mask logits.
@@ -32,14 +71,32 @@ impl Lisa {
     /// # Errors
     /// A [`WeightsError`] about the first tensor that is missing or has another shape than the configuration leads to.
     pub fn load(weights: &Weights, config: &LisaConfig) -> Result<Self, WeightsError> {
+        Self::load_with(weights, config, &Encoders::default())
+    }
+
+    /// [`load`](Self::load), except for the encoders that are loaded already.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        weights: &Weights,
+        config: &LisaConfig,
+        encoders: &Encoders,
+    ) -> Result<Self, WeightsError> {
         let model = weights.pp("model");
         let sam = model.pp("visual_model");
         Ok(Self {
-            vision_tower: ClipVisionTower::load(&weights.pp(VISION_TOWER_PREFIX), &config.clip)?,
+            vision_tower: match &encoders.vision_tower {
+                Some(tower) => tower.clone(),
+                None => Encoders::load_vision_tower(weights, config)?,
+            },
             mm_projector: MmProjector::load(&model.pp("mm_projector"), config)?,
             llama: Llama::load(weights, &config.llama)?,
             text_hidden_fcs: TextHiddenFcs::load(&model.pp("text_hidden_fcs"), config)?,
-            image_encoder: ImageEncoder::load(&sam.pp("image_encoder"), &config.sam)?,
+            image_encoder: match &encoders.image_encoder {
+                Some(encoder) => encoder.clone(),
+                None => Encoders::load_image_encoder(weights, config)?,
+            },
             prompt_encoder: PromptEncoder::load(&sam.pp("prompt_encoder"), &config.sam)?,
             mask_decoder: MaskDecoder::load(&sam.pp("mask_decoder"), &config.sam)?,
         })

@@ -20,7 +20,7 @@ pub mod sam;
 mod stop;
 
 pub use clip::ClipVisionTower;
-pub use lisa::Lisa;
+pub use lisa::{Encoders, Lisa};
 pub use llama::{AttentionQuery, Llama, LlamaCache, Sequence};
 pub use projections::{MmProjector, TextHiddenFcs};
 pub use stop::{ModelError, Stop};

@@ -1,9 +1,10 @@
 //! Activation functions.
 
 use candle_core::{DType, Device, Tensor};
-use cpu_kernels::{erf, exp};
+use cpu_kernels::gelu_with_slope;
 
 use super::graft::graft;
+use super::kernels::values;
 use super::Result;
 use crate::weights::Activation;
 
@@ -36,15 +37,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
         return x.gelu_erf();
     }
     let x = x.contiguous()?;
-    let input = x.flatten_all()?.to_vec1::<f32>()?;
-    // The results are written in place, because a loop that pushes to a vector is not vectorized.
-    let (mut value, mut slope) = (vec![0f32; input.len()], vec![0f32; input.len()]);
-    for ((v, value), slope) in input.iter().zip(&mut value).zip(&mut slope) {
-        let phi = 0.5 * (1.0 + erf(v * std::f32::consts::FRAC_1_SQRT_2));
-        let density = 0.398_942_3 * exp(-0.5 * v * v);
-        *value = v * phi;
-        *slope = phi + v * density;
-    }
+    let (value, slope) = gelu_with_slope(values(&x).contiguous()?);
     let shape = x.shape().clone();
     let value = Tensor::from_vec(value, &shape, &Device::Cpu)?;
     let slope = Tensor::from_vec(slope, &shape, &Device::Cpu)?;

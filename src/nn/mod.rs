@@ -28,6 +28,7 @@ pub(crate) use attention::{attend, attend_visible, Causal, Visible};
 pub(crate) use conv::{Conv3x3, PatchEmbed, Upsample2x};
 pub(crate) use graft::graft;
 pub(crate) use grid_attention::PackedPositions;
+pub(crate) use kernels::enabled as kernels_enabled;
 pub(crate) use kv_cache::KvCache;
 pub(crate) use linear::Embedding;
 pub use linear::{After, Linear, Mlp};

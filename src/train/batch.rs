@@ -1,12 +1,14 @@
 //! One batch through the network: images in parallel, sums in order.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::objective::{
     Counts, Example, GuidanceScore, ImageLosses, Losses, Objective, Pass, Probed,
 };
-use super::{Gradients, Parameters, TrainError};
+use super::{Gradients, Parameters, Threads, TrainError};
 
 /// What the images of a step gave together.
 #[derive(Debug, Default)]
@@ -23,23 +25,53 @@ pub struct BatchLosses {
     pub probed: Vec<Probed>,
 }
 
-/// Worker threads, each with a thread pool of its own: an image is computed by one thread, so that its numbers do not
-/// depend on how many there are.
+/// Thread pools, one for each image that is computed at a time. Inside of an operation a sum is made by one thread whatever the number
+/// of threads, so the numbers do not depend on it.
 pub struct Workers {
-    pools: Vec<rayon::ThreadPool>,
+    threads: Threads,
+    /// The pools for each number of images at a time that there was so far.
+    pools: Mutex<BTreeMap<usize, Arc<Vec<rayon::ThreadPool>>>>,
 }
 
 impl Workers {
-    /// Workers that compute `count` images at a time; 0 counts as 1. Several only help on the CPU.
+    /// Workers that share the threads out. Several only help on the CPU.
     ///
     /// # Errors
     /// Threads that cannot be started.
-    pub fn new(count: usize) -> Result<Self, TrainError> {
-        let pools = (0..count.max(1))
-            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| TrainError::Unusable(format!("starting worker threads: {e}")))?;
-        Ok(Self { pools })
+    pub fn new(threads: Threads) -> Result<Self, TrainError> {
+        let workers = Self {
+            threads,
+            pools: Mutex::default(),
+        };
+        workers.pools(threads.images)?;
+        Ok(workers)
+    }
+
+    /// The pools for `count` images at a time, which are started when they are asked for first. Threads without work sleep.
+    fn pools(&self, count: usize) -> Result<Arc<Vec<rayon::ThreadPool>>, TrainError> {
+        let mut pools = self.pools.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some(pools) = pools.get(&count) {
+            return Ok(pools.clone());
+        }
+        let new = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let started: Result<Vec<_>, _> = self.threads.of_each(count).into_iter().map(new).collect();
+        let started = started
+            .map_err(|e| TrainError::Unusable(format!("starting worker threads: {e}")))
+            .map(Arc::new)?;
+        pools.insert(count, started.clone());
+        Ok(started)
+    }
+
+    /// Calls a function whose operations may use all threads.
+    ///
+    /// # Errors
+    /// Threads that cannot be started.
+    pub fn with_all_threads<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T, TrainError> {
+        let pools = self.pools(1)?;
+        Ok(match pools.first() {
+            Some(pool) => pool.install(f),
+            None => f(),
+        })
     }
 
     /// Runs all images and adds up what they give.
@@ -66,35 +98,57 @@ impl Workers {
             })
             .collect();
         let factor = 1.0 / totals.len().max(1) as f64;
-        let next = AtomicUsize::new(0);
         let sum = Mutex::new(OrderedSum::default());
-        std::thread::scope(|scope| {
-            for pool in self.pools.iter().take(examples.len()) {
-                scope.spawn(|| {
-                    pool.install(|| loop {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(example) = examples.get(i) else {
-                            break;
-                        };
-                        let pass = Pass {
-                            totals: totals[i / batch_size],
-                            factor,
-                            learn: learn.map(|seed| seed.wrapping_add(i as u64)),
-                        };
-                        let image = objective.run(parameters, example, pass);
-                        let mut sum = sum.lock().unwrap_or_else(|p| p.into_inner());
-                        if !sum.put(i, image) {
-                            break;
-                        }
-                    });
-                });
-            }
-        });
+        let one = |i: usize| {
+            let pass = Pass {
+                totals: totals[i / batch_size],
+                factor,
+                learn: learn.map(|seed| seed.wrapping_add(i as u64)),
+            };
+            let image = objective.run(parameters, &examples[i], pass);
+            let mut sum = sum.lock().unwrap_or_else(|p| p.into_inner());
+            sum.put(i, image)
+        };
+        let first = self.threads.first_round(examples.len());
+        if self.round(0..first, &one)? {
+            self.round(first..examples.len(), &one)?;
+        }
         let sum = sum.into_inner().unwrap_or_else(|p| p.into_inner());
         match sum.error {
             Some(error) => Err(error),
             None => Ok(sum.total),
         }
+    }
+}
+
+impl Workers {
+    /// Computes the images of these indices, as many at a time as there may be, until `one` says not to go on. Returns what it said
+    /// last.
+    fn round(
+        &self,
+        images: Range<usize>,
+        one: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<bool, TrainError> {
+        if images.is_empty() {
+            return Ok(true);
+        }
+        let pools = self.pools(self.threads.at_a_time(images.len()))?;
+        let (next, go_on) = (AtomicUsize::new(images.start), AtomicBool::new(true));
+        std::thread::scope(|scope| {
+            for pool in pools.iter() {
+                let work = || {
+                    while go_on.load(Ordering::Relaxed) {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        if i >= images.end {
+                            break;
+                        }
+                        go_on.fetch_and(one(i), Ordering::Relaxed);
+                    }
+                };
+                scope.spawn(move || pool.install(work));
+            }
+        });
+        Ok(go_on.into_inner())
     }
 }
 

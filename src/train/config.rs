@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::objective::LossWeights;
 use super::schedule::{Decay, Schedule};
 use super::settings::SETTINGS;
+use super::threads::Threads;
 use super::TrainError;
-use crate::compute::{DTypeSpec, DeviceSpec};
+use crate::compute::{self, DTypeSpec, DeviceSpec};
 
 /// A training run, as its TOML file says it.
 ///
@@ -328,8 +329,11 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before an update: 1 to 4096, 10 by default.
     pub accumulation: usize,
-    /// Images computed at a time on the CPU, each by one thread: 1 to 256, 2 by default. Does not change the result.
+    /// Images computed at a time on the CPU, each of which takes memory: 1 to 256, 2 by default. Does not change the result.
     pub workers: usize,
+    /// Threads that compute on the CPU, shared out among the images that are computed at a time: 0 to 1024; 0, the default, for what
+    /// `RAYON_NUM_THREADS` says, or one for each core. Does not change the result.
+    pub threads: usize,
     /// Threads that read and prepare images: 1 to 256, 2 by default. Does not change the result.
     pub loaders: usize,
     /// Seed of the samples, of dropout and of new weights; 0 by default.
@@ -345,8 +349,12 @@ pub struct RunConfig {
     /// Whether the language model's layers are computed again in the backward pass instead of being kept: less memory for a
     /// third more time. `false` by default.
     pub checkpoint_activations: bool,
-    /// Images whose features of frozen encoders are kept in memory: 0 by default.
+    /// Pictures whose features of frozen encoders are kept in memory: 400 by default, which are 2 GB at most with SAM at 1024
+    /// pixels in f32. None are kept of pictures that [`augment`](DataConfig::augment) changes.
     pub cached_images: usize,
+    /// Gigabytes of such features, of these and further pictures, that are kept in the folder `features` of `out` and found again
+    /// when the run is resumed: 0 to 100 000, 2 by default.
+    pub cached_gb: f64,
 }
 
 impl Default for RunConfig {
@@ -357,6 +365,7 @@ impl Default for RunConfig {
             batch_size: 2,
             accumulation: 10,
             workers: 2,
+            threads: 0,
             loaders: 2,
             seed: 0,
             validate_every: 500,
@@ -364,7 +373,8 @@ impl Default for RunConfig {
             save_every: 100,
             device: DeviceSpec::Auto,
             checkpoint_activations: false,
-            cached_images: 0,
+            cached_images: 400,
+            cached_gb: 2.0,
         }
     }
 }
@@ -420,9 +430,6 @@ impl TrainConfig {
                 optimizer.decay_from, self.run.steps
             ));
         }
-        if self.data.augment && self.run.cached_images > 0 {
-            return Err("data.augment is true, and run.cached_images is not 0: features of a picture as it is do not fit the mirrored one; accepted: one of them".into());
-        }
         if self.data.groups.is_empty() {
             return Err(
                 "data.groups is empty; accepted: at least one [[data.groups]] with `datasets`"
@@ -462,6 +469,18 @@ impl TrainConfig {
         }
     }
 
+    /// How the threads of this machine are shared out among the images of a step.
+    pub fn threads(&self) -> Threads {
+        let threads = match self.run.threads {
+            0 => compute::threads(),
+            threads => threads,
+        };
+        Threads {
+            images: self.run.workers,
+            threads,
+        }
+    }
+
     /// Images that one update learns from.
     pub fn images_per_step(&self) -> usize {
         self.run.batch_size * self.run.accumulation
@@ -489,16 +508,6 @@ mod tests {
         assert_eq!((config.objective.bce, config.objective.dice), (2.0, 0.5));
         assert_eq!(config.images_per_step(), 20);
         assert_eq!(config.data.samples_per_image, 3);
-    }
-
-    #[test]
-    fn features_are_not_kept_of_pictures_that_change() {
-        let mirrored = SMALL.replace("root = 'd'", "root = 'd'\naugment = true");
-        assert!(TrainConfig::parse(&mirrored).is_ok());
-        let error = TrainConfig::parse(&format!("{mirrored}[run]\ncached_images = 5")).unwrap_err();
-        for word in ["data.augment", "run.cached_images", "accepted"] {
-            assert!(error.contains(word), "{error}");
-        }
     }
 
     #[test]
@@ -532,6 +541,10 @@ mod tests {
             (
                 "[objective]\nattend_share = 1.5",
                 vec!["objective.attend_share", "1.5", "0.01 to 1"],
+            ),
+            (
+                "[run]\ncached_gb = -1.0",
+                vec!["run.cached_gb", "-1", "0 to 100000"],
             ),
             (
                 "[trainable.lora]\ndropout = 1.0",

@@ -35,6 +35,7 @@ mod schedule;
 mod settings;
 mod setup;
 mod skipping;
+mod threads;
 mod trainer;
 
 pub use adamw::{AdamW, AdamWConfig, GroupSettings};
@@ -54,4 +55,5 @@ pub use parameters::{LoraSpec, Parameters};
 pub use schedule::{Decay, Schedule};
 pub use settings::{settings_help, Accepted, Setting, SETTINGS};
 pub use setup::Setup;
+pub use threads::Threads;
 pub use trainer::{Ended, Trainer};

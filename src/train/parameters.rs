@@ -8,7 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::Normal;
 
 use super::TrainError;
-use crate::weights::{LoraUse, ModelDir, Weights};
+use crate::model::{Encoders, Lisa};
+use crate::weights::{
+    BlockMatrix, LisaConfig, LoraUse, ModelDir, Weights, WeightsError, IMAGE_ENCODER_PREFIX,
+    VISION_TOWER_PREFIX,
+};
 
 /// Parts of the names of tensors that no loss of LISA depends on: those for clicked points, which LISA does not use, and those
 /// of the masks that the decoder offers as alternatives for an ambiguous point.
@@ -33,10 +37,48 @@ pub struct LoraSpec {
     pub dropout: f64,
 }
 
+/// A tensor that is not trained.
+#[derive(Clone)]
+enum Frozen {
+    Numbers(Tensor),
+    /// As it is stored. Gradients go through it, and an adapter beside it is trained in its memory (QLoRA, Dettmers et al. 2023,
+    /// arXiv 2305.14314).
+    Blocks(BlockMatrix),
+}
+
+impl Frozen {
+    /// Outputs and inputs of a linear layer's weight; `None` for other tensors.
+    fn matrix(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Numbers(tensor) => tensor.dims2().ok(),
+            Self::Blocks(blocks) => Some(blocks.shape()),
+        }
+    }
+
+    fn elem_count(&self) -> usize {
+        match self {
+            Self::Numbers(tensor) => tensor.elem_count(),
+            Self::Blocks(blocks) => blocks.shape().0 * blocks.shape().1,
+        }
+    }
+
+    /// The numbers in f32, to be trained.
+    fn numbers(&self, device: &Device) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Numbers(tensor) => tensor.to_dtype(DType::F32),
+            Self::Blocks(blocks) => blocks.dequantize()?.to_device(device),
+        }
+    }
+}
+
 /// Every tensor of the network by its name in the checkpoint. Variables are f32 whatever the network computes in, since a
 /// learning rate's small steps would be lost in the rounding of bf16.
 pub struct Parameters {
-    frozen: HashMap<String, Tensor>,
+    frozen: HashMap<String, Frozen>,
+    /// Frozen encoders that are loaded already, whose tensors are not in `frozen` any more.
+    encoders: Encoders,
+    /// How many numbers they have.
+    encoder_numbers: usize,
     trained: BTreeMap<String, Var>,
     lora: Option<LoraSpec>,
     dtype: DType,
@@ -45,7 +87,7 @@ pub struct Parameters {
 
 impl Parameters {
     /// Reads a model directory; every tensor is frozen at first. Frozen tensors are held in `dtype`, in which the network
-    /// computes.
+    /// computes, or in the blocks in which they are stored.
     ///
     /// # Errors
     /// Weights that cannot be read.
@@ -53,15 +95,71 @@ impl Parameters {
         let weights = model.weights(dtype, device)?;
         let mut frozen = HashMap::new();
         for (name, shape) in weights.names() {
-            frozen.insert(name.clone(), weights.get(shape, &name)?);
+            let blocks = match shape.as_slice() {
+                &[rows, columns] => weights.get_blocks((rows, columns), &name)?,
+                _ => None,
+            };
+            let tensor = match blocks {
+                Some(blocks) => Frozen::Blocks(blocks),
+                None => Frozen::Numbers(weights.get(shape, &name)?),
+            };
+            frozen.insert(name, tensor);
         }
         Ok(Self {
             frozen,
+            encoders: Encoders::default(),
+            encoder_numbers: 0,
             trained: BTreeMap::new(),
             lora: None,
             dtype,
             device: device.clone(),
         })
+    }
+
+    /// Loads the encoders that are frozen, as for inference: in the order in which the kernels compute fastest, and in the type that
+    /// the model is stored in where they can. Their tensors leave [`frozen`](Self::frozen), and none of them can be trained any
+    /// more. Without this call they compute as what is trained does.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub fn load_frozen_encoders(&mut self, model: &ModelDir) -> Result<(), TrainError> {
+        let weights = model.weights(self.dtype, &self.device)?.for_inference();
+        if self.take_frozen(IMAGE_ENCODER_PREFIX) {
+            let encoder = Encoders::load_image_encoder(&weights, &model.config)?;
+            self.encoders.image_encoder = Some(encoder);
+        }
+        if self.take_frozen(VISION_TOWER_PREFIX) {
+            let tower = Encoders::load_vision_tower(&weights, &model.config)?;
+            self.encoders.vision_tower = Some(tower);
+        }
+        Ok(())
+    }
+
+    /// Drops the frozen tensors below `prefix`; does nothing, and says so, if any of these is trained.
+    fn take_frozen(&mut self, prefix: &str) -> bool {
+        if self.trains(prefix) {
+            return false;
+        }
+        let numbers = &mut self.encoder_numbers;
+        self.frozen.retain(|name, tensor| {
+            let stays = !name.starts_with(prefix);
+            *numbers += if stays { 0 } else { tensor.elem_count() };
+            stays
+        });
+        true
+    }
+
+    /// The network of these tensors; variables stay variables, so that gradients reach them. `dropout_seed` turns the adapters'
+    /// dropout on, for training.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or has another shape than the configuration leads to.
+    pub fn network(
+        &self,
+        config: &LisaConfig,
+        dropout_seed: Option<u64>,
+    ) -> Result<Lisa, WeightsError> {
+        Lisa::load_with(&self.weights(dropout_seed), config, &self.encoders)
     }
 
     /// Whether any trained tensor's name begins with `prefix`.
@@ -109,7 +207,7 @@ impl Parameters {
                     continue;
                 }
                 if let Some(tensor) = self.frozen.remove(&name) {
-                    let var = Var::from_tensor(&tensor.to_dtype(DType::F32)?)?;
+                    let var = Var::from_tensor(&tensor.numbers(&self.device)?)?;
                     self.trained.insert(name, var);
                 }
             }
@@ -136,7 +234,7 @@ impl Parameters {
                 .iter()
                 .filter(|(name, _)| name.starts_with("model.layers.") && name.ends_with(&suffix))
                 .filter_map(|(name, tensor)| {
-                    let (output, input) = tensor.dims2().ok()?;
+                    let (output, input) = tensor.matrix()?;
                     Some((name.trim_end_matches(".weight").to_owned(), output, input))
                 })
                 .collect();
@@ -197,19 +295,32 @@ impl Parameters {
         &self.trained
     }
 
-    /// The frozen tensors, by name.
-    pub fn frozen(&self) -> &HashMap<String, Tensor> {
-        &self.frozen
+    /// How many numbers are frozen, those of the encoders included that are loaded already.
+    pub fn frozen_numbers(&self) -> usize {
+        let held: usize = self.frozen.values().map(Frozen::elem_count).sum();
+        held + self.encoder_numbers
     }
 
-    /// All tensors as the source from which the network is built; variables stay variables, so that gradients reach them.
+    /// Names of the frozen tensors, without those of encoders that are loaded already, in no particular order.
+    pub fn frozen_names(&self) -> impl Iterator<Item = &str> {
+        self.frozen.keys().map(String::as_str)
+    }
+
+    /// All tensors as the source from which the network is built, without those of encoders that are loaded already; variables stay
+    /// variables, so that gradients reach them.
     /// `dropout_seed` turns the adapters' dropout on, for training.
     pub fn weights(&self, dropout_seed: Option<u64>) -> Weights {
-        let mut tensors = self.frozen.clone();
+        let (mut tensors, mut blocks) = (HashMap::new(), HashMap::new());
+        for (name, frozen) in self.frozen.clone() {
+            match frozen {
+                Frozen::Numbers(tensor) => drop(tensors.insert(name, tensor)),
+                Frozen::Blocks(matrix) => drop(blocks.insert(name, matrix)),
+            }
+        }
         for (name, var) in &self.trained {
             tensors.insert(name.clone(), var.as_tensor().clone());
         }
-        let weights = Weights::from_tensors(tensors, self.dtype, &self.device);
+        let weights = Weights::from_parts(tensors, blocks, self.dtype, &self.device);
         match self.lora {
             Some(spec) => weights.with_lora(LoraUse {
                 scale: spec.alpha / spec.rank as f64,

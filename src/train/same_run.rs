@@ -12,7 +12,7 @@ use crate::data::ItemList;
 use crate::weights::Fingerprint;
 
 /// Settings that may change when a run is resumed: where things lie, how long it goes on and how it ends, and how the work is divided.
-const MAY_CHANGE: [&str; 19] = [
+const MAY_CHANGE: [&str; 21] = [
     "data.root",
     "data.skip_broken",
     "data.validation",
@@ -22,6 +22,7 @@ const MAY_CHANGE: [&str; 19] = [
     "objective.teacher",
     "optimizer.decay",
     "optimizer.decay_from",
+    "run.cached_gb",
     "run.cached_images",
     "run.checkpoint_activations",
     "run.device",
@@ -29,6 +30,7 @@ const MAY_CHANGE: [&str; 19] = [
     "run.out",
     "run.save_every",
     "run.steps",
+    "run.threads",
     "run.validate_every",
     "run.validation_images",
     "run.workers",
@@ -180,9 +182,11 @@ mod tests {
 
     #[test]
     fn places_lengths_and_threads_may_change() {
-        let ours = config("[run]\nout = 'a'\nsteps = 10\nworkers = 1\nloaders = 1\ndevice = 'cpu'");
+        let ours = config(
+            "[run]\nout = 'a'\nsteps = 10\nworkers = 1\nthreads = 1\nloaders = 1\ndevice = 'cpu'",
+        );
         let theirs =
-            config("[run]\nout = './b'\nsteps = 20\nworkers = 3\nloaders = 4\ndevice = 'cuda'");
+            config("[run]\nout = './b'\nsteps = 20\nworkers = 3\nthreads = 4\nloaders = 4\ndevice = 'cuda'");
         assert_eq!(differences(&theirs, &ours).unwrap(), [""; 0]);
     }
 

@@ -88,7 +88,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("run.steps", Whole(1, 100_000_000), "5000", "updates"),
     setting("run.batch_size", Whole(1, 4096), "2", "images whose losses are averaged together"),
     setting("run.accumulation", Whole(1, 4096), "10", "batches whose gradients are averaged before an update"),
-    setting("run.workers", Whole(1, 256), "2", "images computed at a time on the CPU; does not change the result"),
+    setting("run.workers", Whole(1, 256), "2", "images computed at a time on the CPU, each of which takes memory; does not change the result"),
+    setting("run.threads", Whole(0, 1024), "0", "threads that compute on the CPU, shared out among these images; 0 for RAYON_NUM_THREADS or all cores; does not change the result"),
     setting("run.loaders", Whole(1, 256), "2", "threads that read and prepare images; does not change the result"),
     setting("run.seed", Whole(0, i64::MAX), "0", "of the samples, dropout and new weights"),
     setting("run.validate_every", Whole(1, 100_000_000), "500", "steps between validations"),
@@ -96,7 +97,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("run.save_every", Whole(1, 100_000_000), "100", "steps between checkpoints"),
     setting("run.device", Text("auto, cpu, cuda, cuda:N"), "auto", "where the network computes; auto is the GPU, where the build and the machine have one"),
     setting("run.checkpoint_activations", Text("true, false"), "false", "compute the language model's layers again on the way back: less memory, a third more time"),
-    setting("run.cached_images", Whole(0, 10_000_000), "0", "images whose frozen features are kept in memory"),
+    setting("run.cached_images", Whole(0, 10_000_000), "400", "pictures whose features of frozen encoders are kept in memory"),
+    setting("run.cached_gb", Number(0.0, 1e5), "2", "gigabytes of such features that are kept in the run's folder, for further pictures and for --resume"),
 ];
 
 impl Setting {

@@ -1,6 +1,7 @@
 //! From a configuration to everything a run consists of.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device};
 
@@ -9,7 +10,8 @@ use super::config::{ObjectiveKind, TrainConfig};
 use super::guide::check_guided_head;
 use super::init::{new_model, open_tokenizer};
 use super::objective::{
-    Example, Objective, PhraseEncoder, Preparation, Reasoning, Vision, VisionDims,
+    Example, FeatureFolder, Features, Keep, Objective, PhraseEncoder, Preparation, Reasoning,
+    Vision, VisionDims,
 };
 use super::parameters::AUXILIARY;
 use super::{LoraSpec, Parameters, TrainError};
@@ -17,6 +19,8 @@ use crate::data::{GroupSpec, Mixture, MixtureOptions};
 use crate::text::LisaTokenizer;
 use crate::weights::{Fingerprint, LisaConfig, ModelDir, Weights};
 
+/// Folder of a run for the features of frozen encoders.
+const FEATURES: &str = "features";
 /// Samples whose texts a new model's tokenizer is trained on.
 const TOKENIZER_SAMPLES: u64 = 4000;
 
@@ -67,7 +71,16 @@ impl Setup {
             parameters.add_lora(&lora.targets, spec, config.run.seed)?;
         }
         let tokenizer = open_tokenizer(&path)?;
-        let objective = open_objective(config, &model.config, &data, &tokenizer, &mut parameters)?;
+        let features = open_features(config, &model, &parameters)?;
+        let objective = open_objective(
+            config,
+            &model.config,
+            &data,
+            &tokenizer,
+            features,
+            &mut parameters,
+        )?;
+        parameters.load_frozen_encoders(&model)?;
         let preparation = |augment| -> Result<Preparation, TrainError> {
             let (tokenizer, longest) = (tokenizer.clone(), config.data.max_tokens);
             let mut preparation = Preparation::new(&model.config, tokenizer, longest, augment)?;
@@ -175,17 +188,34 @@ fn texts_of(data: &Mixture) -> Result<Vec<String>, TrainError> {
     Ok(texts)
 }
 
+/// What frozen encoders compute is kept as `run` of the configuration says.
+fn open_features(
+    config: &TrainConfig,
+    model: &ModelDir,
+    parameters: &Parameters,
+) -> Result<Features, TrainError> {
+    let bytes = (config.run.cached_gb * 1e9) as u64;
+    let path = config.run.out.join(FEATURES);
+    let folder = (bytes > 0).then(|| Arc::new(FeatureFolder::open(&path, bytes)));
+    let keep = Keep {
+        images: config.run.cached_images,
+        folder,
+    };
+    Features::of_model(model, parameters, &keep)
+}
+
 fn open_objective(
     config: &TrainConfig,
     model: &LisaConfig,
     data: &Mixture,
     tokenizer: &LisaTokenizer,
+    features: Features,
     parameters: &mut Parameters,
 ) -> Result<Box<dyn Objective>, TrainError> {
     let weights = config.objective.weights();
     Ok(match config.objective.kind {
         ObjectiveKind::Reasoning => {
-            let mut objective = Reasoning::new(model, weights, config.run.cached_images);
+            let mut objective = Reasoning::new(model, weights, features);
             objective.checkpoint_activations = config.run.checkpoint_activations;
             objective.guided_head = config.objective.guided_head(model)?;
             if weights.ground > 0.0 {
@@ -203,7 +233,8 @@ fn open_objective(
                 classes: data.classes().len(),
                 attributes: data.attributes().len(),
             };
-            let objective = Vision::new(model, weights, dims, parameters, config.run.seed)?;
+            let seed = config.run.seed;
+            let objective = Vision::new(model, weights, dims, features, parameters, seed)?;
             if let Some(path) = &config.objective.teacher {
                 go_on_from(path, parameters)?;
             }

@@ -20,7 +20,7 @@ use super::run_folder::RunFolder;
 use super::same_run::CurrentRun;
 use super::setup::Setup;
 use super::skipping::Skipping;
-use super::{read_metrics, AdamW, Gradients, Parameters, TrainError};
+use super::{read_metrics, AdamW, Gradients, Parameters, Threads, TrainError};
 use crate::data::{ItemList, Loader, Mixture};
 use crate::weights::Fingerprint;
 
@@ -128,11 +128,17 @@ impl Trainer {
                 .flatten();
         }
         let skipping = Skipping::new(config.data.skip_broken);
-        let on_cpu = parameters.device().is_cpu();
+        let threads = match parameters.device().is_cpu() {
+            true => config.threads(),
+            false => Threads {
+                images: 1,
+                threads: 1,
+            },
+        };
         Ok(Self {
             _folder: folder,
             metrics: MetricsFile::open(&out, keep)?,
-            workers: Workers::new(if on_cpu { config.run.workers } else { 1 })?,
+            workers: Workers::new(threads)?,
             config,
             model,
             parameters,
@@ -276,7 +282,9 @@ impl Trainer {
         let gradients: &mut Gradients = &mut batch.gradients;
         let norm = gradients.clip(self.config.optimizer.clip_norm)?;
         let lr = self.config.schedule().at(self.step);
-        self.optimizer.step(&self.parameters, gradients, lr)?;
+        let (optimizer, parameters) = (&mut self.optimizer, &self.parameters);
+        self.workers
+            .with_all_threads(|| optimizer.step(parameters, gradients, lr))??;
         self.step += 1;
         if let Some(ema) = &mut self.ema {
             ema.update(&self.parameters, self.step)?;

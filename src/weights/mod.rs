@@ -47,3 +47,5 @@ pub(crate) use write::{write_tensors, Loaded, Storage, TensorSource};
 pub const VISION_TOWER_PREFIX: &str = "model.vision_tower.vision_tower";
 /// Prefix of the names of SAM's tensors (image encoder, prompt encoder and mask decoder) in a model directory.
 pub const SAM_PREFIX: &str = "model.visual_model";
+/// Prefix of the names of the tensors of SAM's image encoder.
+pub const IMAGE_ENCODER_PREFIX: &str = "model.visual_model.image_encoder";

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use lisa::data::{Conversation, Encoder, EndOfTurn, TruthMask, Turn};
 use lisa::image::SamPreprocessor;
 use lisa::text::LisaTokenizer;
-use lisa::train::objective::{Example, LossWeights, Losses, Objective, Pass, Reasoning};
+use lisa::train::objective::{Example, Features, LossWeights, Losses, Objective, Pass, Reasoning};
 use lisa::train::{
     AdamW, AdamWConfig, Gradients, GroupSettings, LoraSpec, PackedSequence, Parameters,
 };
@@ -97,6 +97,7 @@ impl Case {
         let example = Example {
             image: golden.folder.join("image.png"),
             resized: sam.resized,
+            picture: None,
             original: sam.original,
             sam_pixels: tensor(sam.pixels),
             clip_pixels: tensor(clip),
@@ -125,7 +126,7 @@ impl Case {
     }
 
     pub fn objective_with(&self, weights: LossWeights) -> Reasoning {
-        Reasoning::new(&self.model.config, weights, 1)
+        Reasoning::new(&self.model.config, weights, Features::in_memory(1))
     }
 
     pub fn pass(&self, objective: &Reasoning, learn: Option<u64>) -> Pass {
@@ -157,6 +158,8 @@ impl Case {
                 parameters.set(name, &tensor).unwrap();
             }
         }
+        // As a run does, so that the encoders compute by the kernels where there are some.
+        parameters.load_frozen_encoders(&self.model).unwrap();
         parameters
     }
 }

@@ -25,7 +25,7 @@ mod shared;
 mod softmax;
 mod vector_unit;
 
-pub use activation::{erf, Activation};
+pub use activation::{erf, gelu_with_slope, Activation};
 pub use attention::{attention, Bias, DecomposedBias, Heads, Sizes};
 pub use blocks::BlockFormat;
 pub use exp::exp;

@@ -8,7 +8,7 @@ use rand::{Rng, RngCore};
 
 use super::attention::TokenGrid;
 use super::cut_off::CutOff;
-use super::{patch_labels, GuidedAnswer};
+use super::{patch_labels, GuidedAnswer, PictureKey};
 use crate::data::{read_picture, ClassMap, Conversation, Encoder, Sample, TruthMask, ANSWERS};
 use crate::image::{ClipPreprocessor, ClipView, SamPreprocessor};
 use crate::text::LisaTokenizer;
@@ -20,6 +20,8 @@ use crate::weights::LisaConfig;
 pub struct Example {
     /// The image's file.
     pub image: PathBuf,
+    /// What the image shows; `None` where it was changed at random, so that it does not come again.
+    pub picture: Option<PictureKey>,
     /// Input of SAM's image encoder, `(3, T, T)` with T the side of SAM's square.
     pub sam_pixels: Tensor,
     /// Input of the vision tower, `(3, size, size)`.
@@ -169,6 +171,7 @@ impl Preparation {
                 }
             }
         }
+        let picture = (!self.augment).then(|| PictureKey::of(&image));
         let sam = self.sam.preprocess(&image);
         let clip = self
             .clip
@@ -183,6 +186,7 @@ impl Preparation {
         Ok(Example {
             guided: self.guide(&sequence, &masks, (width, height)),
             image: sample.image,
+            picture,
             resized: sam.resized,
             original: sam.original,
             sam_pixels: tensor(sam.pixels)?,

@@ -6,6 +6,7 @@
 mod attention;
 mod cut_off;
 mod example;
+mod feature_folder;
 mod features;
 mod grounding;
 mod patches;
@@ -16,7 +17,8 @@ mod vision;
 
 pub use attention::{attention_losses, GuidanceScore, GuidedAnswer, TokenGrid};
 pub use example::{Example, Preparation};
-pub use features::FeatureCache;
+pub use feature_folder::FeatureFolder;
+pub use features::{Features, Keep, PictureKey};
 pub use patches::patch_labels;
 pub use phrase::PhraseEncoder;
 pub use probe::Probed;

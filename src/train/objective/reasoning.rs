@@ -5,15 +5,15 @@ use candle_core::{DType, Tensor};
 use super::attention::attention_losses;
 use super::grounding::grounding_loss;
 use super::{
-    overlaps, Counts, Example, FeatureCache, GuidanceScore, ImageLosses, LossWeights, Objective,
-    Pass, PhraseEncoder, Terms,
+    overlaps, Counts, Example, Features, GuidanceScore, ImageLosses, LossWeights, Objective, Pass,
+    PhraseEncoder, Terms,
 };
 use crate::model::{sam, AttentionQuery, Lisa, Sequence};
 use crate::train::loss::{cross_entropy_sum, mask_losses, MaskTargets, MASK_COUNT_EPS};
 use crate::train::packing::Piece;
 use crate::train::recompute::{self, OutputGradients};
 use crate::train::{Gradients, Parameters, TrainError};
-use crate::weights::{GuidedHead, LisaConfig, VISION_TOWER_PREFIX};
+use crate::weights::{GuidedHead, LisaConfig};
 
 /// The paper's objective.
 pub struct Reasoning {
@@ -28,14 +28,13 @@ pub struct Reasoning {
     pub grounding: Vec<Vec<u32>>,
     /// The head whose attention is guided; `None` if none is.
     pub guided_head: Option<GuidedHead>,
-    sam_features: FeatureCache,
-    tower_features: FeatureCache,
+    features: Features,
 }
 
 impl Reasoning {
-    /// The paper's objective for a model, without the extensions in the public fields. The features of frozen encoders are kept
-    /// for up to `cached_images` images.
-    pub fn new(config: &LisaConfig, weights: LossWeights, cached_images: usize) -> Self {
+    /// The paper's objective for a model, without the extensions in the public fields. What frozen encoders compute is kept in
+    /// `features`.
+    pub fn new(config: &LisaConfig, weights: LossWeights, features: Features) -> Self {
         Self {
             config: config.clone(),
             weights,
@@ -43,25 +42,7 @@ impl Reasoning {
             teacher: None,
             grounding: Vec::new(),
             guided_head: None,
-            sam_features: FeatureCache::new(cached_images),
-            tower_features: FeatureCache::new(cached_images),
-        }
-    }
-
-    fn image_embedding(
-        &self,
-        lisa: &Lisa,
-        parameters: &Parameters,
-        example: &Example,
-    ) -> Result<Tensor, TrainError> {
-        let compute = || {
-            let pixels = parameters.input(&example.sam_pixels)?;
-            Ok(lisa.image_encoder.forward(&pixels, &|| false)?)
-        };
-        if parameters.trains("model.visual_model.image_encoder.") {
-            compute()
-        } else {
-            self.sam_features.get_or(&example.image, compute)
+            features,
         }
     }
 
@@ -71,15 +52,7 @@ impl Reasoning {
         parameters: &Parameters,
         example: &Example,
     ) -> Result<Tensor, TrainError> {
-        let compute = || {
-            let pixels = parameters.input(&example.clip_pixels)?;
-            Ok(lisa.vision_tower.forward(&pixels, &|| false)?)
-        };
-        let features = if parameters.trains(VISION_TOWER_PREFIX) {
-            compute()?
-        } else {
-            self.tower_features.get_or(&example.image, compute)?
-        };
+        let features = self.features.vision_features(lisa, parameters, example)?;
         Ok(lisa.mm_projector.forward(&features)?.squeeze(0)?)
     }
 
@@ -90,10 +63,25 @@ impl Reasoning {
         example: &Example,
         image_tokens: &Tensor,
     ) -> Result<Tensor, TrainError> {
-        let mut parts = Vec::with_capacity(example.sequence.pieces.len());
-        for piece in &example.sequence.pieces {
+        // All ids are looked up at once, because each look-up has a gradient as large as the table.
+        let pieces = &example.sequence.pieces;
+        let ids: Vec<u32> = pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Text(ids) => Some(ids),
+                Piece::Image => None,
+            })
+            .flatten()
+            .copied()
+            .collect();
+        let texts = lisa.llama.embed(&ids, image_tokens.device())?;
+        let (mut parts, mut next) = (Vec::with_capacity(pieces.len()), 0);
+        for piece in pieces {
             parts.push(match piece {
-                Piece::Text(ids) => lisa.llama.embed(ids, image_tokens.device())?,
+                Piece::Text(ids) => {
+                    next += ids.len();
+                    texts.narrow(0, next - ids.len(), ids.len())?
+                }
                 Piece::Image => image_tokens.clone(),
             });
         }
@@ -333,9 +321,9 @@ impl Objective for Reasoning {
         example: &Example,
         pass: Pass,
     ) -> Result<ImageLosses, TrainError> {
-        let lisa = Lisa::load(&parameters.weights(pass.learn), &self.config)?;
+        let lisa = parameters.network(&self.config, pass.learn)?;
         let image_embedding = match self.weights.masks() && !example.masks.is_empty() {
-            true => Some(self.image_embedding(&lisa, parameters, example)?),
+            true => Some(self.features.image_embedding(&lisa, parameters, example)?),
             false => None,
         };
         let image_tokens = self.image_tokens(&lisa, parameters, example)?;

@@ -10,8 +10,10 @@ use candle_core::Tensor;
 use super::phrase::PhraseEncoder;
 use super::probe::{Probe, Probed};
 use super::reasoning::{add_iou_term, add_mask_terms};
-use super::{overlaps, Counts, Example, ImageLosses, LossWeights, Objective, Pass, Terms};
-use crate::model::{sam, Lisa};
+use super::{
+    overlaps, Counts, Example, Features, ImageLosses, LossWeights, Objective, Pass, Terms,
+};
+use crate::model::sam;
 use crate::train::loss::MaskTargets;
 use crate::train::{Gradients, Parameters, TrainError};
 use crate::weights::{LisaConfig, Weights, SAM_PREFIX, VISION_TOWER_PREFIX};
@@ -35,6 +37,7 @@ pub struct Vision {
     config: LisaConfig,
     weights: LossWeights,
     dims: VisionDims,
+    features: Features,
     /// Whether any tensor of SAM is trained; if not, SAM is not run.
     sam: bool,
     /// Whether any tensor of the vision tower is trained; if not, the tower is not run.
@@ -42,7 +45,8 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Makes the objective and adds the tensors of its own parts to the trained ones.
+    /// Makes the objective and adds the tensors of its own parts to the trained ones. What an encoder computes that is frozen beside
+    /// a trained mask decoder is kept in `features`.
     ///
     /// # Errors
     /// There is not enough memory on the device.
@@ -50,6 +54,7 @@ impl Vision {
         config: &LisaConfig,
         weights: LossWeights,
         dims: VisionDims,
+        features: Features,
         parameters: &mut Parameters,
         seed: u64,
     ) -> Result<Self, TrainError> {
@@ -60,6 +65,7 @@ impl Vision {
             config: config.clone(),
             weights,
             dims,
+            features,
             sam: parameters.trains(SAM_PREFIX),
             tower: parameters.trains(VISION_TOWER_PREFIX),
         };
@@ -150,12 +156,9 @@ impl Objective for Vision {
     ) -> Result<ImageLosses, TrainError> {
         let weights = parameters.weights(pass.learn);
         let aux = weights.pp("aux");
-        let lisa = Lisa::load(&weights, &self.config)?;
+        let lisa = parameters.network(&self.config, pass.learn)?;
         let embedding = match self.sam {
-            true => {
-                let pixels = parameters.input(&example.sam_pixels)?;
-                Some(lisa.image_encoder.forward(&pixels, &|| false)?)
-            }
+            true => Some(self.features.image_embedding(&lisa, parameters, example)?),
             false => None,
         };
         let mut terms = Terms::new();
@@ -163,8 +166,8 @@ impl Objective for Vision {
         if example.patches.is_some() {
             let tower = match self.tower {
                 true => {
-                    let pixels = parameters.input(&example.clip_pixels)?;
-                    Some(lisa.vision_tower.forward(&pixels, &|| false)?.squeeze(0)?)
+                    let features = self.features.vision_features(&lisa, parameters, example)?;
+                    Some(features.squeeze(0)?)
                 }
                 false => None,
             };
