@@ -32,6 +32,8 @@ pub struct Training {
     pub device: DeviceSpec,
     /// Folder for the model, the pictures and the checkpoints, which are removed afterwards.
     pub scratch: PathBuf,
+    /// Which weights of the frozen network are in blocks.
+    pub quantization: QuantizationChange,
 }
 
 /// How long steps took.
@@ -72,7 +74,7 @@ impl Training {
             });
         }
         let folder = Scratch::new(&self.scratch)?;
-        let model = shape.write(&folder, QuantizationChange::default())?;
+        let model = shape.write(&folder, self.quantization)?;
         let mut config = TrainConfig::parse(CONFIG).map_err(TrainError::Unusable)?;
         config.model.dir = Some(model);
         config.data.validation.clear();

@@ -216,6 +216,7 @@ fn training(args: &Args, shape: Shape, workers: usize) -> anyhow::Result<Measure
         workers,
         device: args.device,
         scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
+        quantization: args.quantize.change(),
     };
     let times = measured.measure(shape)?;
     let title = format!(
