@@ -15,6 +15,7 @@ mod model_args;
 mod output;
 mod output_paths;
 mod pull;
+mod ranks;
 mod report_args;
 mod segment;
 mod serve;

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::engine::DeviceSpec;
 use lisa::signals::Interrupt;
-use lisa::train::{inspect, settings_help, Ended, Record, Threads, TrainConfig, Trainer};
+use lisa::train::{
+    inspect, settings_help, Alone, Communicator, Ended, Record, Threads, TrainConfig, Trainer,
+};
 use lisa::weights::find_model;
 
 const EXAMPLES: &str = "Examples:
   lisa train --config config/finetune.toml --model models/lisa-7b
   lisa train --config config/finetune.toml --model models/lisa-7b --resume
   lisa train --config config/finetune.toml --inspect 8 --out look
+  mpirun -n 2 lisa train --config config/finetune.toml      with a lisa that was built with the feature mpi
 
 Ctrl-C finishes the step under way and saves it; --resume goes on from there with the same numbers. A training that was
 stopped ends with 130 (Ctrl-C), 143 (SIGTERM) or 129 (SIGHUP, unless nohup keeps it away).";
@@ -69,6 +72,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(steps) = args.steps {
         config.run.steps = steps;
     }
+    let ranks = match args.inspect {
+        None => super::ranks::join(&mut config.run.device)?,
+        Some(_) => Box::new(Alone),
+    };
     threads_of_products(
         config.run.device,
         config.threads(),
@@ -78,11 +85,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return inspect(&config, count, |line| say!("{line}")).map_err(Into::into);
     }
 
+    let (rank, several) = (ranks.rank(), ranks.size() > 1);
+    match train(config, args.resume, !args.no_check, ranks) {
+        // A process that ends without leaving the others ends them, too.
+        Err(error) if several => {
+            note!("rank {rank}: {error:#}");
+            std::process::exit(1);
+        }
+        ended => ended,
+    }
+}
+
+/// Trains, alone or as one of several processes, of which the first one speaks.
+fn train(
+    config: TrainConfig,
+    resume: bool,
+    check_files: bool,
+    ranks: Box<dyn Communicator>,
+) -> anyhow::Result<()> {
     let (steps, out) = (config.run.steps, config.run.out.clone());
+    let (first, size) = (ranks.rank() == 0, ranks.size());
     let interrupt = Interrupt::listen()?;
-    interrupt.announce(|| note!("finishing this step; once more to stop at once"))?;
-    let mut trainer = Trainer::new(config, args.resume)?;
-    if !args.no_check {
+    if first {
+        interrupt.announce(|| note!("finishing this step; once more to stop at once"))?;
+    }
+    let mut trainer = Trainer::with_ranks(config, resume, ranks)?;
+    if first && check_files {
         check(&trainer)?;
     }
     let trained: usize = trainer
@@ -92,16 +120,29 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .map(|v| v.elem_count())
         .sum();
     let frozen = trainer.parameters().frozen_numbers();
-    note!(
-        "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}",
-        trainer.step(),
-        out.display()
-    );
-    let progress = Progress::new(trainer.step(), steps);
-    let ended = trainer.run(&interrupt.asked, |record| progress.show(record))?;
-    progress.bar.finish_and_clear();
+    let shared = match size {
+        1 => String::new(),
+        _ => format!("; {size} processes"),
+    };
+    if first {
+        note!(
+            "{trained} numbers trained, {frozen} frozen; step {} of {steps}; {}{shared}",
+            trainer.step(),
+            out.display()
+        );
+    }
+    let progress = first.then(|| Progress::new(trainer.step(), steps));
+    let ended = trainer.run(&interrupt.asked, |record| {
+        progress.iter().for_each(|progress| progress.show(record));
+    })?;
+    progress
+        .iter()
+        .for_each(|progress| progress.bar.finish_and_clear());
+    trainer.leave();
     let (out, step) = (out.display(), trainer.step());
     match ended {
+        Ended::Finished if !first => {}
+        Ended::Stopped if !first => std::process::exit(interrupt.exit_code()),
         Ended::Finished => tell(&format!(
             "{out}: {step} steps\ntry: lisa merge --run {out} --out MODEL"
         )),

@@ -1,21 +1,26 @@
-//! One batch through the network: images in parallel, sums in order.
+//! One step through the network: images in parallel, on all threads and ranks.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
+
 use super::objective::{
     Counts, Example, GuidanceScore, ImageLosses, Losses, Objective, Pass, Probed,
 };
+use super::ranks::{gather, Communicator};
+use super::sum::{sum_in_order, Finished, Trained};
 use super::{Gradients, Parameters, Threads, TrainError};
 
 /// What the images of a step gave together.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct BatchLosses {
     /// The weighted losses by name, means over the step's batches.
     pub losses: Losses,
     /// Gradients of the sum of the losses; empty where the images were only measured.
+    #[serde(skip)]
     pub gradients: Gradients,
     /// Intersection and union of every mask, in pixels.
     pub overlaps: Vec<(f64, f64)>,
@@ -23,6 +28,38 @@ pub struct BatchLosses {
     pub guidance: Vec<GuidanceScore>,
     /// How often the heads of the vision objective were right.
     pub probed: Vec<Probed>,
+}
+
+impl BatchLosses {
+    /// Adds what the next image gave.
+    pub(super) fn add(&mut self, image: ImageLosses) -> Result<(), TrainError> {
+        let gradients = self.add_scores(image);
+        Ok(self.gradients.add(gradients)?)
+    }
+
+    /// Adds what the next image gave but for its gradients, which it returns.
+    pub(super) fn add_scores(&mut self, image: ImageLosses) -> Gradients {
+        for (name, loss) in image.losses {
+            *self.losses.entry(name).or_default() += loss;
+        }
+        self.overlaps.extend(image.overlaps);
+        self.guidance.extend(image.guidance);
+        self.probed.extend(image.probed);
+        image.gradients
+    }
+}
+
+/// The images of a step or of a validation.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// Those of this rank in their order: every so-manieth of all images, from the rank's own number on.
+    pub examples: &'a [Example],
+    /// How many there are on all ranks together.
+    pub images: usize,
+    /// How many of them in a row are one batch, over which losses are averaged.
+    pub batch_size: usize,
+    /// The seed of the first image's dropout, which asks for gradients; without it the images are only measured.
+    pub learn: Option<u64>,
 }
 
 /// Thread pools, one for each image that is computed at a time. Inside of an operation a sum is made by one thread whatever the number
@@ -74,50 +111,76 @@ impl Workers {
         })
     }
 
-    /// Runs all images and adds up what they give.
-    ///
-    /// Each run of `batch_size` examples is one batch, over which losses are averaged. `learn` is the seed of the first
-    /// image's dropout, and asks for gradients; without it the images are only measured.
+    /// Runs this rank's images and adds up what those of all ranks give. `idle` is called again and again while there is nothing to do
+    /// but to wait.
     ///
     /// # Errors
-    /// That of the first image that failed; the others are given up.
+    /// That of the first image that failed; the others are given up. A rank that is lost.
     pub fn run(
         &self,
         objective: &dyn Objective,
         parameters: &Parameters,
-        examples: &[Example],
-        batch_size: usize,
-        learn: Option<u64>,
+        step: Step<'_>,
+        ranks: &dyn Communicator,
+        idle: &dyn Fn(),
     ) -> Result<BatchLosses, TrainError> {
-        let totals: Vec<Counts> = examples
-            .chunks(batch_size)
-            .map(|batch| {
-                let mut totals = Counts::default();
-                batch.iter().for_each(|e| totals += objective.counts(e));
-                totals
-            })
-            .collect();
+        let (rank, size) = (ranks.rank(), ranks.size());
+        let own = step.examples.len();
+        let counts: Vec<Counts> = step.examples.iter().map(|e| objective.counts(e)).collect();
+        let counts = gather(ranks, counts, idle)?;
+        let mut totals = vec![Counts::default(); step.images.div_ceil(step.batch_size.max(1))];
+        for image in 0..step.images {
+            totals[image / step.batch_size] += counts[image % size][image / size];
+        }
         let factor = 1.0 / totals.len().max(1) as f64;
-        let sum = Mutex::new(OrderedSum::default());
-        let one = |i: usize| {
+        let finished = Finished::new(2 * self.threads.at_a_time(own).max(1));
+        let one = |position: usize| {
+            let image = rank + position * size;
             let pass = Pass {
-                totals: totals[i / batch_size],
+                totals: totals[image / step.batch_size],
                 factor,
-                learn: learn.map(|seed| seed.wrapping_add(i as u64)),
+                learn: step.learn.map(|seed| seed.wrapping_add(image as u64)),
             };
-            let image = objective.run(parameters, &examples[i], pass);
-            let mut sum = sum.lock().unwrap_or_else(|p| p.into_inner());
-            sum.put(i, image)
+            finished.put(
+                image,
+                objective.run(parameters, &step.examples[position], pass),
+            )
         };
-        let first = self.threads.first_round(examples.len());
-        if self.round(0..first, &one)? {
-            self.round(first..examples.len(), &one)?;
-        }
-        let sum = sum.into_inner().unwrap_or_else(|p| p.into_inner());
-        match sum.error {
-            Some(error) => Err(error),
-            None => Ok(sum.total),
-        }
+        let trained = parameters.trained().iter();
+        let trained: Vec<Trained> = trained
+            .map(|(name, var)| (name.clone(), var.shape().clone()))
+            .collect();
+        std::thread::scope(|scope| {
+            let (one, finished) = (&one, &finished);
+            let computing = scope.spawn(move || {
+                let _closing = Closing(finished);
+                let first = self.threads.first_round(own);
+                match self.round(0..first, one)? {
+                    true => self.round(first..own, one).map(|_| ()),
+                    false => Ok(()),
+                }
+            });
+            let next = |image| {
+                let lost = || TrainError::Unusable("an image was not computed".to_owned());
+                finished.take(image, idle).unwrap_or_else(|| Err(lost()))
+            };
+            let (device, images) = (parameters.device(), step.images);
+            let sum = sum_in_order(ranks, &trained, device, images, idle, next);
+            finished.close();
+            match computing.join() {
+                Ok(computed) => computed.and(sum),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
+
+/// Says that no further image comes, however the threads that compute them end.
+struct Closing<'a>(&'a Finished);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -149,39 +212,5 @@ impl Workers {
             }
         });
         Ok(go_on.into_inner())
-    }
-}
-
-/// Adds up what the images gave in the order of the images, whichever finishes first: sums of floats depend on their order.
-#[derive(Default)]
-struct OrderedSum {
-    total: BatchLosses,
-    waiting: std::collections::BTreeMap<usize, ImageLosses>,
-    done: usize,
-    error: Option<TrainError>,
-}
-
-impl OrderedSum {
-    /// Takes in what one image gave. Returns whether to go on, which is until the first error.
-    fn put(&mut self, i: usize, image: Result<ImageLosses, TrainError>) -> bool {
-        let put = |sum: &mut Self| -> Result<(), TrainError> {
-            sum.waiting.insert(i, image?);
-            while let Some(image) = sum.waiting.remove(&sum.done) {
-                for (name, loss) in image.losses {
-                    *sum.total.losses.entry(name).or_default() += loss;
-                }
-                sum.total.gradients.add(image.gradients)?;
-                sum.total.overlaps.extend(image.overlaps);
-                sum.total.guidance.extend(image.guidance);
-                sum.total.probed.extend(image.probed);
-                sum.done += 1;
-            }
-            Ok(())
-        };
-        let result = put(self);
-        if let Err(error) = result {
-            self.error.get_or_insert(error);
-        }
-        self.error.is_none()
     }
 }

@@ -37,6 +37,11 @@ impl Gradients {
         Ok(())
     }
 
+    /// Puts a gradient (f32) in the place of that of the tensor of that name.
+    pub(super) fn insert(&mut self, name: String, gradient: Tensor) {
+        self.by_name.insert(name, gradient);
+    }
+
     /// Whether no tensor has a gradient.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()

@@ -81,7 +81,7 @@ impl Record {
             step,
             split: split.to_owned(),
             loss: losses.values().sum(),
-            losses: losses.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            losses: losses.into_iter().map(|(k, v)| (k.into_owned(), v)).collect(),
             giou: some.then(|| giou.sum::<f64>() / overlaps.len() as f64),
             ciou: some.then(|| sum(|o| o.0) / (sum(|o| o.1) + 1e-5)),
             attended: mean(guidance.iter(), |l| l.mass),
@@ -98,7 +98,7 @@ impl Record {
 fn shares(probed: &[Probed]) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for probe in probed {
-        let (right, of) = sums.entry(probe.name).or_default();
+        let (right, of) = sums.entry(&probe.name).or_default();
         *right += probe.right;
         *of += probe.of;
     }
@@ -171,7 +171,7 @@ impl MetricsFile {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn sync(&mut self) -> Result<u64, TrainError> {
+    pub fn sync(&self) -> Result<u64, TrainError> {
         let length = || -> std::io::Result<u64> {
             self.file.sync_data()?;
             Ok(self.file.metadata()?.len())
@@ -203,7 +203,11 @@ mod tests {
 
     #[test]
     fn heads_are_right_as_often_as_all_their_pictures_say() {
-        let of = |name, right, of| Probed { name, right, of };
+        let of = |name: &'static str, right, of| Probed {
+            name: name.into(),
+            right,
+            of,
+        };
         let batch = BatchLosses {
             probed: vec![
                 of("patch_tower", 1, 1),

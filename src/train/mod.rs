@@ -9,7 +9,7 @@
 //! ```
 //!
 //! **Invariants:** a step's numbers depend on the configuration and the step alone, not on the number of threads nor on
-//! whether the run was interrupted. Frozen tensors never get a gradient.
+//! whether the run was interrupted, nor on how many processes share it. Frozen tensors never get a gradient.
 
 mod adamw;
 mod batch;
@@ -25,9 +25,12 @@ mod inspect;
 mod loss;
 mod merge;
 mod metrics;
+#[cfg(feature = "mpi")]
+mod mpi;
 pub mod objective;
 mod packing;
 mod parameters;
+mod ranks;
 mod recompute;
 mod run_folder;
 mod same_run;
@@ -35,6 +38,7 @@ mod schedule;
 mod settings;
 mod setup;
 mod skipping;
+mod sum;
 mod threads;
 mod trainer;
 
@@ -50,8 +54,11 @@ pub use init::{initial, random_weights};
 pub use inspect::inspect;
 pub use merge::{merge, MergeOptions, MergeReport};
 pub use metrics::{read_metrics, Record};
+#[cfg(feature = "mpi")]
+pub use self::mpi::Mpi;
 pub use packing::{PackedAnswer, PackedSequence, Piece};
 pub use parameters::{LoraSpec, Parameters};
+pub use ranks::{Alone, Communicator};
 pub use schedule::{Decay, Schedule};
 pub use settings::{settings_help, Accepted, Setting, SETTINGS};
 pub use setup::Setup;

@@ -48,6 +48,14 @@ impl Setup {
     /// # Errors
     /// Whatever is missing or broken, by name.
     pub fn new(config: &TrainConfig) -> Result<Self, TrainError> {
+        Self::of_rank(config, 0)
+    }
+
+    /// [`new`](Self::new) for one of several processes that train together, each of which keeps features of its own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn of_rank(config: &TrainConfig, rank: usize) -> Result<Self, TrainError> {
         check_guided_head(config)?;
         // The device is opened before the data, which takes a while to read.
         let (device, dtype) = (config.run.device.open()?, config.model.dtype);
@@ -71,7 +79,7 @@ impl Setup {
             parameters.add_lora(&lora.targets, spec, config.run.seed)?;
         }
         let tokenizer = open_tokenizer(&path)?;
-        let features = open_features(config, &model, &parameters)?;
+        let features = open_features(config, rank, &model, &parameters)?;
         let objective = open_objective(
             config,
             &model.config,
@@ -191,11 +199,16 @@ fn texts_of(data: &Mixture) -> Result<Vec<String>, TrainError> {
 /// What frozen encoders compute is kept as `run` of the configuration says.
 fn open_features(
     config: &TrainConfig,
+    rank: usize,
     model: &ModelDir,
     parameters: &Parameters,
 ) -> Result<Features, TrainError> {
     let bytes = (config.run.cached_gb * 1e9) as u64;
-    let path = config.run.out.join(FEATURES);
+    // One process at a time may use a folder of features.
+    let path = config.run.out.join(match rank {
+        0 => FEATURES.to_owned(),
+        _ => format!("{FEATURES}-{rank}"),
+    });
     let folder = (bytes > 0).then(|| Arc::new(FeatureFolder::open(&path, bytes)));
     let keep = Keep {
         images: config.run.cached_images,

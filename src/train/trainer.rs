@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::adamw::{AdamWConfig, GroupSettings};
-use super::batch::Workers;
+use super::batch::{Step, Workers};
 use super::checkpoint::{read_checkpoint, write_checkpoint, CheckpointState, BEST, LAST};
 use super::config::TrainConfig;
 use super::curve::draw_curve;
 use super::ema::{snapshot, Ema};
 use super::metrics::{MetricsFile, Record};
 use super::objective::{Example, Objective, Preparation};
+use super::ranks::{gather, Alone, Communicator};
 use super::run_folder::RunFolder;
 use super::same_run::CurrentRun;
 use super::setup::Setup;
@@ -39,10 +42,12 @@ pub struct Trainer {
     data: Arc<Mixture>,
     skipping: Arc<Skipping>,
     preparation: Arc<Preparation>,
+    /// The held-out images of this rank.
     validation: Vec<Example>,
-    metrics: MetricsFile,
-    /// Keeps other trainings out of `run.out`.
-    _folder: RunFolder,
+    /// How many of them there are on all ranks together.
+    validation_images: usize,
+    /// What the first rank alone writes to; the others write nothing.
+    files: Option<Files>,
     /// What each dataset consists of, kept with the checkpoints so that a resumed run notices other data.
     items: BTreeMap<String, ItemList>,
     /// Fingerprint of the model's tensors that are not trained.
@@ -51,6 +56,24 @@ pub struct Trainer {
     step: u64,
     /// Step and score of the best validation so far.
     best: Option<(u64, f64)>,
+    /// The processes that train together, of which this is one.
+    ranks: Box<dyn Communicator>,
+}
+
+/// What a run writes to.
+struct Files {
+    metrics: MetricsFile,
+    /// Keeps other trainings out of `run.out`.
+    _folder: RunFolder,
+}
+
+/// What a rank says to all others before a step.
+#[derive(Serialize, Deserialize)]
+struct Ready {
+    /// Whether somebody asked it to stop.
+    stop: bool,
+    /// Why it has no images.
+    failed: Option<String>,
 }
 
 /// Why [`Trainer::run`] came back.
@@ -68,9 +91,35 @@ impl Trainer {
     /// # Errors
     /// A folder that holds another run, a checkpoint of other settings, or whatever is missing or broken, by name.
     pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
+        Self::with_ranks(config, resume, Box::new(Alone))
+    }
+
+    /// [`new`](Self::new) for one of several processes that train together. Each computes its share of every step's images, and all
+    /// of them have the same model after it. The first one alone writes to `run.out`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); fewer images in a step than processes.
+    pub fn with_ranks(
+        config: TrainConfig,
+        resume: bool,
+        ranks: Box<dyn Communicator>,
+    ) -> Result<Self, TrainError> {
+        let (rank, size, images) = (ranks.rank(), ranks.size(), config.images_per_step());
+        if images < size {
+            return Err(TrainError::Unusable(format!(
+                "a step of {images} images is too small for {size} ranks; accepted: run.batch_size × run.accumulation from {size} on"
+            )));
+        }
         let out = config.run.out.clone();
         let last = out.join(LAST);
-        let folder = RunFolder::open(&out, resume)?;
+        let folder = match rank {
+            0 => Some(RunFolder::open(&out, resume)?),
+            _ => None,
+        };
+        // The first may have to make the model, which the others open.
+        if rank > 0 {
+            gather(ranks.as_ref(), (), &|| ())?;
+        }
         let Setup {
             model,
             parameters,
@@ -79,7 +128,10 @@ impl Trainer {
             preparation,
             validation,
             frozen,
-        } = Setup::new(&config)?;
+        } = Setup::of_rank(&config, rank)?;
+        if rank == 0 {
+            gather(ranks.as_ref(), (), &|| ())?;
+        }
         let settings = &config.optimizer;
         let group = |name: &str| {
             let group = settings.groups.iter().find(|g| name.contains(&g.pattern));
@@ -135,9 +187,15 @@ impl Trainer {
                 threads: 1,
             },
         };
+        let files = folder.map(|folder| {
+            Ok::<_, TrainError>(Files {
+                metrics: MetricsFile::open(&out, keep)?,
+                _folder: folder,
+            })
+        });
+        let validation_images = validation.len();
         Ok(Self {
-            _folder: folder,
-            metrics: MetricsFile::open(&out, keep)?,
+            files: files.transpose()?,
             workers: Workers::new(threads)?,
             config,
             model,
@@ -148,11 +206,14 @@ impl Trainer {
             data: Arc::new(data),
             skipping: Arc::new(skipping),
             preparation: Arc::new(preparation),
-            validation,
+            // One rank after the other has an image, as in a step.
+            validation: validation.into_iter().skip(rank).step_by(size).collect(),
+            validation_images,
             items,
             frozen,
             step,
             best,
+            ranks,
         })
     }
 
@@ -183,6 +244,11 @@ impl Trainer {
         )))
     }
 
+    /// Takes leave of the other processes, after which nothing can be trained or measured any more.
+    pub fn leave(&self) {
+        self.ranks.leave();
+    }
+
     /// Updates made so far.
     pub fn step(&self) -> u64 {
         self.step
@@ -202,30 +268,23 @@ impl Trainer {
         stop: &AtomicBool,
         mut observe: impl FnMut(&Record),
     ) -> Result<Ended, TrainError> {
-        let images = self.config.images_per_step();
-        let loader = self.loader(images as u64 * self.step);
+        let loader = self.loader();
         while self.step < self.config.run.steps {
-            if stop.load(Ordering::Relaxed) {
+            let started = Instant::now();
+            let Some(examples) = self.next_examples(&loader, stop)? else {
                 self.save()?;
                 return Ok(Ended::Stopped);
-            }
-            let started = Instant::now();
-            let mut examples = Vec::with_capacity(images);
-            for _ in 0..images {
-                match loader.next() {
-                    Ok(example) => examples.push(example),
-                    Err(error) => return Err(self.saved_before(error)),
-                }
-            }
-            let mut record = self.update(&examples)?;
+            };
+            let mut record = self.update(&examples, stop)?;
             record.seconds = Some(started.elapsed().as_secs_f64());
-            self.metrics.write(&record)?;
+            self.write(&record)?;
             observe(&record);
             let run = &self.config.run;
             let done = self.step == run.steps;
-            if !self.validation.is_empty() && (self.step % run.validate_every == 0 || done) {
+            let due = self.step % run.validate_every == 0 || done;
+            if self.validation_images > 0 && due {
                 let record = self.validate()?;
-                self.metrics.write(&record)?;
+                self.write(&record)?;
                 observe(&record);
                 self.keep_best(&record)?;
             }
@@ -236,16 +295,61 @@ impl Trainer {
         Ok(Ended::Finished)
     }
 
-    fn loader(&self, first: u64) -> Loader<Example, TrainError> {
+    /// How many of a step's images are this rank's.
+    fn own_images(&self) -> usize {
+        let (rank, size) = (self.ranks.rank(), self.ranks.size());
+        (rank..self.config.images_per_step()).step_by(size).len()
+    }
+
+    /// The images of this rank, from those of the next step on.
+    fn loader(&self) -> Loader<Example, TrainError> {
         let (data, preparation) = (self.data.clone(), self.preparation.clone());
         let skipping = self.skipping.clone();
-        let ahead = 2 * self.config.images_per_step();
-        Loader::new(self.config.run.loaders, ahead, first, move |index| {
+        let (rank, size) = (self.ranks.rank() as u64, self.ranks.size() as u64);
+        let own = self.own_images() as u64;
+        let images = self.config.images_per_step() as u64;
+        let ahead = 2 * self.own_images();
+        let threads = self.config.run.loaders;
+        Loader::new(threads, ahead, own * self.step, move |number| {
+            let index = number / own * images + number % own * size + rank;
             skipping.take(index, |index| {
                 let sample = data.sample(index)?;
                 preparation.prepare(sample, &mut data.rng(index))
             })
         })
+    }
+
+    /// This rank's images of the next step; `None` if any of the ranks is to stop.
+    fn next_examples(
+        &mut self,
+        loader: &Loader<Example, TrainError>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<Example>>, TrainError> {
+        let stop = stop.load(Ordering::Relaxed);
+        let loaded: Result<Vec<Example>, TrainError> = match stop {
+            true => Ok(Vec::new()),
+            false => (0..self.own_images()).map(|_| loader.next()).collect(),
+        };
+        let ready = Ready {
+            stop,
+            failed: loaded.as_ref().err().map(ToString::to_string),
+        };
+        let all = gather(self.ranks.as_ref(), ready, &|| ())?;
+        let failed = all.iter().enumerate().find_map(|(rank, ready)| {
+            let reason = ready.failed.as_ref()?;
+            Some(TrainError::Unusable(format!("rank {rank}: {reason}")))
+        });
+        match (loaded, failed) {
+            (Err(error), _) | (Ok(_), Some(error)) => Err(self.saved_before(error)),
+            (Ok(examples), None) => Ok((!all.iter().any(|ready| ready.stop)).then_some(examples)),
+        }
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), TrainError> {
+        match &mut self.files {
+            Some(files) => files.metrics.write(record),
+            None => Ok(()),
+        }
     }
 
     /// Saves what was learned before the data failed. Returns the error, extended by the step up to which nothing is lost.
@@ -263,15 +367,32 @@ impl Trainer {
     }
 
     /// One update.
-    fn update(&mut self, examples: &[Example]) -> Result<Record, TrainError> {
-        let seed = (self.config.run.seed << 32) ^ (self.step * examples.len() as u64);
+    fn update(&mut self, examples: &[Example], stop: &AtomicBool) -> Result<Record, TrainError> {
+        let images = self.config.images_per_step();
+        let seed = (self.config.run.seed << 32) ^ (self.step * images as u64);
+        let step = Step {
+            examples,
+            images,
+            batch_size: self.config.run.batch_size,
+            learn: Some(seed),
+        };
+        let saved = RefCell::new(None);
+        // A rank that has died answers no more, and mpirun then lets the others go on for a second: what the steps before have
+        // brought is saved as soon as this one is asked to stop.
+        let save = || {
+            let several = self.ranks.size() > 1;
+            if several && stop.load(Ordering::Relaxed) && saved.borrow().is_none() {
+                *saved.borrow_mut() = Some(self.write_last());
+            }
+        };
         let mut batch = self.workers.run(
             self.objective.as_ref(),
             &self.parameters,
-            examples,
-            self.config.run.batch_size,
-            Some(seed),
+            step,
+            self.ranks.as_ref(),
+            &save,
         )?;
+        saved.into_inner().transpose()?;
         let loss: f64 = batch.losses.values().sum();
         if !loss.is_finite() {
             return Err(TrainError::Diverged {
@@ -327,9 +448,14 @@ impl Trainer {
         let batch = self.workers.run(
             self.objective.as_ref(),
             &self.parameters,
-            &self.validation,
-            self.validation.len(),
-            None,
+            Step {
+                examples: &self.validation,
+                images: self.validation_images,
+                batch_size: self.validation_images,
+                learn: None,
+            },
+            self.ranks.as_ref(),
+            &|| (),
         );
         if let Some(own) = own {
             set_all(&self.parameters, &own)?;
@@ -348,20 +474,22 @@ impl Trainer {
                 Some(ema) => ema.average().clone(),
                 None => snapshot(&self.parameters),
             };
-            let state = self.state()?;
-            write_checkpoint(&self.config.run.out, BEST, &state, &tensors)?;
+            if let Some(files) = &self.files {
+                let state = self.state(files)?;
+                write_checkpoint(&self.config.run.out, BEST, &state, &tensors)?;
+            }
         }
         Ok(())
     }
 
-    fn state(&mut self) -> Result<CheckpointState, TrainError> {
+    fn state(&self, files: &Files) -> Result<CheckpointState, TrainError> {
         Ok(CheckpointState {
             step: self.step,
             config: toml::to_string(&self.config)
                 .map_err(|e| TrainError::Unusable(format!("writing the configuration: {e}")))?,
             model: self.model.clone(),
             best: self.best,
-            metrics_bytes: self.metrics.sync()?,
+            metrics_bytes: files.metrics.sync()?,
             lora_scale: self.parameters.lora().map(|l| l.alpha / l.rank as f64),
             items: self.items.clone(),
             frozen: Some(self.frozen),
@@ -369,11 +497,40 @@ impl Trainer {
     }
 
     /// Writes the newest checkpoint and draws the curve. Without the curve nothing is lost but a picture, so failing to draw
-    /// it is only a warning.
+    /// it is only a warning. To be called on all ranks, which wait for each other.
     ///
     /// # Errors
-    /// A checkpoint that cannot be written.
+    /// A checkpoint that cannot be written; ranks whose models differ.
     pub fn save(&mut self) -> Result<(), TrainError> {
+        let written = self.write_last();
+        let sums = match self.ranks.size() {
+            1 => Vec::new(),
+            _ => gather(self.ranks.as_ref(), self.checksum()?, &|| ())?,
+        };
+        if let Some(other) = sums.iter().position(|sum| *sum != sums[0]) {
+            return Err(TrainError::Unusable(format!(
+                "after step {} the model of rank {other} is not that of rank 0; accepted: the same lisa and processors of one kind on every rank",
+                self.step
+            )));
+        }
+        written
+    }
+
+    /// A checksum of the trained tensors, which are the same on every rank as long as all is well.
+    fn checksum(&self) -> Result<u32, TrainError> {
+        let mut hasher = crc32fast::Hasher::new();
+        for var in self.parameters.trained().values() {
+            let values = var.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            hasher.update(bytemuck::cast_slice(&values));
+        }
+        Ok(hasher.finalize())
+    }
+
+    /// Writes the newest checkpoint on the first rank.
+    fn write_last(&self) -> Result<(), TrainError> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
         let mut tensors = snapshot(&self.parameters);
         tensors.extend(self.optimizer.state());
         if let Some(ema) = &self.ema {
@@ -383,7 +540,7 @@ impl Trainer {
                     .map(|(n, t)| (format!("ema.{n}"), t.clone())),
             );
         }
-        let state = self.state()?;
+        let state = self.state(files)?;
         let out = &self.config.run.out;
         write_checkpoint(out, LAST, &state, &tensors)?;
         let drawn =

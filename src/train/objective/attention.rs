@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor, D};
+use serde::{Deserialize, Serialize};
 
 use crate::data::TruthMask;
 use crate::image::ClipView;
@@ -35,7 +36,7 @@ pub struct GuidedAnswer {
 }
 
 /// How one guided answer came out.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuidanceScore {
     /// Attention on the target's columns together, in 0..=1.
     pub mass: f64,

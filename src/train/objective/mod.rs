@@ -25,9 +25,11 @@ pub use probe::Probed;
 pub use reasoning::Reasoning;
 pub use vision::{Vision, VisionDims};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::{Gradients, Parameters, TrainError};
 
@@ -64,7 +66,7 @@ impl LossWeights {
 }
 
 /// What the losses of one image are divided by: the totals of the batch it belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Tokens with a label.
     pub tokens: usize,
@@ -86,7 +88,7 @@ impl std::ops::AddAssign for Counts {
 }
 
 /// The losses by name, weighted, each a share of the batch's: `ce`, `bce`, `dice`, …
-pub type Losses = BTreeMap<&'static str, f64>;
+pub type Losses = BTreeMap<Cow<'static, str>, f64>;
 
 /// The results of one image.
 #[derive(Debug, Default)]
@@ -152,7 +154,7 @@ impl Terms {
         }
         let term = (loss * factor)?;
         let value = f64::from(term.to_scalar::<f32>()?);
-        *self.losses.entry(name).or_default() += value;
+        *self.losses.entry(name.into()).or_default() += value;
         self.sum = Some(match self.sum.take() {
             Some(sum) => (sum + term)?,
             None => term,

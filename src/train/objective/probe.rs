@@ -4,8 +4,11 @@
 //! A language model can only use what the features tell apart. So the heads are trained together with the encoder, and the
 //! share of patches that show something and about which they are right is written to the metrics.
 
+use std::borrow::Cow;
+
 use candle_core::{DType, Device, Tensor, D};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{Pass, Terms};
 use crate::data::ClassMap;
@@ -32,10 +35,10 @@ pub(super) struct Probe {
 }
 
 /// How often a head was right about patches that show something.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probed {
     /// The head's name, e.g. `patch_tower`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Patches about which it was right.
     pub right: usize,
     /// Patches that show something.
@@ -115,7 +118,7 @@ impl Probe {
                 .count();
         }
         Ok(Probed {
-            name: self.name,
+            name: self.name.into(),
             right,
             of: something.len(),
         })
