@@ -139,7 +139,7 @@ fn garbled(error: postcard::Error) -> TrainError {
 pub mod testing {
     use std::time::Duration;
 
-    use crossbeam_channel::{unbounded, Receiver, RecvTimeoutError, Sender};
+    use crossbeam_channel::{bounded, Receiver, Select, Sender};
 
     use super::*;
 
@@ -165,19 +165,27 @@ pub mod testing {
             idle: &dyn Fn(),
         ) -> Result<(), TrainError> {
             let lost = || TrainError::Unusable("a rank is gone".to_owned());
-            if let Some((to, bytes)) = send {
-                self.to[to].send(bytes.to_vec()).map_err(|_| lost())?;
-            }
-            if let Some((from, buffer)) = receive {
-                let bytes = loop {
-                    match self.from[from].recv_timeout(Duration::from_millis(5)) {
-                        Ok(bytes) => break bytes,
-                        Err(RecvTimeoutError::Timeout) => idle(),
-                        Err(RecvTimeoutError::Disconnected) => return Err(lost()),
-                    }
+            let mut sending = send.map(|(to, bytes)| (&self.to[to], bytes.to_vec()));
+            let mut receiving = receive.map(|(from, buffer)| (&self.from[from], buffer));
+            while sending.is_some() || receiving.is_some() {
+                let mut either = Select::new();
+                let send = sending.as_ref().map(|(to, _)| either.send(to));
+                if let Some((from, _)) = &receiving {
+                    either.recv(from);
+                }
+                let Ok(ready) = either.select_timeout(Duration::from_millis(5)) else {
+                    idle();
+                    continue;
                 };
-                assert_eq!(bytes.len(), buffer.len(), "both sides know the length");
-                buffer.copy_from_slice(&bytes);
+                if send == Some(ready.index()) {
+                    if let Some((to, bytes)) = sending.take() {
+                        ready.send(to, bytes).map_err(|_| lost())?;
+                    }
+                } else if let Some((from, buffer)) = receiving.take() {
+                    let bytes = ready.recv(from).map_err(|_| lost())?;
+                    assert_eq!(bytes.len(), buffer.len(), "both sides know the length");
+                    buffer.copy_from_slice(&bytes);
+                }
             }
             Ok(())
         }
@@ -189,7 +197,8 @@ pub mod testing {
         let mut from: Vec<Vec<_>> = (0..size).map(|_| Vec::new()).collect();
         for to in &mut to {
             for from in &mut from {
-                let (sender, receiver) = unbounded();
+                // No message waits anywhere: a rank that sends to one that does not receive is seen to hang, as it would with long messages.
+                let (sender, receiver) = bounded(0);
                 to.push(sender);
                 from.push(receiver);
             }

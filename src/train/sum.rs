@@ -176,12 +176,19 @@ pub fn sum_in_order(
             }
         };
         word = Word::Sum(sum, has.clone());
-        if !last {
-            send_value(ranks, ranks.next(), &word, idle)?;
+        // A sum that went on while it still came could come around to a rank that still sends it, and takes in nothing meanwhile. So where
+        // the ring closes, both ranks take in all of it before they send it on.
+        let (mut incoming, mut sum) = (had, mine);
+        if last || rank == 0 || ranks.next() == 0 {
+            sum = carrier.pass(&incoming, &has, sum, false)?;
+            incoming.fill(false);
         }
-        let passed = carrier.pass(&had, &has, mine, !last)?;
-        // The others have sent theirs on, and need it no more.
-        values = if last { passed } else { Vec::new() };
+        if last {
+            values = sum;
+        } else {
+            send_value(ranks, ranks.next(), &word, idle)?;
+            carrier.pass(&incoming, &has, sum, true)?;
+        }
     }
     if images == 0 {
         return Ok(BatchLosses::default());
