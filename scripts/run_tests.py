@@ -87,6 +87,10 @@ PARTS = (
         Command((*PYTEST, 'tests/scripts'), 'pytest'),)),
     Part('install', 'make install, cargo install and a Debian package: put there, used, removed without a trace', 1, (
         Command((*PYTEST, 'tests/install'), 'pytest'),)),
+    # Last of what cargo builds, because the feature makes the libraries anew.
+    Part('ranks', 'training by several processes over MPI: the model of one, deaths and Ctrl-C', 4, (
+        Command(('scripts/setup_mpi.sh',)),
+        Command((*CARGO_TEST[:-3], '--features', 'ros,mpi', '--test', 'mpi', '--', '--show-output', '--test-threads', '1'), 'cargo'))),
     Part('ros', 'the node over DDS, by an independent client', 15, (Command((*PYTEST, 'tests/ros'), 'pytest'),)),
 )
 # Parts whose numbers could depend on the order of summation.

@@ -192,7 +192,7 @@ fn ctrl_c_at_mpirun_saves_and_stops() {
         .spawn()
         .unwrap();
     begun(&out, &mut child);
-    send("INT", &child);
+    send("-INT", &child);
     assert!(!ended(&mut child).success(), "it is not finished");
     let (step, _) = learned(&out);
     assert!(step >= 1);
