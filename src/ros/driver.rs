@@ -256,6 +256,7 @@ impl Driver {
                 object,
             } => self.publishers.object(&question, &header, &object),
             Output::Locate(request) => self.locate_worker.locate(request),
+            Output::TellPage { id, event } => self.shared.page.tell(id, event),
             Output::PublishDetections {
                 header,
                 frame,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
 use super::submitter::EngineReport;
-use crate::node::{LocateRequest, QuestionId};
+use crate::node::{LocatePicture, LocateRequest, QuestionId};
 use crate::spatial::{Camera, Locator, NotLocated};
 
 /// The running thread. It works first in, first out.
@@ -28,7 +28,11 @@ impl LocateWorker {
             .spawn(move || {
                 let mut locator = Locator::default();
                 for request in incoming {
-                    let place = match request.frame.frame() {
+                    let frame = match &request.picture {
+                        LocatePicture::Message(message) => message.frame(),
+                        LocatePicture::Decoded(frame) => Ok(frame.clone()),
+                    };
+                    let place = match frame {
                         Ok(frame) => {
                             let size = (frame.width(), frame.height());
                             request.scene.locate(&mut locator, size, &request.object)

@@ -104,8 +104,8 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         actions,
         events,
     } = start(logger)?;
-    let page = web::start(&shared)?;
     let (sender, reports) = mpsc::unbounded_channel();
+    let page = web::start(&shared, &sender)?;
     let driver = Driver::start(
         Arc::clone(&shared),
         publishers,

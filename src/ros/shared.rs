@@ -14,6 +14,7 @@ use super::follow_action;
 use super::params::{NodeParams, ParamStore};
 use super::qos::QosOverrides;
 use super::spin::image_qos;
+use super::web::PageClients;
 use crate::engine::Engine;
 use crate::node::{CameraTopic, Host, ImagePublisher, Lifecycle, NodeCore};
 
@@ -61,6 +62,8 @@ pub struct Shared {
     core: Mutex<NodeCore<Ros>>,
     /// The model, while there is one. The driver owns it.
     engine: RwLock<Weak<Engine>>,
+    /// Who has asked from the page for a browser.
+    pub page: PageClients,
     /// Wakes the driver when the state machine has taken a frame; one wake-up may stand for several frames.
     pub frame_arrived: Notify,
     /// Wakes the driver when parameters have changed; one wake-up may stand for several changes, whose values are in `params`.
@@ -91,6 +94,7 @@ impl Shared {
             qos_faults: Mutex::default(),
             core: Mutex::new(core),
             engine: RwLock::default(),
+            page: PageClients::default(),
             frame_arrived: Notify::new(),
             params_changed: Notify::new(),
         }

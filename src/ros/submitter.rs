@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
-use crate::engine::{CancelToken, Engine, Event, RequestError};
+use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
 use crate::node::{EngineRequest, Place, QuestionId};
 
 /// What the threads beside the main one report about a question.
@@ -109,17 +109,38 @@ fn decode_and_submit(
     if !lock(open).contains_key(&id) {
         return;
     }
-    // The channel is closed only when the node is ending, and then the node has ended the question itself.
-    let report = |report| drop(reports.send((id, report)));
     let frame = match request.frame.frame() {
         Ok(frame) => frame,
-        Err(why) => return report(EngineReport::BadFrame(why)),
+        Err(why) => {
+            // The channel is closed only when the node is ending, and then the node has ended the question itself.
+            let _ = reports.send((id, EngineReport::BadFrame(why)));
+            return;
+        }
     };
     // Submitted under the lock, so that a cancel finds the question either still decoding or with the engine's token.
     let mut open = lock(open);
     let Some(slot) = open.get_mut(&id) else {
         return;
     };
+    match submit_reporting(engine, id, request.with_frame(frame), reports) {
+        Ok(token) => *slot = OpenRequest::Submitted(token),
+        Err(error) => {
+            let failed = EngineReport::Engine(Event::Failed(error));
+            let _ = reports.send((id, failed));
+        }
+    }
+}
+
+/// Submits a request whose events are all sent to `reports`, and always a last one, even if the engine loses it.
+///
+/// # Errors
+/// Why the engine refuses it; nothing is reported then.
+pub fn submit_reporting(
+    engine: &Engine,
+    id: QuestionId,
+    request: Request,
+    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+) -> Result<CancelToken, RequestError> {
     let acceptance = Arc::<Mutex<Acceptance>>::default();
     let mut sink = EventSink {
         id,
@@ -127,18 +148,13 @@ fn decode_and_submit(
         ended: false,
         acceptance: Arc::clone(&acceptance),
     };
-    let submitted = engine.submit_to(request.with_frame(frame), move |event| sink.report(event));
-    match submitted {
-        Ok(token) => {
-            *slot = OpenRequest::Submitted(token);
-            let dropped = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted)
-                == Acceptance::Dropped;
-            if dropped {
-                report(EngineReport::Engine(Event::Failed(RequestError::Dropped)));
-            }
-        }
-        Err(error) => report(EngineReport::Engine(Event::Failed(error))),
+    let token = engine.submit_to(request, move |event| sink.report(event))?;
+    let before = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted);
+    if before == Acceptance::Dropped {
+        let lost = EngineReport::Engine(Event::Failed(RequestError::Dropped));
+        let _ = reports.send((id, lost));
     }
+    Ok(token)
 }
 
 /// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what

@@ -14,7 +14,7 @@ use tokio::sync::{watch, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer::AnswerWriter;
-use super::backend::Backend;
+use super::backend::{Backend, CameraPicture, PageQuestion};
 use super::error::{json_response, ApiError};
 use super::events;
 use super::form::{self, check_conversation, Question};
@@ -196,7 +196,8 @@ async fn segment(
         frame: picture.frame.clone(),
         conversation_id: question.conversation.clone(),
     };
-    let running = Running::submit(app, request)?;
+    let header = picture.header.clone();
+    let running = Running::submit(app, PageQuestion { request, header })?;
     let writer = AnswerWriter {
         picture,
         instruction: question.instruction,
@@ -207,11 +208,11 @@ async fn segment(
         Reply::Events => Ok(events::respond(running, writer)),
         Reply::Json if question.stream => Ok(events::respond(running, writer)),
         Reply::Json => {
-            let answer = running.answer().await?;
-            Ok(json_response(StatusCode::OK, &writer.answer(&answer)))
+            let complete = running.answer().await?;
+            Ok(json_response(StatusCode::OK, &writer.answer(&complete)))
         }
         Reply::Drawn => {
-            let answer = running.answer().await?;
+            let answer = running.answer().await?.answer;
             let png = tokio::task::block_in_place(|| {
                 let pixels = writer.picture.frame.pixels();
                 encode_png(&Pixels::Rgb(answer.overlay(
@@ -244,7 +245,7 @@ async fn chosen_picture(app: &App, question: &mut Question) -> Result<Picture, A
     }
 }
 
-fn newest_frame(app: &App) -> Result<Frame, ApiError> {
+fn newest_frame(app: &App) -> Result<CameraPicture, ApiError> {
     Ok(tokio::task::block_in_place(|| app.backend.newest_frame())?)
 }
 
@@ -253,7 +254,7 @@ async fn camera(State(app): State<Arc<App>>) -> Result<Response<Body>, ApiError>
         let message = "this server has no camera; accepted: questions with a picture";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "camera", message));
     }
-    as_jpeg(&newest_frame(&app)?)
+    as_jpeg(&newest_frame(&app)?.frame)
 }
 
 async fn picture(

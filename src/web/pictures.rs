@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use image::ImageReader;
+use rosbag2::Header;
 use tokio::sync::Semaphore;
 
+use super::backend::CameraPicture;
 use super::error::ApiError;
 use super::limits::Limits;
 use crate::engine::Frame;
@@ -24,6 +26,8 @@ pub struct Picture {
     /// Cannot be guessed.
     pub id: String,
     pub frame: Frame,
+    /// The header of the camera's message that it came in, if it is the camera's.
+    pub header: Option<Header>,
 }
 
 struct Kept {
@@ -70,14 +74,14 @@ impl Pictures {
             let message = "the picture could not be decoded";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "picture", message)
         })??;
-        Ok(self.keep(Frame::new(pixels), file))
+        Ok(self.keep(Frame::new(pixels), None, file))
     }
 
     /// Keeps a frame of the camera.
-    pub fn keep_frame(&self, frame: Frame) -> Picture {
-        match self.use_again(|kept| kept.picture.frame.key() == frame.key()) {
+    pub fn keep_frame(&self, taken: CameraPicture) -> Picture {
+        match self.use_again(|kept| kept.picture.frame.key() == taken.frame.key()) {
             Some(known) => known,
-            None => self.keep(frame, Bytes::new()),
+            None => self.keep(taken.frame, Some(taken.header), Bytes::new()),
         }
     }
 
@@ -113,10 +117,11 @@ impl Pictures {
         }
     }
 
-    fn keep(&self, frame: Frame, file: Bytes) -> Picture {
+    fn keep(&self, frame: Frame, header: Option<Header>, file: Bytes) -> Picture {
         let picture = Picture {
             id: new_id(),
             frame,
+            header,
         };
         let mut kept = self.kept();
         kept.push_back(Kept {
@@ -166,8 +171,11 @@ mod tests {
         })
     }
 
-    fn frame(side: u32) -> Frame {
-        Frame::new(RgbImage::new(side, side))
+    fn frame(side: u32) -> CameraPicture {
+        CameraPicture {
+            frame: Frame::new(RgbImage::new(side, side)),
+            header: Header::default(),
+        }
     }
 
     #[test]

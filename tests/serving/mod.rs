@@ -13,7 +13,12 @@ use lisa::engine::{
     Stage, Timings,
 };
 use lisa::image::{decode_image, Roi};
-use lisa::web::{Backend, EventSink, Limits, Listener, Server, SubmitError, WebConfig};
+use lisa::node::PageEvent;
+use lisa::web::{
+    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError,
+    WebConfig,
+};
+use rosbag2::Header;
 use serde_json::Value;
 
 /// Size of the pictures.
@@ -130,8 +135,13 @@ struct Scene {
 }
 
 impl Backend for Scene {
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError> {
-        Ok(self.engine.submit_to(request, sink)?)
+    fn submit(
+        &self,
+        question: PageQuestion,
+        mut sink: EventSink,
+    ) -> Result<CancelToken, SubmitError> {
+        let sink = move |event| sink(PageEvent::from(event));
+        Ok(self.engine.submit_to(question.request, sink)?)
     }
 
     fn reset_conversation(&self, id: &str) {
@@ -154,9 +164,13 @@ impl Backend for Scene {
         self.has_camera
     }
 
-    fn newest_frame(&self) -> Result<Frame, SubmitError> {
+    fn newest_frame(&self) -> Result<CameraPicture, SubmitError> {
         let newest = self.newest.lock().unwrap().clone();
-        newest.ok_or_else(|| SubmitError::NotNow("nothing from the camera yet".to_owned()))
+        let none = || SubmitError::NotNow("nothing from the camera yet".to_owned());
+        Ok(CameraPicture {
+            frame: newest.ok_or_else(none)?,
+            header: Header::default(),
+        })
     }
 }
 
