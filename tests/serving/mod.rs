@@ -10,7 +10,7 @@ use image::{GrayImage, Luma, Rgb, RgbImage};
 use lisa::engine::{
     Answer, AnswerOptions, AnswerStatus, CacheLoad, CancelToken, Engine, EngineLoad, Event, Frame,
     FrameKey, ModelInfo, ObjectMask, Reasoner, Request, RequestContext, RequestError, SegPrompt,
-    Stage, Timings,
+    Source, Stage, Timings,
 };
 use lisa::image::{decode_image, Roi};
 use lisa::node::PageEvent;
@@ -98,7 +98,7 @@ impl Reasoner for Scripted {
         Ok(answer)
     }
 
-    fn reset_conversation(&mut self, id: Option<&str>) {
+    fn reset_conversation(&mut self, _: Source, id: Option<&str>) {
         self.conversations
             .retain(|known| id.is_some_and(|id| id != known));
     }
