@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
-use crate::engine::{CancelToken, Engine, Event, Request, RequestError};
+use crate::engine::{CancelToken, Engine, Event, Request, RequestError, Source};
 use crate::node::{EngineRequest, Place, QuestionId};
 
 /// What the threads beside the main one report about a question.
@@ -25,6 +25,21 @@ pub enum EngineReport {
         /// Its place, or why there is none.
         place: Place,
     },
+}
+
+/// The way of such reports to the main thread, for one camera.
+#[derive(Clone)]
+pub struct Reports {
+    /// The camera's place.
+    pub camera: usize,
+    pub sender: UnboundedSender<(usize, QuestionId, EngineReport)>,
+}
+
+impl Reports {
+    pub fn send(&self, id: QuestionId, report: EngineReport) {
+        // The channel is closed only when the node is ending, and then the node has ended the question itself.
+        let _ = self.sender.send((self.camera, id, report));
+    }
 }
 
 /// Submits questions to the engine, and cancels them.
@@ -44,13 +59,14 @@ enum OpenRequest {
 }
 
 impl Submitter {
-    /// Starts the thread. Everything about its questions is sent to `reports`.
+    /// Starts the thread, for the camera that the engine knows under `source`. Everything about its questions is sent to `reports`.
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         engine: Arc<Engine>,
-        reports: UnboundedSender<(QuestionId, EngineReport)>,
+        source: Source,
+        reports: Reports,
     ) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel::<EngineRequest<SourceImage>>();
         let open = Arc::<Mutex<HashMap<QuestionId, OpenRequest>>>::default();
@@ -59,7 +75,7 @@ impl Submitter {
             .name("submitter".to_owned())
             .spawn(move || {
                 for request in incoming {
-                    decode_and_submit(&engine, request, &thread_open, &reports);
+                    decode_and_submit(&engine, source, request, &thread_open, &reports);
                 }
             })?;
         Ok(Self {
@@ -100,9 +116,10 @@ impl Submitter {
 
 fn decode_and_submit(
     engine: &Engine,
+    source: Source,
     request: EngineRequest<SourceImage>,
     open: &Mutex<HashMap<QuestionId, OpenRequest>>,
-    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+    reports: &Reports,
 ) {
     let id = request.id;
     // It was cancelled before its turn, so its frame need not be decoded.
@@ -111,23 +128,16 @@ fn decode_and_submit(
     }
     let frame = match request.frame.frame() {
         Ok(frame) => frame,
-        Err(why) => {
-            // The channel is closed only when the node is ending, and then the node has ended the question itself.
-            let _ = reports.send((id, EngineReport::BadFrame(why)));
-            return;
-        }
+        Err(why) => return reports.send(id, EngineReport::BadFrame(why)),
     };
     // Submitted under the lock, so that a cancel finds the question either still decoding or with the engine's token.
     let mut open = lock(open);
     let Some(slot) = open.get_mut(&id) else {
         return;
     };
-    match submit_reporting(engine, id, request.with_frame(frame), reports) {
+    match submit_reporting(engine, source, id, request.with_frame(frame), reports) {
         Ok(token) => *slot = OpenRequest::Submitted(token),
-        Err(error) => {
-            let failed = EngineReport::Engine(Event::Failed(error));
-            let _ = reports.send((id, failed));
-        }
+        Err(error) => reports.send(id, EngineReport::Engine(Event::Failed(error))),
     }
 }
 
@@ -137,9 +147,10 @@ fn decode_and_submit(
 /// Why the engine refuses it; nothing is reported then.
 pub fn submit_reporting(
     engine: &Engine,
+    source: Source,
     id: QuestionId,
     request: Request,
-    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+    reports: &Reports,
 ) -> Result<CancelToken, RequestError> {
     let acceptance = Arc::<Mutex<Acceptance>>::default();
     let mut sink = EventSink {
@@ -148,11 +159,11 @@ pub fn submit_reporting(
         ended: false,
         acceptance: Arc::clone(&acceptance),
     };
-    let token = engine.submit_to(request, move |event| sink.report(event))?;
+    let token = engine.submit_from(source, request, move |event| sink.report(event))?;
     let before = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted);
     if before == Acceptance::Dropped {
-        let lost = EngineReport::Engine(Event::Failed(RequestError::Dropped));
-        let _ = reports.send((id, lost));
+        let lost = Event::Failed(RequestError::Dropped);
+        reports.send(id, EngineReport::Engine(lost));
     }
     Ok(token)
 }
@@ -176,7 +187,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Reports one question's events, and an error if the engine drops it without a last event.
 struct EventSink {
     id: QuestionId,
-    reports: UnboundedSender<(QuestionId, EngineReport)>,
+    reports: Reports,
     ended: bool,
     acceptance: Arc<Mutex<Acceptance>>,
 }
@@ -184,7 +195,7 @@ struct EventSink {
 impl EventSink {
     fn report(&mut self, event: Event) {
         self.ended |= matches!(event, Event::Done(_) | Event::Failed(_));
-        let _ = self.reports.send((self.id, EngineReport::Engine(event)));
+        self.reports.send(self.id, EngineReport::Engine(event));
     }
 }
 

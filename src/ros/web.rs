@@ -10,12 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::mpsc::UnboundedSender;
-
 use super::node::NodeError;
 use super::params::ParamError;
-use super::shared::{Ros, Shared};
-use super::submitter::{submit_reporting, EngineReport};
+use super::shared::{Ros, Shared, SharedCamera};
+use super::submitter::{submit_reporting, Reports};
 use crate::engine::{AnswerOptions, CancelToken, EngineLoad, ModelInfo};
 use crate::node::{CameraFrame, NodeCore, PageEvent, QuestionId};
 use crate::web::{
@@ -74,13 +72,14 @@ impl WebParams {
     }
 }
 
-/// Serves the page if the parameters ask for it. What the engine says of its questions is sent to `reports`.
+/// Serves the page if the parameters ask for it. What the engine says of its questions is sent to `reports`, those of
+/// the first camera.
 ///
 /// # Errors
 /// A parameter is wrong, or the operating system refuses the address or a thread.
 pub fn start(
     shared: &Arc<Shared>,
-    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+    reports: Reports,
 ) -> Result<Option<Server>, NodeError> {
     let params = shared.params();
     let Some(web) = &params.web else {
@@ -88,7 +87,7 @@ pub fn start(
     };
     let backend = NodeBackend {
         shared: Arc::clone(shared),
-        reports: reports.clone(),
+        reports,
     };
     let server = Listener::bind(web.config()?)?.serve(Arc::new(backend))?;
     tracing::info!("a page for a browser at http://{}/", server.address());
@@ -130,7 +129,7 @@ impl PageClients {
 
 struct NodeBackend {
     shared: Arc<Shared>,
-    reports: UnboundedSender<(QuestionId, EngineReport)>,
+    reports: Reports,
 }
 
 /// Why nothing is answered now, if that is so.
@@ -144,6 +143,13 @@ fn refusal(core: &NodeCore<Ros>) -> Option<String> {
     }
 }
 
+impl NodeBackend {
+    /// The camera that the page shows and asks about: the first.
+    fn camera(&self) -> &SharedCamera {
+        &self.shared.cameras[0]
+    }
+}
+
 impl Backend for NodeBackend {
     fn submit(
         &self,
@@ -153,28 +159,30 @@ impl Backend for NodeBackend {
         let engine = self.shared.engine();
         let engine = engine.ok_or_else(|| SubmitError::NotNow("no model is loaded".to_owned()))?;
         let PageQuestion { request, header } = question;
-        let mut core = self.shared.core();
+        let camera = self.camera();
+        let mut core = camera.core();
         if let Some(why) = refusal(&core) {
             return Err(SubmitError::NotNow(why));
         }
         let Some(header) = header else {
             let sink = move |event| sink(PageEvent::from(event));
-            return Ok(engine.submit_to(request, sink)?);
+            return Ok(engine.submit_from(camera.source, request, sink)?);
         };
         let id = core.handle_page_question(header, request.frame.clone(), Instant::now());
         // Under the lock: the state machine may have something to tell as soon as it is free.
-        self.shared.page.insert(id, sink);
+        camera.page.insert(id, sink);
         drop(core);
-        submit_reporting(&engine, id, request, &self.reports).map_err(|error| {
-            self.shared.core().handle_page_refusal(id);
-            self.shared.page.remove(id);
+        let submitted = submit_reporting(&engine, camera.source, id, request, &self.reports);
+        submitted.map_err(|error| {
+            camera.core().handle_page_refusal(id);
+            camera.page.remove(id);
             error.into()
         })
     }
 
     fn reset_conversation(&self, id: &str) {
         if let Some(engine) = self.shared.engine() {
-            engine.reset_conversation(Some(id));
+            engine.reset_conversation_of(self.camera().source, Some(id));
         }
     }
 
@@ -197,7 +205,7 @@ impl Backend for NodeBackend {
 
     fn newest_frame(&self) -> Result<CameraPicture, SubmitError> {
         let newest = {
-            let core = self.shared.core();
+            let core = self.camera().core();
             if let Some(why) = refusal(&core) {
                 return Err(SubmitError::NotNow(why));
             }

@@ -19,7 +19,7 @@ fn asked(node: &mut Harness, frame: &Frame, stamp: Stamp) -> QuestionId {
 fn told(node: &Harness) -> Vec<String> {
     let page = node.log.iter().filter(|line| line.starts_with("page "));
     let word = |line: &String| {
-        let event = line.split(") ").nth(1).unwrap_or_default();
+        let event = line.split_once(") ").unwrap_or_default().1;
         let kind = event.split(['(', ' ']).next().unwrap_or_default();
         let place = ["NoDepth", "NoCameraInfo"]
             .into_iter()
