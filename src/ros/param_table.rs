@@ -100,7 +100,7 @@ enum Default {
     Int(i64),
     Float(f64),
     Text(&'static str),
-    NoTexts,
+    Texts(&'static [&'static str]),
 }
 
 impl ParamSpec {
@@ -139,7 +139,7 @@ impl ParamSpec {
             Default::Int(v) => Value::Int(v),
             Default::Float(v) => Value::Float(v),
             Default::Text(v) => Value::Text(v.to_owned()),
-            Default::NoTexts => Value::Texts(Vec::new()),
+            Default::Texts(v) => Value::Texts(v.iter().map(|v| (*v).to_owned()).collect()),
         }
     }
 
@@ -191,7 +191,7 @@ pub const PARAMS: [ParamSpec; 37] = [
     .start_only(),
     ParamSpec::new(
         "cameras",
-        Default::NoTexts,
+        Default::Texts(&[]),
         Accepts::Cameras,
         "Cameras that share the node's model, by the namespaces of their topics, services and actions: front has front/image and front/lisa/result. None: one camera, image and ~/result.",
     )

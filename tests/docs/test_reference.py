@@ -28,7 +28,7 @@ def node_table() -> dict[str, tuple[str, str]]:
         name = re.match(r'\s*"([\w.]+)"', row)[1]
         kind, value = re.search(r'Default::(\w+)\((.*?)\),', row, re.DOTALL).groups()
         method = re.search(r'\)\s*\.(\w+)\(\)', row)
-        table[name] = (value.strip('"') if kind == 'Text' else value, WHEN[method[1] if method else ''])
+        table[name] = (value.strip('"') if kind == 'Text' else value.lstrip('&'), WHEN[method[1] if method else ''])
     return table
 
 
