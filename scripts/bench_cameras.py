@@ -6,8 +6,7 @@
 
 Each camera publishes TableWorld's picture ten times a second with a stamp of its own, and asks the same question again as soon as it
 is answered, so that the model is always busy. Latency is from the publishing of the question to the arrival of its result. Resident
-memory is of all nodes together; shared is what several processes have in common of it, such as the mapped weights (PSS counts each
-shared page once). Needs ROS 2, as tests/ros do: run it with .ros/bin/python3.
+memory is of all nodes together: RSS as each node sees it, PSS with pages that several share, such as mapped weights, counted once. Needs ROS 2, as tests/ros do: run it with .ros/bin/python3.
 """
 
 import argparse
@@ -178,7 +177,7 @@ def main():
         [scene] = sorted((pathlib.Path(folder) / 'frames' / 'test').glob('*_rgb.png'))
         picture = read_png(scene)
     if not args.json:
-        print('| cameras | nodes | answers/s | median s | p95 s | fewest and most of a camera | RSS MiB | of it shared MiB |\n|---|---|---|---|---|---|---|---|')
+        print('| cameras | nodes | answers/s | median s | p95 s | fewest and most of a camera | RSS MiB | PSS MiB |\n|---|---|---|---|---|---|---|---|')
     for number in args.cameras:
         for way in args.ways:
             row = measure(args, number, way, picture)
@@ -187,7 +186,7 @@ def main():
                 continue
             few, most = row['fewest_and_most_of_a_camera']
             print(f'| {number} | {1 if way == "shared" else number} | {row["answers_per_second"]:.2f} | {row["median_s"]:.2f} | {row["p95_s"]:.2f} '
-                  f'| {few}, {most} | {row["rss_mib"]:.0f} | {row["rss_mib"] - row["pss_mib"]:.0f} |', flush=True)
+                  f'| {few}, {most} | {row["rss_mib"]:.0f} | {row["pss_mib"]:.0f} |', flush=True)
 
 
 if __name__ == '__main__':
