@@ -336,7 +336,10 @@ mod tests {
         // Who keeps asking gets every second answer, whatever waits beside it.
         for _ in 0..10 {
             ask(&queue, 1);
-            assert_eq!([serve(&queue, same), serve(&queue, same)], [Some(0), Some(1)]);
+            assert_eq!(
+                [serve(&queue, same), serve(&queue, same)],
+                [Some(0), Some(1)]
+            );
         }
         assert_eq!(all(&queue, same), [0; 89]);
     }
@@ -354,7 +357,10 @@ mod tests {
     fn shares_are_in_time_and_not_in_entries() {
         let queue = shared(40, &[0; 8]);
         (0..32).for_each(|_| ask(&queue, 1));
-        let served = all(&queue, |source| if source == 0 { SECOND * 4 } else { SECOND });
+        let served = all(
+            &queue,
+            |source| if source == 0 { SECOND * 4 } else { SECOND },
+        );
         assert_eq!(served[..10], [0, 1, 1, 1, 1, 0, 1, 1, 1, 1]);
     }
 
@@ -374,13 +380,20 @@ mod tests {
     fn a_full_lane_refuses_its_own_entries_only() {
         let queue = shared(2, &[0, 0]);
         let refused = queue.push(Source(0), 0);
-        assert!(matches!(refused, Err(PushError::Full { waiting: 2, max: 2 })));
+        assert!(matches!(
+            refused,
+            Err(PushError::Full { waiting: 2, max: 2 })
+        ));
         ask(&queue, 1);
         assert_eq!(queue.pending_and_max(), (3, 4));
         queue.push_control(Source(1), 7);
         assert_eq!([next(&queue), next(&queue)], [0, 1].map(Some));
         queue.charge(Source(0), SECOND);
-        assert_eq!(next(&queue), Some(7), "a command follows its own lane's entries");
+        assert_eq!(
+            next(&queue),
+            Some(7),
+            "a command follows its own lane's entries"
+        );
         assert_eq!(queue.close(), [0]);
     }
 

@@ -230,7 +230,9 @@ impl Engine {
                 let (queue, gauges) = (Arc::downgrade(&self.queue), Arc::clone(&self.gauges));
                 cancel.on_cancel(move || {
                     // A request that no longer waits has ended, or is being answered and learns of it from the token.
-                    let waiting = queue.upgrade().and_then(|queue| queue.withdraw(source, entry));
+                    let waiting = queue
+                        .upgrade()
+                        .and_then(|queue| queue.withdraw(source, entry));
                     if let Some(Command::Answer(job)) = waiting {
                         gauges.cancelled();
                         job.end(Err(RequestError::Cancelled { tokens: 0 }));

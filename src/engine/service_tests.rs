@@ -374,7 +374,12 @@ fn a_request_is_traced_from_its_submission_to_its_end() {
             loaded: true,
         };
         for (id, instruction) in [(7, "say"), (8, "fail")] {
-            let job = Job::new(RequestId(id), Source::default(), request(instruction), Box::new(|_| {}));
+            let job = Job::new(
+                RequestId(id),
+                Source::default(),
+                request(instruction),
+                Box::new(|_| {}),
+            );
             let mut job = Box::new(job);
             let result = answer(&mut reasoner, &mut job);
             job.end(result);

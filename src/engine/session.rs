@@ -71,9 +71,8 @@ impl Sessions {
 
     /// Forgets one conversation of a source, or all of that source where `id` is `None`.
     pub fn reset(&mut self, source: Source, id: Option<&str>) {
-        let is_meant = |known: &SessionKey| {
-            known.source == source && id.is_none_or(|id| known.id == id)
-        };
+        let is_meant =
+            |known: &SessionKey| known.source == source && id.is_none_or(|id| known.id == id);
         self.sessions.retain(|(known, _)| !is_meant(known));
     }
 }
@@ -103,7 +102,8 @@ mod tests {
             assert_eq!(sessions.push(&key(0, "a"), turn(&i.to_string()), 0).0, 0);
         }
         assert_eq!(sessions.push(&key(0, "a"), turn("3"), 0).0, 1);
-        let texts: Vec<&str> = sessions.turns(&key(0, "a"))
+        let texts: Vec<&str> = sessions
+            .turns(&key(0, "a"))
             .iter()
             .map(|t| t.instruction.as_str())
             .collect();

@@ -9,9 +9,7 @@ use rosbag2::Header;
 use super::core::NodeCore;
 use super::ids::QuestionId;
 use super::output::{CameraFrame, Host, LocatePicture, LocateRequest, LogLevel, Output};
-use super::space::{
-    FoundObject, Place, Scene, SceneState, Space, SpaceSettings, StampedTransform,
-};
+use super::space::{FoundObject, Place, Scene, SceneState, Space, SpaceSettings, StampedTransform};
 use crate::engine::{Answer, ObjectMask, Stage};
 use crate::spatial::{Camera, DepthFrame};
 

@@ -92,7 +92,9 @@ pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use instruction_topic::{instruction_topics, InstructionTopic};
 pub use lifecycle::{Lifecycle, LifecycleState, Outcome, Transition, TRANSITIONS};
-pub use names::{are_camera_names, compressed, private_name, services, topics, CameraNames, MAX_CAMERAS};
+pub use names::{
+    are_camera_names, compressed, private_name, services, topics, CameraNames, MAX_CAMERAS,
+};
 pub use output::{
     CameraFrame, EngineRequest, Host, LocatePicture, LocateRequest, LogLevel, Output, Timer,
 };

@@ -147,8 +147,15 @@ mod tests {
         assert_eq!(only.topic(topics::IMAGE), "image");
         assert_eq!(only.private(topics::RESULT), "~/result");
         let front = CameraNames::of("front", "lisa");
-        assert_eq!(front.topic(topics::DEPTH_COMPRESSED), "front/depth/compressedDepth");
-        assert_eq!(front.topic(topics::TF), "/tf", "there is one tree of frames");
+        assert_eq!(
+            front.topic(topics::DEPTH_COMPRESSED),
+            "front/depth/compressedDepth"
+        );
+        assert_eq!(
+            front.topic(topics::TF),
+            "/tf",
+            "there is one tree of frames"
+        );
         assert_eq!(front.private(topics::RESULT), "front/lisa/result");
         let far = CameraNames::of("/robot1/arm", "lisa");
         assert_eq!(far.topic(topics::IMAGE), "/robot1/arm/image");
@@ -162,7 +169,17 @@ mod tests {
             are_camera_names(&names)
         };
         assert!(are(&[]) && are(&["front", "arm", "/robot1/arm", "robot1/front", "_c2"]));
-        for wrong in ["", "2front", "front-left", "a//b", "a/", "/", "~/a", "a__b", "kamera_ä"] {
+        for wrong in [
+            "",
+            "2front",
+            "front-left",
+            "a//b",
+            "a/",
+            "/",
+            "~/a",
+            "a__b",
+            "kamera_ä",
+        ] {
             assert!(!are(&[wrong]), "{wrong}");
         }
         assert!(!are(&["front", "arm", "front"]));

@@ -94,13 +94,16 @@ impl PageQuestions {
         settings: &'a SpaceSettings,
     ) -> impl Iterator<Item = (Instant, Timer)> + 'a {
         let open = self.open.iter();
-        open.filter_map(|(id, asked)| Some((asked.open.deadline(settings)?, Timer::AwaitSpace(*id))))
+        open.filter_map(|(id, asked)| {
+            Some((asked.open.deadline(settings)?, Timer::AwaitSpace(*id)))
+        })
     }
 
     fn remember(&mut self, frame: &Frame, scene: &Arc<Scene>) {
         if self.scenes.iter().all(|(known, _)| *known != frame.key()) {
             self.scenes.push_back((frame.key(), Arc::clone(scene)));
-            self.scenes.drain(..self.scenes.len().saturating_sub(SCENES));
+            self.scenes
+                .drain(..self.scenes.len().saturating_sub(SCENES));
         }
     }
 

@@ -29,8 +29,8 @@ use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
     private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer, FollowResult,
-    FollowState, FollowStatus, FoundObject, GoalId, Host, LocatePicture, LocateRequest, NodeCore, Output,
-    QuestionId, Settings,
+    FollowState, FollowStatus, FoundObject, GoalId, Host, LocatePicture, LocateRequest, NodeCore,
+    Output, QuestionId, Settings,
 };
 use crate::spatial::{Locator, NotLocated};
 

@@ -18,7 +18,8 @@ use super::r2r_ext::reply;
 use super::r2r_ext::send;
 use crate::frames::Stamp;
 use crate::node::{
-    ros_text, CameraNames, CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult,
+    ros_text, CameraNames, CancelReply, GoalId, GoalOffer, GoalState, InstructionText,
+    QuestionResult,
 };
 
 pub type SendGoal = Segment::SendGoal::Service;
@@ -108,7 +109,11 @@ impl ActionTopics {
                 &names.private("segment/_action/feedback"),
                 QosProfile::default(),
             )?,
-            status: overrides.create_publisher(node, &names.private("segment/_action/status"), status_qos())?,
+            status: overrides.create_publisher(
+                node,
+                &names.private("segment/_action/status"),
+                status_qos(),
+            )?,
         })
     }
 

@@ -79,7 +79,11 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
 /// The diagnostics while there is no model; `failure` says why the last one could not be loaded.
 pub fn without_model(shared: &Shared, clock: &RosClock, failure: Option<&str>) -> DiagnosticArray {
     // No camera is active without a model.
-    let why = shared.cameras[0].core().standby().unwrap_or_default().to_owned();
+    let why = shared.cameras[0]
+        .core()
+        .standby()
+        .unwrap_or_default()
+        .to_owned();
     let (level, message) = match failure {
         Some(failure) => (Level::Error, format!("{failure}; {why}")),
         None => (Level::Warn, why),

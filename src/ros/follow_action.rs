@@ -15,7 +15,8 @@ use super::qos::QosOverrides;
 use super::r2r_ext::{reply, send};
 use crate::frames::Stamp;
 use crate::node::{
-    object_message, ros_text, CameraNames, FollowFeedback, FollowOffer, FollowResult, GoalId, GoalState,
+    object_message, ros_text, CameraNames, FollowFeedback, FollowOffer, FollowResult, GoalId,
+    GoalState,
 };
 
 pub type SendGoal = Follow::SendGoal::Service;
@@ -87,7 +88,11 @@ impl FollowTopics {
                 &names.private("follow/_action/feedback"),
                 QosProfile::default(),
             )?,
-            status: overrides.create_publisher(node, &names.private("follow/_action/status"), status_qos())?,
+            status: overrides.create_publisher(
+                node,
+                &names.private("follow/_action/status"),
+                status_qos(),
+            )?,
         })
     }
 

@@ -106,7 +106,8 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         camera,
         sender: sender.clone(),
     };
-    let page = web::start(&shared, of_camera(0))?;
+    let reports_of_page = (0..cameras.len()).map(of_camera).collect();
+    let page = web::start(&shared, reports_of_page)?;
     let drivers = cameras.into_iter().enumerate().map(|(camera, topics)| {
         let (shared, clock) = (Arc::clone(&shared), clock.clone());
         Driver::start(shared, topics, clock, of_camera(camera))
@@ -250,7 +251,11 @@ async fn work(
     let mut second = every_second();
     let mut unguided = vec![UnguidedWarning::default(); shared.cameras.len()];
     loop {
-        let timeout = managed.drivers().iter().filter_map(Driver::next_timeout).min();
+        let timeout = managed
+            .drivers()
+            .iter()
+            .filter_map(Driver::next_timeout)
+            .min();
         let timeout = timeout.map(tokio::time::Instant::from_std);
         tokio::select! {
             signal = stop.recv() => {

@@ -357,6 +357,8 @@ pub fn from_override(value: &r2r::ParameterValue) -> Value {
         r2r::ParameterValue::Double(v) => Value::Float(*v),
         r2r::ParameterValue::String(v) => Value::Text(v.clone()),
         r2r::ParameterValue::StringArray(v) => Value::Texts(v.clone()),
+        // An empty list in a parameter file: rcl finds nothing in it that would say of which type it is.
+        r2r::ParameterValue::NotSet => Value::Texts(Vec::new()),
         other => Value::Other(other.type_name()),
     }
 }

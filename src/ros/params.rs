@@ -421,7 +421,10 @@ mod tests {
         let expected = "'cameras' is [front, front]; accepted: up to 64 different namespaces";
         assert!(refused.starts_with(expected), "{refused}");
         let refused = given(Value::Text("front".into())).unwrap_err().to_string();
-        assert!(refused.contains("a string; accepted: up to 64"), "{refused}");
+        assert!(
+            refused.contains("a string; accepted: up to 64"),
+            "{refused}"
+        );
     }
 
     #[test]

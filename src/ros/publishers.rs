@@ -50,10 +50,22 @@ impl Publishers {
     ) -> r2r::Result<Self> {
         let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
-            result: overrides.create_publisher(node, &names.private(topics::RESULT), qos.clone())?,
-            object: overrides.create_publisher(node, &names.private(topics::OBJECT), qos.clone())?,
+            result: overrides.create_publisher(
+                node,
+                &names.private(topics::RESULT),
+                qos.clone(),
+            )?,
+            object: overrides.create_publisher(
+                node,
+                &names.private(topics::OBJECT),
+                qos.clone(),
+            )?,
             mask: overrides.create_publisher(node, &names.private(topics::MASK), qos.clone())?,
-            answer: overrides.create_publisher(node, &names.private(topics::ANSWER), qos.clone())?,
+            answer: overrides.create_publisher(
+                node,
+                &names.private(topics::ANSWER),
+                qos.clone(),
+            )?,
             delta: overrides.create_publisher(
                 node,
                 &names.private(topics::ANSWER_DELTA),

@@ -63,11 +63,7 @@ impl Submitter {
     ///
     /// # Errors
     /// The operating system refuses a thread.
-    pub fn start(
-        engine: Arc<Engine>,
-        source: Source,
-        reports: Reports,
-    ) -> std::io::Result<Self> {
+    pub fn start(engine: Arc<Engine>, source: Source, reports: Reports) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel::<EngineRequest<SourceImage>>();
         let open = Arc::<Mutex<HashMap<QuestionId, OpenRequest>>>::default();
         let thread_open = Arc::clone(&open);

@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use super::node::NodeError;
 use super::params::ParamError;
-use super::shared::{Ros, Shared, SharedCamera};
+use super::shared::{Ros, Shared};
 use super::submitter::{submit_reporting, Reports};
 use crate::engine::{AnswerOptions, CancelToken, EngineLoad, ModelInfo};
 use crate::node::{CameraFrame, NodeCore, PageEvent, QuestionId};
 use crate::web::{
-    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError, Token,
-    WebConfig,
+    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError, Taken,
+    Token, WebConfig,
 };
 
 /// Where the page is served, as the parameters say.
@@ -72,15 +72,12 @@ impl WebParams {
     }
 }
 
-/// Serves the page if the parameters ask for it. What the engine says of its questions is sent to `reports`, those of
-/// the first camera.
+/// Serves the page if the parameters ask for it. What the engine says of its questions is sent to the `reports` of
+/// the cameras that they are about.
 ///
 /// # Errors
 /// A parameter is wrong, or the operating system refuses the address or a thread.
-pub fn start(
-    shared: &Arc<Shared>,
-    reports: Reports,
-) -> Result<Option<Server>, NodeError> {
+pub fn start(shared: &Arc<Shared>, reports: Vec<Reports>) -> Result<Option<Server>, NodeError> {
     let params = shared.params();
     let Some(web) = &params.web else {
         return Ok(None);
@@ -129,7 +126,8 @@ impl PageClients {
 
 struct NodeBackend {
     shared: Arc<Shared>,
-    reports: Reports,
+    /// Of each camera.
+    reports: Vec<Reports>,
 }
 
 /// Why nothing is answered now, if that is so.
@@ -143,13 +141,6 @@ fn refusal(core: &NodeCore<Ros>) -> Option<String> {
     }
 }
 
-impl NodeBackend {
-    /// The camera that the page shows and asks about: the first.
-    fn camera(&self) -> &SharedCamera {
-        &self.shared.cameras[0]
-    }
-}
-
 impl Backend for NodeBackend {
     fn submit(
         &self,
@@ -158,13 +149,15 @@ impl Backend for NodeBackend {
     ) -> Result<CancelToken, SubmitError> {
         let engine = self.shared.engine();
         let engine = engine.ok_or_else(|| SubmitError::NotNow("no model is loaded".to_owned()))?;
-        let PageQuestion { request, header } = question;
-        let camera = self.camera();
+        let PageQuestion { request, taken } = question;
+        // A picture of somebody's own is asked about at the expense of the first camera.
+        let place = taken.as_ref().map_or(0, |taken| taken.camera);
+        let camera = &self.shared.cameras[place];
         let mut core = camera.core();
         if let Some(why) = refusal(&core) {
             return Err(SubmitError::NotNow(why));
         }
-        let Some(header) = header else {
+        let Some(Taken { header, .. }) = taken else {
             let sink = move |event| sink(PageEvent::from(event));
             return Ok(engine.submit_from(camera.source, request, sink)?);
         };
@@ -172,7 +165,8 @@ impl Backend for NodeBackend {
         // Under the lock: the state machine may have something to tell as soon as it is free.
         camera.page.insert(id, sink);
         drop(core);
-        let submitted = submit_reporting(&engine, camera.source, id, request, &self.reports);
+        let reports = &self.reports[place];
+        let submitted = submit_reporting(&engine, camera.source, id, request, reports);
         submitted.map_err(|error| {
             camera.core().handle_page_refusal(id);
             camera.page.remove(id);
@@ -182,7 +176,9 @@ impl Backend for NodeBackend {
 
     fn reset_conversation(&self, id: &str) {
         if let Some(engine) = self.shared.engine() {
-            engine.reset_conversation_of(self.camera().source, Some(id));
+            for camera in &self.shared.cameras {
+                engine.reset_conversation_of(camera.source, Some(id));
+            }
         }
     }
 
@@ -203,9 +199,15 @@ impl Backend for NodeBackend {
         true
     }
 
-    fn newest_frame(&self) -> Result<CameraPicture, SubmitError> {
+    fn cameras(&self) -> Vec<String> {
+        let names = self.shared.cameras.iter();
+        let names = names.filter_map(|camera| camera.names.camera());
+        names.map(str::to_owned).collect()
+    }
+
+    fn newest_frame(&self, camera: usize) -> Result<CameraPicture, SubmitError> {
         let newest = {
-            let core = self.camera().core();
+            let core = self.shared.cameras[camera].core();
             if let Some(why) = refusal(&core) {
                 return Err(SubmitError::NotNow(why));
             }
@@ -216,7 +218,10 @@ impl Backend for NodeBackend {
         let newest = newest.ok_or_else(none)?.frame;
         Ok(CameraPicture {
             frame: newest.frame().map_err(SubmitError::NotNow)?,
-            header: newest.header(),
+            taken: Taken {
+                camera,
+                header: newest.header(),
+            },
         })
     }
 }

@@ -45,8 +45,8 @@ impl AnswerWriter {
             // Run lengths of a large picture take some milliseconds, during which other requests go on.
             written["mask"] = tokio::task::block_in_place(|| self.mask(object));
         }
-        match (&found.place, &self.picture.header) {
-            (Some(Ok(placed)), Some(header)) => place(&mut written, placed, header),
+        match (&found.place, &self.picture.taken) {
+            (Some(Ok(placed)), Some(taken)) => place(&mut written, placed, &taken.header),
             (Some(Err(why)), _) => {
                 let (code, reason) = (why.code().name(), why.to_string());
                 written["not_located"] = json!({"code": code, "reason": reason});

@@ -15,17 +15,26 @@ pub type EventSink = Box<dyn FnMut(PageEvent) + Send>;
 pub struct PageQuestion {
     /// What the engine is asked.
     pub request: Request,
-    /// The header of the camera's message that the frame is of; `None` for a picture of the client's own, which has no place in space.
-    pub header: Option<Header>,
+    /// Which camera took the frame; `None` for a picture of the client's own, which has no place in space.
+    pub taken: Option<Taken>,
 }
 
-/// A frame of the camera.
+/// Which camera took a frame, and when.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The camera's place in [`Backend::cameras`]; 0 where there is only one.
+    pub camera: usize,
+    /// The header of its message.
+    pub header: Header,
+}
+
+/// A frame of a camera.
 #[derive(Clone, Debug)]
 pub struct CameraPicture {
     /// Its pixels.
     pub frame: Frame,
-    /// When it was taken, and by whom.
-    pub header: Header,
+    /// Which camera took it, and when.
+    pub taken: Taken,
 }
 
 /// Why a question is refused.
@@ -64,11 +73,16 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
-    /// The camera's newest frame. It may take the time to decode it.
+    /// The names of the cameras where there are several.
+    fn cameras(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The newest frame of the camera in this place, 0 where there is only one. It may take the time to decode it.
     ///
     /// # Errors
     /// Why there is none now.
-    fn newest_frame(&self) -> Result<CameraPicture, SubmitError> {
+    fn newest_frame(&self, _camera: usize) -> Result<CameraPicture, SubmitError> {
         Err(SubmitError::NotNow("there is no camera".to_owned()))
     }
 }

@@ -37,7 +37,7 @@ mod security;
 mod server;
 
 pub use backend::{
-    Backend, CameraPicture, EngineBackend, EventSink, PageQuestion, SubmitError,
+    Backend, CameraPicture, EngineBackend, EventSink, PageQuestion, SubmitError, Taken,
 };
 pub use limits::Limits;
 pub use security::{Token, TokenError};

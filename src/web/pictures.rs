@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use image::ImageReader;
-use rosbag2::Header;
 use tokio::sync::Semaphore;
 
-use super::backend::CameraPicture;
+use super::backend::{CameraPicture, Taken};
 use super::error::ApiError;
 use super::limits::Limits;
 use crate::engine::Frame;
@@ -26,8 +25,8 @@ pub struct Picture {
     /// Cannot be guessed.
     pub id: String,
     pub frame: Frame,
-    /// The header of the camera's message that it came in, if it is the camera's.
-    pub header: Option<Header>,
+    /// Which camera took it, if one did.
+    pub taken: Option<Taken>,
 }
 
 struct Kept {
@@ -78,10 +77,10 @@ impl Pictures {
     }
 
     /// Keeps a frame of the camera.
-    pub fn keep_frame(&self, taken: CameraPicture) -> Picture {
-        match self.use_again(|kept| kept.picture.frame.key() == taken.frame.key()) {
+    pub fn keep_frame(&self, shown: CameraPicture) -> Picture {
+        match self.use_again(|kept| kept.picture.frame.key() == shown.frame.key()) {
             Some(known) => known,
-            None => self.keep(taken.frame, Some(taken.header), Bytes::new()),
+            None => self.keep(shown.frame, Some(shown.taken), Bytes::new()),
         }
     }
 
@@ -117,11 +116,11 @@ impl Pictures {
         }
     }
 
-    fn keep(&self, frame: Frame, header: Option<Header>, file: Bytes) -> Picture {
+    fn keep(&self, frame: Frame, taken: Option<Taken>, file: Bytes) -> Picture {
         let picture = Picture {
             id: new_id(),
             frame,
-            header,
+            taken,
         };
         let mut kept = self.kept();
         kept.push_back(Kept {
@@ -162,6 +161,7 @@ fn new_id() -> String {
 mod tests {
     use super::*;
     use image::RgbImage;
+    use rosbag2::Header;
 
     fn pictures(kept_pictures: usize, kept_bytes: usize) -> Pictures {
         Pictures::new(Limits {
@@ -174,7 +174,10 @@ mod tests {
     fn frame(side: u32) -> CameraPicture {
         CameraPicture {
             frame: Frame::new(RgbImage::new(side, side)),
-            header: Header::default(),
+            taken: Taken {
+                camera: 0,
+                header: Header::default(),
+            },
         }
     }
 

@@ -15,7 +15,7 @@ use lisa::engine::{
 use lisa::image::{decode_image, Roi};
 use lisa::node::PageEvent;
 use lisa::web::{
-    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError,
+    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError, Taken,
     WebConfig,
 };
 use rosbag2::Header;
@@ -164,12 +164,31 @@ impl Backend for Scene {
         self.has_camera
     }
 
-    fn newest_frame(&self) -> Result<CameraPicture, SubmitError> {
+    fn cameras(&self) -> Vec<String> {
+        match self.has_camera {
+            true => vec!["front".to_owned(), "/robot2/arm".to_owned()],
+            false => Vec::new(),
+        }
+    }
+
+    /// The arm's picture is that of the front camera in opposite colours.
+    fn newest_frame(&self, camera: usize) -> Result<CameraPicture, SubmitError> {
         let newest = self.newest.lock().unwrap().clone();
         let none = || SubmitError::NotNow("nothing from the camera yet".to_owned());
+        let newest = newest.ok_or_else(none)?;
         Ok(CameraPicture {
-            frame: newest.ok_or_else(none)?,
-            header: Header::default(),
+            frame: match camera {
+                0 => newest,
+                _ => {
+                    let mut other = newest.pixels().clone();
+                    image::imageops::invert(&mut other);
+                    Frame::new(other)
+                }
+            },
+            taken: Taken {
+                camera,
+                header: Header::default(),
+            },
         })
     }
 }

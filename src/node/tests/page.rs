@@ -24,7 +24,10 @@ fn told(node: &Harness) -> Vec<String> {
         let place = ["NoDepth", "NoCameraInfo"]
             .into_iter()
             .find(|why| event.contains(why));
-        [kind, place.unwrap_or_default()].join(" ").trim().to_owned()
+        [kind, place.unwrap_or_default()]
+            .join(" ")
+            .trim()
+            .to_owned()
     };
     page.map(word).collect()
 }
@@ -121,7 +124,11 @@ fn the_page_is_told_when_its_question_fails_or_the_node_ends() {
     node.core.handle_deactivate("inactive", node.now);
     node.drain();
     assert_eq!(told(&node), ["Failed", "Refused"]);
-    assert!(node.log.last().unwrap().contains("the node was deactivated"));
+    assert!(node
+        .log
+        .last()
+        .unwrap()
+        .contains("the node was deactivated"));
     node.event(open, Event::Done(Box::new(answer())));
     assert_eq!(told(&node).len(), 2, "nothing comes after its end");
 }
