@@ -92,10 +92,10 @@ fn a_picture_that_is_asked_about_again_is_measured_with_its_own_depth_image() {
     let first = asked(&mut node, &kept, Stamp(1000 * MS));
     node.event(first, Event::Done(Box::new(answer())));
     node.place((first, 0));
-    for minute in 1..3 {
-        node.pass(60_000);
-        let later = Stamp((1000 + 60_000 * minute) * MS);
-        node.core.handle_depth(depth(later), node.now);
+    for later in 1..=40 {
+        node.pass(33);
+        let stamp = Stamp((1000 + 33 * later) * MS);
+        node.core.handle_depth(depth(stamp), node.now);
     }
     let other = asked(&mut node, &picture(), Stamp(1000 * MS));
     node.event(other, Event::Done(Box::new(answer())));
