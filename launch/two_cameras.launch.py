@@ -1,56 +1,100 @@
-"""Starts two LISA nodes, one a camera: ros2 launch lisa_ros two_cameras.launch.py model:=DIR.
+"""Starts one LISA node that serves two cameras with one model: ros2 launch lisa_ros two_cameras.launch.py model:=DIR.
 
-Each node has a namespace, a model in memory and an answer of its own: /left/lisa/result, /right/lisa/result.
-Arguments of lisa.launch.py that are not listed here keep their defaults.
+To its clients each camera is a node of its own in a namespace: /left/instruction and /left/lisa/result, /right/instruction and
+/right/lisa/result. Both share the model's time, half of it each while both ask. More cameras are more names in the parameter
+`cameras`, and more remappings.
 """
 
 import pathlib
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
 
 SHARE = pathlib.Path(__file__).parent.parent
 
-# Given to both nodes. name, default, description
+CAMERAS = ('left', 'right')
+
+# Of the node. name, default, description
 COMMON = [
-    ('params_file', str(SHARE / 'config' / 'lisa.yaml'), 'Parameter file of both nodes.'),
-    ('model', '', 'Model directory of both nodes. Empty: as in params_file.'),
+    ('params_file', str(SHARE / 'config' / 'lisa.yaml'), 'Parameter file; config/lisa.yaml explains every parameter.'),
+    ('model', '', 'Model directory, as `lisa convert` writes it. Empty: as in params_file, which is lisa-mini.'),
+    ('device', '', 'Where the model runs: auto, cpu, cuda or cuda:N. Empty: as in params_file.'),
     ('use_sim_time', '', 'Take the time from /clock: true or false. Empty: as in params_file.'),
     ('image_transport', '', 'raw or compressed. Empty: as in params_file.'),
-    ('log_level', 'info', 'Log level of both nodes.'),
+    ('depth', '', 'Place objects in space: true, false, or compressedDepth where depth comes compressed. Empty: as in params_file, which is false.'),
+    ('target_frame', '', 'Frame in which objects of both cameras are placed. Empty: as in params_file, which is the camera\'s own.'),
+    ('log_level', 'info', 'Log level of the node: debug, info, warn, error or fatal.'),
+    ('respawn', 'true', 'Start the node again when it ends by itself: true or false.'),
+    ('respawn_delay', '5.0', 'Seconds to wait before that.'),
 ]
 
-# Given to one of them: the prefix of the argument is the camera's.
+# Of one camera, whose name the argument begins with.
 EACH = [
-    ('namespace', '{camera}', 'Namespace of the {camera} camera and its node.'),
+    ('namespace', '{camera}', 'Namespace of the {camera} camera\'s topics, services and actions.'),
     ('image_topic', 'camera/image_raw', 'Image topic of the {camera} camera; a relative one is in its namespace.'),
     ('camera_info_topic', 'camera/camera_info', 'Calibration of the {camera} camera.'),
-    ('device', '', 'Where the {camera} model runs, for example cuda:0. Empty: as in params_file.'),
+    ('depth_topic', 'camera/depth/image_raw', 'Depth topic of the {camera} camera.'),
+    ('depth_info_topic', 'camera/depth/camera_info', 'Calibration of the {camera} depth camera.'),
 ]
+
+
+def is_true(name, text):
+    if text.lower() not in ('true', 'false', '1', '0', 'yes', 'no', 'on', 'off'):
+        raise ValueError(f"launch argument {name} is '{text}'; accepted: true, false")
+    return text.lower() in ('true', '1', 'yes', 'on')
+
+
+def remappings(namespace, given):
+    """What the node calls the topics of a camera, and what they are called."""
+    def full(topic):
+        return topic if topic.startswith('/') else f'{namespace}/{topic}'
+
+    topics = {
+        'image': given['image_topic'],
+        'image/compressed': f"{given['image_topic']}/compressed",
+        'camera_info': given['camera_info_topic'],
+        'depth': given['depth_topic'],
+        'depth/compressedDepth': f"{given['depth_topic']}/compressedDepth",
+        'depth/camera_info': given['depth_info_topic'],
+    }
+    return [(f'{namespace}/{name}', full(topic)) for name, topic in topics.items()]
+
+
+def start(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    given = {name: value(name) for name, _, _ in COMMON}
+    cameras = [{name: value(f'{camera}_{name}') for name, _, _ in EACH} for camera in CAMERAS]
+    overrides = {'cameras': [camera['namespace'] for camera in cameras]}
+    overrides.update({name: given[name] for name in ('model', 'device', 'image_transport', 'target_frame') if given[name]})
+    if overrides.get('model'):
+        overrides['model'] = str(pathlib.Path(overrides['model']).expanduser().absolute())
+    if given['use_sim_time']:
+        overrides['use_sim_time'] = is_true('use_sim_time', given['use_sim_time'])
+    if given['depth']:
+        compressed = given['depth'] == 'compressedDepth'
+        overrides['depth.transport'] = 'compressedDepth' if compressed else 'raw' if is_true('depth', given['depth']) else 'off'
+    return [Node(
+        package='lisa_ros',
+        executable='lisa_node',
+        name='lisa',
+        output='screen',
+        parameters=[given['params_file'], overrides],
+        remappings=[pair for camera in cameras for pair in remappings(camera['namespace'], camera)],
+        arguments=['--ros-args', '--log-level', given['log_level']],
+        respawn=is_true('respawn', given['respawn']),
+        respawn_delay=float(given['respawn_delay']),
+    )]
 
 
 def generate_launch_description():
-    actions = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in COMMON
-    ]
-    for camera in ('left', 'right'):
-        arguments = {name: LaunchConfiguration(name) for name, _, _ in COMMON}
-        for name, default, description in EACH:
-            argument = f'{camera}_{name}'
-            actions.append(DeclareLaunchArgument(
-                argument,
-                default_value=default.format(camera=camera),
-                description=description.format(camera=camera),
-            ))
-            arguments[name] = LaunchConfiguration(argument)
-        # In a group, so that one camera's arguments do not reach the other.
-        actions.append(GroupAction([
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(pathlib.Path(__file__).parent / 'lisa.launch.py')),
-                launch_arguments=arguments.items(),
-            ),
-        ]))
-    return LaunchDescription(actions)
+    arguments = [DeclareLaunchArgument(name, default_value=default, description=description) for name, default, description in COMMON]
+    for camera in CAMERAS:
+        arguments += [
+            DeclareLaunchArgument(f'{camera}_{name}', default_value=default.format(camera=camera), description=description.format(camera=camera))
+            for name, default, description in EACH
+        ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])

@@ -818,3 +818,35 @@ fn the_program_says_what_is_wrong_before_it_loads_a_model() {
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");
     }
 }
+
+#[test]
+fn of_several_cameras_the_named_one_is_asked_about_and_the_first_where_none_is_named() {
+    let bench = Bench::with_camera();
+    let cameras = json!(["front", "/robot2/arm"]);
+    assert_eq!(bench.get("/v1/model").json()["cameras"], cameras);
+    bench.set_camera(&png(1));
+    let front = bench.get("/v1/camera").body;
+    assert_eq!(bench.get("/v1/cameras/front").body, front);
+    let arm = bench.get("/v1/cameras/robot2/arm").body;
+    assert_ne!(arm, front);
+    let shown = |asked: &Value| {
+        let answer = bench.post_json(asked).answer();
+        let id = answer["picture"]["id"].as_str().unwrap().to_owned();
+        bench.get(&format!("/v1/pictures/{id}")).body
+    };
+    assert_eq!(shown(&json!({"instruction": "a"})), front);
+    for name in ["/robot2/arm", "robot2/arm"] {
+        assert_eq!(shown(&json!({"instruction": "a", "camera": name})), arm);
+    }
+    let nobody = bench.post_json(&json!({"instruction": "a", "camera": "back"}));
+    assert_refused(&nobody, 404, "camera", "accepted: front, /robot2/arm");
+    assert_refused(&bench.get("/v1/cameras/back"), 404, "camera", "front");
+    let both = bench.post_form(
+        "",
+        &[("instruction", "a"), ("camera", "front")],
+        Some(&png(3)),
+    );
+    assert_refused(&both, 400, "picture", "camera excludes image and picture");
+    let none = Bench::new().get("/v1/cameras/front");
+    assert_refused(&none, 404, "camera", "there are not several");
+}

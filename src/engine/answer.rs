@@ -5,7 +5,10 @@ use candle_core::{DType, Device, Tensor};
 use super::lisa_reasoner::LisaReasoner;
 use super::prefix_cache::PositionKey;
 use super::request_state::{failed, Generated, RequestState};
-use super::{Answer, AnswerStatus, CacheLoad, Reasoner, Request, RequestContext, RequestError};
+use super::session::SessionKey;
+use super::{
+    Answer, AnswerStatus, CacheLoad, Reasoner, Request, RequestContext, RequestError, Source,
+};
 use crate::compute::give_back_free_memory;
 use crate::model::Lisa;
 use crate::text::{Instruction, IMAGE_TOKEN_INDEX};
@@ -25,7 +28,7 @@ impl Reasoner for LisaReasoner {
         }
         let image_tokens = self.vision.image_tokens(&lisa, &mut state, context)?;
         let features = image_tokens.dim(0).map_err(failed)?;
-        let (prompt, dropped) = self.prompt(&instruction, request, features)?;
+        let (prompt, dropped) = self.prompt(&instruction, request, context.source, features)?;
         let generated = self.generate(&lisa, &prompt, &image_tokens, &mut state, context)?;
         if state.tracing() {
             let (embedding, _) = self.vision.image_embedding(&lisa, &mut state, context)?;
@@ -42,7 +45,10 @@ impl Reasoner for LisaReasoner {
             _ => AnswerStatus::Segmented,
         };
         let notes = match &request.conversation_id {
-            Some(id) => self.remember(instruction, &generated, dropped, id),
+            Some(id) => {
+                let (source, id) = (context.source, id.clone());
+                self.remember(instruction, &generated, dropped, SessionKey { source, id })
+            }
             None => Vec::new(),
         };
         let mut timings = state.timings;
@@ -60,8 +66,8 @@ impl Reasoner for LisaReasoner {
         })
     }
 
-    fn reset_conversation(&mut self, id: Option<&str>) {
-        self.sessions.reset(id);
+    fn reset_conversation(&mut self, source: Source, id: Option<&str>) {
+        self.sessions.reset(source, id);
     }
 
     fn caches(&self) -> CacheLoad {

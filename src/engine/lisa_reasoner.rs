@@ -7,9 +7,9 @@ use candle_core::{DType, Device};
 
 use super::prefix_cache::{PositionKey, PrefixCache};
 use super::request_state::Generated;
-use super::session::{Exchange, Sessions};
+use super::session::{Exchange, SessionKey, Sessions};
 use super::vision::Vision;
-use super::{EngineConfig, EngineError, ModelInfo, Request, RequestError};
+use super::{EngineConfig, EngineError, ModelInfo, Request, RequestError, Source};
 use crate::image::{ClipFit, ClipView};
 use crate::model::Lisa;
 use crate::text::{Instruction, LisaTokenizer, PromptBuilder, PromptToken};
@@ -153,6 +153,7 @@ impl LisaReasoner {
         &self,
         instruction: &Instruction,
         request: &Request,
+        source: Source,
         features: usize,
     ) -> Result<(Vec<PositionKey>, usize), RequestError> {
         let tokens = &self.config.tokens;
@@ -163,7 +164,10 @@ impl LisaReasoner {
         )
         .map_err(|e| RequestError::Model(e.to_string()))?;
         let turns = match &request.conversation_id {
-            Some(id) => self.sessions.turns(id),
+            Some(id) => self.sessions.turns(&SessionKey {
+                source,
+                id: id.clone(),
+            }),
             None => &[],
         };
         let context = self.config.llama.max_position_embeddings;
@@ -225,7 +229,7 @@ impl LisaReasoner {
         instruction: Instruction,
         generated: &Generated,
         dropped: usize,
-        id: &str,
+        conversation: SessionKey,
     ) -> Vec<String> {
         let eos = self.config.tokens.eos;
         let answer = generated
@@ -235,14 +239,14 @@ impl LisaReasoner {
             .filter(|id| *id != eos)
             .collect();
         let (surplus, forgotten) = self.sessions.push(
-            id,
+            &conversation,
             Exchange {
                 instruction,
                 answer,
             },
             dropped,
         );
-        let mut notes = Vec::new();
+        let (id, mut notes) = (&conversation.id, Vec::new());
         if dropped > 0 {
             notes.push(format!(
                 "the {dropped} oldest turns of conversation {id:?} were dropped: with them the prompt would not fit the model's {} positions",
@@ -256,7 +260,8 @@ impl LisaReasoner {
         }
         if let Some(forgotten) = forgotten {
             notes.push(format!(
-                "conversation {forgotten:?} was forgotten to make room for {id:?}"
+                "conversation {:?} was forgotten to make room for {id:?}",
+                forgotten.id
             ));
         }
         notes

@@ -6,7 +6,8 @@
 //!
 //! An answer costs one prefill plus one step per token, and vision runs once per frame: frames, conversations
 //! and the language model's keys and values are kept between requests ([`LisaReasoner`]). A request can be cancelled at
-//! every token and between the layers of the encoders. A panic in the model fails the request, not the process.
+//! every token and between the layers of the encoders. A panic in the model fails the request, not the process. Several [`Source`]s
+//! can share an engine; the queue gives each of them its share of the model's time.
 //!
 //! # Where the time goes
 //! Every request has a `tracing` span at debug level from its submission to its last event:
@@ -57,6 +58,6 @@ pub use frame::{Frame, FrameKey};
 pub use gauges::EngineLoad;
 pub use lisa_reasoner::LisaReasoner;
 pub use reasoner::{Reasoner, RequestContext};
-pub use request::{AnswerOptions, CancelToken, Request, RequestId};
+pub use request::{AnswerOptions, CancelToken, Request, RequestId, Source};
 pub use seg_prompt::SegPrompt;
 pub use service::{Engine, Ticket};

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use super::{Answer, CacheLoad, CancelToken, Event, Request, RequestError, RequestId, Stage};
+use super::{
+    Answer, CacheLoad, CancelToken, Event, Request, RequestError, RequestId, Source, Stage,
+};
 
 /// What the engine's thread drives. [`LisaReasoner`](super::LisaReasoner) is the one that ships.
 pub trait Reasoner {
@@ -18,8 +20,8 @@ pub trait Reasoner {
         context: &mut RequestContext<'_>,
     ) -> Result<Answer, RequestError>;
 
-    /// Forgets one conversation, or all of them where `id` is `None`.
-    fn reset_conversation(&mut self, id: Option<&str>);
+    /// Forgets one conversation of a source, or all of that source where `id` is `None`.
+    fn reset_conversation(&mut self, source: Source, id: Option<&str>);
 
     /// What is kept between requests, for the engine's gauges. Called after every request, so it must be cheap.
     fn caches(&self) -> CacheLoad;
@@ -45,6 +47,8 @@ pub trait Reasoner {
 pub struct RequestContext<'a> {
     /// Names the request in spans and log lines.
     pub id: RequestId,
+    /// Whose request it is; conversations are their source's own.
+    pub source: Source,
     /// The reasoner has to check it for every token and between the layers of the encoders.
     pub cancel: &'a CancelToken,
     /// How long the request waited in the queue.
@@ -55,7 +59,7 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// The context of a request whose turn has come now. `sink` is called for every event.
+    /// The context of a request of the first source whose turn has come now. `sink` is called for every event.
     pub fn new(
         id: RequestId,
         cancel: &'a CancelToken,
@@ -64,6 +68,7 @@ impl<'a> RequestContext<'a> {
     ) -> Self {
         Self {
             id,
+            source: Source::default(),
             cancel,
             queued: submitted.elapsed(),
             submitted,

@@ -99,6 +99,11 @@ impl Default for AnswerOptions {
     }
 }
 
+/// Who asks, where several share one model: a camera of a node, say. Each has a share of the model's time, a bound on what waits, and
+/// conversations of its own. Where there is only one, it is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(pub u16);
+
 /// Names a request in spans and log lines: an engine numbers its requests from 1, and 0 is the one that warms it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u64);

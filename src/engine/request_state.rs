@@ -54,9 +54,8 @@ impl<'a> RequestState<'a> {
         let started = Instant::now();
         let result = stage_span(stage).in_scope(|| {
             let result = run()?;
-            match &self.settle {
-                Some(device) => device.synchronize()?,
-                None => {}
+            if let Some(device) = &self.settle {
+                device.synchronize()?;
             }
             Ok(result)
         });

@@ -15,7 +15,7 @@ use super::queue::{Popped, PushError, Queue};
 use super::reasoner::log_stage;
 use super::{
     Answer, CancelToken, EngineError, EngineLoad, Event, ModelInfo, Reasoner, Request,
-    RequestContext, RequestError, RequestId, Stage,
+    RequestContext, RequestError, RequestId, Source, Stage,
 };
 use crate::compute::give_back_free_memory;
 
@@ -24,6 +24,7 @@ type Sink = Box<dyn FnMut(Event) + Send>;
 /// A request on its way through the queue and the model thread.
 struct Job {
     id: RequestId,
+    source: Source,
     request: Request,
     cancel: CancelToken,
     submitted: Instant,
@@ -36,7 +37,7 @@ struct Job {
 
 impl Job {
     /// A request that is being submitted now. Its spans begin here.
-    fn new(id: RequestId, request: Request, sink: Sink) -> Self {
+    fn new(id: RequestId, source: Source, request: Request, sink: Sink) -> Self {
         let span = debug_span!(
             "request",
             %id,
@@ -48,6 +49,7 @@ impl Job {
         let queue_span = debug_span!(parent: &span, "stage", name = Stage::Queue.name());
         Self {
             id,
+            source,
             request,
             cancel: CancelToken::new(),
             submitted: Instant::now(),
@@ -83,7 +85,7 @@ impl Job {
 /// What the model thread takes out of its queue.
 enum Command {
     Answer(Box<Job>),
-    ResetConversation(Option<String>),
+    ResetConversation(Source, Option<String>),
     /// Gives the memory of the weights back; the sender is dropped when that is done.
     Unload(Sender<()>),
     /// From now on the weights are given back after so long without a request, or never.
@@ -205,16 +207,32 @@ impl Engine {
         request: Request,
         sink: impl FnMut(Event) + Send + 'static,
     ) -> Result<CancelToken, RequestError> {
+        self.submit_from(Source::default(), request, sink)
+    }
+
+    /// Queues a request of one of several who share the engine, as [`submit_to`](Self::submit_to) does for the first of them. Its
+    /// turn comes after the earlier ones of its own source, and for the rest by its source's share of the model's time.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); [`RequestError::Overloaded`] counts the source's own requests.
+    pub fn submit_from(
+        &self,
+        source: Source,
+        request: Request,
+        sink: impl FnMut(Event) + Send + 'static,
+    ) -> Result<CancelToken, RequestError> {
         request.check()?;
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
-        let job = Job::new(id, request, Box::new(sink));
+        let job = Job::new(id, source, request, Box::new(sink));
         let cancel = job.cancel.clone();
-        match self.queue.push(Command::Answer(Box::new(job))) {
+        match self.queue.push(source, Command::Answer(Box::new(job))) {
             Ok(entry) => {
                 let (queue, gauges) = (Arc::downgrade(&self.queue), Arc::clone(&self.gauges));
                 cancel.on_cancel(move || {
                     // A request that no longer waits has ended, or is being answered and learns of it from the token.
-                    let waiting = queue.upgrade().and_then(|queue| queue.withdraw(entry));
+                    let waiting = queue
+                        .upgrade()
+                        .and_then(|queue| queue.withdraw(source, entry));
                     if let Some(Command::Answer(job)) = waiting {
                         gauges.cancelled();
                         job.end(Err(RequestError::Cancelled { tokens: 0 }));
@@ -233,31 +251,38 @@ impl Engine {
         }
     }
 
-    /// Forgets one conversation, or all of them where `id` is `None`, once the requests before this call are answered and before
-    /// those after it.
+    /// Forgets one conversation of the first source, or all of that source where `id` is `None`, once its requests before this call
+    /// are answered and before those after it.
     pub fn reset_conversation(&self, id: Option<&str>) {
-        self.queue
-            .push_control(Command::ResetConversation(id.map(str::to_owned)));
+        self.reset_conversation_of(Source::default(), id);
     }
 
-    /// Sets how many requests may wait from now on; those that wait already stay.
+    /// The same for another source.
+    pub fn reset_conversation_of(&self, source: Source, id: Option<&str>) {
+        let reset = Command::ResetConversation(source, id.map(str::to_owned));
+        self.queue.push_control(source, reset);
+    }
+
+    /// Sets how many requests of each source may wait from now on; those that wait already stay.
     pub fn set_max_pending(&self, max: usize) {
         self.queue.set_max(max);
     }
 
-    /// Gives the memory of the weights and of everything computed from frames back, once the requests before this call are
-    /// answered. Conversations stay. The next request loads the weights again, and its answer's notes say how long that took.
+    /// Gives the memory of the weights and of everything computed from frames back, once the first source's requests before this call
+    /// are answered. Conversations stay. The next request loads the weights again, and its answer's notes say how long that took.
     /// The channel that is returned closes when the memory is free.
     pub fn unload(&self) -> Receiver<()> {
         let (done, unloaded) = crossbeam_channel::bounded(0);
-        self.queue.push_control(Command::Unload(done));
+        self.queue
+            .push_control(Source::default(), Command::Unload(done));
         unloaded
     }
 
     /// Gives the memory back by itself, as [`unload`](Self::unload) does, whenever nothing was asked for so long; `None`, the
     /// default, never does.
     pub fn set_unload_after(&self, idle: Option<Duration>) {
-        self.queue.push_control(Command::UnloadAfter(idle));
+        self.queue
+            .push_control(Source::default(), Command::UnloadAfter(idle));
     }
 
     /// Which model answers.
@@ -327,8 +352,8 @@ fn serve(
                 drop(done);
             }
             Command::UnloadAfter(idle) => unload_after = idle,
-            Command::ResetConversation(id) => {
-                reasoner.reset_conversation(id.as_deref());
+            Command::ResetConversation(source, id) => {
+                reasoner.reset_conversation(source, id.as_deref());
                 gauges.set_caches(reasoner.caches());
             }
             Command::Answer(mut job) => {
@@ -338,7 +363,9 @@ fn serve(
                     job.cancel.cancel();
                 }
                 gauges.started();
+                let began = Instant::now();
                 let result = answer(reasoner, &mut job);
+                queue.charge(job.source, began.elapsed());
                 gauges.set_loaded(reasoner.is_loaded());
                 gauges.set_caches(reasoner.caches());
                 gauges.ended(&result);
@@ -357,6 +384,7 @@ fn answer(reasoner: &mut dyn Reasoner, job: &mut Job) -> Result<Answer, RequestE
         return Err(RequestError::Cancelled { tokens: 0 });
     }
     let mut context = RequestContext::new(job.id, &job.cancel, job.submitted, &mut job.sink);
+    context.source = job.source;
     log_stage(job.id, Stage::Queue, context.queued);
     context.send(Event::Stage(Stage::Queue));
     match catch_unwind(AssertUnwindSafe(|| {

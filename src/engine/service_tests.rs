@@ -51,7 +51,7 @@ impl Reasoner for ScriptedReasoner {
         })
     }
 
-    fn reset_conversation(&mut self, id: Option<&str>) {
+    fn reset_conversation(&mut self, _: Source, id: Option<&str>) {
         self.conversations
             .retain(|known| id.is_some_and(|id| id != known));
     }
@@ -374,7 +374,12 @@ fn a_request_is_traced_from_its_submission_to_its_end() {
             loaded: true,
         };
         for (id, instruction) in [(7, "say"), (8, "fail")] {
-            let job = Job::new(RequestId(id), request(instruction), Box::new(|_| {}));
+            let job = Job::new(
+                RequestId(id),
+                Source::default(),
+                request(instruction),
+                Box::new(|_| {}),
+            );
             let mut job = Box::new(job);
             let result = answer(&mut reasoner, &mut job);
             job.end(result);
@@ -405,4 +410,31 @@ fn a_ticket_whose_events_end_without_a_last_one_says_that_it_was_dropped() {
     sender.send(Event::Stage(Stage::Queue)).unwrap();
     drop(sender);
     assert!(matches!(ticket.wait(), Err(RequestError::Dropped)));
+}
+
+#[test]
+fn a_flood_of_one_source_neither_delays_another_nor_takes_its_places() {
+    let engine = engine(3);
+    let running = engine.submit(request("wait")).unwrap();
+    started(&running);
+    let (sender, ended) = crossbeam_channel::unbounded();
+    let ask = |source: u16| {
+        let sender = sender.clone();
+        engine.submit_from(Source(source), request("say"), move |event| {
+            if matches!(event, Event::Done(_) | Event::Failed(_)) {
+                sender.send(source).unwrap();
+            }
+        })
+    };
+    (0..3).for_each(|_| drop(ask(0).unwrap()));
+    assert!(matches!(
+        ask(0),
+        Err(RequestError::Overloaded { pending: 3, max: 3 })
+    ));
+    ask(1).unwrap();
+    let load = engine.load();
+    assert_eq!((load.waiting, load.max_waiting), (4, 6));
+    running.cancel.cancel();
+    let order: Vec<u16> = ended.iter().take(4).collect();
+    assert_eq!(order, [1, 0, 0, 0]);
 }

@@ -10,7 +10,7 @@ use super::frame_choice::{choose, frame_deadline, is_awaited, ChosenFrame};
 use super::goals::GoalState;
 use super::ids::QuestionId;
 use super::instruction::InstructionText;
-use super::locating::OpenObject;
+use super::locating::OpenAnswer;
 use super::output::{CameraFrame, EngineRequest, Host, LogLevel, Output};
 use super::question::{Origin, Question};
 use super::repeat::{Due, RepeatedInstruction};
@@ -132,10 +132,7 @@ impl<H: Host> NodeCore<H> {
                 chosen,
                 started: false,
                 tokens: 0,
-                scene: SceneState::of(&self.settings.space),
-                objects: Vec::new(),
-                published: 0,
-                answer: None,
+                open: OpenAnswer::new(SceneState::of(&self.settings.space)),
             },
         );
         // Its depth image may be there already, and is kept for it.
@@ -155,7 +152,7 @@ impl<H: Host> NodeCore<H> {
             return;
         };
         // The engine has done its part, and nothing more comes from it.
-        if let Some(answer) = &asked.answer {
+        if let Some(answer) = asked.open.answer() {
             let tokens = answer.tokens;
             return self.failed(id, (&RequestError::Cancelled { tokens }).into(), now);
         }
@@ -230,7 +227,7 @@ impl<H: Host> NodeCore<H> {
     pub(super) fn object(&mut self, id: QuestionId, object: ObjectMask, now: Instant) {
         if let Some(asked) = self.submitted.get_mut(&id) {
             asked.started = true;
-            asked.objects.push(OpenObject::new(object, true));
+            asked.open.add(object);
             self.advance(id, now);
         }
     }

@@ -13,14 +13,15 @@ use super::goals::{GoalOffer, Goals, ResultReply};
 use super::health::Health;
 use super::ids::{GoalId, QuestionId};
 use super::instruction::StampedInstruction;
-use super::locating::OpenObject;
+use super::locating::OpenAnswer;
 use super::output::{CameraFrame, Host, LogLevel, Output, Timer};
+use super::page::PageQuestions;
 use super::question::{Origin, Question};
 use super::repeat::{Due, Repeat};
 use super::result::{QuestionResult, Refusal, ResultStatus};
 use super::settings::{Settings, Subscribers};
-use super::space::{SceneState, Space};
-use crate::engine::{Answer, Event};
+use super::space::Space;
+use crate::engine::Event;
 use crate::frames::{Arrival, Bounds, FrameStore, Stamp};
 
 /// A question that waits for its frame.
@@ -37,14 +38,8 @@ pub(super) struct Submitted<F> {
     pub started: bool,
     /// Tokens of its answer so far.
     pub tokens: usize,
-    /// Whether its objects can be measured in space.
-    pub scene: SceneState,
-    /// The objects of its answer so far, in their order.
-    pub objects: Vec<OpenObject>,
-    /// How many of them are out.
-    pub published: usize,
-    /// Its answer, once that is complete.
-    pub answer: Option<Arc<Answer>>,
+    /// Its answer so far, and where the objects of it are.
+    pub open: OpenAnswer,
 }
 
 /// The node without ROS. The [module](super) says how to drive it.
@@ -65,6 +60,7 @@ pub struct NodeCore<H: Host> {
     pub(super) repeat: Repeat,
     pub(super) goals: Goals<Arc<QuestionResult>, H::ResultRequest>,
     pub(super) follow: Following<H>,
+    pub(super) page: PageQuestions,
     pub(super) health: Health,
     pub(super) questions: u64,
     pub(super) outputs: VecDeque<Output<H>>,
@@ -96,6 +92,7 @@ impl<H: Host> NodeCore<H> {
             repeat: Repeat::default(),
             goals: Goals::default(),
             follow: Following::default(),
+            page: PageQuestions::default(),
             health: Health::default(),
             questions: 0,
             outputs: VecDeque::new(),
@@ -233,6 +230,9 @@ impl<H: Host> NodeCore<H> {
 
     /// Takes new values of the parameters.
     pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Instant) {
+        if self.settings.space != settings.space {
+            self.page.forget_scenes();
+        }
         self.settings = settings;
         self.resolve_waiting(now);
         self.use_idle_engine(now);
@@ -290,6 +290,7 @@ impl<H: Host> NodeCore<H> {
     pub fn handle_engine_event(&mut self, id: QuestionId, event: Event, now: Instant) {
         match event {
             _ if id.is_follower() => self.follow_event(id, event, now),
+            _ if id.is_page() => self.page_event(id, event, now),
             Event::Stage(stage) => self.stage(id, stage),
             Event::TextDelta { text, tokens } => self.delta(id, text, tokens),
             Event::Mask(object) => self.object(id, object, now),
@@ -358,6 +359,7 @@ impl<H: Host> NodeCore<H> {
             self.failed(id, goodbye.clone(), now);
         }
         self.end_followers(goodbye, now);
+        self.end_page_questions(&goodbye.why);
     }
 }
 
@@ -382,13 +384,12 @@ impl<H: Host> NodeCore<H> {
         let silence = self.silence.due().filter(|_| self.takes_frames());
         let open = self.submitted.iter();
         let space = open.filter_map(|(id, asked)| {
-            Some((
-                asked.scene.deadline(&self.settings.space)?,
-                Timer::AwaitSpace(*id),
-            ))
+            let until = asked.open.deadline(&self.settings.space)?;
+            Some((until, Timer::AwaitSpace(*id)))
         });
         frames
             .chain(space)
+            .chain(self.page.deadlines(&self.settings.space))
             .chain(repeat.map(|at| (at, Timer::Repeat)))
             .chain(self.goals.next_expiry().map(|at| (at, Timer::ExpireGoals)))
             .chain(self.follow_timeout(now).map(|at| (at, Timer::Follow)))
@@ -463,7 +464,7 @@ impl<H: Host> NodeCore<H> {
     /// the engine nothing.
     pub(super) fn asked_of_engine(&self) -> usize {
         let asked = self.submitted.values();
-        asked.filter(|asked| asked.answer.is_none()).count()
+        asked.filter(|asked| asked.open.answer().is_none()).count()
     }
 
     /// Whether a question has no result yet.

@@ -1,12 +1,24 @@
 //! How questions and goals are told apart.
 
 /// The number of a question; a node numbers its questions from 1. A goal of `~/follow` and its requests to the engine have numbers
-/// of their own, from 2⁶³ on, so that the numbers of instructions do not depend on what is followed beside them.
+/// of their own, from 2⁶³ on, and so have those of the page, from 2⁶² on, so that the numbers of instructions do not depend on what is followed or asked beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub u64);
 
 impl QuestionId {
     const FOLLOWERS: u64 = 1 << 63;
+
+    const PAGE: u64 = 1 << 62;
+
+    /// The number of the `n`th question of the page.
+    pub(super) fn of_page(n: u64) -> Self {
+        Self(Self::PAGE | n)
+    }
+
+    /// Whether it is of a question of the page.
+    pub fn is_page(self) -> bool {
+        (Self::PAGE..Self::FOLLOWERS).contains(&self.0)
+    }
 
     /// The `n`th number of the followers.
     pub(super) fn of_follower(n: u64) -> Self {

@@ -35,6 +35,7 @@
 //! | `ending.rs` | how questions end: what is published, in which order |
 //! | `space.rs` | which depth image and transforms belong to a frame, and how long they are waited for |
 //! | `locating.rs` | the objects of a question on their way out, each with its place |
+//! | `page.rs` | questions of the page for a browser: nothing of them is published, their objects get places |
 //! | `output.rs` | the interface to a driver: its types, and what it is asked to do |
 //! | `detections.rs` | what is published for programs that know nothing of LISA: boxes, markers, points |
 //! | `publishing.rs` | what is published of an answer: in which order, as which messages and pictures |
@@ -70,6 +71,7 @@ mod lifecycle;
 mod locating;
 mod names;
 mod output;
+mod page;
 mod publishing;
 mod question;
 mod repeat;
@@ -90,8 +92,13 @@ pub use ids::{GoalId, QuestionId};
 pub use instruction::{InstructionFault, InstructionText, StampedInstruction};
 pub use instruction_topic::{instruction_topics, InstructionTopic};
 pub use lifecycle::{Lifecycle, LifecycleState, Outcome, Transition, TRANSITIONS};
-pub use names::{compressed, private_name, services, topics};
-pub use output::{CameraFrame, EngineRequest, Host, LocateRequest, LogLevel, Output, Timer};
+pub use names::{
+    are_camera_names, compressed, private_name, services, topics, CameraNames, MAX_CAMERAS,
+};
+pub use output::{
+    CameraFrame, EngineRequest, Host, LocatePicture, LocateRequest, LogLevel, Output, Timer,
+};
+pub use page::PageEvent;
 pub use publishing::{
     answer_parts, attention_picture, mask_message, overlay_picture, rgb8, ros_text, text_message,
     AnswerPart, QUEUE_DEPTH,

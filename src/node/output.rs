@@ -7,6 +7,7 @@ use rosbag2::Header;
 use super::follow::{FollowFeedback, FollowResult};
 use super::goals::{CancelReply, GoalState};
 use super::ids::{GoalId, QuestionId};
+use super::page::PageEvent;
 use super::question::Question;
 use super::result::QuestionResult;
 use super::space::{FoundObject, Scene};
@@ -76,6 +77,13 @@ pub enum Output<H: Host> {
     /// Measure where an object is with [`Scene::locate`], and report it with
     /// [`handle_place`](super::NodeCore::handle_place).
     Locate(LocateRequest<H::Frame>),
+    /// Tell the page for a browser what happens to a question of its own.
+    TellPage {
+        /// The question.
+        id: QuestionId,
+        /// What happens.
+        event: PageEvent,
+    },
     /// Publish what an answer found: boxes in the picture and in space, markers, points. There may be nothing, which consumers
     /// have to know, too.
     PublishDetections {
@@ -204,12 +212,20 @@ pub struct LocateRequest<F> {
     pub id: QuestionId,
     /// The number of the object among those of the question.
     pub index: usize,
-    /// The frame, whose size counts.
-    pub frame: Arc<F>,
+    /// The picture, whose size counts.
+    pub picture: LocatePicture<F>,
     /// The object.
     pub object: Arc<ObjectMask>,
     /// What is known about space at the time of the frame.
     pub scene: Arc<Scene>,
+}
+
+/// The picture that an object was found in.
+pub enum LocatePicture<F> {
+    /// A camera's message, which was decoded when the engine was asked about it.
+    Message(Arc<F>),
+    /// A decoded frame: the page asks about those.
+    Decoded(Frame),
 }
 
 /// A request to the engine, whose frame is not decoded yet.

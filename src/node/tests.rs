@@ -3,6 +3,7 @@
 mod following;
 mod harness;
 mod interleavings;
+mod page;
 
 use std::sync::Arc;
 

@@ -29,8 +29,8 @@ use crate::frames::Stamp;
 use crate::image::union_masks;
 use crate::node::{
     private_name, services, CameraTopic, EngineRequest, FollowFeedback, FollowOffer, FollowResult,
-    FollowState, FollowStatus, FoundObject, GoalId, Host, LocateRequest, NodeCore, Output,
-    QuestionId, Settings,
+    FollowState, FollowStatus, FoundObject, GoalId, Host, LocatePicture, LocateRequest, NodeCore,
+    Output, QuestionId, Settings,
 };
 use crate::spatial::{Locator, NotLocated};
 
@@ -356,7 +356,11 @@ impl<'r, 'b> FollowRun<'r, 'b> {
     }
 
     fn locate(&mut self, request: LocateRequest<RecordedFrame>) {
-        let place = match request.frame.frame(self.bag) {
+        let frame = match &request.picture {
+            LocatePicture::Message(message) => message.frame(self.bag),
+            LocatePicture::Decoded(frame) => Ok(frame.clone()),
+        };
+        let place = match frame {
             Ok(frame) => {
                 let size = (frame.width(), frame.height());
                 request

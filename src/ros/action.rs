@@ -18,7 +18,8 @@ use super::r2r_ext::reply;
 use super::r2r_ext::send;
 use crate::frames::Stamp;
 use crate::node::{
-    ros_text, CancelReply, GoalId, GoalOffer, GoalState, InstructionText, QuestionResult,
+    ros_text, CameraNames, CancelReply, GoalId, GoalOffer, GoalState, InstructionText,
+    QuestionResult,
 };
 
 pub type SendGoal = Segment::SendGoal::Service;
@@ -97,14 +98,22 @@ impl ActionTopics {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
+    pub fn create(
+        node: &mut Node,
+        overrides: &QosOverrides,
+        names: &CameraNames,
+    ) -> r2r::Result<Self> {
         Ok(Self {
             feedback: overrides.create_publisher(
                 node,
-                "~/segment/_action/feedback",
+                &names.private("segment/_action/feedback"),
                 QosProfile::default(),
             )?,
-            status: overrides.create_publisher(node, "~/segment/_action/status", status_qos())?,
+            status: overrides.create_publisher(
+                node,
+                &names.private("segment/_action/status"),
+                status_qos(),
+            )?,
         })
     }
 

@@ -7,7 +7,7 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 
 use super::clock::RosClock;
-use super::shared::{Ros, Shared};
+use super::shared::{ResolvedNames, Ros, Shared, SharedCamera};
 use crate::engine::{Engine, EngineLoad};
 use crate::node::{ros_text, NodeCore, ResultStatus};
 
@@ -31,24 +31,31 @@ impl Report {
     }
 
     fn into_message(self, node: &str, clock: &RosClock) -> DiagnosticArray {
+        message(vec![self.into_status(node)], clock)
+    }
+
+    fn into_status(self, node: &str) -> DiagnosticStatus {
         let values = self.values.into_iter().map(|(key, value)| KeyValue {
             key,
             value: ros_text(&value),
         });
-        let status = DiagnosticStatus {
+        DiagnosticStatus {
             level: self.level as u8,
             name: format!("{}: reasoning segmentation", node.trim_start_matches('/')),
             message: ros_text(&self.message),
             hardware_id: "lisa_ros".to_owned(),
             values: values.collect(),
-        };
-        DiagnosticArray {
-            header: Header {
-                stamp: clock.now(),
-                frame_id: String::new(),
-            },
-            status: vec![status],
         }
+    }
+}
+
+fn message(status: Vec<DiagnosticStatus>, clock: &RosClock) -> DiagnosticArray {
+    DiagnosticArray {
+        header: Header {
+            stamp: clock.now(),
+            frame_id: String::new(),
+        },
+        status,
     }
 }
 
@@ -66,12 +73,17 @@ pub fn loading(shared: &Shared, clock: &RosClock, model: &Path, since: Instant) 
     report.value("model directory", model.display());
     report.value("model in memory", "not yet");
     report.value("memory", memory());
-    report.into_message(&shared.names.node, clock)
+    report.into_message(&shared.node, clock)
 }
 
 /// The diagnostics while there is no model; `failure` says why the last one could not be loaded.
 pub fn without_model(shared: &Shared, clock: &RosClock, failure: Option<&str>) -> DiagnosticArray {
-    let why = shared.core().standby().unwrap_or_default().to_owned();
+    // No camera is active without a model.
+    let why = shared.cameras[0]
+        .core()
+        .standby()
+        .unwrap_or_default()
+        .to_owned();
     let (level, message) = match failure {
         Some(failure) => (Level::Error, format!("{failure}; {why}")),
         None => (Level::Warn, why),
@@ -86,15 +98,22 @@ pub fn without_model(shared: &Shared, clock: &RosClock, failure: Option<&str>) -
     report.value("model in memory", "no");
     report.value("memory", memory());
     report.value("last error", failure.unwrap_or("none"));
-    report.into_message(&shared.names.node, clock)
+    report.into_message(&shared.node, clock)
 }
 
-/// The diagnostics once the model is ready.
+/// The diagnostics once the model is ready: a status for each camera.
 pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> DiagnosticArray {
+    let cameras = shared.cameras.iter();
+    let statuses = cameras.map(|camera| camera_status(shared, camera, engine));
+    message(statuses.collect(), clock)
+}
+
+fn camera_status(shared: &Shared, camera: &SharedCamera, engine: &Engine) -> DiagnosticStatus {
+    let names = &camera.resolved;
     let (now, params) = (Instant::now(), shared.params());
     let (model, load) = (engine.model(), engine.load());
-    let core = shared.core();
-    let (level, message) = headline(&core, shared, now);
+    let core = camera.core();
+    let (level, message) = headline(&core, shared, names, now);
     let mut report = Report {
         level,
         message,
@@ -118,7 +137,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         "guided head",
         match model.guided_head {
             Some(head) => format!("layer {}, head {}", head.layer, head.head),
-            None => format!("none: nothing is published on {}", shared.names.attention),
+            None => format!("none: nothing is published on {}", names.attention),
         },
     );
     report.value(
@@ -137,7 +156,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
             false => faults.join("; "),
         },
     );
-    report.value("image topic", &shared.names.image);
+    report.value("image topic", &names.image);
     let publishers = core.camera().publishers.as_ref();
     report.value("image publishers", publishers.map_or(0, Vec::len));
     let age = core.frames().newest().map(|stored| stored.arrived);
@@ -197,7 +216,7 @@ pub fn running(shared: &Shared, clock: &RosClock, engine: &Engine) -> Diagnostic
         None => "none".to_owned(),
     };
     report.value("last error", last_error);
-    report.into_message(&shared.names.node, clock)
+    report.into_status(&names.node)
 }
 
 /// The engine's gauges: counts of its requests, and of lookups in its caches.
@@ -225,8 +244,12 @@ fn engine_gauges(report: &mut Report, load: &EngineLoad) {
 }
 
 /// The node's state in a line.
-fn headline(core: &NodeCore<Ros>, shared: &Shared, now: Instant) -> (Level, String) {
-    let names = &shared.names;
+fn headline(
+    core: &NodeCore<Ros>,
+    shared: &Shared,
+    names: &ResolvedNames,
+    now: Instant,
+) -> (Level, String) {
     if let Some(why) = core.standby() {
         return (Level::Warn, why.to_owned());
     }

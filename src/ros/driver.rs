@@ -1,11 +1,10 @@
 //! Drives the state machine of [`crate::node`] with what comes from ROS and from the engine, and carries out its outputs.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use r2r::std_srvs::srv::{SetBool, Trigger};
-use r2r::ServiceRequest;
-use tokio::sync::mpsc::UnboundedSender;
+use r2r::{Node, ServiceRequest};
 
 use super::action::{
     answer_cancel, answer_goal, answer_result, cancelled_goals, goal_offer, ActionTopics,
@@ -13,23 +12,27 @@ use super::action::{
 use super::clock::RosClock;
 use super::convert::object;
 use super::follow_action::{self, FollowTopics};
-use super::lifecycle::answer_change;
 use super::locate_worker::LocateWorker;
 use super::publishers::Publishers;
+use super::qos::QosOverrides;
 use super::r2r_ext::reply;
 use super::renderer::{RenderJob, RenderKind, Renderer};
-use super::shared::{Ros, Shared};
-use super::spin::Input;
-use super::submitter::{EngineReport, Submitter};
-use crate::engine::{Engine, Event};
-use crate::node::{object_message, GoalId, LogLevel, Output, QuestionId, Settings};
+use super::shared::{Ros, Shared, SharedCamera};
+use super::spin::ClientInput;
+use super::submitter::{EngineReport, Reports, Submitter};
+use crate::engine::{Engine, Event, Source};
+use crate::node::{
+    object_message, CameraNames, GoalId, LogLevel, NodeCore, Output, QuestionId, Settings,
+};
 
-/// Connects the state machine to ROS and to the engine.
+/// Connects the state machine of one camera to ROS and to the engine.
 pub struct Driver {
     shared: Arc<Shared>,
+    /// The camera's place among those of the node.
+    place: usize,
     /// The model, while there is one.
     answering: Option<Answering>,
-    reports: UnboundedSender<(QuestionId, EngineReport)>,
+    reports: Reports,
     publishers: Publishers,
     action: ActionTopics,
     follow: FollowTopics,
@@ -53,22 +56,27 @@ impl Answering {
 }
 
 impl Driver {
-    /// A driver without an engine. Whatever arrives in `reports` is to be given to [`handle_report`](Self::handle_report).
+    /// A driver without an engine, of the camera whose reports these are. Whatever arrives there is to be given to
+    /// [`handle_report`](Self::handle_report).
     ///
     /// # Errors
     /// The operating system refuses a thread.
     pub fn start(
         shared: Arc<Shared>,
-        publishers: Publishers,
-        (action, follow): (ActionTopics, FollowTopics),
+        CameraTopics {
+            publishers,
+            action,
+            follow,
+        }: CameraTopics,
         clock: RosClock,
-        reports: UnboundedSender<(QuestionId, EngineReport)>,
+        reports: Reports,
     ) -> std::io::Result<Self> {
         Ok(Self {
             locate_worker: LocateWorker::start(reports.clone())?,
             answering: None,
             renderer: Renderer::start()?,
             shared,
+            place: reports.camera,
             reports,
             publishers,
             action,
@@ -81,11 +89,10 @@ impl Driver {
     ///
     /// # Errors
     /// The operating system refuses a thread.
-    pub fn set_engine(&mut self, engine: Engine) -> std::io::Result<()> {
-        let engine = Arc::new(engine);
-        self.shared.set_engine(&engine);
+    pub fn set_engine(&mut self, engine: Arc<Engine>) -> std::io::Result<()> {
+        let (source, reports) = (self.camera().source, self.reports.clone());
         self.answering = Some(Answering {
-            submitter: Submitter::start(Arc::clone(&engine), self.reports.clone())?,
+            submitter: Submitter::start(Arc::clone(&engine), source, reports)?,
             engine,
         });
         Ok(())
@@ -107,53 +114,59 @@ impl Driver {
             .map(|answering| &answering.submitter)
     }
 
-    /// The node's publishers.
+    /// What the threads share of its camera.
+    pub fn camera(&self) -> &SharedCamera {
+        &self.shared.cameras[self.place]
+    }
+
+    fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
+        self.camera().core()
+    }
+
+    /// The camera's publishers.
     pub fn publishers(&self) -> &Publishers {
         &self.publishers
     }
 
-    /// Takes an input of the spinning thread. [`Input::Broken`] and [`Input::ChangeState`] are the caller's to handle.
-    pub fn input(&self, input: Input) {
+    /// Takes what a client asks.
+    pub fn input(&self, input: ClientInput) {
         let now = Instant::now();
-        let mut core = self.shared.core();
+        let mut core = self.core();
         match input {
-            Input::Instruction(instruction) => {
+            ClientInput::Instruction(instruction) => {
                 core.handle_subscribers(self.publishers.subscribers());
                 core.handle_instruction(instruction, now);
             }
-            Input::Goal(mut request) => {
+            ClientInput::Goal(mut request) => {
                 core.handle_subscribers(self.publishers.subscribers());
                 let offer = goal_offer(&mut request);
                 core.handle_goal(offer, request, self.clock.stamp(), now);
             }
-            Input::CancelGoal(request) => {
+            ClientInput::CancelGoal(request) => {
                 let (goal, until) = cancelled_goals(&request);
                 core.handle_cancel(goal, until, request, now);
             }
-            Input::GoalResult(request) => {
+            ClientInput::GoalResult(request) => {
                 let goal = GoalId::from_slice(&request.message.goal_id.uuid);
                 core.handle_result_request(goal, request);
             }
-            Input::FollowGoal(mut request) => {
+            ClientInput::FollowGoal(mut request) => {
                 let offer = follow_action::goal_offer(&mut request);
                 core.handle_follow_goal(offer, request, self.clock.stamp(), now);
             }
-            Input::CancelFollow(request) => {
+            ClientInput::CancelFollow(request) => {
                 let (goal, until) = cancelled_goals(&request);
                 core.handle_follow_cancel(goal, until, request, now);
             }
-            Input::FollowResult(request) => {
+            ClientInput::FollowResult(request) => {
                 let goal = GoalId::from_slice(&request.message.goal_id.uuid);
                 core.handle_follow_result_request(goal, request);
             }
-            Input::Enable(request) => {
+            ClientInput::Enable(request) => {
                 core.handle_enable(request.message.data, now);
                 answer_enable(request);
             }
-            Input::Reset(request) => reset(self.engine(), request),
-            // The node is ending.
-            Input::ChangeState(request) => answer_change(request, false),
-            Input::Broken(_) => {}
+            ClientInput::Reset(request) => reset(self.engine(), self.camera().source, request),
         }
         drop(core);
         self.act();
@@ -162,7 +175,7 @@ impl Driver {
     /// Takes a report about a question.
     pub fn handle_report(&self, id: QuestionId, report: EngineReport) {
         let now = Instant::now();
-        let mut core = self.shared.core();
+        let mut core = self.core();
         match report {
             EngineReport::Engine(event) => {
                 if matches!(event, Event::Done(_) | Event::Failed(_)) {
@@ -191,7 +204,7 @@ impl Driver {
     /// Looks who subscribes to the drawn images, because r2r does not report changes. To be called once a second.
     pub fn update_subscribers(&self) {
         let subscribers = self.publishers.subscribers();
-        self.shared.core().handle_subscribers(subscribers);
+        self.core().handle_subscribers(subscribers);
     }
 
     /// Takes new values of the parameters.
@@ -202,19 +215,19 @@ impl Driver {
             engine.set_max_pending(engine_max_pending(&settings));
             engine.set_unload_after(unload_after);
         }
-        self.shared.core().handle_settings(settings, Instant::now());
+        self.core().handle_settings(settings, Instant::now());
         self.act();
     }
 
     /// When to call [`timeout`](Self::timeout) if nothing comes before.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let timeout = self.shared.core().poll_timeout(Instant::now());
+        let timeout = self.core().poll_timeout(Instant::now());
         timeout.map(|(at, _)| at)
     }
 
     /// Says that the instant of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&self) {
-        self.shared.core().handle_timeout(Instant::now());
+        self.core().handle_timeout(Instant::now());
         self.act();
     }
 
@@ -222,7 +235,7 @@ impl Driver {
     pub fn act(&self) {
         // Not under the lock, because publishing takes a while and the spinning thread may wait for the lock.
         loop {
-            let Some(output) = self.shared.core().poll_output() else {
+            let Some(output) = self.core().poll_output() else {
                 return;
             };
             self.perform(output);
@@ -256,6 +269,7 @@ impl Driver {
                 object,
             } => self.publishers.object(&question, &header, &object),
             Output::Locate(request) => self.locate_worker.locate(request),
+            Output::TellPage { id, event } => self.camera().page.tell(id, event),
             Output::PublishDetections {
                 header,
                 frame,
@@ -345,22 +359,51 @@ impl Driver {
         }
     }
 
-    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
-    /// handled. Returns the engine, if there is one, and whether any result was owed.
-    pub fn close(self, rest: Vec<Input>) -> (Option<Arc<Engine>>, bool) {
-        let owed = !rest.is_empty() || self.shared.core().owes_a_result();
-        self.shared.core().close(Instant::now());
+    /// Ends the state machine: all open questions end as cancelled, and so do those that come after it.
+    pub fn close(&self) {
+        self.core().close(Instant::now());
         self.act();
-        for input in rest {
-            self.input(input);
-        }
+    }
+
+    /// Whether any result is owed.
+    pub fn owes_a_result(&self) -> bool {
+        self.core().owes_a_result()
+    }
+
+    /// Ends the threads. Returns the engine, if there is one.
+    pub fn stop(self) -> Option<Arc<Engine>> {
         self.renderer.stop();
         self.locate_worker.stop();
-        (self.answering.map(Answering::stop), owed)
+        self.answering.map(Answering::stop)
     }
 }
 
-/// How many requests may wait in the engine. The state machine decides which question is one too many. The engine has two places
+/// What a camera publishes.
+pub struct CameraTopics {
+    pub publishers: Publishers,
+    pub action: ActionTopics,
+    pub follow: FollowTopics,
+}
+
+impl CameraTopics {
+    /// Creates all of it.
+    ///
+    /// # Errors
+    /// The middleware refuses a publisher.
+    pub fn create(
+        node: &mut Node,
+        overrides: &QosOverrides,
+        names: &CameraNames,
+    ) -> r2r::Result<Self> {
+        Ok(Self {
+            publishers: Publishers::create(node, overrides, names)?,
+            action: ActionTopics::create(node, overrides, names)?,
+            follow: FollowTopics::create(node, overrides, names)?,
+        })
+    }
+}
+
+/// How many requests of each camera may wait in the engine. The state machine decides which question is one too many. The engine has two places
 /// more: it reports an answer before it takes the next request out of its queue, and it may have a follower's request beside
 /// the questions.
 pub fn engine_max_pending(settings: &Settings) -> usize {
@@ -381,10 +424,10 @@ fn answer_enable(request: ServiceRequest<SetBool::Service>) {
     reply(request, response);
 }
 
-/// Serves a call of `~/reset_conversation`: all conversations are forgotten before the next question.
-fn reset(engine: Option<&Engine>, request: ServiceRequest<Trigger::Service>) {
+/// Serves a call of `~/reset_conversation`: all conversations about the camera are forgotten before its next question.
+fn reset(engine: Option<&Engine>, source: Source, request: ServiceRequest<Trigger::Service>) {
     if let Some(engine) = engine {
-        engine.reset_conversation(None);
+        engine.reset_conversation_of(source, None);
     }
     let message = "all conversations were forgotten".to_owned();
     tracing::info!("{message}");

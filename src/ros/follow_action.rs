@@ -15,7 +15,8 @@ use super::qos::QosOverrides;
 use super::r2r_ext::{reply, send};
 use crate::frames::Stamp;
 use crate::node::{
-    object_message, ros_text, FollowFeedback, FollowOffer, FollowResult, GoalId, GoalState,
+    object_message, ros_text, CameraNames, FollowFeedback, FollowOffer, FollowResult, GoalId,
+    GoalState,
 };
 
 pub type SendGoal = Follow::SendGoal::Service;
@@ -76,14 +77,22 @@ impl FollowTopics {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
+    pub fn create(
+        node: &mut Node,
+        overrides: &QosOverrides,
+        names: &CameraNames,
+    ) -> r2r::Result<Self> {
         Ok(Self {
             feedback: overrides.create_publisher(
                 node,
-                "~/follow/_action/feedback",
+                &names.private("follow/_action/feedback"),
                 QosProfile::default(),
             )?,
-            status: overrides.create_publisher(node, "~/follow/_action/status", status_qos())?,
+            status: overrides.create_publisher(
+                node,
+                &names.private("follow/_action/status"),
+                status_qos(),
+            )?,
         })
     }
 

@@ -3,11 +3,9 @@
 use std::sync::{mpsc, Arc};
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc::UnboundedSender;
-
 use super::convert::SourceImage;
-use super::submitter::EngineReport;
-use crate::node::{LocateRequest, QuestionId};
+use super::submitter::{EngineReport, Reports};
+use crate::node::{LocatePicture, LocateRequest};
 use crate::spatial::{Camera, Locator, NotLocated};
 
 /// The running thread. It works first in, first out.
@@ -21,14 +19,18 @@ impl LocateWorker {
     ///
     /// # Errors
     /// The operating system refuses a thread.
-    pub fn start(reports: UnboundedSender<(QuestionId, EngineReport)>) -> std::io::Result<Self> {
+    pub fn start(reports: Reports) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel::<LocateRequest<SourceImage>>();
         let thread = std::thread::Builder::new()
             .name("locate".to_owned())
             .spawn(move || {
                 let mut locator = Locator::default();
                 for request in incoming {
-                    let place = match request.frame.frame() {
+                    let frame = match &request.picture {
+                        LocatePicture::Message(message) => message.frame(),
+                        LocatePicture::Decoded(frame) => Ok(frame.clone()),
+                    };
+                    let place = match frame {
                         Ok(frame) => {
                             let size = (frame.width(), frame.height());
                             request.scene.locate(&mut locator, size, &request.object)
@@ -39,8 +41,7 @@ impl LocateWorker {
                         })),
                     };
                     let index = request.index;
-                    // The channel is closed only when the node is ending, and then the node has ended the question itself.
-                    let _ = reports.send((request.id, EngineReport::Place { index, place }));
+                    reports.send(request.id, EngineReport::Place { index, place });
                 }
             })?;
         Ok(Self { requests, thread })

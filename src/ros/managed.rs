@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 
 use super::clock::RosClock;
 use super::diagnostics;
-use super::driver::{engine_max_pending, Driver};
+use super::driver::{engine_max_pending, Answering, Driver};
 use super::lifecycle::{answer_change, TransitionEvents};
 use super::node::NodeError;
 use super::params::NodeParams;
+use super::publishers::Diagnostics;
 use super::shared::Shared;
-use super::spin::SpinThread;
+use super::spin::{Input, SpinThread};
 use crate::engine::{Engine, EngineConfig};
 use crate::node::{LifecycleState, Outcome, Transition};
 use crate::weights::shipped_model;
@@ -28,7 +29,9 @@ pub struct Managed {
     shared: Arc<Shared>,
     clock: RosClock,
     events: TransitionEvents,
-    driver: Driver,
+    /// One for each camera.
+    drivers: Vec<Driver>,
+    diagnostics: Diagnostics,
     /// What the transition that is under way waits for.
     work: Option<Work>,
     /// Who asked for it.
@@ -59,14 +62,15 @@ impl Managed {
     pub fn new(
         shared: Arc<Shared>,
         clock: RosClock,
-        events: TransitionEvents,
-        driver: Driver,
+        (events, diagnostics): (TransitionEvents, Diagnostics),
+        drivers: Vec<Driver>,
     ) -> Self {
         let mut managed = Self {
             shared,
             clock,
             events,
-            driver,
+            drivers,
+            diagnostics,
             work: None,
             asked: None,
             starting: false,
@@ -76,14 +80,31 @@ impl Managed {
         managed
     }
 
-    /// What connects the node to ROS and to the engine.
-    pub fn driver(&self) -> &Driver {
-        &self.driver
+    /// What connects the node's cameras to ROS and to the engine.
+    pub fn drivers(&self) -> &[Driver] {
+        &self.drivers
     }
 
-    /// The driver, so that it can be closed.
-    pub fn into_driver(self) -> Driver {
-        self.driver
+    /// The engine that answers, while there is one.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.drivers.first().and_then(Driver::engine)
+    }
+
+    /// Ends the node: all open questions end as cancelled, and so do those of `rest`, the inputs that were taken but not yet
+    /// handled. Returns the engine, if there is one, and whether any result was owed.
+    pub fn close(self, rest: Vec<Input>) -> (Vec<Arc<Engine>>, bool) {
+        let mut drivers = self.drivers.iter();
+        let owed = !rest.is_empty() || drivers.any(Driver::owes_a_result);
+        self.drivers.iter().for_each(Driver::close);
+        for input in rest {
+            match input {
+                Input::Client(camera, input) => self.drivers[camera].input(input),
+                Input::ChangeState(request) => answer_change(request, false),
+                Input::Broken(_) => {}
+            }
+        }
+        let engines = self.drivers.into_iter().filter_map(Driver::stop);
+        (engines.collect(), owed)
     }
 
     /// Whether the model is being loaded.
@@ -161,9 +182,15 @@ impl Managed {
         match done {
             Done::Loaded(Ok(engine)) => {
                 self.failure = None;
-                self.driver.set_engine(*engine)?;
+                let engine = Arc::new(*engine);
+                self.shared.set_engine(&engine);
+                for driver in &mut self.drivers {
+                    driver.set_engine(Arc::clone(&engine))?;
+                }
+                // The drivers have it.
+                drop(engine);
                 // Parameters may have been changed while the model was loading.
-                self.driver.params_changed();
+                self.drivers.iter().for_each(Driver::params_changed);
                 self.end(Outcome::Success);
                 if std::mem::take(&mut self.starting) {
                     if let Some(transition) = self.begin(0, "activate") {
@@ -187,14 +214,14 @@ impl Managed {
     /// Publishes the diagnostics.
     pub fn diagnose(&self) {
         let (shared, clock) = (&self.shared, &self.clock);
-        let diagnostics = match (&self.work, self.driver.engine()) {
+        let diagnostics = match (&self.work, self.engine()) {
             (Some(Work::Loading { since, params, .. }), _) => {
                 diagnostics::loading(shared, clock, &params.model, *since)
             }
             (_, Some(engine)) => diagnostics::running(shared, clock, engine),
             (_, None) => diagnostics::without_model(shared, clock, self.failure.as_deref()),
         };
-        self.driver.publishers().diagnostics(&diagnostics);
+        self.diagnostics.publish(&diagnostics);
     }
 
     fn begin(&mut self, id: u8, label: &str) -> Option<Transition> {
@@ -212,7 +239,9 @@ impl Managed {
         match transition.goal {
             LifecycleState::Configuring => self.load(spin_thread)?,
             LifecycleState::Activating => {
-                self.shared.core().handle_activate(Instant::now());
+                for camera in &self.shared.cameras {
+                    camera.core().handle_activate(Instant::now());
+                }
                 self.say_ready();
                 self.end(Outcome::Success);
             }
@@ -225,8 +254,7 @@ impl Managed {
                 tracing::info!(
                     "shut down by a transition; the process stays until SIGINT or SIGTERM"
                 );
-                self.shared.core().close(Instant::now());
-                self.driver.act();
+                self.drivers.iter().for_each(Driver::close);
                 self.unload(LifecycleState::ShuttingDown)?;
             }
             _ => {}
@@ -254,6 +282,10 @@ impl Managed {
         config.device = params.device;
         config.dtype = params.dtype;
         config.max_pending = engine_max_pending(&params.settings);
+        // What is kept for one camera is kept for each.
+        let cameras = self.shared.cameras.len();
+        config.max_conversations *= cameras;
+        config.max_frames = config.max_frames.max(2 * cameras);
         tracing::info!(
             "loading {} on device {}, dtype {}",
             params.model.display(),
@@ -278,15 +310,18 @@ impl Managed {
 
     /// Gives the model's memory back, if there is a model, in the `passing` state of a transition.
     fn unload(&mut self, passing: LifecycleState) -> Result<(), NodeError> {
-        let answering = self.driver.take_engine();
+        let drivers = self.drivers.iter_mut();
+        let answering: Vec<Answering> = drivers.filter_map(Driver::take_engine).collect();
         self.stand_by(passing);
         let (done, unloaded) = oneshot::channel();
         std::thread::Builder::new()
             .name("unload".to_owned())
             .spawn(move || {
-                if let Some(answering) = answering {
+                if !answering.is_empty() {
+                    let engines = answering.into_iter().map(Answering::stop);
+                    let engines: Vec<Arc<Engine>> = engines.collect();
                     // Waits for the step of the model that is under way, if a question was cancelled just now.
-                    drop(answering.stop());
+                    drop(engines);
                     tracing::info!("the memory of the model was given back");
                 }
                 let _ = done.send(());
@@ -322,7 +357,7 @@ impl Managed {
 
     /// Makes the node quiet; who asks it is told that it is in `state`, and what to do.
     fn stand_by(&self, state: LifecycleState) {
-        let node = &self.shared.names.node;
+        let node = &self.shared.node;
         let why = match state {
             LifecycleState::Inactive => {
                 format!("the node is inactive; `ros2 lifecycle set {node} activate` makes it answer")
@@ -338,21 +373,28 @@ impl Managed {
             }
             other => format!("the node is {}", other.label()),
         };
-        self.shared.core().handle_deactivate(why, Instant::now());
-        self.driver.act();
+        for driver in &self.drivers {
+            let mut core = driver.camera().core();
+            core.handle_deactivate(why.clone(), Instant::now());
+            drop(core);
+            driver.act();
+        }
     }
 
     fn say_ready(&self) {
-        let Some(model) = self.driver.engine().map(Engine::model) else {
+        let Some(model) = self.engine().map(Engine::model) else {
             return;
         };
+        let cameras = self.shared.cameras.iter().map(|camera| {
+            let names = &camera.resolved;
+            format!("image {}, instruction {}", names.image, names.instruction)
+        });
         tracing::info!(
-            "ready: {} on {} in {}; image {}, instruction {}",
+            "ready: {} on {} in {}; {}",
             model.model,
             model.device,
             model.dtype,
-            self.shared.names.image,
-            self.shared.names.instruction
+            cameras.collect::<Vec<_>>().join("; ")
         );
     }
 }

@@ -3,7 +3,8 @@
 //! All decisions are made by the state machine in [`crate::node`], which a replay drives, too. This module connects it to ROS.
 //!
 //! # Shape
-//! There are six threads, and each owns what only it may use; the sixth measures where objects are (`locate_worker`):
+//! There are six threads, and each owns what only it may use; the sixth measures where objects are (`locate_worker`). Those that
+//! decode, draw and measure are there once for each camera, so that no camera waits for another's:
 //!
 //! ```text
 //!   spinning thread           main thread (tokio)           submitter        model thread (engine)
@@ -20,8 +21,12 @@
 //! name a stamp ([`frames`](crate::frames)). Instructions queue in the engine, where at most `max_pending` wait; one more is
 //! answered OVERLOADED. So nothing here grows with load, and a frame is decoded only when it is asked about.
 //!
-//! With `web.enable` a page for a browser is served beside all that, on threads of its own. Its questions go to the engine directly
-//! (`web`).
+//! With `cameras` a node serves several cameras. Each has a state machine, a driver and topics, services and actions of its own, as in
+//! a node of its own ([`CameraNames`](crate::node::CameraNames)); they share parameters, states, transforms and the engine, whose queue
+//! gives each its share of the model's time ([`Source`](crate::engine::Source)).
+//!
+//! With `web.enable` a page for a browser is served beside all that, on threads of its own. Its questions go to the engine directly,
+//! and what the engine says of them comes back through the state machine, for the places of their objects (`web`).
 //!
 //! # A managed node
 //! The engine exists while the node is configured ([`managed`]); the state machine is told only whether it is active. With the

@@ -8,26 +8,24 @@ use r2r::{Context, Node};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{interval, sleep_until, MissedTickBehavior};
 
-use super::action::ActionTopics;
 use super::clock::RosClock;
-use super::driver::Driver;
-use super::follow_action::FollowTopics;
+use super::driver::{CameraTopics, Driver};
 use super::lifecycle::{LifecycleServices, TransitionEvents};
 use super::logging::{self, LoggerName};
 use super::managed::Managed;
 use super::param_services::{from_override, ParamServices};
 use super::params::{NodeParams, ParamError, ParamStore};
-use super::publishers::Publishers;
+use super::publishers::Diagnostics;
 use super::qos::QosOverrides;
 use super::remap::Remaps;
 use super::shared::{ResolvedNames, Shared};
 use super::shutdown::StopRequest;
 use super::spin::{Input, SpinThread};
 use super::stall::{self, MiddlewareCall};
-use super::submitter::EngineReport;
+use super::submitter::{EngineReport, Reports};
 use super::web;
 use crate::engine::{Engine, EngineError};
-use crate::node::{private_name, services, topics, QuestionId};
+use crate::node::{services, topics, CameraNames, QuestionId};
 use crate::web::WebError;
 use crate::weights::shipped_model;
 
@@ -86,9 +84,9 @@ pub fn run() -> Result<(), NodeError> {
 struct StartedNode {
     shared: Arc<Shared>,
     clock: RosClock,
-    publishers: Publishers,
-    actions: (ActionTopics, FollowTopics),
-    events: TransitionEvents,
+    /// What each camera publishes.
+    cameras: Vec<CameraTopics>,
+    own: (TransitionEvents, Diagnostics),
     spin_thread: SpinThread,
 }
 
@@ -100,27 +98,29 @@ async fn serve(logger: &LoggerName) -> Result<(), NodeError> {
         mut spin_thread,
         shared,
         clock,
-        publishers,
-        actions,
-        events,
+        cameras,
+        own,
     } = start(logger)?;
-    let page = web::start(&shared)?;
     let (sender, reports) = mpsc::unbounded_channel();
-    let driver = Driver::start(
-        Arc::clone(&shared),
-        publishers,
-        actions,
-        clock.clone(),
-        sender,
-    )?;
-    let mut managed = Managed::new(Arc::clone(&shared), clock, events, driver);
+    let of_camera = |camera| Reports {
+        camera,
+        sender: sender.clone(),
+    };
+    let reports_of_page = (0..cameras.len()).map(of_camera).collect();
+    let page = web::start(&shared, reports_of_page)?;
+    let drivers = cameras.into_iter().enumerate().map(|(camera, topics)| {
+        let (shared, clock) = (Arc::clone(&shared), clock.clone());
+        Driver::start(shared, topics, clock, of_camera(camera))
+    });
+    let drivers = drivers.collect::<std::io::Result<_>>()?;
+    let mut managed = Managed::new(Arc::clone(&shared), clock, own, drivers);
     let end = work(&mut managed, &shared, &mut spin_thread, reports, &mut stop).await;
     // Its last connections end beside everything else that ends, or with the process.
     std::thread::spawn(move || drop(page));
-    let (engine, owed) = managed.into_driver().close(spin_thread.close());
+    let (engines, owed) = managed.close(spin_thread.close());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        drop(engine);
+        drop(engines);
         let _ = done.send(());
     });
     if owed {
@@ -163,15 +163,19 @@ fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
     }
     let params = store.params();
     let names = names(&node, &params, &remaps)?;
-    let shared = Arc::new(Shared::new(names, store, qos));
+    let full = node.fully_qualified_name()?;
+    let shared = Arc::new(Shared::new(full, names, store, qos));
     let call = MiddlewareCall::begin("creating the node's publishers and parameters");
     let (clock, clock_stream) = RosClock::create(&mut node, params.use_sim_time, &shared.qos)?;
-    let publishers = Publishers::create(&mut node, &shared.qos)?;
-    let actions = (
-        ActionTopics::create(&mut node, &shared.qos)?,
-        FollowTopics::create(&mut node, &shared.qos)?,
+    let mut cameras = Vec::new();
+    for camera in &shared.cameras {
+        let topics = CameraTopics::create(&mut node, &shared.qos, &camera.names)?;
+        cameras.push(topics);
+    }
+    let own = (
+        TransitionEvents::create(&mut node, &shared.qos)?,
+        Diagnostics::create(&mut node, &shared.qos)?,
     );
-    let events = TransitionEvents::create(&mut node, &shared.qos)?;
     let lifecycle = LifecycleServices::create(&mut node)?;
     let services = ParamServices::create(&mut node, Arc::clone(&shared), clock.clone())?;
     drop(call);
@@ -180,9 +184,8 @@ fn start(logger: &LoggerName) -> Result<StartedNode, NodeError> {
     Ok(StartedNode {
         shared,
         clock,
-        publishers,
-        actions,
-        events,
+        cameras,
+        own,
         spin_thread,
     })
 }
@@ -208,14 +211,30 @@ pub(super) fn context() -> Result<Context, NodeError> {
         .map_err(NodeError::from)
 }
 
-fn names(node: &Node, params: &NodeParams, remaps: &Remaps) -> Result<ResolvedNames, NodeError> {
-    Ok(ResolvedNames {
-        node: node.fully_qualified_name()?,
-        image: remaps.resolve(&params.image_topic()),
-        instruction: remaps.resolve(topics::INSTRUCTION),
-        enable: remaps.resolve(&private_name(services::ENABLE)),
-        attention: remaps.resolve(&private_name(topics::ATTENTION)),
-    })
+/// The names of each camera, and the same after namespace and remappings.
+fn names(
+    node: &Node,
+    params: &NodeParams,
+    remaps: &Remaps,
+) -> Result<Vec<(CameraNames, ResolvedNames)>, NodeError> {
+    let own = node.name()?;
+    let several = params.cameras.iter();
+    let mut cameras: Vec<_> = several.map(|name| CameraNames::of(name, &own)).collect();
+    if cameras.is_empty() {
+        cameras.push(CameraNames::only());
+    }
+    let full = node.fully_qualified_name()?;
+    let resolved = |names: CameraNames| {
+        let resolved = ResolvedNames {
+            node: names.node().map_or(full.clone(), |n| remaps.resolve(&n)),
+            image: remaps.resolve(&names.topic(&params.image_topic())),
+            instruction: remaps.resolve(&names.topic(topics::INSTRUCTION)),
+            enable: remaps.resolve(&names.private(services::ENABLE)),
+            attention: remaps.resolve(&names.private(topics::ATTENTION)),
+        };
+        (names, resolved)
+    };
+    Ok(cameras.into_iter().map(resolved).collect())
 }
 
 /// Works until a signal ends the node.
@@ -223,16 +242,20 @@ async fn work(
     managed: &mut Managed,
     shared: &Shared,
     spin_thread: &mut SpinThread,
-    mut reports: UnboundedReceiver<(QuestionId, EngineReport)>,
+    mut reports: UnboundedReceiver<(usize, QuestionId, EngineReport)>,
     stop: &mut StopRequest,
 ) -> Result<(), NodeError> {
     if shared.params().autostart {
         managed.start(spin_thread)?;
     }
     let mut second = every_second();
-    let mut unguided = UnguidedWarning::default();
+    let mut unguided = vec![UnguidedWarning::default(); shared.cameras.len()];
     loop {
-        let timeout = managed.driver().next_timeout();
+        let timeout = managed
+            .drivers()
+            .iter()
+            .filter_map(Driver::next_timeout)
+            .min();
         let timeout = timeout.map(tokio::time::Instant::from_std);
         tokio::select! {
             signal = stop.recv() => {
@@ -242,21 +265,23 @@ async fn work(
                 }
                 return Ok(());
             }
-            Some((id, report)) = reports.recv() => managed.driver().handle_report(id, report),
+            Some((camera, id, report)) = reports.recv() => managed.drivers()[camera].handle_report(id, report),
             input = spin_thread.recv() => match input {
                 Some(Input::Broken(why)) => return Err(NodeError::Broken(why)),
                 Some(Input::ChangeState(request)) => managed.change_state(request, spin_thread)?,
-                Some(input) => managed.driver().input(input),
+                Some(Input::Client(camera, input)) => managed.drivers()[camera].input(input),
                 None => return Err(NodeError::Broken("the thread that spins the ROS node ended".to_owned())),
             },
             done = managed.work() => managed.finish(done, spin_thread)?,
-            () = shared.frame_arrived.notified() => managed.driver().act(),
-            () = shared.params_changed.notified() => managed.driver().params_changed(),
-            () = until(timeout) => managed.driver().timeout(),
+            () = shared.frame_arrived.notified() => managed.drivers().iter().for_each(Driver::act),
+            () = shared.params_changed.notified() => managed.drivers().iter().for_each(Driver::params_changed),
+            () = until(timeout) => managed.drivers().iter().for_each(Driver::timeout),
             _ = second.tick() => {
-                managed.driver().update_subscribers();
                 managed.diagnose();
-                unguided.check(shared, managed.driver());
+                for (driver, unguided) in managed.drivers().iter().zip(&mut unguided) {
+                    driver.update_subscribers();
+                    unguided.check(driver);
+                }
             }
         }
     }
@@ -276,13 +301,13 @@ async fn until(moment: Option<tokio::time::Instant>) {
 }
 
 /// Warns those who subscribe to `~/attention` that nothing will be published there, once until all of them have gone.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct UnguidedWarning {
     warned: bool,
 }
 
 impl UnguidedWarning {
-    fn check(&mut self, shared: &Shared, driver: &Driver) {
+    fn check(&mut self, driver: &Driver) {
         let Some(model) = driver.engine().map(Engine::model) else {
             return;
         };
@@ -291,7 +316,7 @@ impl UnguidedWarning {
         if in_vain && !self.warned {
             tracing::warn!(
                 "somebody subscribes to {}, where nothing is published: the model {} has no guided head to say where it looks; train it with objective.attend",
-                shared.names.attention,
+                driver.camera().resolved.attention,
                 model.model
             );
         }

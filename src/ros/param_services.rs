@@ -301,7 +301,11 @@ fn describe(spec: &ParamSpec, blank: ParameterDescriptor) -> ParameterDescriptor
                 step: 0.0,
             }];
         }
-        Accepts::Flag | Accepts::OneOf(_) | Accepts::Device | Accepts::Any(_) => {}
+        Accepts::Flag
+        | Accepts::OneOf(_)
+        | Accepts::Device
+        | Accepts::Any(_)
+        | Accepts::Cameras => {}
     }
     d
 }
@@ -320,6 +324,10 @@ fn message_value(value: Option<&Value>) -> ParameterValue {
         Some(Value::Text(v)) => {
             (m.type_, m.string_value) = (ParameterType::PARAMETER_STRING as u8, v.clone())
         }
+        Some(Value::Texts(v)) => {
+            m.type_ = ParameterType::PARAMETER_STRING_ARRAY as u8;
+            m.string_array_value.clone_from(v);
+        }
         Some(Value::Other(_)) | None => {}
     }
     m
@@ -336,7 +344,7 @@ fn from_message(m: &ParameterValue) -> Value {
         6 => Value::Other("bool array"),
         7 => Value::Other("integer array"),
         8 => Value::Other("double array"),
-        9 => Value::Other("string array"),
+        9 => Value::Texts(m.string_array_value.clone()),
         _ => Value::Other("value of unknown type"),
     }
 }
@@ -348,6 +356,9 @@ pub fn from_override(value: &r2r::ParameterValue) -> Value {
         r2r::ParameterValue::Integer(v) => Value::Int(*v),
         r2r::ParameterValue::Double(v) => Value::Float(*v),
         r2r::ParameterValue::String(v) => Value::Text(v.clone()),
+        r2r::ParameterValue::StringArray(v) => Value::Texts(v.clone()),
+        // An empty list in a parameter file: rcl finds nothing in it that would say of which type it is.
+        r2r::ParameterValue::NotSet => Value::Texts(Vec::new()),
         other => Value::Other(other.type_name()),
     }
 }

@@ -2,15 +2,16 @@
 
 use std::ops::RangeInclusive;
 
-use crate::node::{bounds, DEFAULT_MAX_NEW_TOKENS};
+use crate::node::{bounds, DEFAULT_MAX_NEW_TOKENS, MAX_CAMERAS};
 
-/// A parameter's value, in one of the four types that the node uses.
+/// A parameter's value, in one of the types that the node uses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Bool(bool),
     Int(i64),
     Float(f64),
     Text(String),
+    Texts(Vec<String>),
     /// A value of any other ROS type, by the type's name. It is never accepted, and named in the refusal.
     Other(&'static str),
 }
@@ -22,6 +23,7 @@ impl Value {
             Value::Int(_) => "integer",
             Value::Float(_) => "double",
             Value::Text(_) => "string",
+            Value::Texts(_) => "string array",
             Value::Other(name) => name,
         }
     }
@@ -34,6 +36,7 @@ impl std::fmt::Display for Value {
             Value::Int(v) => write!(f, "{v}"),
             Value::Float(v) => write!(f, "{v}"),
             Value::Text(v) => write!(f, "'{v}'"),
+            Value::Texts(v) => write!(f, "[{}]", v.join(", ")),
             Value::Other(name) => write!(f, "a {name}"),
         }
     }
@@ -56,6 +59,8 @@ pub enum Accepts {
     Device,
     /// Any string; the text says what it stands for.
     Any(&'static str),
+    /// The names of cameras.
+    Cameras,
 }
 
 /// Numbers from the range's start to its end.
@@ -95,6 +100,7 @@ enum Default {
     Int(i64),
     Float(f64),
     Text(&'static str),
+    Texts(&'static [&'static str]),
 }
 
 impl ParamSpec {
@@ -133,6 +139,7 @@ impl ParamSpec {
             Default::Int(v) => Value::Int(v),
             Default::Float(v) => Value::Float(v),
             Default::Text(v) => Value::Text(v.to_owned()),
+            Default::Texts(v) => Value::Texts(v.iter().map(|v| (*v).to_owned()).collect()),
         }
     }
 
@@ -145,12 +152,15 @@ impl ParamSpec {
             Accepts::OneOf(choices) => format!("one of: {}", choices.join(", ")),
             Accepts::Device => "auto, cpu, cuda or cuda:N".to_owned(),
             Accepts::Any(words) => words.to_owned(),
+            Accepts::Cameras => format!(
+                "up to {MAX_CAMERAS} different namespaces, such as front or /robot1/arm: letters, digits and single underscores"
+            ),
         }
     }
 }
 
 /// All parameters of the node.
-pub const PARAMS: [ParamSpec; 36] = [
+pub const PARAMS: [ParamSpec; 37] = [
     ParamSpec::new(
         "model",
         Default::Text(""),
@@ -177,6 +187,13 @@ pub const PARAMS: [ParamSpec; 36] = [
         Default::Bool(true),
         Accepts::Flag,
         "Load the model and answer at once. With false a supervisor does both, by the transitions configure and activate.",
+    )
+    .start_only(),
+    ParamSpec::new(
+        "cameras",
+        Default::Texts(&[]),
+        Accepts::Cameras,
+        "Cameras that share the node's model, by the namespaces of their topics, services and actions: front has front/image and front/lisa/result. None: one camera, image and ~/result.",
     )
     .start_only(),
     ParamSpec::new(

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::param_table::{Accepts, ParamSpec, Settable, Value, PARAMS};
 use super::web::WebParams;
 use crate::engine::{AnswerOptions, DTypeSpec, DeviceSpec};
-use crate::node::{compressed, topics, BoxOrientation, FollowSettings, Settings, SpaceSettings};
+use crate::node::{
+    are_camera_names, compressed, topics, BoxOrientation, FollowSettings, Settings, SpaceSettings,
+};
 use crate::weights::find_model;
 
 /// Why a value was refused.
@@ -170,6 +172,7 @@ impl Values<'_> {
             model: find_model(self.text("model").as_ref()),
             device: self.text("device").parse().unwrap_or_default(),
             dtype: self.text("dtype").parse().unwrap_or_default(),
+            cameras: self.texts("cameras").to_vec(),
             compressed: self.text("image_transport") == "compressed",
             reliable: self.text("image_reliability") == "reliable",
             settings: Arc::new(Settings {
@@ -246,6 +249,13 @@ impl Values<'_> {
         }
     }
 
+    fn texts(&self, name: &str) -> &[String] {
+        match self.get(name) {
+            Some(Value::Texts(v)) => v,
+            _ => &[],
+        }
+    }
+
     fn int(&self, name: &str) -> i64 {
         match self.get(name) {
             Some(Value::Int(v)) => *v,
@@ -272,6 +282,8 @@ pub struct NodeParams {
     pub model: PathBuf,
     pub device: DeviceSpec,
     pub dtype: DTypeSpec,
+    /// The names of the cameras that share the model; empty for the only camera.
+    pub cameras: Vec<String>,
     /// `image/compressed` instead of `image`.
     pub compressed: bool,
     /// Ask the image publisher for reliable delivery.
@@ -343,6 +355,7 @@ fn check_value(spec: &ParamSpec, value: Value) -> Result<Value, ParamError> {
         (Accepts::OneOf(choices), Value::Text(v)) => choices.contains(&v.as_str()),
         (Accepts::Device, Value::Text(v)) => v.parse::<DeviceSpec>().is_ok(),
         (Accepts::Any(_), Value::Text(_)) => true,
+        (Accepts::Cameras, Value::Texts(v)) => are_camera_names(v),
         _ => return Err(type_error(value)),
     };
     if accepted {
@@ -394,6 +407,23 @@ mod tests {
         assert_eq!(
             err.to_string(),
             "'device' is 'gpu'; accepted: auto, cpu, cuda or cuda:N"
+        );
+    }
+
+    #[test]
+    fn cameras_are_a_list_of_different_namespaces() {
+        let texts = |names: &[&str]| Value::Texts(names.iter().map(|v| (*v).to_owned()).collect());
+        let given = |value| ParamStore::with_overrides([("cameras".to_owned(), value)]);
+        assert!(ParamStore::default().params().cameras.is_empty());
+        let (store, _) = given(texts(&["front", "arm"])).unwrap();
+        assert_eq!(store.params().cameras, ["front", "arm"]);
+        let refused = given(texts(&["front", "front"])).unwrap_err().to_string();
+        let expected = "'cameras' is [front, front]; accepted: up to 64 different namespaces";
+        assert!(refused.starts_with(expected), "{refused}");
+        let refused = given(Value::Text("front".into())).unwrap_err().to_string();
+        assert!(
+            refused.contains("a string; accepted: up to 64"),
+            "{refused}"
         );
     }
 

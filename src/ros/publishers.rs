@@ -1,4 +1,4 @@
-//! The node's publishers, and the messages that outputs of the state machine become on them.
+//! The publishers of a camera, and the messages that outputs of the state machine become on them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,11 +17,11 @@ use super::r2r_ext::send;
 use super::stall::MiddlewareCall;
 use crate::engine::Answer;
 use crate::node::{
-    mask_message, object_message, points_message, private_name, ros_text, text_message, topics,
+    mask_message, object_message, points_message, ros_text, text_message, topics, CameraNames,
     FoundObject, Question, QuestionResult, ShownDetections, Subscribers, QUEUE_DEPTH,
 };
 
-/// The node's publishers. All reliable, and of the depth [`QUEUE_DEPTH`], where parameters do not say otherwise.
+/// The publishers of a camera. All reliable, and of the depth [`QUEUE_DEPTH`], where parameters do not say otherwise.
 pub struct Publishers {
     result: Publisher<ReasoningResult>,
     object: Publisher<SegmentedObjectStamped>,
@@ -30,7 +30,6 @@ pub struct Publishers {
     delta: Publisher<TextDelta>,
     pub overlay: Publisher<Image>,
     pub attention: Publisher<Image>,
-    diagnostics: Publisher<DiagnosticArray>,
     detections: Publisher<Detection2DArray>,
     detections_3d: Publisher<Detection3DArray>,
     label_info: Publisher<LabelInfo>,
@@ -44,56 +43,71 @@ impl Publishers {
     ///
     /// # Errors
     /// The middleware refuses a publisher.
-    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
+    pub fn create(
+        node: &mut Node,
+        overrides: &QosOverrides,
+        names: &CameraNames,
+    ) -> r2r::Result<Self> {
         let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
         Ok(Self {
-            result: overrides.create_publisher(node, &private_name(topics::RESULT), qos.clone())?,
-            object: overrides.create_publisher(node, &private_name(topics::OBJECT), qos.clone())?,
-            mask: overrides.create_publisher(node, &private_name(topics::MASK), qos.clone())?,
-            answer: overrides.create_publisher(node, &private_name(topics::ANSWER), qos.clone())?,
+            result: overrides.create_publisher(
+                node,
+                &names.private(topics::RESULT),
+                qos.clone(),
+            )?,
+            object: overrides.create_publisher(
+                node,
+                &names.private(topics::OBJECT),
+                qos.clone(),
+            )?,
+            mask: overrides.create_publisher(node, &names.private(topics::MASK), qos.clone())?,
+            answer: overrides.create_publisher(
+                node,
+                &names.private(topics::ANSWER),
+                qos.clone(),
+            )?,
             delta: overrides.create_publisher(
                 node,
-                &private_name(topics::ANSWER_DELTA),
+                &names.private(topics::ANSWER_DELTA),
                 qos.clone(),
             )?,
             overlay: overrides.create_publisher(
                 node,
-                &private_name(topics::OVERLAY),
+                &names.private(topics::OVERLAY),
                 qos.clone(),
             )?,
             attention: overrides.create_publisher(
                 node,
-                &private_name(topics::ATTENTION),
+                &names.private(topics::ATTENTION),
                 qos.clone(),
             )?,
             detections: overrides.create_publisher(
                 node,
-                &private_name(topics::DETECTIONS),
+                &names.private(topics::DETECTIONS),
                 qos.clone(),
             )?,
             detections_3d: overrides.create_publisher(
                 node,
-                &private_name(topics::DETECTIONS_3D),
+                &names.private(topics::DETECTIONS_3D),
                 qos.clone(),
             )?,
             // Who comes later needs the latest, too.
             label_info: overrides.create_publisher(
                 node,
-                &private_name(topics::LABEL_INFO),
+                &names.private(topics::LABEL_INFO),
                 qos.clone().keep_last(1).transient_local(),
             )?,
             markers: overrides.create_publisher(
                 node,
-                &private_name(topics::MARKERS),
+                &names.private(topics::MARKERS),
                 qos.clone(),
             )?,
             object_points: overrides.create_publisher(
                 node,
-                &private_name(topics::OBJECT_POINTS),
+                &names.private(topics::OBJECT_POINTS),
                 qos.clone(),
             )?,
             shown: Mutex::default(),
-            diagnostics: overrides.create_publisher(node, "/diagnostics", qos)?,
         })
     }
 
@@ -181,10 +195,28 @@ impl Publishers {
             attention: has_subscriber(&self.attention),
         }
     }
+}
+
+/// The publisher of `/diagnostics`.
+pub struct Diagnostics(Publisher<DiagnosticArray>);
+
+impl Diagnostics {
+    /// Creates the publisher.
+    ///
+    /// # Errors
+    /// The middleware refuses a publisher.
+    pub fn create(node: &mut Node, overrides: &QosOverrides) -> r2r::Result<Self> {
+        let qos = QosProfile::default().reliable().keep_last(QUEUE_DEPTH);
+        Ok(Self(overrides.create_publisher(
+            node,
+            "/diagnostics",
+            qos,
+        )?))
+    }
 
     /// Publishes the node's diagnostics.
-    pub fn diagnostics(&self, diagnostics: &DiagnosticArray) {
-        send(&self.diagnostics, diagnostics);
+    pub fn publish(&self, diagnostics: &DiagnosticArray) {
+        send(&self.0, diagnostics);
     }
 }
 

@@ -329,8 +329,8 @@ impl QosOverrides {
 
     /// What publishers offer too little for the node's subscriptions, in words, as the ROS graph shows it now. r2r cannot ask the
     /// graph for subscriptions, so those that request more than the node's publishers offer are not seen. The reliability of the
-    /// camera on `image_topic` is left out, because the state machine has words of its own for it.
-    pub fn faults(&self, node: &Node, image_topic: &str) -> Vec<String> {
+    /// cameras on `image_topics` is left out, because the state machine has words of its own for it.
+    pub fn faults(&self, node: &Node, image_topics: &[&str]) -> Vec<String> {
         let subscriptions = self.made().subscriptions.clone();
         let mut faults = Vec::new();
         for MadeSubscription { topic, profile } in subscriptions {
@@ -345,7 +345,10 @@ impl QosOverrides {
                 faults.extend(
                     mismatches(&publisher.qos_profile, &profile)
                         .into_iter()
-                        .filter(|m| topic != image_topic || m.policy != Policy::Reliability)
+                        .filter(|m| {
+                            let is_image = image_topics.contains(&topic.as_str());
+                            !is_image || m.policy != Policy::Reliability
+                        })
                         .map(|fault| fault.describe(&topic, &name)),
                 );
             }

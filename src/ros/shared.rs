@@ -14,13 +14,14 @@ use super::follow_action;
 use super::params::{NodeParams, ParamStore};
 use super::qos::QosOverrides;
 use super::spin::image_qos;
-use crate::engine::Engine;
-use crate::node::{CameraTopic, Host, ImagePublisher, Lifecycle, NodeCore};
+use super::web::PageClients;
+use crate::engine::{Engine, Source};
+use crate::node::{CameraNames, CameraTopic, Host, Lifecycle, NodeCore};
 
-/// The node's names after namespace and remappings, for messages that people read.
+/// The names of a camera's node after namespace and remappings, for messages that people read.
 #[derive(Clone, Debug)]
 pub struct ResolvedNames {
-    /// The node itself, fully qualified.
+    /// The node itself, fully qualified; of one of several cameras, the node that it would have for itself.
     pub node: String,
     /// The camera's topic.
     pub image: String,
@@ -44,52 +45,95 @@ impl Host for Ros {
     type FollowResultRequest = ServiceRequest<follow_action::GetResult>;
 }
 
-/// The state that the node's threads share.
+/// What the node's threads share of one camera.
 ///
 /// The state machine is behind a lock because two threads have inputs for it: the spinning thread gives it frames directly, so
 /// that none waits in a queue, and the main thread gives it everything else. The state machine never waits, so nobody holds the
 /// lock for long.
+pub struct SharedCamera {
+    /// Under which the engine knows it: its place among the cameras.
+    pub source: Source,
+    /// What its topics, services and actions are called.
+    pub names: CameraNames,
+    /// The same after namespace and remappings.
+    pub resolved: ResolvedNames,
+    core: Mutex<NodeCore<Ros>>,
+    /// Who has asked from the page for a browser.
+    pub page: PageClients,
+}
+
+impl SharedCamera {
+    fn new(
+        place: usize,
+        (names, resolved): (CameraNames, ResolvedNames),
+        params: &NodeParams,
+        qos: &QosOverrides,
+    ) -> Self {
+        let profile = image_qos(params, &names, |topic, default| {
+            qos.future_subscription(topic, default)
+        });
+        let camera = CameraTopic {
+            topic: resolved.image.clone(),
+            compressed: params.compressed,
+            reliable: profile.reliability == ReliabilityPolicy::Reliable,
+            publishers: Some(Vec::new()),
+        };
+        let settings = Arc::clone(&params.settings);
+        let core = NodeCore::new(settings, camera, resolved.enable.clone(), Instant::now());
+        Self {
+            // There are no more than MAX_CAMERAS.
+            source: Source(u16::try_from(place).unwrap_or(u16::MAX)),
+            names,
+            resolved,
+            core: Mutex::new(core),
+            page: PageClients::default(),
+        }
+    }
+
+    /// The state machine, locked.
+    pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state that the node's threads share.
 pub struct Shared {
-    /// The node's names.
-    pub names: ResolvedNames,
+    /// The node, fully qualified.
+    pub node: String,
+    /// Its cameras, at least one. All of them ask the same engine.
+    pub cameras: Vec<SharedCamera>,
     /// The parameters.
     pub params: RwLock<ParamStore>,
     /// QoS by parameter.
     pub qos: QosOverrides,
     lifecycle: Mutex<Lifecycle>,
     qos_faults: Mutex<Vec<String>>,
-    core: Mutex<NodeCore<Ros>>,
-    /// The model, while there is one. The driver owns it.
+    /// The model, while there is one. The main thread owns it.
     engine: RwLock<Weak<Engine>>,
-    /// Wakes the driver when the state machine has taken a frame; one wake-up may stand for several frames.
+    /// Wakes the main thread when a state machine has taken a frame; one wake-up may stand for several frames.
     pub frame_arrived: Notify,
-    /// Wakes the driver when parameters have changed; one wake-up may stand for several changes, whose values are in `params`.
+    /// Wakes the main thread when parameters have changed; one wake-up may stand for several changes, whose values are in `params`.
     pub params_changed: Notify,
 }
 
 impl Shared {
     /// The state of a node that has just been created.
-    pub fn new(names: ResolvedNames, params: ParamStore, qos: QosOverrides) -> Self {
+    pub fn new(
+        node: String,
+        names: Vec<(CameraNames, ResolvedNames)>,
+        params: ParamStore,
+        qos: QosOverrides,
+    ) -> Self {
         let snapshot = params.params();
-        let camera = CameraTopic {
-            topic: names.image.clone(),
-            compressed: snapshot.compressed,
-            reliable: image_qos(&snapshot, |topic, default| {
-                qos.future_subscription(topic, default)
-            })
-            .reliability
-                == ReliabilityPolicy::Reliable,
-            publishers: Some(Vec::new()),
-        };
-        let settings = Arc::clone(&snapshot.settings);
-        let core = NodeCore::new(settings, camera, names.enable.clone(), Instant::now());
+        let names = names.into_iter().enumerate();
+        let cameras = names.map(|(place, names)| SharedCamera::new(place, names, &snapshot, &qos));
         Self {
-            names,
+            node,
+            cameras: cameras.collect(),
             params: RwLock::new(params),
             qos,
             lifecycle: Mutex::default(),
             qos_faults: Mutex::default(),
-            core: Mutex::new(core),
             engine: RwLock::default(),
             frame_arrived: Notify::new(),
             params_changed: Notify::new(),
@@ -100,11 +144,6 @@ impl Shared {
     pub fn params(&self) -> Arc<NodeParams> {
         let store = self.params.read().unwrap_or_else(PoisonError::into_inner);
         store.params()
-    }
-
-    /// The state machine, locked.
-    pub fn core(&self) -> MutexGuard<'_, NodeCore<Ros>> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The engine that answers, while there is one, to be held no longer than a call of it takes: whoever drops it last waits for
@@ -149,10 +188,5 @@ impl Shared {
         for fault in faults.iter().filter(|fault| !before.contains(fault)) {
             tracing::warn!("{fault}");
         }
-    }
-
-    /// Takes who publishes on the camera's topic, as the ROS graph shows it about once a second.
-    pub fn set_image_publishers(&self, publishers: Vec<ImagePublisher>) {
-        self.core().handle_image_publishers(publishers);
     }
 }

@@ -16,33 +16,29 @@ use tf_buffer::Transform;
 
 use super::params::{DepthTransport, NodeParams};
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
-use super::shared::Shared;
+use super::shared::{Shared, SharedCamera};
 use super::spin::sensor_qos;
 use crate::frames::Stamp;
-use crate::node::{topics, StampedTransform};
+use crate::node::{topics, CameraNames, StampedTransform};
 use crate::spatial::{Camera, DepthFrame, DepthMessage};
 
 /// How many transforms the middleware keeps for us, as in tf2's own listener.
 const TF_DEPTH: usize = 100;
 
-/// The subscriptions. That to depth images, which are large, is there only while the node listens to its cameras.
+/// The subscriptions of one camera. That to depth images, which are large, is there only while the node listens to its cameras.
 pub struct SpaceInputs {
     depth: Option<Depth>,
     transport: DepthTransport,
+    depth_topic: String,
     depth_qos: QosProfile,
     calibrations: [(Camera, R2rStream<CameraInfoMessage>); 2],
-    /// Those that hold at a time, and those that always hold.
-    transforms: [(bool, R2rStream<TFMessage>); 2],
 }
 
-enum Depth {
-    Raw(R2rStream<Image>),
-    Compressed(R2rStream<CompressedImage>),
-}
+/// The subscriptions to transforms, which all cameras share: those that hold at a time, and those that always hold.
+pub struct TransformInputs([(bool, R2rStream<TFMessage>); 2]);
 
-impl SpaceInputs {
-    /// Subscribes to calibrations and transforms; `None` if the node has no depth topic. Pictures come with the quality of service
-    /// of the camera's; `by_parameter` changes a topic's own.
+impl TransformInputs {
+    /// Subscribes to transforms; `None` if the node has no depth topic. `by_parameter` changes a topic's quality of service.
     ///
     /// # Errors
     /// The middleware refuses a subscription.
@@ -51,31 +47,74 @@ impl SpaceInputs {
         params: &NodeParams,
         by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
     ) -> r2r::Result<Option<Self>> {
+        if params.depth == DepthTransport::Off {
+            return Ok(None);
+        }
+        let tf = QosProfile::default().keep_last(TF_DEPTH);
+        let moving = by_parameter(topics::TF, tf.clone());
+        let moving = node.subscribe(topics::TF, moving)?;
+        let fixed = by_parameter(topics::TF_STATIC, tf.transient_local());
+        let fixed = node.subscribe(topics::TF_STATIC, fixed)?;
+        Ok(Some(Self([
+            (false, r2r_stream(moving)),
+            (true, r2r_stream(fixed)),
+        ])))
+    }
+
+    /// Hands everything that has arrived to the state machines of all cameras.
+    pub fn take(&mut self, shared: &Shared) {
+        for (is_static, messages) in &mut self.0 {
+            drain(messages, |message| {
+                let new = message.transforms.into_iter();
+                let new: Vec<_> = new.map(|t| stamped(t, *is_static)).collect();
+                for camera in &shared.cameras {
+                    camera.core().handle_transforms(&new, Instant::now());
+                }
+                shared.frame_arrived.notify_one();
+            });
+        }
+    }
+}
+
+enum Depth {
+    Raw(R2rStream<Image>),
+    Compressed(R2rStream<CompressedImage>),
+}
+
+impl SpaceInputs {
+    /// Subscribes to calibrations; `None` if the node has no depth topic. Pictures come with the quality of service
+    /// of the camera's; `by_parameter` changes a topic's own.
+    ///
+    /// # Errors
+    /// The middleware refuses a subscription.
+    pub fn create(
+        node: &mut Node,
+        params: &NodeParams,
+        names: &CameraNames,
+        by_parameter: impl Fn(&str, QosProfile) -> QosProfile,
+    ) -> r2r::Result<Option<Self>> {
         let transport = params.depth;
         if transport == DepthTransport::Off {
             return Ok(None);
         }
         let sensor = |topic: &str| by_parameter(topic, sensor_qos(params));
-        let depth_qos = sensor(transport.topic());
+        let depth_topic = names.topic(transport.topic());
+        let depth_qos = sensor(&depth_topic);
         let mut calibration = |camera, topic| -> r2r::Result<(Camera, R2rStream<_>)> {
-            let messages = node.subscribe(topic, sensor(topic))?;
+            let topic = names.topic(topic);
+            let messages = node.subscribe(&topic, sensor(&topic))?;
             Ok((camera, r2r_stream(messages)))
         };
         let calibrations = [
             calibration(Camera::Colour, topics::CAMERA_INFO)?,
             calibration(Camera::Depth, topics::DEPTH_CAMERA_INFO)?,
         ];
-        let tf = QosProfile::default().keep_last(TF_DEPTH);
-        let moving = by_parameter(topics::TF, tf.clone());
-        let moving = node.subscribe(topics::TF, moving)?;
-        let fixed = by_parameter(topics::TF_STATIC, tf.transient_local());
-        let fixed = node.subscribe(topics::TF_STATIC, fixed)?;
         Ok(Some(Self {
             depth: None,
             transport,
+            depth_topic,
             depth_qos,
             calibrations,
-            transforms: [(false, r2r_stream(moving)), (true, r2r_stream(fixed))],
         }))
     }
 
@@ -84,7 +123,7 @@ impl SpaceInputs {
     /// # Errors
     /// The middleware refuses the subscription.
     pub fn listen(&mut self, node: &mut Node, is_listening: bool) -> r2r::Result<()> {
-        let (topic, qos) = (self.transport.topic(), self.depth_qos.clone());
+        let (topic, qos) = (&self.depth_topic, self.depth_qos.clone());
         self.depth = match self.transport {
             DepthTransport::Raw if is_listening => {
                 Some(Depth::Raw(r2r_stream(node.subscribe(topic, qos)?)))
@@ -97,18 +136,9 @@ impl SpaceInputs {
         Ok(())
     }
 
-    /// Hands everything that has arrived to the state machine.
-    pub fn take(&mut self, shared: &Shared) {
+    /// Hands everything that has arrived to the state machine. Returns whether there was anything.
+    pub fn take(&mut self, shared: &SharedCamera) -> bool {
         let mut arrived = false;
-        // First what says where a depth image is, so that none waits for what is there.
-        for (is_static, messages) in &mut self.transforms {
-            drain(messages, |message| {
-                arrived = true;
-                let new = message.transforms.into_iter();
-                let new: Vec<_> = new.map(|t| stamped(t, *is_static)).collect();
-                shared.core().handle_transforms(&new, Instant::now());
-            });
-        }
         for (camera, messages) in &mut self.calibrations {
             drain(messages, |message| {
                 arrived = true;
@@ -146,9 +176,7 @@ impl SpaceInputs {
                 depth(m.header, message);
             }),
         }
-        if arrived {
-            shared.frame_arrived.notify_one();
-        }
+        arrived
     }
 }
 

@@ -17,7 +17,7 @@ use r2r::lifecycle_msgs::srv::ChangeState;
 use r2r::qos::ReliabilityPolicy;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::{SetBool, Trigger};
-use r2r::{Node, QosProfile, ServiceRequest};
+use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 
@@ -30,14 +30,24 @@ use super::param_services::ParamServices;
 use super::params::NodeParams;
 use super::r2r_ext::{drain, r2r_stream, R2rStream};
 use super::shared::Shared;
-use super::space_inputs::SpaceInputs;
+use super::space_inputs::{SpaceInputs, TransformInputs};
 use super::stall::MiddlewareCall;
 use crate::node::{
-    private_name, services, ImagePublisher, InstructionTopic, LifecycleState, StampedInstruction,
+    services, CameraNames, ImagePublisher, InstructionTopic, LifecycleState, StampedInstruction,
 };
 
-/// What the spinning thread tells the driver.
+/// What the spinning thread tells the main thread.
 pub enum Input {
+    /// What a client asks of the camera in that place.
+    Client(usize, ClientInput),
+    /// A call of `~/change_state`.
+    ChangeState(ServiceRequest<ChangeState::Service>),
+    /// The node cannot go on, for this reason.
+    Broken(String),
+}
+
+/// What a client asks of a camera.
+pub enum ClientInput {
     /// An instruction from one of the two topics.
     Instruction(StampedInstruction),
     /// A goal of the action.
@@ -56,10 +66,6 @@ pub enum Input {
     Enable(ServiceRequest<SetBool::Service>),
     /// A call of `~/reset_conversation`.
     Reset(ServiceRequest<Trigger::Service>),
-    /// A call of `~/change_state`.
-    ChangeState(ServiceRequest<ChangeState::Service>),
-    /// The node cannot go on, for this reason.
-    Broken(String),
 }
 
 /// How many inputs may be on their way to the driver. Of more, the spinning thread waits, and messages stay in the queues of the
@@ -239,7 +245,9 @@ impl SpinLoop<'_> {
                 self.node.spin_once(SPIN);
             }
             if let Some(back) = self.clock.as_mut().and_then(ClockStream::serve) {
-                self.shared.core().handle_clock_back(back);
+                for camera in &self.shared.cameras {
+                    camera.core().handle_clock_back(back);
+                }
                 self.shared.frame_arrived.notify_one();
             }
             if self.services.serve() {
@@ -269,9 +277,13 @@ impl SpinLoop<'_> {
             }
             if last_lookup.elapsed() >= Duration::from_secs(1) {
                 last_lookup = Instant::now();
-                let publishers = image_publishers(self.node, &self.shared);
-                self.shared.set_image_publishers(publishers);
-                let faults = self.shared.qos.faults(self.node, &self.shared.names.image);
+                let cameras = &self.shared.cameras;
+                for camera in cameras {
+                    let publishers = image_publishers(self.node, &camera.resolved.image);
+                    camera.core().handle_image_publishers(publishers);
+                }
+                let images: Vec<&str> = cameras.iter().map(|c| c.resolved.image.as_str()).collect();
+                let faults = self.shared.qos.faults(self.node, &images);
                 self.shared.set_qos_faults(faults);
             }
         }
@@ -287,12 +299,13 @@ fn warn_of_unused(shared: &Shared) {
     }
 }
 
-/// The QoS of the subscription to images, as `by_parameter` changes its default.
+/// The QoS of the subscription to a camera's images, as `by_parameter` changes its default.
 pub fn image_qos(
     params: &NodeParams,
+    names: &CameraNames,
     by_parameter: impl FnOnce(&str, QosProfile) -> QosProfile,
 ) -> QosProfile {
-    by_parameter(&params.image_topic(), sensor_qos(params))
+    by_parameter(&names.topic(&params.image_topic()), sensor_qos(params))
 }
 
 /// The QoS that pictures are subscribed to with.
@@ -303,10 +316,10 @@ pub(super) fn sensor_qos(params: &NodeParams) -> QosProfile {
     }
 }
 
-fn image_publishers(node: &Node, shared: &Shared) -> Vec<ImagePublisher> {
+fn image_publishers(node: &Node, topic: &str) -> Vec<ImagePublisher> {
     let publishers = {
         let _call = MiddlewareCall::begin("asking who publishes images");
-        node.get_publishers_info_by_topic(&shared.names.image, false)
+        node.get_publishers_info_by_topic(topic, false)
             .unwrap_or_default()
     };
     let describe = publishers.into_iter().map(|p| ImagePublisher {
@@ -324,9 +337,15 @@ enum Images {
 
 /// The topics and services that the node listens to once the model is ready.
 struct Endpoints {
-    camera: CameraInput,
+    cameras: Vec<CameraEndpoints>,
+    transforms: Option<TransformInputs>,
     /// Whether pictures and depth images are subscribed to.
     is_listening: bool,
+}
+
+/// Those of one camera.
+struct CameraEndpoints {
+    pictures: PictureInput,
     /// The serialized messages of each topic.
     instructions: Vec<(InstructionTopic, R2rStream<Vec<u8>>)>,
     goals: R2rStream<ServiceRequest<SendGoal>>,
@@ -342,14 +361,14 @@ struct Endpoints {
 
 /// The subscription to pictures, which is there only while the node is active: an inactive node would have every picture sent to it
 /// and taken apart for nothing.
-struct CameraInput {
+struct PictureInput {
     topic: String,
     qos: QosProfile,
     is_compressed: bool,
     images: Option<Images>,
 }
 
-impl CameraInput {
+impl PictureInput {
     /// Subscribes, or no longer. r2r ends a subscription whose stream is dropped when its next message comes.
     fn listen(&mut self, node: &mut Node, is_listening: bool) -> r2r::Result<()> {
         let (topic, qos) = (&self.topic, self.qos.clone());
@@ -365,53 +384,15 @@ impl CameraInput {
 impl Endpoints {
     fn create(node: &mut Node, shared: &Shared) -> r2r::Result<Self> {
         let _call = MiddlewareCall::begin("opening the node's topics and services");
-        let params = shared.params();
         let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
-        let camera = CameraInput {
-            topic: params.image_topic(),
-            qos: image_qos(&params, by_parameter),
-            is_compressed: params.compressed,
-            images: None,
-        };
-        let space = SpaceInputs::create(node, &params, by_parameter)?;
-        // Deeper than the publishers' queues, so that a burst of instructions waits here while a large image is taken.
-        let instruction_qos = QosProfile::default().keep_last(100);
-        let service = QosProfile::services_default();
+        let mut cameras = Vec::new();
+        for camera in &shared.cameras {
+            cameras.push(CameraEndpoints::create(node, shared, &camera.names)?);
+        }
         Ok(Self {
-            camera,
+            cameras,
+            transforms: TransformInputs::create(node, &shared.params(), by_parameter)?,
             is_listening: false,
-            space,
-            instructions: InstructionTopic::ALL
-                .into_iter()
-                .map(|topic| {
-                    let (name, ros_type) = (topic.name(), topic.ros_type());
-                    let qos = by_parameter(name, instruction_qos.clone());
-                    let messages = node.subscribe_raw(name, ros_type, qos)?;
-                    Ok((topic, r2r_stream(messages)))
-                })
-                .collect::<r2r::Result<_>>()?,
-            goals: r2r_stream(node.create_service("~/segment/_action/send_goal", service.clone())?),
-            cancels: r2r_stream(
-                node.create_service("~/segment/_action/cancel_goal", service.clone())?,
-            ),
-            results: r2r_stream(
-                node.create_service("~/segment/_action/get_result", service.clone())?,
-            ),
-            follow_goals: r2r_stream(
-                node.create_service("~/follow/_action/send_goal", service.clone())?,
-            ),
-            follow_cancels: r2r_stream(
-                node.create_service("~/follow/_action/cancel_goal", service.clone())?,
-            ),
-            follow_results: r2r_stream(
-                node.create_service("~/follow/_action/get_result", service.clone())?,
-            ),
-            enable: r2r_stream(
-                node.create_service(&private_name(services::ENABLE), service.clone())?,
-            ),
-            reset: r2r_stream(
-                node.create_service(&private_name(services::RESET_CONVERSATION), service)?,
-            ),
         })
     }
 
@@ -422,53 +403,106 @@ impl Endpoints {
             return Ok(());
         }
         let _call = MiddlewareCall::begin("opening the camera's topics");
-        self.camera.listen(node, is_listening)?;
-        match &mut self.space {
-            Some(space) => space.listen(node, is_listening),
-            None => Ok(()),
+        for camera in &mut self.cameras {
+            camera.pictures.listen(node, is_listening)?;
+            if let Some(space) = &mut camera.space {
+                space.listen(node, is_listening)?;
+            }
         }
+        Ok(())
     }
 
     fn take(&mut self, shared: &Shared, input_sender: &InputSender) {
-        if let Some(space) = &mut self.space {
-            space.take(shared);
+        // First what says where a depth image is, so that none waits for what is there.
+        if let Some(transforms) = &mut self.transforms {
+            transforms.take(shared);
         }
-        match &mut self.camera.images {
-            None => {}
-            Some(Images::Raw(stream)) => drain(stream, |m| take_frame(shared, m.into())),
-            Some(Images::Compressed(stream)) => drain(stream, |m| take_frame(shared, m.into())),
-        }
-        let send = |input| input_sender.send(input);
-        for (topic, messages) in &mut self.instructions {
-            drain(messages, |bytes| {
-                send(Input::Instruction(topic.read(topic.name(), &bytes)))
+        for (place, camera) in self.cameras.iter_mut().enumerate() {
+            camera.take(shared, place, |input| {
+                input_sender.send(Input::Client(place, input));
             });
         }
-        drain(&mut self.goals, |request| send(Input::Goal(request)));
-        drain(&mut self.cancels, |request| {
-            send(Input::CancelGoal(request))
-        });
-        drain(&mut self.results, |request| {
-            send(Input::GoalResult(request))
-        });
-        drain(&mut self.follow_goals, |request| {
-            send(Input::FollowGoal(request))
-        });
-        drain(&mut self.follow_cancels, |request| {
-            send(Input::CancelFollow(request))
-        });
-        drain(&mut self.follow_results, |request| {
-            send(Input::FollowResult(request))
-        });
-        drain(&mut self.enable, |request| send(Input::Enable(request)));
-        drain(&mut self.reset, |request| send(Input::Reset(request)));
     }
 }
 
-fn take_frame(shared: &Shared, image: SourceImage) {
-    let now = Instant::now();
-    shared.core().handle_frame(image, now);
-    shared.frame_arrived.notify_one();
+impl CameraEndpoints {
+    fn create(node: &mut Node, shared: &Shared, names: &CameraNames) -> r2r::Result<Self> {
+        let params = shared.params();
+        let by_parameter = |topic: &str, default| shared.qos.subscription(topic, default);
+        let pictures = PictureInput {
+            topic: names.topic(&params.image_topic()),
+            qos: image_qos(&params, names, by_parameter),
+            is_compressed: params.compressed,
+            images: None,
+        };
+        let space = SpaceInputs::create(node, &params, names, by_parameter)?;
+        // Deeper than the publishers' queues, so that a burst of instructions waits here while a large image is taken.
+        let instruction_qos = QosProfile::default().keep_last(100);
+        Ok(Self {
+            pictures,
+            space,
+            instructions: InstructionTopic::ALL
+                .into_iter()
+                .map(|topic| {
+                    let (name, ros_type) = (names.topic(topic.name()), topic.ros_type());
+                    let qos = by_parameter(&name, instruction_qos.clone());
+                    let messages = node.subscribe_raw(&name, ros_type, qos)?;
+                    Ok((topic, r2r_stream(messages)))
+                })
+                .collect::<r2r::Result<_>>()?,
+            goals: serve(node, names, "segment/_action/send_goal")?,
+            cancels: serve(node, names, "segment/_action/cancel_goal")?,
+            results: serve(node, names, "segment/_action/get_result")?,
+            follow_goals: serve(node, names, "follow/_action/send_goal")?,
+            follow_cancels: serve(node, names, "follow/_action/cancel_goal")?,
+            follow_results: serve(node, names, "follow/_action/get_result")?,
+            enable: serve(node, names, services::ENABLE)?,
+            reset: serve(node, names, services::RESET_CONVERSATION)?,
+        })
+    }
+
+    fn take(&mut self, shared: &Shared, place: usize, send: impl Fn(ClientInput)) {
+        let camera = &shared.cameras[place];
+        if self.space.as_mut().is_some_and(|space| space.take(camera)) {
+            shared.frame_arrived.notify_one();
+        }
+        let take_frame = |image: SourceImage| {
+            camera.core().handle_frame(image, Instant::now());
+            shared.frame_arrived.notify_one();
+        };
+        match &mut self.pictures.images {
+            None => {}
+            Some(Images::Raw(stream)) => drain(stream, |m| take_frame(m.into())),
+            Some(Images::Compressed(stream)) => drain(stream, |m| take_frame(m.into())),
+        }
+        for (topic, messages) in &mut self.instructions {
+            drain(messages, |bytes| {
+                send(ClientInput::Instruction(topic.read(topic.name(), &bytes)))
+            });
+        }
+        drain(&mut self.goals, |r| send(ClientInput::Goal(r)));
+        drain(&mut self.cancels, |r| send(ClientInput::CancelGoal(r)));
+        drain(&mut self.results, |r| send(ClientInput::GoalResult(r)));
+        drain(&mut self.follow_goals, |r| send(ClientInput::FollowGoal(r)));
+        drain(&mut self.follow_cancels, |r| {
+            send(ClientInput::CancelFollow(r))
+        });
+        drain(&mut self.follow_results, |r| {
+            send(ClientInput::FollowResult(r))
+        });
+        drain(&mut self.enable, |r| send(ClientInput::Enable(r)));
+        drain(&mut self.reset, |r| send(ClientInput::Reset(r)));
+    }
+}
+
+/// Offers a private service of a camera.
+fn serve<T: WrappedServiceTypeSupport + 'static>(
+    node: &mut Node,
+    names: &CameraNames,
+    name: &str,
+) -> r2r::Result<R2rStream<ServiceRequest<T>>> {
+    let requests = node.create_service(&names.private(name), QosProfile::services_default())?;
+    Ok(r2r_stream(requests))
 }
 
 #[cfg(test)]

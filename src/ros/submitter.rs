@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::convert::SourceImage;
-use crate::engine::{CancelToken, Engine, Event, RequestError};
+use crate::engine::{CancelToken, Engine, Event, Request, RequestError, Source};
 use crate::node::{EngineRequest, Place, QuestionId};
 
 /// What the threads beside the main one report about a question.
@@ -25,6 +25,21 @@ pub enum EngineReport {
         /// Its place, or why there is none.
         place: Place,
     },
+}
+
+/// The way of such reports to the main thread, for one camera.
+#[derive(Clone)]
+pub struct Reports {
+    /// The camera's place.
+    pub camera: usize,
+    pub sender: UnboundedSender<(usize, QuestionId, EngineReport)>,
+}
+
+impl Reports {
+    pub fn send(&self, id: QuestionId, report: EngineReport) {
+        // The channel is closed only when the node is ending, and then the node has ended the question itself.
+        let _ = self.sender.send((self.camera, id, report));
+    }
 }
 
 /// Submits questions to the engine, and cancels them.
@@ -44,14 +59,11 @@ enum OpenRequest {
 }
 
 impl Submitter {
-    /// Starts the thread. Everything about its questions is sent to `reports`.
+    /// Starts the thread, for the camera that the engine knows under `source`. Everything about its questions is sent to `reports`.
     ///
     /// # Errors
     /// The operating system refuses a thread.
-    pub fn start(
-        engine: Arc<Engine>,
-        reports: UnboundedSender<(QuestionId, EngineReport)>,
-    ) -> std::io::Result<Self> {
+    pub fn start(engine: Arc<Engine>, source: Source, reports: Reports) -> std::io::Result<Self> {
         let (requests, incoming) = mpsc::channel::<EngineRequest<SourceImage>>();
         let open = Arc::<Mutex<HashMap<QuestionId, OpenRequest>>>::default();
         let thread_open = Arc::clone(&open);
@@ -59,7 +71,7 @@ impl Submitter {
             .name("submitter".to_owned())
             .spawn(move || {
                 for request in incoming {
-                    decode_and_submit(&engine, request, &thread_open, &reports);
+                    decode_and_submit(&engine, source, request, &thread_open, &reports);
                 }
             })?;
         Ok(Self {
@@ -100,26 +112,42 @@ impl Submitter {
 
 fn decode_and_submit(
     engine: &Engine,
+    source: Source,
     request: EngineRequest<SourceImage>,
     open: &Mutex<HashMap<QuestionId, OpenRequest>>,
-    reports: &UnboundedSender<(QuestionId, EngineReport)>,
+    reports: &Reports,
 ) {
     let id = request.id;
     // It was cancelled before its turn, so its frame need not be decoded.
     if !lock(open).contains_key(&id) {
         return;
     }
-    // The channel is closed only when the node is ending, and then the node has ended the question itself.
-    let report = |report| drop(reports.send((id, report)));
     let frame = match request.frame.frame() {
         Ok(frame) => frame,
-        Err(why) => return report(EngineReport::BadFrame(why)),
+        Err(why) => return reports.send(id, EngineReport::BadFrame(why)),
     };
     // Submitted under the lock, so that a cancel finds the question either still decoding or with the engine's token.
     let mut open = lock(open);
     let Some(slot) = open.get_mut(&id) else {
         return;
     };
+    match submit_reporting(engine, source, id, request.with_frame(frame), reports) {
+        Ok(token) => *slot = OpenRequest::Submitted(token),
+        Err(error) => reports.send(id, EngineReport::Engine(Event::Failed(error))),
+    }
+}
+
+/// Submits a request whose events are all sent to `reports`, and always a last one, even if the engine loses it.
+///
+/// # Errors
+/// Why the engine refuses it; nothing is reported then.
+pub fn submit_reporting(
+    engine: &Engine,
+    source: Source,
+    id: QuestionId,
+    request: Request,
+    reports: &Reports,
+) -> Result<CancelToken, RequestError> {
     let acceptance = Arc::<Mutex<Acceptance>>::default();
     let mut sink = EventSink {
         id,
@@ -127,18 +155,13 @@ fn decode_and_submit(
         ended: false,
         acceptance: Arc::clone(&acceptance),
     };
-    let submitted = engine.submit_to(request.with_frame(frame), move |event| sink.report(event));
-    match submitted {
-        Ok(token) => {
-            *slot = OpenRequest::Submitted(token);
-            let dropped = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted)
-                == Acceptance::Dropped;
-            if dropped {
-                report(EngineReport::Engine(Event::Failed(RequestError::Dropped)));
-            }
-        }
-        Err(error) => report(EngineReport::Engine(Event::Failed(error))),
+    let token = engine.submit_from(source, request, move |event| sink.report(event))?;
+    let before = std::mem::replace(&mut *lock(&acceptance), Acceptance::Accepted);
+    if before == Acceptance::Dropped {
+        let lost = Event::Failed(RequestError::Dropped);
+        reports.send(id, EngineReport::Engine(lost));
     }
+    Ok(token)
 }
 
 /// Whether the engine has accepted a request. It also drops the sink of a request that it refuses, and then the refusal is what
@@ -160,7 +183,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Reports one question's events, and an error if the engine drops it without a last event.
 struct EventSink {
     id: QuestionId,
-    reports: UnboundedSender<(QuestionId, EngineReport)>,
+    reports: Reports,
     ended: bool,
     acceptance: Arc<Mutex<Acceptance>>,
 }
@@ -168,7 +191,7 @@ struct EventSink {
 impl EventSink {
     fn report(&mut self, event: Event) {
         self.ended |= matches!(event, Event::Done(_) | Event::Failed(_));
-        let _ = self.reports.send((self.id, EngineReport::Engine(event)));
+        self.reports.send(self.id, EngineReport::Engine(event));
     }
 }
 

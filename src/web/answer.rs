@@ -2,12 +2,15 @@
 
 use ::image::GrayImage;
 use coco_rle::Rle;
+use rosbag2::Header;
 use serde_json::{json, Map, Value};
 
 use super::form::MaskFormat;
 use super::pictures::Picture;
-use crate::engine::{Answer, AttentionMap, ObjectMask};
+use super::running::CompleteAnswer;
+use crate::engine::{AttentionMap, ObjectMask};
 use crate::image::{encode_png, union_masks, Pixels};
+use crate::node::{FoundObject, PlacedObject};
 
 /// Writes the answer to one question.
 pub struct AnswerWriter {
@@ -28,9 +31,9 @@ impl AnswerWriter {
         json!({"id": self.picture.id, "width": width, "height": height})
     }
 
-    /// An object; boxes and masks in pixels of the picture.
-    pub fn object(&self, object: &ObjectMask) -> Value {
-        let roi = object.roi;
+    /// An object: its box and mask in pixels of the picture, and where there is depth its place in metres, or why there is none.
+    pub fn object(&self, found: &FoundObject) -> Value {
+        let (object, roi) = (&*found.mask, found.mask.roi);
         let mut written = json!({
             "id": object.index,
             "label": object.label,
@@ -41,6 +44,14 @@ impl AnswerWriter {
         if self.masks != MaskFormat::None {
             // Run lengths of a large picture take some milliseconds, during which other requests go on.
             written["mask"] = tokio::task::block_in_place(|| self.mask(object));
+        }
+        match (&found.place, &self.picture.taken) {
+            (Some(Ok(placed)), Some(taken)) => place(&mut written, placed, &taken.header),
+            (Some(Err(why)), _) => {
+                let (code, reason) = (why.code().name(), why.to_string());
+                written["not_located"] = json!({"code": code, "reason": reason});
+            }
+            (Some(Ok(_)) | None, _) => {}
         }
         written
     }
@@ -66,8 +77,9 @@ impl AnswerWriter {
     }
 
     /// The whole answer.
-    pub fn answer(&self, answer: &Answer) -> Value {
-        let objects: Vec<Value> = answer.objects.iter().map(|o| self.object(o)).collect();
+    pub fn answer(&self, complete: &CompleteAnswer) -> Value {
+        let CompleteAnswer { answer, objects } = complete;
+        let objects: Vec<Value> = objects.iter().map(|found| self.object(found)).collect();
         let seconds: Map<String, Value> = answer
             .timings
             .named_seconds()
@@ -87,6 +99,21 @@ impl AnswerWriter {
             "seconds": seconds,
         })
     }
+}
+
+/// Adds where an object is: the pose and the size of its box, and the share of its mask that depth covers.
+fn place(written: &mut Value, placed: &PlacedObject, picture: &Header) {
+    let (pose, header, located) = (placed.pose(), placed.header(picture), &placed.located);
+    let (at, turn) = (pose.position, pose.orientation);
+    let size = located.bounding_box.size;
+    written["pose"] = json!({
+        "position": {"x": at.x, "y": at.y, "z": at.z},
+        "orientation": {"x": turn.x, "y": turn.y, "z": turn.z, "w": turn.w},
+        "frame_id": header.frame_id,
+        "stamp": {"sec": header.stamp.sec, "nanosec": header.stamp.nanosec},
+    });
+    written["size"] = json!({"x": size.x, "y": size.y, "z": size.z});
+    written["depth_coverage"] = json!(located.depth_coverage);
 }
 
 /// Where the model looked: the weights of a grid of tokens, row by row, and where the grid lies on the picture.

@@ -14,7 +14,7 @@ use tokio::sync::{watch, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer::AnswerWriter;
-use super::backend::Backend;
+use super::backend::{Backend, CameraPicture, PageQuestion};
 use super::error::{json_response, ApiError};
 use super::events;
 use super::form::{self, check_conversation, Question};
@@ -53,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/segment", post(segment))
         .route("/v1/conversations/{id}", delete(forget))
         .route("/v1/camera", get(camera))
+        .route("/v1/cameras/{*name}", get(named_camera))
         .route("/v1/pictures/{id}", get(picture));
     for path in page::paths() {
         router = router.route(path, get(page_file));
@@ -95,7 +96,7 @@ async fn nothing_there() -> ApiError {
 }
 
 fn no_such_path() -> ApiError {
-    let message = "there is nothing at this path; accepted: /, /v1/segment, /v1/model, /v1/camera, /v1/pictures/ID, \
+    let message = "there is nothing at this path; accepted: /, /v1/segment, /v1/model, /v1/camera, /v1/cameras/NAME, /v1/pictures/ID, \
                    /v1/conversations/ID, /metrics, /healthz";
     ApiError::new(StatusCode::NOT_FOUND, "path", message)
 }
@@ -139,6 +140,7 @@ async fn model(State(app): State<Arc<App>>) -> Response<Body> {
     let said = json!({
         "model": model,
         "camera": app.backend.has_camera(),
+        "cameras": app.backend.cameras(),
         "limits": limits,
         "version": env!("CARGO_PKG_VERSION"),
     });
@@ -196,7 +198,8 @@ async fn segment(
         frame: picture.frame.clone(),
         conversation_id: question.conversation.clone(),
     };
-    let running = Running::submit(app, request)?;
+    let taken = picture.taken.clone();
+    let running = Running::submit(app, PageQuestion { request, taken })?;
     let writer = AnswerWriter {
         picture,
         instruction: question.instruction,
@@ -207,11 +210,11 @@ async fn segment(
         Reply::Events => Ok(events::respond(running, writer)),
         Reply::Json if question.stream => Ok(events::respond(running, writer)),
         Reply::Json => {
-            let answer = running.answer().await?;
-            Ok(json_response(StatusCode::OK, &writer.answer(&answer)))
+            let complete = running.answer().await?;
+            Ok(json_response(StatusCode::OK, &writer.answer(&complete)))
         }
         Reply::Drawn => {
-            let answer = running.answer().await?;
+            let answer = running.answer().await?.answer;
             let png = tokio::task::block_in_place(|| {
                 let pixels = writer.picture.frame.pixels();
                 encode_png(&Pixels::Rgb(answer.overlay(
@@ -227,6 +230,16 @@ async fn segment(
 
 /// The picture that the question is about.
 async fn chosen_picture(app: &App, question: &mut Question) -> Result<Picture, ApiError> {
+    let camera = match &question.form.camera {
+        Some(_) if question.file.is_some() || question.form.picture.is_some() => {
+            return Err(ApiError::bad(
+                "picture",
+                "camera excludes image and picture; accepted: one of them",
+            ))
+        }
+        Some(name) => place(app, name)?,
+        None => 0,
+    };
     match (question.file.take(), &question.form.picture) {
         (Some(_), Some(_)) => Err(ApiError::bad(
             "picture",
@@ -235,7 +248,7 @@ async fn chosen_picture(app: &App, question: &mut Question) -> Result<Picture, A
         (Some(file), None) => app.pictures.decode(file).await,
         (None, Some(id)) => app.pictures.find(id),
         (None, None) if app.backend.has_camera() => {
-            Ok(app.pictures.keep_frame(newest_frame(app)?))
+            Ok(app.pictures.keep_frame(newest_frame(app, camera)?))
         }
         (None, None) => Err(ApiError::bad(
             "picture",
@@ -244,8 +257,25 @@ async fn chosen_picture(app: &App, question: &mut Question) -> Result<Picture, A
     }
 }
 
-fn newest_frame(app: &App) -> Result<Frame, ApiError> {
-    Ok(tokio::task::block_in_place(|| app.backend.newest_frame())?)
+/// The place of the camera of this name, which may lack the slash that it begins with.
+fn place(app: &App, name: &str) -> Result<usize, ApiError> {
+    let plain = |name: &str| name.strip_prefix('/').unwrap_or(name).to_owned();
+    let cameras = app.backend.cameras();
+    let found = cameras.iter().position(|known| plain(known) == plain(name));
+    found.ok_or_else(|| {
+        let accepted = match cameras.is_empty() {
+            true => "no name, because there are not several".to_owned(),
+            false => cameras.join(", "),
+        };
+        let message = format!("there is no camera of that name; accepted: {accepted}");
+        ApiError::new(StatusCode::NOT_FOUND, "camera", message)
+    })
+}
+
+fn newest_frame(app: &App, camera: usize) -> Result<CameraPicture, ApiError> {
+    Ok(tokio::task::block_in_place(|| {
+        app.backend.newest_frame(camera)
+    })?)
 }
 
 async fn camera(State(app): State<Arc<App>>) -> Result<Response<Body>, ApiError> {
@@ -253,7 +283,14 @@ async fn camera(State(app): State<Arc<App>>) -> Result<Response<Body>, ApiError>
         let message = "this server has no camera; accepted: questions with a picture";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "camera", message));
     }
-    as_jpeg(&newest_frame(&app)?)
+    as_jpeg(&newest_frame(&app, 0)?.frame)
+}
+
+async fn named_camera(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response<Body>, ApiError> {
+    as_jpeg(&newest_frame(&app, place(&app, &name)?)?.frame)
 }
 
 async fn picture(

@@ -1,11 +1,41 @@
 //! What the server asks: a model, and a camera where there is one.
 
-use crate::engine::{
-    AnswerOptions, CancelToken, Engine, EngineLoad, Event, Frame, ModelInfo, Request, RequestError,
-};
+use rosbag2::Header;
 
-/// Is called for every event of a request; it does not block.
-pub type EventSink = Box<dyn FnMut(Event) + Send>;
+use crate::engine::{
+    AnswerOptions, CancelToken, Engine, EngineLoad, Frame, ModelInfo, Request, RequestError,
+};
+use crate::node::PageEvent;
+
+/// Is called for every event of a question; it does not block.
+pub type EventSink = Box<dyn FnMut(PageEvent) + Send>;
+
+/// A question to the model.
+#[derive(Debug)]
+pub struct PageQuestion {
+    /// What the engine is asked.
+    pub request: Request,
+    /// Which camera took the frame; `None` for a picture of the client's own, which has no place in space.
+    pub taken: Option<Taken>,
+}
+
+/// Which camera took a frame, and when.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The camera's place in [`Backend::cameras`]; 0 where there is only one.
+    pub camera: usize,
+    /// The header of its message.
+    pub header: Header,
+}
+
+/// A frame of a camera.
+#[derive(Clone, Debug)]
+pub struct CameraPicture {
+    /// Its pixels.
+    pub frame: Frame,
+    /// Which camera took it, and when.
+    pub taken: Taken,
+}
 
 /// Why a question is refused.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +50,11 @@ pub enum SubmitError {
 
 /// What answers the server's questions.
 pub trait Backend: Send + Sync + 'static {
-    /// Submits a question, as [`Engine::submit_to`] does.
+    /// Submits a question, as [`Engine::submit_to`] does. Objects of a camera's frame come with their places where there is depth.
     ///
     /// # Errors
     /// Why it is refused; `sink` is then never called.
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError>;
+    fn submit(&self, question: PageQuestion, sink: EventSink) -> Result<CancelToken, SubmitError>;
 
     /// Forgets a conversation.
     fn reset_conversation(&self, id: &str);
@@ -43,11 +73,16 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
-    /// The camera's newest frame. It may take the time to decode it.
+    /// The names of the cameras where there are several.
+    fn cameras(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The newest frame of the camera in this place, 0 where there is only one. It may take the time to decode it.
     ///
     /// # Errors
     /// Why there is none now.
-    fn newest_frame(&self) -> Result<Frame, SubmitError> {
+    fn newest_frame(&self, _camera: usize) -> Result<CameraPicture, SubmitError> {
         Err(SubmitError::NotNow("there is no camera".to_owned()))
     }
 }
@@ -66,8 +101,13 @@ impl EngineBackend {
 }
 
 impl Backend for EngineBackend {
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError> {
-        Ok(self.engine.submit_to(request, sink)?)
+    fn submit(
+        &self,
+        question: PageQuestion,
+        mut sink: EventSink,
+    ) -> Result<CancelToken, SubmitError> {
+        let sink = move |event| sink(PageEvent::from(event));
+        Ok(self.engine.submit_to(question.request, sink)?)
     }
 
     fn reset_conversation(&self, id: &str) {

@@ -39,7 +39,7 @@ fn step_event(step: Step, writer: &AnswerWriter) -> Event {
         Step::Stage(stage) => event("stage", json!({"stage": stage.name()})),
         Step::Text { text, tokens } => event("text", json!({"text": text, "tokens": tokens})),
         Step::Object(object) => event("object", writer.object(&object)),
-        Step::Done(answer) => event("done", writer.answer(&answer)),
+        Step::Done(complete) => event("done", writer.answer(&complete)),
         Step::Failed(error) => event("error", error.json()),
     }
 }

@@ -37,6 +37,9 @@ pub struct Form {
     /// A picture that was sent with an earlier question, by the id in its answer.
     #[serde(default)]
     pub picture: Option<String>,
+    /// Which camera's newest frame it is about, where there are several; the first if it does not say.
+    #[serde(default)]
+    pub camera: Option<String>,
     /// Questions of the same conversation share their history.
     #[serde(default)]
     pub conversation: Option<String>,
@@ -76,7 +79,7 @@ const MAX_FIELD: usize = 16 << 10;
 const MAX_FIELDS: usize = 16;
 
 /// Fields whose text is what it says. The others hold numbers, `true` and `false`.
-const TEXTS: [&str; 4] = ["instruction", "picture", "conversation", "masks"];
+const TEXTS: [&str; 5] = ["instruction", "picture", "camera", "conversation", "masks"];
 
 /// Reads a question within the limits.
 ///

@@ -36,7 +36,9 @@ mod running;
 mod security;
 mod server;
 
-pub use backend::{Backend, EngineBackend, EventSink, SubmitError};
+pub use backend::{
+    Backend, CameraPicture, EngineBackend, EventSink, PageQuestion, SubmitError, Taken,
+};
 pub use limits::Limits;
 pub use security::{Token, TokenError};
 pub use server::{Listener, Server, WebConfig, WebError};

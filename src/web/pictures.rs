@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use image::ImageReader;
 use tokio::sync::Semaphore;
 
+use super::backend::{CameraPicture, Taken};
 use super::error::ApiError;
 use super::limits::Limits;
 use crate::engine::Frame;
@@ -24,6 +25,8 @@ pub struct Picture {
     /// Cannot be guessed.
     pub id: String,
     pub frame: Frame,
+    /// Which camera took it, if one did.
+    pub taken: Option<Taken>,
 }
 
 struct Kept {
@@ -70,14 +73,14 @@ impl Pictures {
             let message = "the picture could not be decoded";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "picture", message)
         })??;
-        Ok(self.keep(Frame::new(pixels), file))
+        Ok(self.keep(Frame::new(pixels), None, file))
     }
 
     /// Keeps a frame of the camera.
-    pub fn keep_frame(&self, frame: Frame) -> Picture {
-        match self.use_again(|kept| kept.picture.frame.key() == frame.key()) {
+    pub fn keep_frame(&self, shown: CameraPicture) -> Picture {
+        match self.use_again(|kept| kept.picture.frame.key() == shown.frame.key()) {
             Some(known) => known,
-            None => self.keep(frame, Bytes::new()),
+            None => self.keep(shown.frame, Some(shown.taken), Bytes::new()),
         }
     }
 
@@ -113,10 +116,11 @@ impl Pictures {
         }
     }
 
-    fn keep(&self, frame: Frame, file: Bytes) -> Picture {
+    fn keep(&self, frame: Frame, taken: Option<Taken>, file: Bytes) -> Picture {
         let picture = Picture {
             id: new_id(),
             frame,
+            taken,
         };
         let mut kept = self.kept();
         kept.push_back(Kept {
@@ -157,6 +161,7 @@ fn new_id() -> String {
 mod tests {
     use super::*;
     use image::RgbImage;
+    use rosbag2::Header;
 
     fn pictures(kept_pictures: usize, kept_bytes: usize) -> Pictures {
         Pictures::new(Limits {
@@ -166,8 +171,14 @@ mod tests {
         })
     }
 
-    fn frame(side: u32) -> Frame {
-        Frame::new(RgbImage::new(side, side))
+    fn frame(side: u32) -> CameraPicture {
+        CameraPicture {
+            frame: Frame::new(RgbImage::new(side, side)),
+            taken: Taken {
+                camera: 0,
+                header: Header::default(),
+            },
+        }
     }
 
     #[test]

@@ -8,21 +8,29 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::api::App;
+use super::backend::{PageQuestion, SubmitError};
 use super::error::ApiError;
-use crate::engine::{Answer, CancelToken, Event, ObjectMask, Request, RequestError, Stage};
+use crate::engine::{Answer, CancelToken, RequestError, Stage};
+use crate::node::{FoundObject, PageEvent};
 
 /// What happens while a question is answered. The last one is `Done` or `Failed`.
 pub enum Step {
     Stage(Stage),
     Text { text: String, tokens: usize },
-    Object(ObjectMask),
-    Done(Box<Answer>),
+    Object(FoundObject),
+    Done(CompleteAnswer),
     Failed(ApiError),
+}
+
+/// An answer, and its objects with their places.
+pub struct CompleteAnswer {
+    pub answer: Arc<Answer>,
+    pub objects: Arc<[FoundObject]>,
 }
 
 /// A question that is being answered.
 pub struct Running {
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<PageEvent>,
     cancel: CancelToken,
     until: Instant,
     limit: Duration,
@@ -37,11 +45,11 @@ impl Running {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn submit(app: Arc<App>, request: Request) -> Result<Self, ApiError> {
+    pub fn submit(app: Arc<App>, question: PageQuestion) -> Result<Self, ApiError> {
         // The channel needs no bound of its own: an answer has at most a few events for each of its max_new_tokens tokens.
         let (sender, events) = mpsc::unbounded_channel();
         let sink = Box::new(move |event| drop(sender.send(event)));
-        let cancel = app.backend.submit(request, sink)?;
+        let cancel = app.backend.submit(question, sink)?;
         let limit = app.limits.answer;
         Ok(Self {
             events,
@@ -74,14 +82,15 @@ impl Running {
             _ = self.closing.wait_for(|closing| *closing) => Err(ApiError::ending()),
         };
         let step = match event {
-            Ok(Event::Stage(stage)) => Step::Stage(stage),
-            Ok(Event::TextDelta { text, tokens }) => Step::Text { text, tokens },
-            Ok(Event::Mask(object)) => Step::Object(object),
-            Ok(Event::Done(answer)) => {
+            Ok(PageEvent::Stage(stage)) => Step::Stage(stage),
+            Ok(PageEvent::Text { text, tokens }) => Step::Text { text, tokens },
+            Ok(PageEvent::Object(object)) => Step::Object(object),
+            Ok(PageEvent::Done { answer, objects }) => {
                 self.app.metrics.answered(&answer);
-                Step::Done(answer)
+                Step::Done(CompleteAnswer { answer, objects })
             }
-            Ok(Event::Failed(error)) => Step::Failed(error.into()),
+            Ok(PageEvent::Failed(error)) => Step::Failed(error.into()),
+            Ok(PageEvent::Refused(why)) => Step::Failed(SubmitError::NotNow(why).into()),
             Err(error) => Step::Failed(error),
         };
         self.ended = matches!(step, Step::Done(_) | Step::Failed(_));
@@ -92,7 +101,7 @@ impl Running {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn answer(mut self) -> Result<Box<Answer>, ApiError> {
+    pub async fn answer(mut self) -> Result<CompleteAnswer, ApiError> {
         while let Some(step) = self.next().await {
             match step {
                 Step::Done(answer) => return Ok(answer),

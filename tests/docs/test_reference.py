@@ -28,7 +28,7 @@ def node_table() -> dict[str, tuple[str, str]]:
         name = re.match(r'\s*"([\w.]+)"', row)[1]
         kind, value = re.search(r'Default::(\w+)\((.*?)\),', row, re.DOTALL).groups()
         method = re.search(r'\)\s*\.(\w+)\(\)', row)
-        table[name] = (value.strip('"') if kind == 'Text' else value, WHEN[method[1] if method else ''])
+        table[name] = (value.strip('"') if kind == 'Text' else value.lstrip('&'), WHEN[method[1] if method else ''])
     return table
 
 
@@ -64,6 +64,8 @@ def test_what_the_documents_give_to_a_launch_file_are_its_arguments():
     """`NAME:=VALUE` is a launch argument, a parameter behind -p, or a remapping behind -r; other parameters are written `NAME: VALUE`."""
     arguments = {name for file in (ROOT / 'launch').glob('*.py') for name in re.findall(r"^    \('([\w.]+)',", file.read_text(), re.MULTILINE)}
     assert {'model', 'depth', 'image_topic', 'out'} <= arguments
+    # Those of one camera, with its name before them.
+    arguments |= {f'{camera}_{name}' for camera in ('left', 'right') for name in arguments}
     # whisper_ros's own.
     arguments |= {'stream', 'silero_vad_params_file'}
     for page in [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')]:

@@ -305,6 +305,8 @@ def typed(value) -> ParameterValue:
         return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
     if isinstance(value, float):
         return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    if isinstance(value, list):
+        return ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=value)
     return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
 
 
@@ -314,4 +316,5 @@ def plain(value: ParameterValue):
         ParameterType.PARAMETER_INTEGER: value.integer_value,
         ParameterType.PARAMETER_DOUBLE: value.double_value,
         ParameterType.PARAMETER_STRING: value.string_value,
+        ParameterType.PARAMETER_STRING_ARRAY: list(value.string_array_value),
     }.get(value.type)

@@ -70,16 +70,16 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(name):
         evaluate(LISA, {name: 'perhaps'})
 
 
-def test_two_cameras_are_two_nodes_apart(tmp_path):
-    nodes, arguments = evaluate(TWO, {'right_device': 'cuda:1', 'left_image_topic': '/l/image', 'model': '/m'})
-    assert [n.namespace for n in nodes] == ['left', 'right']
-    assert [n.parameters[1] for n in nodes] == [{'model': '/m'}, {'model': '/m', 'device': 'cuda:1'}]
-    assert dict(nodes[0].remappings)['image'] == '/l/image'
-    assert dict(nodes[1].remappings)['image/compressed'] == 'camera/image_raw/compressed'
-    plain = outcome(TWO, {}, tmp_path)
+def test_two_cameras_share_a_node(tmp_path):
+    given = {'right_namespace': '/robot2/arm', 'left_image_topic': '/l/image', 'model': '/m', 'depth': 'true'}
+    [node], arguments = evaluate(TWO, given)
+    assert node.parameters[1] == {'cameras': ['left', '/robot2/arm'], 'model': '/m', 'depth.transport': 'raw'}
+    remaps = dict(node.remappings)
+    assert remaps['left/image'] == '/l/image' and remaps['left/camera_info'] == 'left/camera/camera_info'
+    assert remaps['/robot2/arm/image/compressed'] == '/robot2/arm/camera/image_raw/compressed'
     for argument in arguments:
-        other = OTHER[argument.name.removeprefix('left_').removeprefix('right_')]
-        assert outcome(TWO, {argument.name: other}, tmp_path) != plain, f'{argument.name} changes nothing'
+        name = argument.name.removeprefix('left_').removeprefix('right_')
+        assert outcome(TWO, {argument.name: OTHER[name]}, tmp_path) != outcome(TWO, {}, tmp_path), f'{argument.name} changes nothing'
 
 
 @pytest.mark.parametrize('path', [REALSENSE, OAK], ids=lambda p: p.name)

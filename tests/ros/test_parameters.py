@@ -6,7 +6,7 @@ from process import ROOT
 from rcl_interfaces.msg import ParameterType
 
 NAMES = [
-    'model', 'device', 'dtype', 'image_transport', 'image_reliability', 'mode', 'max_rate_hz', 'max_new_tokens', 'temperature',
+    'model', 'device', 'dtype', 'cameras', 'image_transport', 'image_reliability', 'mode', 'max_rate_hz', 'max_new_tokens', 'temperature',
     'mask_threshold', 'min_mask_area', 'max_pending', 'sync_slop_s', 'publish_overlay', 'publish_attention',
     'overlay_alpha', 'clip_fit', 'use_sim_time', 'unload_after', 'autostart', 'follow.patience', 'follow.min_score', 'follow.min_overlap',
     'depth.transport', 'depth.max_offset', 'depth.timeout', 'target_frame', 'fixed_frame', 'tf_timeout', 'box.orientation',
@@ -27,7 +27,7 @@ REFUSED = [
 AT_START = [
     ('model', '/elsewhere'), ('device', 'cuda:0'), ('dtype', 'bf16'), ('image_transport', 'compressed'),
     ('image_reliability', 'reliable'), ('autostart', False), ('depth.transport', 'raw'),
-    ('web.enable', True), ('web.address', '0.0.0.0'), ('web.port', 9000), ('web.token', 'a' * 16),
+    ('cameras', ['front', 'arm']), ('web.enable', True), ('web.address', '0.0.0.0'), ('web.port', 9000), ('web.token', 'a' * 16),
 ]
 
 

@@ -1,8 +1,11 @@
 """web.enable: the node's page and the HTTP interface beneath it, about the camera's frames."""
 
+import base64
 import json
+import math
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -10,6 +13,7 @@ import pytest
 from client import STATUS
 from pictures import rgb8
 from process import ROOT
+from test_space import FOCAL, OK, Rig
 
 sys.path.insert(0, str(ROOT / 'scripts'))
 
@@ -68,6 +72,106 @@ def test_a_question_of_the_page_is_about_the_newest_frame_and_is_not_published(s
     assert answer['status'] == STATUS[result.status] and answer['answer'] == result.answer
     assert [item['area'] for item in answer['objects']] == [int((mask := bytes(item.mask.data)).count(255)) for item in result.objects]
     assert web.call(f'/v1/pictures/{answer["picture"]["id"]}')[1].startswith(b'\xff\xd8')
+
+
+@pytest.fixture
+def placing(start, golden):
+    """A node with a page and a depth camera, which sends with every picture what `sends` names (test_space.Rig)."""
+    def begin(sends, **parameters):
+        port = free_port()
+        _, client = start(**{'web.enable': True, 'web.port': port, 'depth.transport': 'raw', 'mask_threshold': 0.01,
+                             'image_reliability': 'reliable', **parameters})
+        web = Web(port)
+        client.wait('the page', web.is_there)
+        rig = Rig(client, golden.picture, sends)
+        client.wait('a frame', lambda: web.call('/v1/camera')[0] == 200)
+        return client, web, rig
+    return begin
+
+
+def only(status, answer):
+    assert status == 200 and len(answer['objects']) == 1, answer
+    return answer['objects'][0]
+
+
+def events(web, question):
+    """The server-sent events of an answer, as pairs of a name and what it carries."""
+    lines = web.call('/v1/segment?stream=true', question)[1].decode().splitlines()
+    pairs = zip(lines, lines[1:])
+    return [(name[6:].strip(), json.loads(data[5:])) for name, data in pairs if name.startswith('event:') and data.startswith('data:')]
+
+
+def test_an_object_of_the_page_has_its_place_where_there_is_depth(placing, golden):
+    client, web, rig = placing(('depth', 'info', 'tf'), target_frame='base_link')
+    question = {'instruction': golden.masked}
+    # Topics are found a little later than the node says that it is ready; what is missing until then is named.
+    answer = client.wait('a place', lambda: next(
+        (a for a in [web.call('/v1/segment', question)[1]] if a['objects'] and 'pose' in a['objects'][0]), None))
+    found = answer['objects'][0]
+    pose = found['pose']
+    assert pose['frame_id'] == 'base_link' and 'not_located' not in found
+    # The wall is 1 m before the camera, whose axis is the robot's x.
+    assert pose['position']['x'] == pytest.approx(1.0, abs=0.005)
+    left, width = found['box']['x'] - 0.5 - rig.k[2], found['box']['width']
+    assert -(left + width) / FOCAL - 0.01 <= pose['position']['y'] <= -left / FOCAL + 0.01
+    turn = pose['orientation']
+    assert math.hypot(*(turn[axis] for axis in 'xyzw')) == pytest.approx(1.0)
+    assert 0.0 < found['size']['y'] <= width / FOCAL + 0.01 and found['depth_coverage'] == pytest.approx(1.0)
+    # It is the place that the topics have: the same question about the same picture, by its stamp.
+    stamp = pose['stamp']['sec'], pose['stamp']['nanosec']
+    assert (*stamp, 'camera') in client.shown, 'the stamp is that of a picture'
+    result = client.ask_stamped(golden.masked, stamp=stamp)
+    if result.objects and result.objects[0].spatial_status == OK:
+        there = result.objects[0].pose.pose.position
+        assert [pose['position'][axis] for axis in 'xyz'] == pytest.approx([there.x, there.y, there.z], abs=1e-6)
+    # As it is written, too, and about the kept picture once its depth image is long forgotten.
+    client.stop_camera()
+    time.sleep(1.5)
+    streamed = events(web, {**question, 'picture': answer['picture']['id']})
+    [early] = [data for name, data in streamed if name == 'object']
+    [(_, last)] = [(name, data) for name, data in streamed if name == 'done']
+    assert early == last['objects'][0] and early['pose'] == pose, (early, pose)
+    # A picture of one's own has no place.
+    image = base64.b64encode((golden.folder / 'image.png').read_bytes()).decode()
+    own = only(*web.call('/v1/segment', {**question, 'image': image}))
+    assert 'pose' not in own and 'not_located' not in own
+
+
+@pytest.mark.parametrize('sends, code', [(('info', 'tf'), 'NO_DEPTH'), (('depth', 'info'), 'NO_TRANSFORM'), (('depth', 'tf'), 'NO_CAMERA_INFO')])
+def test_the_page_is_told_why_an_object_has_no_place(placing, golden, sends, code):
+    client, web, _ = placing(sends, target_frame='base_link')
+
+    def why():
+        found = only(*web.call('/v1/segment', {'instruction': golden.masked}))
+        assert 'pose' not in found
+        return found['not_located'] if found['not_located']['code'] == code else None
+    missing = client.wait(code, why)
+    assert missing['reason'] and '\n' not in missing['reason']
+
+
+def test_the_page_shows_where_an_object_is(placing, golden, tmp_path):
+    if reason := webdriver.missing():
+        pytest.skip(reason)
+    client, web, _ = placing(('depth', 'info', 'tf'), target_frame='base_link')
+    client.wait('a place', lambda: 'pose' in only(*web.call('/v1/segment', {'instruction': golden.masked})))
+    browser = webdriver.Browser(tmp_path)
+    try:
+        browser.go(web.url + '/')
+        browser.until('the live picture', 'return !document.getElementById("canvas").hidden')
+        browser.write('#instruction', golden.masked)
+        browser.press('enter')
+        browser.until('the answer', 'return document.querySelectorAll("#history li").length === 1')
+        place = 'return document.querySelector("#objects .more").textContent'
+        assert ' m in base_link, ' in browser.run(place)
+        # And again after a reload, out of the history.
+        browser.go(web.url + '/')
+        browser.until('the history', 'return document.querySelectorAll("#history li").length === 1')
+        browser.click('#history button')
+        browser.until('the object again', 'return document.querySelectorAll("#objects button").length === 1')
+        assert ' m in base_link, ' in browser.run(place)
+        assert browser.said() == []
+    finally:
+        browser.close()
 
 
 def test_the_page_shows_the_camera_and_the_frame_that_was_asked_about(start, golden, tmp_path):

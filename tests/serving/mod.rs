@@ -10,10 +10,15 @@ use image::{GrayImage, Luma, Rgb, RgbImage};
 use lisa::engine::{
     Answer, AnswerOptions, AnswerStatus, CacheLoad, CancelToken, Engine, EngineLoad, Event, Frame,
     FrameKey, ModelInfo, ObjectMask, Reasoner, Request, RequestContext, RequestError, SegPrompt,
-    Stage, Timings,
+    Source, Stage, Timings,
 };
 use lisa::image::{decode_image, Roi};
-use lisa::web::{Backend, EventSink, Limits, Listener, Server, SubmitError, WebConfig};
+use lisa::node::PageEvent;
+use lisa::web::{
+    Backend, CameraPicture, EventSink, Limits, Listener, PageQuestion, Server, SubmitError, Taken,
+    WebConfig,
+};
+use rosbag2::Header;
 use serde_json::Value;
 
 /// Size of the pictures.
@@ -93,7 +98,7 @@ impl Reasoner for Scripted {
         Ok(answer)
     }
 
-    fn reset_conversation(&mut self, id: Option<&str>) {
+    fn reset_conversation(&mut self, _: Source, id: Option<&str>) {
         self.conversations
             .retain(|known| id.is_some_and(|id| id != known));
     }
@@ -130,8 +135,13 @@ struct Scene {
 }
 
 impl Backend for Scene {
-    fn submit(&self, request: Request, sink: EventSink) -> Result<CancelToken, SubmitError> {
-        Ok(self.engine.submit_to(request, sink)?)
+    fn submit(
+        &self,
+        question: PageQuestion,
+        mut sink: EventSink,
+    ) -> Result<CancelToken, SubmitError> {
+        let sink = move |event| sink(PageEvent::from(event));
+        Ok(self.engine.submit_to(question.request, sink)?)
     }
 
     fn reset_conversation(&self, id: &str) {
@@ -154,9 +164,32 @@ impl Backend for Scene {
         self.has_camera
     }
 
-    fn newest_frame(&self) -> Result<Frame, SubmitError> {
+    fn cameras(&self) -> Vec<String> {
+        match self.has_camera {
+            true => vec!["front".to_owned(), "/robot2/arm".to_owned()],
+            false => Vec::new(),
+        }
+    }
+
+    /// The arm's picture is that of the front camera in opposite colours.
+    fn newest_frame(&self, camera: usize) -> Result<CameraPicture, SubmitError> {
         let newest = self.newest.lock().unwrap().clone();
-        newest.ok_or_else(|| SubmitError::NotNow("nothing from the camera yet".to_owned()))
+        let none = || SubmitError::NotNow("nothing from the camera yet".to_owned());
+        let newest = newest.ok_or_else(none)?;
+        Ok(CameraPicture {
+            frame: match camera {
+                0 => newest,
+                _ => {
+                    let mut other = newest.pixels().clone();
+                    image::imageops::invert(&mut other);
+                    Frame::new(other)
+                }
+            },
+            taken: Taken {
+                camera,
+                header: Header::default(),
+            },
+        })
     }
 }
 

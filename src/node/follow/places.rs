@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::super::core::NodeCore;
 use super::super::ids::QuestionId;
-use super::super::output::{CameraFrame, Host, LocateRequest, Output};
+use super::super::output::{CameraFrame, Host, LocatePicture, LocateRequest, Output};
 use super::super::settings::Settings;
 use super::super::space::{Place, SceneState};
 use super::report::FollowFeedback;
@@ -138,7 +138,7 @@ impl<H: Host> NodeCore<H> {
                         self.outputs.push_back(Output::Locate(LocateRequest {
                             id,
                             index,
-                            frame: Arc::clone(&landed.frame),
+                            picture: LocatePicture::Message(Arc::clone(&landed.frame)),
                             object: Arc::clone(&sighting.object),
                             scene: Arc::clone(scene),
                         }));

@@ -320,6 +320,7 @@ pub(super) fn words(output: &Output<TestHost>) -> String {
             object,
         } => format!("object {:?} {header:?} {}", question.id, object.mask.label),
         Output::Locate(request) => format!("locate {:?} {}", request.id, request.index),
+        Output::TellPage { id, event } => format!("page {id:?} {event:?}"),
         Output::PublishDetections {
             header, objects, ..
         } => {

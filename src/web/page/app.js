@@ -105,7 +105,7 @@ async function runLive() {
   const goesOn = () => live && own === begun;
   while (goesOn()) {
     try {
-      const image = await server.picture('/v1/camera');
+      const image = await server.picture(camera() ? `/v1/cameras/${camera().replace(/^\//, '')}` : '/v1/camera');
       if (goesOn()) show(image);
     } catch (error) {
       if (goesOn()) hint(error.message);
@@ -130,6 +130,24 @@ function stopLive() {
 }
 
 element('live').addEventListener('click', () => (live ? stopLive() : startLive()));
+
+/** The name of the camera that is chosen, where there are several. */
+function camera() {
+  return element('camera').value;
+}
+
+function listCameras(names) {
+  const chosen = camera();
+  element('camera').hidden = names.length === 0;
+  element('camera').replaceChildren(...names.map((name) => new Option(name, name, name === chosen, name === chosen)));
+}
+
+element('camera').addEventListener('change', () => {
+  stop();
+  stopLive();
+  startOver();
+  startLive();
+});
 
 // The question.
 
@@ -177,6 +195,7 @@ async function askOnce(instruction, turn, fromCamera) {
   form.set('attention', String(Boolean(server.info?.model?.guided_head)));
   if (pictureId) form.set('picture', pictureId);
   else if (file) form.set('image', file);
+  else if (camera()) form.set('camera', camera());
   try {
     return await server.ask(form, asking.signal, (name, data) => {
       if (name === 'accepted' && fromCamera) shown = showAsked(data.picture);
@@ -350,6 +369,7 @@ server.addEventListener('state', () => {
   element('model').textContent = `${name} on ${device}, ${dtype}`;
   element('attention-label').hidden = !info.model.guided_head;
   element('live').hidden = !info.camera;
+  listCameras(info.cameras);
   const bytes = info.limits.picture_bytes / 2 ** 20;
   element('empty-limits').textContent = `PNG, JPEG, WebP or BMP, up to ${Math.floor(bytes)} MiB`;
   element('instruction').maxLength = info.limits.instruction_bytes;

@@ -82,12 +82,15 @@ export function showObjects(objects, selected, select) {
   list.children[focused]?.firstChild.focus();
 }
 
-/** Box and area in pixels; the place in metres where there is one. */
-function describe({box, area, pose}) {
-  const place = `x ${box.x}, y ${box.y}, ${box.width} × ${box.height}, ${area} px`;
-  if (!pose) return place;
-  const metres = ['x', 'y', 'z'].map((axis) => `${axis} ${pose.position[axis].toFixed(3)}`).join(', ');
-  return `${place}; ${metres} m in ${pose.frame_id}`;
+/** Box and area in pixels; the place and the size in metres where there is depth, or why they are not known. */
+function describe({box, area, pose, size, not_located: missing}) {
+  const flat = `x ${box.x}, y ${box.y}, ${box.width} × ${box.height}, ${area} px`;
+  if (missing) return `${flat}; no place, ${missing.code}: ${missing.reason}`;
+  if (!pose) return flat;
+  const metres = (name, {[name]: length}) => length.toFixed(3);
+  const place = ['x', 'y', 'z'].map((axis) => `${axis} ${metres(axis, pose.position)}`).join(', ');
+  const sides = ['x', 'y', 'z'].map((axis) => metres(axis, size)).join(' × ');
+  return `${flat}; ${place} m in ${pose.frame_id}, ${sides} m`;
 }
 
 // As a question meets them (src/engine/event.rs); JSON has them by name.
