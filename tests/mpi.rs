@@ -81,8 +81,20 @@ impl Place {
 fn mpirun(ranks: usize) -> Command {
     let mut command = Command::new("mpirun");
     command
-        .args(["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"])
-        .args(["--mca", "btl", "self,vader", "--mca", "odls_base_sigkill_timeout", "60"])
+        .args([
+            "--allow-run-as-root",
+            "--oversubscribe",
+            "--bind-to",
+            "none",
+        ])
+        .args([
+            "--mca",
+            "btl",
+            "self,vader",
+            "--mca",
+            "odls_base_sigkill_timeout",
+            "60",
+        ])
         .args(["-n", &ranks.to_string()]);
     command
 }
@@ -132,7 +144,11 @@ fn process_of(mpirun: &Child, rank: usize) -> String {
         let mut variables = environment.split(|byte| *byte == 0);
         variables.any(|v| v == variable.as_bytes())
     };
-    children.split_whitespace().find(of_rank).unwrap().to_owned()
+    children
+        .split_whitespace()
+        .find(of_rank)
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -142,12 +158,17 @@ fn several_processes_make_the_model_of_one_bit_for_bit() {
     let (step, one) = learned(&place.out("one"));
     assert_eq!(step, 4);
     let records = measured(&place.out("one"));
-    assert!(records.iter().any(|r| r.split == "validation" && r.giou.is_some()));
+    assert!(records
+        .iter()
+        .any(|r| r.split == "validation" && r.giou.is_some()));
     assert!(records.iter().all(|r| r.presence.is_some()));
     for ranks in [2, 3, 5] {
         let name = format!("of-{ranks}");
         place.trained(ranks, &name, 4, false);
-        assert!(learned(&place.out(&name)) == (4, one.clone()), "{ranks} ranks");
+        assert!(
+            learned(&place.out(&name)) == (4, one.clone()),
+            "{ranks} ranks"
+        );
         assert_eq!(measured(&place.out(&name)), records, "{ranks} ranks");
     }
 }
@@ -166,10 +187,17 @@ fn a_run_goes_on_with_another_number_of_processes() {
 fn a_process_that_dies_ends_all_and_what_was_learned_is_kept() {
     let place = Place::new();
     let out = place.out("dies");
-    let mut child = place.train(2, "dies", 100_000).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place
+        .train(2, "dies", 100_000)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     begun(&out, &mut child);
     let victim = process_of(&child, 1);
-    let killed = Command::new("kill").args(["-KILL", &victim]).status().unwrap();
+    let killed = Command::new("kill")
+        .args(["-KILL", &victim])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
@@ -206,5 +234,8 @@ fn what_cannot_be_shared_is_refused_by_all() {
     let output = place.train(6, "many", 2).output().unwrap();
     assert!(!output.status.success());
     let words = String::from_utf8_lossy(&output.stderr);
-    assert!(words.contains("a step of 5 images is too small for 6 ranks"), "{words}");
+    assert!(
+        words.contains("a step of 5 images is too small for 6 ranks"),
+        "{words}"
+    );
 }

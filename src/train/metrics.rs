@@ -81,7 +81,10 @@ impl Record {
             step,
             split: split.to_owned(),
             loss: losses.values().sum(),
-            losses: losses.into_iter().map(|(k, v)| (k.into_owned(), v)).collect(),
+            losses: losses
+                .into_iter()
+                .map(|(k, v)| (k.into_owned(), v))
+                .collect(),
             giou: some.then(|| giou.sum::<f64>() / overlaps.len() as f64),
             ciou: some.then(|| sum(|o| o.0) / (sum(|o| o.1) + 1e-5)),
             attended: mean(guidance.iter(), |l| l.mass),

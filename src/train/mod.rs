@@ -42,6 +42,8 @@ mod sum;
 mod threads;
 mod trainer;
 
+#[cfg(feature = "mpi")]
+pub use self::mpi::Mpi;
 pub use adamw::{AdamW, AdamWConfig, GroupSettings};
 pub use checkpoint::{read_checkpoint, CheckpointState, BEST, LAST};
 pub use config::{
@@ -54,8 +56,6 @@ pub use init::{initial, random_weights};
 pub use inspect::inspect;
 pub use merge::{merge, MergeOptions, MergeReport};
 pub use metrics::{read_metrics, Record};
-#[cfg(feature = "mpi")]
-pub use self::mpi::Mpi;
 pub use packing::{PackedAnswer, PackedSequence, Piece};
 pub use parameters::{LoraSpec, Parameters};
 pub use ranks::{Alone, Communicator};

@@ -71,11 +71,7 @@ impl Finished {
 
     /// Waits for an image. `idle` is called again and again meanwhile. `None` if it never comes, because an earlier one failed or
     /// its thread has died.
-    pub fn take(
-        &self,
-        image: usize,
-        idle: &dyn Fn(),
-    ) -> Option<Result<ImageLosses, TrainError>> {
+    pub fn take(&self, image: usize, idle: &dyn Fn()) -> Option<Result<ImageLosses, TrainError>> {
         let mut state = self.lock();
         state.wanted = image;
         self.changed.notify_all();
@@ -412,10 +408,7 @@ mod tests {
             })
             .unwrap();
         });
-        let by: Vec<usize> = computed
-            .into_iter()
-            .map(AtomicUsize::into_inner)
-            .collect();
+        let by: Vec<usize> = computed.into_iter().map(AtomicUsize::into_inner).collect();
         assert_eq!(by, [0, 1, 2, 0, 1, 2, 0]);
     }
 
