@@ -84,6 +84,8 @@ impl Job {
 enum Command {
     Answer(Box<Job>),
     ResetConversation(Option<String>),
+    /// Forgets conversations and everything computed so far.
+    Forget,
     /// Gives the memory of the weights back; the sender is dropped when that is done.
     Unload(Sender<()>),
     /// From now on the weights are given back after so long without a request, or never.
@@ -240,6 +242,13 @@ impl Engine {
             .push_control(Command::ResetConversation(id.map(str::to_owned)));
     }
 
+    /// Forgets all conversations and everything that was computed for earlier requests, once these are answered and before
+    /// those after this call. The next request is then answered to the bit as the first one of a new engine: a prompt whose
+    /// beginning is reused gives the same answer only within rounding.
+    pub fn forget(&self) {
+        self.queue.push_control(Command::Forget);
+    }
+
     /// Sets how many requests may wait from now on; those that wait already stay.
     pub fn set_max_pending(&self, max: usize) {
         self.queue.set_max(max);
@@ -329,6 +338,11 @@ fn serve(
             Command::UnloadAfter(idle) => unload_after = idle,
             Command::ResetConversation(id) => {
                 reasoner.reset_conversation(id.as_deref());
+                gauges.set_caches(reasoner.caches());
+            }
+            Command::Forget => {
+                reasoner.reset_conversation(None);
+                reasoner.clear_caches();
                 gauges.set_caches(reasoner.caches());
             }
             Command::Answer(mut job) => {
