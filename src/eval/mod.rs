@@ -54,7 +54,7 @@ pub use image_reliance::{
     BySize, ImageReliance, Refusals, SizeScore, IMAGE_RELIANCE_DEFINITIONS, LARGE, SMALL,
 };
 pub use metrics::Overlap;
-pub(crate) use numbers::latency;
+pub(crate) use numbers::{duration, latency, share};
 pub use numbers::LatencyMs;
 pub use picture_folder::PictureFolder;
 pub(crate) use record::nanoseconds;

@@ -32,7 +32,7 @@ pub use conditions::{Conditions, DepthPlace, Encoding, Lens, MaskSource, Motion,
 pub use places::{BoxErrors, PlaceRecord, PlaceRow, PlaceTally, Places};
 pub use report::{Cell, MetresReport, MetresRow, METRES_DEFINITIONS};
 pub use rows::{measure_scene, Errors, Measured, PredictedMask, SceneErrors, LEAST_OVERLAP};
-pub use world::{places, ScenePlaces, WorldMasks};
+pub use world::{world_places, ScenePlaces, WorldMasks};
 
 use tableworld::Split;
 

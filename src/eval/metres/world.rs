@@ -29,7 +29,7 @@ impl WorldMasks {
     }
 
     /// Measures them beside the true masks of the same scenes, with exact depth and with that of a real sensor, in the pictures' own
-    /// pixels (16UC1): of each scene that has any, by its seed, what [`places`] takes.
+    /// pixels (16UC1): of each scene that has any, by its seed, what [`world_places`] takes.
     ///
     /// # Errors
     /// As [`measure_scene`].
@@ -55,13 +55,13 @@ impl WorldMasks {
 pub struct ScenePlaces(SceneErrors);
 
 /// The places of scenes that were measured, in the order of their seeds; `None` where there are none.
-pub fn places(
-    split: Split,
+pub fn world_places(
     size: (u32, u32),
     scenes: impl IntoIterator<Item = ScenePlaces>,
 ) -> Option<Places> {
     let scenes: Vec<SceneErrors> = scenes.into_iter().map(|scene| scene.0).collect();
-    Places::of_metres(&MetresReport::new(&settings(split, size), &scenes, None).rows)
+    // The rows do not say of which split the scenes are.
+    Places::of_metres(&MetresReport::new(&settings(Split::Test, size), &scenes, None).rows)
 }
 
 fn settings(split: Split, size: (u32, u32)) -> MetresSettings {
