@@ -37,6 +37,18 @@ pub fn render_html(report: &Report, gallery: &Gallery) -> String {
     render(report, &html! {}, &gallery.selection())
 }
 
+/// Writes the page of a run in parts to a file, replacing what is there. Its cases are the worst ones.
+///
+/// # Errors
+/// [`EvalError::Write`].
+pub fn write_worst_html(report: &Report, worst: &WorstCases, path: &Path) -> Result<(), EvalError> {
+    let page = render_parts_html(report, &html! {}, worst);
+    write_whole(path, page.as_bytes()).map_err(|source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// The page of a run in parts: what the parts keep is the worst cases, and those are shown. `more` stands below the scores.
 pub(crate) fn render_parts_html(report: &Report, more: &Markup, worst: &WorstCases) -> String {
     let cases = SelectedCases {

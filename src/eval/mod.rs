@@ -49,7 +49,7 @@ pub use error::EvalError;
 pub use file::write_whole;
 pub use gallery::Gallery;
 pub(crate) use html::render_parts_html;
-pub use html::write_html;
+pub use html::{write_html, write_worst_html};
 pub use image_reliance::{
     BySize, ImageReliance, Refusals, SizeScore, IMAGE_RELIANCE_DEFINITIONS, LARGE, SMALL,
 };

@@ -63,7 +63,7 @@ struct Group {
 
 impl NightReport {
     /// The report of recordings, each with the model that was asked about it, in the order of the inputs.
-    pub(super) fn of(bags: &[(&str, &BagRecord)], run: Run) -> Self {
+    pub fn of(bags: &[(&str, &BagRecord)], run: Run) -> Self {
         let mut groups: BTreeMap<&'static str, BTreeMap<String, Group>> = BTreeMap::new();
         for (at, (model, bag)) in bags.iter().enumerate() {
             let or_unknown = |name: &Option<String>| name.as_deref().unwrap_or(UNKNOWN).to_owned();

@@ -307,6 +307,11 @@ impl<'b> Judge<'b> {
         self.record
     }
 
+    /// What is kept of the recording, and the cases that its page shows.
+    pub fn into_record_and_gallery(self) -> (BagRecord, Gallery) {
+        (self.record, self.gallery)
+    }
+
     /// The report of this recording alone, and the cases that its page shows.
     pub fn finish(self, run: Run) -> (BagReport, Gallery) {
         let model = run.model.clone();

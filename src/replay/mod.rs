@@ -47,7 +47,7 @@ pub use images::{
 pub use instructions::instruction_topics;
 pub use judge::Judge;
 pub use judged_places::AnswerPlacesRecord;
-pub use origin::{day, robot};
+pub use origin::{day, robot, robot_by_place};
 pub use recorded::{result_topic, RecordedPlace, RecordedResult, RecordedResults};
 pub use records::{
     BagFault, BagRecord, BagReport, BagRow, InstructionRecord, InstructionRow, Outcome,

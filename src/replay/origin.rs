@@ -17,10 +17,10 @@ pub fn robot(bag: &Bag) -> Option<String> {
         .or_else(|| robot_by_place(bag.path()))
 }
 
-/// The name of the folder that a bag lies in.
-pub(crate) fn robot_by_place(bag: &Path) -> Option<String> {
+/// The name of the folder that a bag lies in; `None` where it has none, and of the bucket or server of a URL.
+pub fn robot_by_place(bag: &Path) -> Option<String> {
     let above = bag.parent()?.file_name()?.to_string_lossy().into_owned();
-    // The bucket or the server of a URL names no robot.
+    // What follows a scheme is a bucket or a server.
     let is_host = bag.parent()?.parent()?.to_string_lossy().ends_with(':');
     (!is_host).then_some(above)
 }

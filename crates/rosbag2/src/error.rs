@@ -317,6 +317,23 @@ pub enum McapFault {
 }
 
 impl BagError {
+    /// Whether the same may succeed at another time: a disk or a network did not answer as it should. What is damaged, missing or
+    /// forbidden stays so.
+    pub fn may_pass(&self) -> bool {
+        use io::ErrorKind;
+        match self {
+            Self::Io { source, .. } => !matches!(
+                source.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::InvalidInput
+            ),
+            _ => false,
+        }
+    }
+
     /// For `map_err`.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io {
