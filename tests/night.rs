@@ -88,7 +88,9 @@ impl Night {
     fn shard(&self, parts: &str, number: usize, of: usize, more: &[&str]) -> (PathBuf, Output) {
         let (folder, shard) = (self.path(parts), format!("{number}/{of}"));
         let output = self.eval(&[&["--shard", &shard, "--parts", &folder], more].concat());
-        let part = self.file(parts).join(format!("part-{number:05}-of-{of:05}.json"));
+        let part = self
+            .file(parts)
+            .join(format!("part-{number:05}-of-{of:05}.json"));
         (part, output)
     }
 
@@ -170,7 +172,14 @@ fn parts_add_up_to_the_run_in_one_piece_to_the_digit() {
     assert_eq!(shown.len() % 10, 0);
     assert!(!shown.is_empty());
     let said = fs::read_to_string(&page).unwrap();
-    for part in ["By robot", "By day", "By instruction", "By model", "Not measured", "Worst"] {
+    for part in [
+        "By robot",
+        "By day",
+        "By instruction",
+        "By model",
+        "Not measured",
+        "Worst",
+    ] {
         assert!(said.contains(part), "{part}");
     }
 
@@ -183,7 +192,11 @@ fn parts_add_up_to_the_run_in_one_piece_to_the_digit() {
         let output = merge(&parts, &["--json", &merged, "--html", &page]);
         assert_eq!(output.status.code(), PARTLY, "{}", text(&output.stderr));
         let merged = json(&night.file("merged.json"));
-        assert_eq!(timeless(merged.clone()), timeless(one_piece.clone()), "{of}");
+        assert_eq!(
+            timeless(merged.clone()),
+            timeless(one_piece.clone()),
+            "{of}"
+        );
         assert_eq!(pictures(&night.file("merged.html")), shown, "{of}");
         // Of the same parts in another order also the times are the same, and every byte.
         parts.rotate_left(1);
@@ -220,12 +233,18 @@ fn a_whole_part_is_kept_and_a_torn_one_is_made_again() {
     let (_, output) = night.shard("parts", 1, 2, &["--mask-threshold", "0.6"]);
     done(&output);
     let said = text(&output.stderr);
-    assert!(said.contains("(mask_threshold: 0.5 and 0.6): it is made again"), "{said}");
+    assert!(
+        said.contains("(mask_threshold: 0.5 and 0.6): it is made again"),
+        "{said}"
+    );
     // What is no part is nobody's to overwrite.
     fs::write(&part, "mine").unwrap();
     let (_, output) = night.shard("parts", 1, 2, &[]);
     let said = failed(&output);
-    assert!(said.contains("is no part of a run, and stays as it is; accepted: "), "{said}");
+    assert!(
+        said.contains("is no part of a run, and stays as it is; accepted: "),
+        "{said}"
+    );
     assert_eq!(fs::read(&part).unwrap(), b"mine");
 }
 
@@ -255,8 +274,14 @@ fn parts_that_do_not_belong_together_are_refused_by_name() {
     let said = failed(&merge(&two[..1], &[]));
     assert!(said.contains("of 2 shards one is missing: 2"), "{said}");
     let said = failed(&merge(&three[1..2], &[]));
-    assert!(said.contains("of 3 shards some are missing: 1, 3"), "{said}");
-    for both in [vec![two[0].clone(), two[0].clone()], [two.clone(), three].concat()] {
+    assert!(
+        said.contains("of 3 shards some are missing: 1, 3"),
+        "{said}"
+    );
+    for both in [
+        vec![two[0].clone(), two[0].clone()],
+        [two.clone(), three].concat(),
+    ] {
         let said = failed(&merge(&both, &[]));
         assert!(said.contains("have the same inputs; accepted: "), "{said}");
     }
@@ -264,7 +289,10 @@ fn parts_that_do_not_belong_together_are_refused_by_name() {
     done(&output);
     let other = other.to_str().unwrap().to_owned();
     let said = failed(&merge(&[two[0].clone(), other], &[]));
-    assert!(said.contains("made in different ways (mask_threshold: 0.5 and 0.6)"), "{said}");
+    assert!(
+        said.contains("made in different ways (mask_threshold: 0.5 and 0.6)"),
+        "{said}"
+    );
     let json = night.path("report.json");
     done(&merge(&two, &["--json", &json]));
     let said = failed(&merge(&[json], &[]));
@@ -303,9 +331,17 @@ fn several_runs_stand_in_one_report_and_two_reports_are_compared() {
     let (one, compared) = (night.path("one.json"), night.path("compared.json"));
     done(&night.eval(&["--json", &one, "--mask-threshold", "0.9"]));
     let said = done(&lisa(&[
-        "report", "compare", &night.path("whole.json"), &one, "--json", &compared,
+        "report",
+        "compare",
+        &night.path("whole.json"),
+        &one,
+        "--json",
+        &compared,
     ]));
-    assert!(said.contains("3 recordings: the same recordings, drawn in pairs"), "{said}");
+    assert!(
+        said.contains("3 recordings: the same recordings, drawn in pairs"),
+        "{said}"
+    );
     let compared = json(&night.file("compared.json"));
     assert_eq!(compared["overall"][0]["name"], "gIoU");
     let values = compared["overall"][0]["values"].as_array().unwrap();
@@ -314,8 +350,16 @@ fn several_runs_stand_in_one_report_and_two_reports_are_compared() {
     // Three recordings are too few for an interval, which is said.
     assert!(compared["overall"][0]["interval"].is_null());
     assert!(said.contains("too few"), "{said}");
-    let said = failed(&lisa(&["report", "compare", &one, &night.path("compared.json")]));
-    assert!(said.contains("holds no instructions by recording"), "{said}");
+    let said = failed(&lisa(&[
+        "report",
+        "compare",
+        &one,
+        &night.path("compared.json"),
+    ]));
+    assert!(
+        said.contains("holds no instructions by recording"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -324,8 +368,16 @@ fn scenes_are_shared_and_merged_as_recordings_are() {
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let eval = |more: &[&str]| {
         let words = [
-            "eval", "world", "--split", "val", "--count", "5", "--size", "96x72",
-            "--max-new-tokens", "24",
+            "eval",
+            "world",
+            "--split",
+            "val",
+            "--count",
+            "5",
+            "--size",
+            "96x72",
+            "--max-new-tokens",
+            "24",
         ];
         lisa(&[&words[..], more].concat())
     };
@@ -338,14 +390,27 @@ fn scenes_are_shared_and_merged_as_recordings_are() {
         })
         .collect();
     let merged = at("merged.json");
-    done(&merge(&parts, &["--json", &merged, "--html", &at("merged.html")]));
+    done(&merge(
+        &parts,
+        &["--json", &merged, "--html", &at("merged.html")],
+    ));
     let [merged, whole] =
         ["merged.json", "whole.json"].map(|name| timeless(json(&folder.path().join(name))));
     assert_eq!(merged, whole);
     assert!(whole["places"].is_array() && whole["count"].as_u64().unwrap() > 20);
     assert_eq!(pictures(&folder.path().join("merged.html")).len() % 20, 0);
-    let said = failed(&eval(&["--shard", "1/3", "--parts", &at("p"), "--limit", "4"]));
-    assert!(said.contains("accepted with --shard: fewer scenes, by --count"), "{said}");
+    let said = failed(&eval(&[
+        "--shard",
+        "1/3",
+        "--parts",
+        &at("p"),
+        "--limit",
+        "4",
+    ]));
+    assert!(
+        said.contains("accepted with --shard: fewer scenes, by --count"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -355,7 +420,10 @@ fn what_a_network_did_not_give_is_asked_for_again_and_nothing_else() {
     let name = here.file_name().unwrap().to_str().unwrap().to_owned();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     night.bags[1] = format!("http://{}/{name}", listener.local_addr().unwrap());
-    let (works, folder) = (Arc::new(AtomicBool::new(false)), here.parent().unwrap().to_owned());
+    let (works, folder) = (
+        Arc::new(AtomicBool::new(false)),
+        here.parent().unwrap().to_owned(),
+    );
     let switch = Arc::clone(&works);
     std::thread::spawn(move || serve(&listener, &folder, &switch));
     let (part, output) = night.shard("parts", 1, 1, &[]);
@@ -370,7 +438,13 @@ fn what_a_network_did_not_give_is_asked_for_again_and_nothing_else() {
     let after = json(&part);
     // What was measured is as it was, times included.
     assert_eq!(after["content"]["bags"][0], before["content"]["bags"][0]);
-    assert_eq!(after["content"]["bags"][1]["instructions"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        after["content"]["bags"][1]["instructions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     let (_, output) = night.shard("parts", 1, 1, &[]);
     assert!(done(&output).contains("is there and whole"));
 }
@@ -390,7 +464,8 @@ fn serve(listener: &std::net::TcpListener, folder: &Path, works: &AtomicBool) {
             continue;
         };
         let refuse = |mut stream: std::net::TcpStream, status: u16| {
-            let head = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(head.as_bytes());
         };
         if !works.load(Ordering::SeqCst) {
@@ -401,7 +476,11 @@ fn serve(listener: &std::net::TcpListener, folder: &Path, works: &AtomicBool) {
             refuse(stream, 404);
             continue;
         };
-        let range = request.iter().find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+        let range = request.iter().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("range: bytes=")
+                .map(str::to_owned)
+        });
         let range = range.map(|range| {
             let (from, until) = range.split_once('-').unwrap();
             match from.parse::<usize>() {

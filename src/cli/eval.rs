@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{bail, Context};
@@ -13,7 +14,7 @@ use lisa::eval::run::{
     EvalQuestion, Generated, TeacherForced,
 };
 use lisa::eval::{EvalError, Protocol, Shard, WorstCases, WORST};
-use lisa::parts::{merge, Content, ModelIdentity, Part, Plan, QuestionUnit, Work};
+use lisa::parts::{merge, Content, Part, Plan, QuestionUnit, Work};
 use lisa::weights::ModelDir;
 use serde_json::Value;
 use tableworld::Split;
@@ -124,71 +125,63 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(target: EvalTarget) -> anyhow::Result<Result<Self, super::metres::Args>> {
-        Ok(Ok(match target {
-            EvalTarget::ReasonSeg {
-                root,
-                split,
-                common,
-            } => {
-                common.report.check_data(&root.join("reason_seg"))?;
-                let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
-                let questions = reason_seg_questions(&root, &split, limit, shard)?;
-                Self {
-                    total: questions.len(),
-                    questions: Box::new(questions),
-                    work: work("reason-seg", split),
-                    settings: vec![("root", root.display().to_string().into())],
-                    common,
-                }
-            }
-            EvalTarget::Refer {
-                root,
-                dataset,
-                split,
-                common,
-            } => {
-                common.report.check_data(&root.join("refer_seg"))?;
-                let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
-                let questions = refer_questions(&root, dataset, &split, limit, shard)?;
-                Self {
-                    total: questions.len(),
-                    questions: Box::new(questions),
-                    work: work(dataset, split),
-                    settings: vec![("root", root.display().to_string().into())],
-                    common,
-                }
-            }
-            EvalTarget::World {
-                split,
-                count,
-                seed0,
-                size,
-                common,
-            } => {
-                let shard = common.share.shard();
-                if common.limit.is_some() && shard != Shard::WHOLE {
-                    bail!("--limit would end each share of the scenes somewhere else; accepted with --shard: fewer scenes, by --count");
-                }
-                let limit = common.limit.unwrap_or(usize::MAX);
-                let seeds = seed0..seed0 + count;
-                let questions = world_questions(split, seeds, size, shard).take(limit);
-                Self {
-                    questions: Box::new(questions),
-                    // About twelve a scene; the bar is corrected as it goes.
-                    total: (count as usize / shard.of() * 12).max(1).min(limit),
-                    work: Work::Questions {
-                        dataset: "world".to_owned(),
-                        split: split.name().to_owned(),
-                        seed: Some(seed0),
-                        size: Some(size),
-                    },
-                    settings: vec![("count", count.into())],
-                    common,
-                }
-            }
-            EvalTarget::Metres(args) => return Ok(Err(args)),
-        }))
+    fn reason_seg(root: PathBuf, split: String, common: CommonArgs) -> anyhow::Result<Self> {
+        common.report.check_data(&root.join("reason_seg"))?;
+        let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
+        let questions = reason_seg_questions(&root, &split, limit, shard)?;
+        Ok(Self {
+            total: questions.len(),
+            questions: Box::new(questions),
+            work: work("reason-seg", split),
+            settings: vec![("root", root.display().to_string().into())],
+            common,
+        })
+    }
+
+    fn refer(
+        root: PathBuf,
+        dataset: &'static str,
+        split: String,
+        common: CommonArgs,
+    ) -> anyhow::Result<Self> {
+        common.report.check_data(&root.join("refer_seg"))?;
+        let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
+        let questions = refer_questions(&root, dataset, &split, limit, shard)?;
+        Ok(Self {
+            total: questions.len(),
+            questions: Box::new(questions),
+            work: work(dataset, split),
+            settings: vec![("root", root.display().to_string().into())],
+            common,
+        })
+    }
+
+    fn world(
+        split: Split,
+        seeds: Range<u64>,
+        size: (u32, u32),
+        common: CommonArgs,
+    ) -> anyhow::Result<Self> {
+        let shard = common.share.shard();
+        if common.limit.is_some() && shard != Shard::WHOLE {
+            bail!("--limit would end each share of the scenes somewhere else; accepted with --shard: fewer scenes, by --count");
+        }
+        let limit = common.limit.unwrap_or(usize::MAX);
+        let count = seeds.end - seeds.start;
+        let questions = world_questions(split, seeds.clone(), size, shard).take(limit);
+        Ok(Self {
+            questions: Box::new(questions),
+            // About twelve a scene; the bar is corrected as it goes.
+            total: (count as usize * 12 / shard.of()).min(limit),
+            work: Work::Questions {
+                dataset: "world".to_owned(),
+                split: split.name().to_owned(),
+                seed: Some(seeds.start),
+                size: Some(size),
+            },
+            settings: vec![("count", count.into())],
+            common,
+        })
     }
 }
 
@@ -202,9 +195,26 @@ fn work(dataset: &str, split: String) -> Work {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let asked = match Asked::of(args.target)? {
-        Ok(asked) => asked,
-        Err(metres) => return super::metres::run(metres),
+    let asked = match args.target {
+        EvalTarget::ReasonSeg {
+            root,
+            split,
+            common,
+        } => Asked::reason_seg(root, split, common)?,
+        EvalTarget::Refer {
+            root,
+            dataset,
+            split,
+            common,
+        } => Asked::refer(root, dataset, split, common)?,
+        EvalTarget::World {
+            split,
+            count,
+            seed0,
+            size,
+            common,
+        } => Asked::world(split, seed0..seed0 + count, size, common)?,
+        EvalTarget::Metres(args) => return super::metres::run(args),
     };
     let Asked {
         questions,
@@ -351,14 +361,7 @@ impl CommonArgs {
         Ok(Plan {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             work,
-            model: match self.share.parts {
-                Some(_) => ModelIdentity::of(&path)?,
-                // Nobody compares it, and a large model takes its time to read.
-                None => ModelIdentity {
-                    name: path.display().to_string(),
-                    sha256: String::new(),
-                },
-            },
+            model: self.share.model(&path)?,
             protocol: self.protocol(),
             settings,
         })

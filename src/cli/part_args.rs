@@ -1,10 +1,10 @@
 //! Arguments of commands whose work several processes may share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use lisa::eval::Shard;
-use lisa::parts::{Part, PartError, Plan};
+use lisa::parts::{ModelIdentity, Part, PartError, Plan};
 
 use super::output_paths;
 use super::streams::warn;
@@ -50,11 +50,26 @@ impl PartArgs {
         Ok(Some(Part::path(folder, self.shard())))
     }
 
+    /// The model in a folder, by its content where a part is made. Otherwise nobody compares it, and a large one takes its time to
+    /// read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn model(&self, folder: &Path) -> Result<ModelIdentity, PartError> {
+        match self.parts {
+            Some(_) => ModelIdentity::of(folder),
+            None => Ok(ModelIdentity {
+                name: folder.display().to_string(),
+                sha256: String::new(),
+            }),
+        }
+    }
+
     /// What is there of the part of this run.
     ///
     /// # Errors
     /// A file that is something else is in its place, or it cannot be read.
-    pub fn found(&self, path: &std::path::Path, plan: &Plan) -> anyhow::Result<Found> {
+    pub fn found(&self, path: &Path, plan: &Plan) -> anyhow::Result<Found> {
         if !path.exists() {
             return Ok(Found::Nothing);
         }

@@ -73,7 +73,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn run_merge(args: MergeArgs) -> anyhow::Result<()> {
-    check([("--json", &args.json), ("--html", &args.html)], &args.parts)?;
+    check(
+        [("--json", &args.json), ("--html", &args.html)],
+        &args.parts,
+    )?;
     let parts = args.parts.into_iter();
     let parts = parts.map(|path| Part::read(&path).map(|part| (path, part)));
     let merged = merge(parts.collect::<Result<Vec<_>, _>>()?)?;
@@ -129,7 +132,10 @@ pub fn write_night(
 fn run_compare(args: CompareArgs) -> anyhow::Result<()> {
     let read = [args.first.clone(), args.second.clone()];
     check([("--json", &args.json)], &read)?;
-    let (first, second) = (NightRows::read(&args.first)?, NightRows::read(&args.second)?);
+    let (first, second) = (
+        NightRows::read(&args.first)?,
+        NightRows::read(&args.second)?,
+    );
     let compared = compare_nights(&first, &second);
     print(compared.to_string().trim_end());
     if let Some(file) = &args.json {

@@ -11,9 +11,7 @@ use super::gallery::{Gallery, SelectedCases};
 use super::image_reliance::{self, IMAGE_RELIANCE_DEFINITIONS};
 use super::numbers::{duration, share};
 use super::table::{Table, LEGEND};
-use super::{
-    write_whole, EvalError, Report, Scores, WorstCases, DEFINITIONS, HISTOGRAM_BINS,
-};
+use super::{write_whole, EvalError, Report, Scores, WorstCases, DEFINITIONS, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");
 

@@ -54,8 +54,8 @@ pub use image_reliance::{
     BySize, ImageReliance, Refusals, SizeScore, IMAGE_RELIANCE_DEFINITIONS, LARGE, SMALL,
 };
 pub use metrics::Overlap;
-pub(crate) use numbers::{duration, latency, share};
 pub use numbers::LatencyMs;
+pub(crate) use numbers::{duration, latency, share};
 pub use picture_folder::PictureFolder;
 pub(crate) use record::nanoseconds;
 pub use record::{CaseRecord, LatencyRecord};

@@ -76,10 +76,7 @@ impl<'b> JudgedPlaces<'b> {
     ///
     /// # Errors
     /// The true boxes cannot be read.
-    pub fn judge(
-        &mut self,
-        answer: &AnswerPlaces<'_>,
-    ) -> Result<AnswerPlacesRecord, ReplayError> {
+    pub fn judge(&mut self, answer: &AnswerPlaces<'_>) -> Result<AnswerPlacesRecord, ReplayError> {
         let mut record = AnswerPlacesRecord::default();
         let located = answer
             .places

@@ -319,7 +319,11 @@ impl BagReport {
 impl BagRow {
     fn of(bag: &BagRecord, model: &str) -> Self {
         let mut tally = Tally::default();
-        for case in bag.instructions.iter().filter_map(|record| record.case.as_ref()) {
+        for case in bag
+            .instructions
+            .iter()
+            .filter_map(|record| record.case.as_ref())
+        {
             tally.add_record(case);
         }
         Self {

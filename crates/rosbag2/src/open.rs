@@ -95,7 +95,10 @@ fn open_elsewhere(
         matches!(error, BagError::Url { fault: found, .. } if *found == fault)
     };
     let metadata = match text {
-        Ok(text) => Some(Metadata::parse(&String::from_utf8_lossy(&text), &yaml.shown())),
+        Ok(text) => Some(Metadata::parse(
+            &String::from_utf8_lossy(&text),
+            &yaml.shown(),
+        )),
         Err(error) if is_none(&error) => None,
         Err(error) => return Err(error),
     };

@@ -192,7 +192,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             }
             let names = several.iter().map(|bag| match bag.to_str() {
                 Some(name) => Ok(name.to_owned()),
-                None => bail!("{} is not UTF-8; accepted: recordings whose names are", bag.display()),
+                None => bail!(
+                    "{} is not UTF-8; accepted: recordings whose names are",
+                    bag.display()
+                ),
             });
             night::run(&args, names.collect::<anyhow::Result<_>>()?)
         }
@@ -338,10 +341,7 @@ fn recorded<'b>(
 
 /// Whether the reports can be written, and over none of the bags.
 fn check_output_paths(args: &Args, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    let bags = inputs
-        .iter()
-        .chain(&args.results)
-        .chain(&args.against);
+    let bags = inputs.iter().chain(&args.results).chain(&args.against);
     let mut read: Vec<PathBuf> = bags.flat_map(|bag| super::files_of(bag)).collect();
     read.extend(args.model.files());
     args.report

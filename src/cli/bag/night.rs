@@ -4,26 +4,28 @@ use std::path::Path;
 
 use lisa::engine::Engine;
 use lisa::eval::{Gallery, Protocol, WorstCases, WORST};
-use lisa::parts::{merge, Content, ModelIdentity, Part, PlacedBag, Plan, Work};
+use lisa::parts::{merge, Content, Part, PlacedBag, Plan, Work};
 use lisa::replay::{
     robot_by_place, Asker, BagFault, BagRecord, InstructionRow, Judge, ReplayError, Timeline,
 };
-use rosbag2::{Bag, BagError};
+use rosbag2::{without_query, Bag, BagError};
 
 use super::eval::{opened, Args, Opened};
+use crate::cli::one_line;
 use crate::cli::part_args::{Found, Unmeasured};
 use crate::cli::report::write_night;
 use crate::cli::streams::print;
-use crate::cli::one_line;
 
 /// Measures the recordings of the shard, and writes the part or the report.
 pub fn run(args: &Args, inputs: Vec<String>) -> anyhow::Result<()> {
     let path = args.share.path()?;
     let shard = args.share.shard();
+    // What signs a URL is another one tomorrow, and nobody else's to read.
+    let names = inputs.iter().map(|name| without_query(name).to_owned());
     let plan = Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        work: Work::Bags(inputs.clone()),
-        model: ModelIdentity::of(&args.model.path()?)?,
+        work: Work::Bags(names.collect()),
+        model: args.share.model(&args.model.path()?)?,
         protocol: Protocol::Generated,
         settings: args.settings(),
     };
@@ -44,10 +46,13 @@ pub fn run(args: &Args, inputs: Vec<String>) -> anyhow::Result<()> {
         .collect();
     let (mut bags, mut worst) = (Vec::new(), WorstCases::new(WORST));
     for (nth, &input) in own.iter().enumerate() {
-        let Some(name) = inputs.get(input) else {
+        let Some(address) = inputs.get(input) else {
             continue;
         };
-        let before = kept.as_deref().and_then(|part| measured_before(part, input));
+        let name = without_query(address);
+        let before = kept
+            .as_deref()
+            .and_then(|part| measured_before(part, input));
         let record = match before {
             Some((record, cases)) => {
                 cases.into_iter().for_each(|case| worst.put(case));
@@ -57,9 +62,11 @@ pub fn run(args: &Args, inputs: Vec<String>) -> anyhow::Result<()> {
                 // No recording's answers stand on those before it, whoever measures which.
                 engine.forget();
                 let mut own = WorstCases::new(WORST);
-                match measured(args, &engine, name, input, &mut own) {
+                match measured(args, &engine, address, input, &mut own) {
                     Ok(record) => {
-                        own.into_cases().into_iter().for_each(|case| worst.put(case));
+                        own.into_cases()
+                            .into_iter()
+                            .for_each(|case| worst.put(case));
                         record
                     }
                     Err(error) => damaged(name, &error),
@@ -69,7 +76,12 @@ pub fn run(args: &Args, inputs: Vec<String>) -> anyhow::Result<()> {
         let count = record.instructions.len();
         match &record.fault {
             None => say!("{} of {}: {name}: {count} instructions", nth + 1, own.len()),
-            Some(fault) => say!("{} of {}: {name}: not measured: {}", nth + 1, own.len(), fault.why),
+            Some(fault) => say!(
+                "{} of {}: {name}: not measured: {}",
+                nth + 1,
+                own.len(),
+                fault.why
+            ),
         }
         bags.push(PlacedBag { input, record });
     }
@@ -93,10 +105,7 @@ pub fn run(args: &Args, inputs: Vec<String>) -> anyhow::Result<()> {
 }
 
 /// What an unfinished part holds of a recording that was measured, and of its worst cases.
-fn measured_before(
-    part: &Part,
-    input: usize,
-) -> Option<(BagRecord, Vec<lisa::eval::WorstCase>)> {
+fn measured_before(part: &Part, input: usize) -> Option<(BagRecord, Vec<lisa::eval::WorstCase>)> {
     let Content::Bags(bags) = &part.content else {
         return None;
     };
@@ -109,11 +118,11 @@ fn measured_before(
 fn measured(
     args: &Args,
     engine: &Engine,
-    name: &str,
+    address: &str,
     input: usize,
     worst: &mut WorstCases,
 ) -> anyhow::Result<BagRecord> {
-    let bag = Bag::open(name)?;
+    let bag = Bag::open(address)?;
     let Opened {
         ground_truth,
         true_boxes,
@@ -137,7 +146,9 @@ fn measured(
     record.notes.extend(first.iter().cloned());
     if count > first.len() as u64 {
         let more = count - first.len() as u64;
-        record.notes.push(format!("and {more} more messages that cannot be read"));
+        record
+            .notes
+            .push(format!("and {more} more messages that cannot be read"));
     }
     Ok(record)
 }

@@ -163,7 +163,9 @@ pub fn world_questions(
     (width, height): (u32, u32),
     shard: Shard,
 ) -> impl Iterator<Item = Result<EvalQuestion, EvalError>> {
-    let own = seeds.enumerate().filter(move |(unit, _)| shard.takes(*unit));
+    let own = seeds
+        .enumerate()
+        .filter(move |(unit, _)| shard.takes(*unit));
     own.flat_map(move |(unit, seed)| {
         let scene = Scene::sample(split, seed);
         let rendered = render(&scene, width, height);
@@ -275,8 +277,12 @@ mod tests {
             let root = folder.path();
             let mut questions: Box<dyn ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>> =
                 match pictures.starts_with("refer") {
-                    true => Box::new(refer_questions(root, "refcoco", "train", 1000, Shard::WHOLE).unwrap()),
-                    false => Box::new(reason_seg_questions(root, "train", 1000, Shard::WHOLE).unwrap()),
+                    true => Box::new(
+                        refer_questions(root, "refcoco", "train", 1000, Shard::WHOLE).unwrap(),
+                    ),
+                    false => {
+                        Box::new(reason_seg_questions(root, "train", 1000, Shard::WHOLE).unwrap())
+                    }
                 };
             let all = questions.len();
             assert!(all > 3);

@@ -117,7 +117,10 @@ mod tests {
             panic!();
         };
         let file = bag.join("metadata.yaml");
-        assert_eq!(file.shown(), Path::new("s3://night/r2/kitchen/metadata.yaml"));
+        assert_eq!(
+            file.shown(),
+            Path::new("s3://night/r2/kitchen/metadata.yaml")
+        );
         let Some(Place::Elsewhere(signed)) = of("https://h/k?sig=1").unwrap() else {
             panic!();
         };

@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rosbag2::{Bag, BagError, BagWriter, NewTopic, Selection, StringMessage, UrlFault, WriterOptions};
+use rosbag2::{
+    Bag, BagError, BagWriter, NewTopic, Selection, StringMessage, UrlFault, WriterOptions,
+};
 
 use super::sample::{self, ways, Plain, START};
 
@@ -109,9 +111,15 @@ fn serve(folder: &Path, served: &Mutex<Served>, mut stream: TcpStream) {
             continue;
         };
         let all = bytes.len();
-        let range = headers.get("range").filter(|_| manner != Manner::IgnoresRanges);
+        let range = headers
+            .get("range")
+            .filter(|_| manner != Manner::IgnoresRanges);
         let range = range.map(|range| {
-            let (from, until) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+            let (from, until) = range
+                .strip_prefix("bytes=")
+                .unwrap()
+                .split_once('-')
+                .unwrap();
             match (from.parse::<usize>(), until.parse::<usize>()) {
                 (Ok(from), Ok(until)) => from..(until + 1).min(all),
                 (Err(_), Ok(last)) => all.saturating_sub(last)..all,
@@ -165,9 +173,13 @@ fn serve(folder: &Path, served: &Mutex<Served>, mut stream: TcpStream) {
 fn large(folder: &Path) -> PathBuf {
     let path = folder.join("large");
     let mut writer = BagWriter::create(&path, WriterOptions::default()).unwrap();
-    let topic = writer.add_topic(NewTopic::of::<StringMessage>("/text")).unwrap();
+    let topic = writer
+        .add_topic(NewTopic::of::<StringMessage>("/text"))
+        .unwrap();
     for k in 0..200u64 {
-        let data = char::from(b'a' + (k % 26) as u8).to_string().repeat(100_000);
+        let data = char::from(b'a' + (k % 26) as u8)
+            .to_string()
+            .repeat(100_000);
         writer
             .write_message(topic, START + k * 10_000_000, &StringMessage { data })
             .unwrap();
@@ -198,7 +210,10 @@ fn every_kind_of_bag_is_the_same_by_url() {
     for (name, options) in ways() {
         let here = sample::write(folder.path(), name, options, &messages);
         let local = Bag::open(&here).unwrap();
-        for url in [server.url(name), format!("file://{}", here.display()).into()] {
+        for url in [
+            server.url(name),
+            format!("file://{}", here.display()).into(),
+        ] {
             let bag = Bag::open(&url).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(bag.topics(), local.topics(), "{name}");
             assert_eq!(plain(&bag), plain(&local), "{name}");
@@ -223,7 +238,10 @@ fn an_index_is_read_and_not_the_file() {
     assert_eq!((bag.message_count(), bag.files()[0].bytes), (200, size));
     let (requests, bytes) = server.counted();
     // metadata.yaml, the file's end and its beginning.
-    assert!(requests <= 3 && bytes < 600_000, "{requests} requests, {bytes} bytes");
+    assert!(
+        requests <= 3 && bytes < 600_000,
+        "{requests} requests, {bytes} bytes"
+    );
     let at = START + 100 * 10_000_000;
     let one = Selection::all().at(at);
     for again in [false, true] {
@@ -235,7 +253,11 @@ fn an_index_is_read_and_not_the_file() {
         let most = if again { 0 } else { 1_600_000 };
         assert!(bytes <= most, "{requests} requests, {bytes} bytes");
     }
-    let all: Vec<_> = bag.messages(&Selection::all()).unwrap().map(Result::unwrap).collect();
+    let all: Vec<_> = bag
+        .messages(&Selection::all())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(all.len(), 200);
     let (requests, bytes) = server.counted();
     assert!(bytes <= size + 1_000_000, "{bytes} of {size}");
@@ -267,7 +289,10 @@ fn what_is_wrong_with_a_store_is_told_by_what_can_be_done_about_it() {
     assert_eq!(fault(open(&file)), UrlFault::NoRanges);
     server.is(Manner::Refuses(503));
     let busy = open(&file);
-    assert!(busy.may_pass() && busy.to_string().contains("503"), "{busy}");
+    assert!(
+        busy.may_pass() && busy.to_string().contains("503"),
+        "{busy}"
+    );
 
     // Cut twice it comes whole the third time; cut always it is an error, in one line and by name.
     server.is(Manner::Cuts(2));
@@ -278,7 +303,10 @@ fn what_is_wrong_with_a_store_is_told_by_what_can_be_done_about_it() {
     let read: Result<Vec<_>, _> = bag.messages(&Selection::all()).unwrap().collect();
     let cut = read.err().unwrap();
     let said = cut.to_string();
-    assert!(cut.may_pass() && said.contains("large_0.mcap: the store did not answer"), "{said}");
+    assert!(
+        cut.may_pass() && said.contains("large_0.mcap: the store did not answer"),
+        "{said}"
+    );
     assert!(matches!(fault(cut), UrlFault::Network { tries: 3, .. }));
 
     server.is(Manner::Changes);
@@ -291,13 +319,19 @@ fn what_is_wrong_with_a_store_is_told_by_what_can_be_done_about_it() {
 fn a_server_that_is_not_there_and_a_signature_are_told_without_the_signature() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::new(folder.path());
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let signed = |host: &str| PathBuf::from(format!("http://{host}/a.mcap?X-Signature=secret"));
     let host = server.address.trim_start_matches("http://").to_owned();
     for url in [signed(&gone.to_string()), signed(&host)] {
         let error = Bag::open(&url).err().unwrap();
         let said = error.to_string();
-        assert!(said.contains("/a.mcap: ") && !said.contains("secret"), "{said}");
+        assert!(
+            said.contains("/a.mcap: ") && !said.contains("secret"),
+            "{said}"
+        );
         assert!(!said.contains('\n'));
     }
 }

@@ -50,7 +50,9 @@ impl McapFile {
             return Err(damaged(0, McapFault::Magic));
         }
         let reason = match summary::read(&bytes) {
-            Ok(index) if source.elsewhere.is_some() && outside(&index, bytes.len()) > MOST_OUTSIDE => {
+            Ok(index)
+                if source.elsewhere.is_some() && outside(&index, bytes.len()) > MOST_OUTSIDE =>
+            {
                 "it has messages outside of chunks".to_owned()
             }
             Ok(index) => {
