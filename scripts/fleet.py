@@ -54,7 +54,7 @@ def run_shard(words, number, of, parts):
     code = process.wait()
     if code not in (0, PARTLY):
         raise RuntimeError(f'exit status {code}: {" | ".join(line.strip() for line in last)}')
-    return os.uname().nodename
+    return ray.util.get_node_ip_address()
 
 
 class Fleet:

@@ -25,7 +25,7 @@ want="$(cat "${lists[@]}" | cksum) $(clean "$python" --version)"
 [ -e "$stamp" ] && grep -qxF "$want" "$stamp" && exit 0
 clean "$python" -c 'import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 13)' 2>/dev/null ||
     fail "$python is $(clean "$python" --version 2>&1), and the wheels of Ray are for Python 3.10 to 3.13: name one with LISA_PYTHON=..."
-say "installing Ray into .fleet/ (about 250 MB)"
+say "installing Ray into .fleet/ (about 400 MB)"
 rm -rf "$folder"
 clean "$python" -m venv "$folder" || fail "$python cannot make a virtual environment (on Debian and Ubuntu: apt-get install python3-venv)"
 log="$folder/pip.log"

@@ -30,7 +30,8 @@ class Cluster:
 
     def start(self, *words: str) -> pathlib.Path:
         log = self.folder / f'node{len(self.nodes)}.log'
-        words = [self.python.parent / 'ray', 'start', *words, '--node-ip-address=127.0.0.1', '--num-cpus=1',
+        # Ray takes 127.0.0.1 for a slip and puts the machine's address in its place; all of 127/8 is loopback.
+        words = [self.python.parent / 'ray', 'start', *words, f'--node-ip-address=127.0.0.{2 + len(self.nodes)}', '--num-cpus=1',
                  '--object-store-memory=80000000', '--disable-usage-stats', '--block']
         with open(log, 'w') as out:
             # A session of its own, so that everything a node has started goes with it.

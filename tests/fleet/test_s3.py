@@ -23,7 +23,7 @@ root = pathlib.Path(sys.argv[1])
 for path in sorted(root.glob("r*/**/*")):
     if path.is_file():
         client.upload_file(str(path), "{BUCKET}", str(path.relative_to(root)))
-print(port, flush=True)
+print(f"port {{port}}", flush=True)
 sys.stdin.read()
 server.stop()
 '''
@@ -36,7 +36,8 @@ def bucket(fleet_python, night):
         pytest.skip(f'{fleet_python} has no moto')
     server = subprocess.Popen([fleet_python, '-c', SERVER, night.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr,
                               text=True, env=plain_environment())
-    port = server.stdout.readline().strip()
+    # moto says something, too.
+    port = next((line.split()[1] for line in server.stdout if line.startswith('port ')), None)
     assert port, f'the server ended with {server.wait()}'
     yield plain_environment(AWS_ENDPOINT=f'http://127.0.0.1:{port}', AWS_ALLOW_HTTP='true', AWS_REGION='us-east-1', AWS_ACCESS_KEY_ID='a',
                             AWS_SECRET_ACCESS_KEY='b')
