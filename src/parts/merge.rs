@@ -30,6 +30,9 @@ pub struct MergedRun {
     pub content: Content,
 }
 
+/// The parts of each run by their shards' numbers; a run is its inputs and the content of its model.
+type Runs = BTreeMap<(Work, String), BTreeMap<usize, (PathBuf, Part)>>;
+
 /// Puts parts together, in whatever order they come. Those of several runs over recordings may stand together: other recordings, or
 /// other models on the same ones.
 ///
@@ -48,7 +51,7 @@ pub fn merge(parts: Vec<(PathBuf, Part)>) -> Result<Merged, PartError> {
             });
         }
     }
-    let mut runs: BTreeMap<(Work, String), BTreeMap<usize, (PathBuf, Part)>> = BTreeMap::new();
+    let mut runs = Runs::new();
     for (path, part) in parts {
         let key = (part.plan.work.clone(), part.plan.model.sha256.clone());
         let of_run = runs.entry(key).or_default();
@@ -93,9 +96,7 @@ fn twice(one: &Path, other: &Path) -> PartError {
 }
 
 /// No recording may be counted twice for one model, where several runs stand together.
-fn same_bag(
-    runs: &BTreeMap<(Work, String), BTreeMap<usize, (PathBuf, Part)>>,
-) -> Result<(), PartError> {
+fn same_bag(runs: &Runs) -> Result<(), PartError> {
     let mut seen: BTreeMap<(&str, &str), (&Path, &Work)> = BTreeMap::new();
     for ((work, model), of_run) in runs {
         for (path, part) in of_run.values() {

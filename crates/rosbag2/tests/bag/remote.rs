@@ -237,6 +237,7 @@ fn an_index_is_read_and_not_the_file() {
     let bag = Bag::open(server.url("large")).unwrap();
     assert_eq!((bag.message_count(), bag.files()[0].bytes), (200, size));
     let (requests, bytes) = server.counted();
+    println!("opened: {requests} requests, {bytes} bytes of {size}");
     // metadata.yaml, the file's end and its beginning.
     assert!(
         requests <= 3 && bytes < 600_000,
@@ -249,6 +250,7 @@ fn an_index_is_read_and_not_the_file() {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].data.len(), 100_009);
         let (requests, bytes) = server.counted();
+        println!("one message: {requests} requests, {bytes} bytes");
         // A chunk, to the next border of blocks on both sides; the second time it is still here.
         let most = if again { 0 } else { 1_600_000 };
         assert!(bytes <= most, "{requests} requests, {bytes} bytes");
@@ -260,6 +262,7 @@ fn an_index_is_read_and_not_the_file() {
         .collect();
     assert_eq!(all.len(), 200);
     let (requests, bytes) = server.counted();
+    println!("all of it: {requests} requests, {bytes} bytes");
     assert!(bytes <= size + 1_000_000, "{bytes} of {size}");
     // Reading ahead makes requests few: a block has 256 kB.
     assert!(requests < 20, "{requests} requests");
