@@ -72,6 +72,8 @@ PARTS = (
     Part('recordings', 'bags: readers, damage, interoperability with rosbags, replay', 2, (
         Command(('scripts/setup_rosbags.sh',)),
         cargo_test(*targets('bag', 'bag_cli', 'bag_cli_faults', 'bag_answers', 'bag_follow', 'replay', 'sample_bag')))),
+    Part('fleet', 'a night\'s recordings over several processes; a Ray cluster of two nodes, a bucket, Slurm and Kubernetes by stand-ins', 4, (
+        cargo_test(*targets('night')), Command((*PYTEST, 'tests/fleet'), 'pytest'))),
     Part('geometry', 'depth images, cameras, frames in time, objects in metres', 0.5, (
         cargo_test(*targets('decode', 'compressed', 'camera', 'camera_models', 'registration', 'points', 'chains', 'properties', 'pose',
                             'accuracy', 'rejection', 'support', 'metres')),)),

@@ -46,6 +46,7 @@
 //! | [`eval`] | metrics, reports |
 //! | [`bench`] | how long each stage takes on this machine, and how much memory |
 //! | [`replay`] | questions about recordings: the frame of each, a bag with the answers, a report |
+//! | [`parts`] | a run that several processes share: its parts, their merge, the report of a fleet's night, two nights compared |
 //! | [`web`] | a page for a browser, and the HTTP interface beneath it |
 //! | `ros` | the ROS 2 node (cargo feature `ros`), the only module that names r2r |
 
@@ -60,6 +61,7 @@ pub mod image;
 pub mod model;
 pub mod nn;
 pub mod node;
+pub mod parts;
 mod pickle;
 pub mod replay;
 mod seed;

@@ -310,7 +310,7 @@ fn reason_seg_masks_equal_the_reference() {
 #[test]
 fn evaluating_reason_seg_equals_the_reference() {
     use lisa::eval::run::{evaluate, reason_seg_questions, TeacherForced};
-    use lisa::eval::{Gallery, Protocol, Run};
+    use lisa::eval::{Gallery, Protocol, Run, Shard};
 
     // Some golden data has the pictures without the polygons; where there are some, all have to be there.
     let has_polygons = |golden: &Golden| {
@@ -330,7 +330,8 @@ fn evaluating_reason_seg_equals_the_reference() {
         let folder = tempfile::tempdir().unwrap();
         let model = ModelDir::open(golden.convert(folder.path())).unwrap();
         let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
-        let questions = reason_seg_questions(&golden.folder, "val", usize::MAX).unwrap();
+        let questions =
+            reason_seg_questions(&golden.folder, "val", usize::MAX, Shard::WHOLE).unwrap();
         let mut gallery = Gallery::new(0);
         let tally = evaluate(questions, &mut teacher, &mut gallery, |_, _| ()).unwrap();
         let report = tally.report(Run {
@@ -358,17 +359,18 @@ fn evaluating_reason_seg_equals_the_reference() {
 #[test]
 fn a_given_answer_earns_the_mask_s_scores_and_no_others() {
     use lisa::eval::run::{evaluate, world_questions, EvalQuestion, TeacherForced};
-    use lisa::eval::{Gallery, Protocol, Run};
+    use lisa::eval::{Gallery, Protocol, Run, Shard};
     use tableworld::Split;
 
     let golden = golden().swap_remove(0);
     let folder = tempfile::tempdir().unwrap();
     let model = ModelDir::open(golden.convert(folder.path())).unwrap();
     let mut teacher = TeacherForced::load(&model, DType::F32, &Device::Cpu).unwrap();
-    let mut questions: Vec<EvalQuestion> = world_questions(Split::Test, 0..4, (160, 120))
-        .map(Result::unwrap)
-        .filter(|question| ["absent", "explanatory"].contains(&question.kind.as_str()))
-        .collect();
+    let mut questions: Vec<EvalQuestion> =
+        world_questions(Split::Test, 0..4, (160, 120), Shard::WHOLE)
+            .map(Result::unwrap)
+            .filter(|question| ["absent", "explanatory"].contains(&question.kind.as_str()))
+            .collect();
     questions.sort_by(|a, b| a.kind.cmp(&b.kind));
     questions.dedup_by(|a, b| a.kind == b.kind);
     let kinds: Vec<&str> = questions.iter().map(|q| q.kind.as_str()).collect();

@@ -2,29 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{bail, Context};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use lisa::eval::metres::{PredictedMask, WorldMasks};
 use lisa::eval::run::{
-    evaluate, reason_seg_questions, refer_questions, world_questions, Answerer, EvalQuestion,
-    Generated, TeacherForced,
+    reason_seg_questions, record_each, refer_questions, world_questions, Answerer, AskedRecord,
+    EvalQuestion, Generated, TeacherForced,
 };
-use lisa::eval::{EvalError, Protocol, Run};
+use lisa::eval::{EvalError, Protocol, Shard, WorstCases, WORST};
+use lisa::parts::{merge, Content, Part, Plan, QuestionUnit, Work};
 use lisa::weights::ModelDir;
+use serde_json::Value;
 use tableworld::Split;
 
 use super::model_args::ModelArgs;
+use super::part_args::{Found, PartArgs};
 use super::report_args::ReportArgs;
-use super::streams::warn;
+use super::streams::{print, warn};
 use super::world::{size, split};
 
 /// Measure a model: overlap with the truth, rates of [SEG], latency.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   lisa eval world --split test --count 200
+  lisa eval world --split test --count 200 --shard 3/8 --parts parts && lisa report merge parts/*.json
   lisa eval metres --split test --count 40 --predicted --json metres.json
   lisa eval reason-seg --model models/lisa-7b --root data --split val --teacher-forced --html report.html
   lisa eval refer --model models/lisa-7b --root data --dataset refcoco --split testA --json report.json")]
@@ -94,6 +99,8 @@ struct CommonArgs {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     #[command(flatten)]
+    share: PartArgs,
+    #[command(flatten)]
     report: ReportArgs,
 }
 
@@ -106,148 +113,277 @@ fn refer_name(text: &str) -> Result<&'static str, String> {
 
 type EvalQuestions = Box<dyn Iterator<Item = Result<EvalQuestion, EvalError>>>;
 
+/// What is asked, and how reports name it.
+struct Asked {
+    questions: EvalQuestions,
+    /// About how many questions there are.
+    total: usize,
+    work: Work,
+    common: CommonArgs,
+    /// What else decides which questions there are.
+    settings: Vec<(&'static str, Value)>,
+}
+
+impl Asked {
+    fn reason_seg(root: PathBuf, split: String, common: CommonArgs) -> anyhow::Result<Self> {
+        common.report.check_data(&root.join("reason_seg"))?;
+        let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
+        let questions = reason_seg_questions(&root, &split, limit, shard)?;
+        Ok(Self {
+            total: questions.len(),
+            questions: Box::new(questions),
+            work: work("reason-seg", split),
+            settings: vec![("root", root.display().to_string().into())],
+            common,
+        })
+    }
+
+    fn refer(
+        root: PathBuf,
+        dataset: &'static str,
+        split: String,
+        common: CommonArgs,
+    ) -> anyhow::Result<Self> {
+        common.report.check_data(&root.join("refer_seg"))?;
+        let (limit, shard) = (common.limit.unwrap_or(usize::MAX), common.share.shard());
+        let questions = refer_questions(&root, dataset, &split, limit, shard)?;
+        Ok(Self {
+            total: questions.len(),
+            questions: Box::new(questions),
+            work: work(dataset, split),
+            settings: vec![("root", root.display().to_string().into())],
+            common,
+        })
+    }
+
+    fn world(
+        split: Split,
+        seeds: Range<u64>,
+        size: (u32, u32),
+        common: CommonArgs,
+    ) -> anyhow::Result<Self> {
+        let shard = common.share.shard();
+        if common.limit.is_some() && shard != Shard::WHOLE {
+            bail!("--limit would end each share of the scenes somewhere else; accepted with --shard: fewer scenes, by --count");
+        }
+        let limit = common.limit.unwrap_or(usize::MAX);
+        let count = seeds.end - seeds.start;
+        let questions = world_questions(split, seeds.clone(), size, shard).take(limit);
+        Ok(Self {
+            questions: Box::new(questions),
+            // About twelve a scene; the bar is corrected as it goes.
+            total: (count as usize * 12 / shard.of()).min(limit),
+            work: Work::Questions {
+                dataset: "world".to_owned(),
+                split: split.name().to_owned(),
+                seed: Some(seeds.start),
+                size: Some(size),
+            },
+            settings: vec![("count", count.into())],
+            common,
+        })
+    }
+}
+
+fn work(dataset: &str, split: String) -> Work {
+    Work::Questions {
+        dataset: dataset.to_owned(),
+        split,
+        seed: None,
+        size: None,
+    }
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut world = None;
-    let (questions, total, dataset, split, seed, common): (EvalQuestions, _, _, _, _, _) =
-        match args.target {
-            EvalTarget::ReasonSeg {
-                root,
-                split,
-                common,
-            } => {
-                common.report.check_data(&root.join("reason_seg"))?;
-                let limit = common.limit.unwrap_or(usize::MAX);
-                let questions = reason_seg_questions(&root, &split, limit)?;
-                let total = questions.len();
-                (
-                    Box::new(questions),
-                    total,
-                    "reason-seg",
-                    split,
-                    None,
-                    common,
-                )
-            }
-            EvalTarget::Refer {
-                root,
-                dataset,
-                split,
-                common,
-            } => {
-                common.report.check_data(&root.join("refer_seg"))?;
-                let limit = common.limit.unwrap_or(usize::MAX);
-                let questions = refer_questions(&root, dataset, &split, limit)?;
-                let total = questions.len();
-                (Box::new(questions), total, dataset, split, None, common)
-            }
-            EvalTarget::World {
-                split,
-                count,
-                seed0,
-                size,
-                common,
-            } => {
-                let limit = common.limit.unwrap_or(usize::MAX);
-                let questions = world_questions(split, seed0..seed0 + count, size).take(limit);
-                // About twelve a scene; the bar is corrected as it goes.
-                let total = (count as usize * 12).min(limit);
-                let name = split.name().to_owned();
-                world = Some((split, size));
-                (
-                    Box::new(questions),
-                    total,
-                    "world",
-                    name,
-                    Some(seed0),
-                    common,
-                )
-            }
-            EvalTarget::Metres(args) => return super::metres::run(args),
-        };
+    let asked = match args.target {
+        EvalTarget::ReasonSeg {
+            root,
+            split,
+            common,
+        } => Asked::reason_seg(root, split, common)?,
+        EvalTarget::Refer {
+            root,
+            dataset,
+            split,
+            common,
+        } => Asked::refer(root, dataset, split, common)?,
+        EvalTarget::World {
+            split,
+            count,
+            seed0,
+            size,
+            common,
+        } => Asked::world(split, seed0..seed0 + count, size, common)?,
+        EvalTarget::Metres(args) => return super::metres::run(args),
+    };
+    let Asked {
+        questions,
+        total,
+        work,
+        common,
+        settings,
+    } = asked;
     let model = common.model.files();
     common
         .report
         .check(&model.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-    if total == 0 {
+    let shard = common.share.shard();
+    // A share of a small dataset may be empty, and its part is then, too.
+    if total == 0 && shard == Shard::WHOLE {
         bail!("there is no question to ask");
     }
-    let path = common.model.path()?;
-    let mut settings: BTreeMap<String, serde_json::Value> = BTreeMap::new();
-    let protocol = match common.teacher_forced {
-        true => Protocol::TeacherForced,
-        false => Protocol::Generated,
-    };
-    let mut answerer: Box<dyn Answerer> = match protocol {
-        Protocol::TeacherForced => {
-            let model = ModelDir::open(&path)?;
-            let dtype = candle_core::DType::F32;
-            settings.insert("dtype".into(), "f32".into());
-            Box::new(TeacherForced::load(
-                &model,
-                dtype,
-                &candle_core::Device::Cpu,
-            )?)
+    let plan = common.plan(work, settings)?;
+    let part = common.share.path()?;
+    if let Some(path) = &part {
+        if let Found::Whole(_) = common.share.found(path, &plan)? {
+            say!("{} is there and whole", path.display());
+            return Ok(());
         }
-        Protocol::Generated | Protocol::Recorded => {
-            let engine = common.model.start(false)?;
-            settings.insert("model".into(), engine.model().to_string().into());
-            Box::new(Generated::new(engine, common.model.options(0)))
-        }
-    };
+    }
+    let (mut answerer, engine) = common.answerer()?;
     let bar = ProgressBar::new(total as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4} {wide_msg}") {
         bar.set_style(style);
     }
-    let mut gallery = common.report.gallery()?;
     let list = |line: &dyn Display| {
-        let report = &common.report;
-        bar.suspend(|| report.list(line, report.writes()));
+        let writes = common.report.writes() || part.is_some();
+        bar.suspend(|| common.report.list(line, writes));
     };
+    let (mut gallery, mut worst) = (common.report.gallery()?, WorstCases::new(WORST));
     let mut masks = WorldMasks::default();
-    let tally = evaluate(
+    let mut units: Vec<QuestionUnit> = Vec::new();
+    let mut seeds = BTreeMap::new();
+    let (mut last, mut nth) = (None, 0);
+    record_each(
         questions,
         answerer.as_mut(),
-        &mut gallery,
-        |question, answered| {
+        &mut |question, case, verdict| {
+            nth = match last.replace(question.unit) {
+                Some(unit) if unit == question.unit => nth + 1,
+                _ => 0,
+            };
+            let picture = question.frame.pixels();
+            if part.is_some() {
+                worst.offer((question.unit, nth), "", case, verdict, picture)?;
+            }
+            gallery.offer(case, verdict, picture)
+        },
+        |question, record, reply| {
             bar.inc(1);
-            let Some((reply, verdict)) = answered else {
-                list(&format_args!(
+            match (&record.asked, reply) {
+                (AskedRecord::Answered(case), Some(reply)) => {
+                    let iou = case.verdict().iou;
+                    bar.set_message(format!("{} {iou:.2}", question.kind));
+                    if let (Some((seed, object)), Some(mask)) = (question.object, &reply.predicted)
+                    {
+                        let mask = mask.clone();
+                        masks.keep(seed, PredictedMask { object, mask });
+                        seeds.insert(question.unit, seed);
+                    }
+                    list(&format_args!(
+                        "{iou:.2} {} | {} | {}",
+                        question.name, question.instruction, reply.answer
+                    ));
+                }
+                _ => list(&format_args!(
                     "-    {} | {} | not asked",
                     question.name, question.instruction
-                ));
-                return;
-            };
-            bar.set_message(format!("{} {:.2}", question.kind, verdict.iou));
-            if let (Some((seed, object)), Some(mask)) = (question.object, &reply.predicted) {
-                let mask = mask.clone();
-                masks.keep(seed, PredictedMask { object, mask });
+                )),
             }
-            list(&format_args!(
-                "{:.2} {} | {} | {}",
-                verdict.iou, question.name, question.instruction, reply.answer
-            ));
+            match units.last_mut() {
+                Some(unit) if unit.unit == question.unit => unit.questions.push(record),
+                _ => units.push(QuestionUnit {
+                    unit: question.unit,
+                    questions: vec![record],
+                    places: None,
+                }),
+            }
         },
     )?;
     bar.finish_and_clear();
-    let mut report = tally.report(Run {
-        model: path.display().to_string(),
-        protocol,
-        dataset: dataset.to_owned(),
+    if let Work::Questions {
+        size: Some(size),
         split,
-        seed,
-        settings,
-    });
-    if let Some((split, size)) = world {
-        match masks.places(split, size) {
-            Ok(places) => report.places = places,
+        ..
+    } = &plan.work
+    {
+        let split = Split::parse(split).unwrap_or(Split::Test);
+        match masks.measure(split, *size) {
+            Ok(mut places) => {
+                for unit in &mut units {
+                    unit.places = seeds.get(&unit.unit).and_then(|seed| places.remove(seed));
+                }
+            }
             // The answers are worth their report all the same.
             Err(error) => warn(error),
         }
     }
+    let made = Part::new(
+        plan,
+        shard,
+        engine,
+        Content::Questions(units),
+        worst.into_cases(),
+    );
+    if let Some(path) = &part {
+        made.write(path)?;
+        print(path.display());
+        return Ok(());
+    }
+    let merged = merge(vec![(PathBuf::from("this run"), made)])?;
+    let report = merged.questions().context("a dataset was measured")?;
     say!("{report}");
     if let Some(file) = &common.report.json {
         report.write_json(file)?;
         say!("{}", file.display());
     }
     common.report.write_html(&report, &gallery)
+}
+
+impl CommonArgs {
+    fn protocol(&self) -> Protocol {
+        match self.teacher_forced {
+            true => Protocol::TeacherForced,
+            false => Protocol::Generated,
+        }
+    }
+
+    /// The run, with the model by its content.
+    fn plan(&self, work: Work, more: Vec<(&'static str, Value)>) -> anyhow::Result<Plan> {
+        let mut settings = self.model.settings();
+        settings.insert("limit".to_owned(), self.limit.into());
+        if self.teacher_forced {
+            settings.insert("dtype".to_owned(), "f32".into());
+        }
+        let more = more.into_iter();
+        settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let path = self.model.path()?;
+        Ok(Plan {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            work,
+            model: self.share.model(&path)?,
+            protocol: self.protocol(),
+            settings,
+        })
+    }
+
+    /// Who answers, and what computes the answers where that is said.
+    fn answerer(&self) -> anyhow::Result<(Box<dyn Answerer>, String)> {
+        Ok(match self.protocol() {
+            Protocol::TeacherForced => {
+                let model = ModelDir::open(self.model.path()?)?;
+                let (dtype, device) = (candle_core::DType::F32, candle_core::Device::Cpu);
+                let teacher = TeacherForced::load(&model, dtype, &device)?;
+                (Box::new(teacher), String::new())
+            }
+            Protocol::Generated | Protocol::Recorded => {
+                let engine = self.model.start(false)?;
+                let name = engine.model().to_string();
+                (
+                    Box::new(Generated::new(engine, self.model.options(0))),
+                    name,
+                )
+            }
+        })
+    }
 }

@@ -14,8 +14,10 @@ mod metres;
 mod model_args;
 mod output;
 mod output_paths;
+mod part_args;
 mod pull;
 mod ranks;
+mod report;
 mod report_args;
 mod segment;
 mod serve;
@@ -56,6 +58,7 @@ enum Command {
     World(world::Args),
     Eval(eval::Args),
     Bag(Box<bag::Args>),
+    Report(report::Args),
     Bench(bench::Args),
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::World(args) => world::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bag(args) => bag::run(*args),
+        Command::Report(args) => report::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Completions(args) => shell::run_completions(args),
         Command::Man(args) => shell::run_man(args),
@@ -114,7 +118,10 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
         .filter_map(Result::err)
     {
         streams::warn(one_line(&error));
-        code = ExitCode::FAILURE;
+        code = match error.downcast_ref::<part_args::Unmeasured>() {
+            Some(_) => ExitCode::from(3),
+            None => ExitCode::FAILURE,
+        };
     }
     code
 }

@@ -1,5 +1,6 @@
 //! Arguments of all commands that run a model.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use lisa::engine::{AnswerOptions, DTypeSpec, DeviceSpec, Engine, EngineConfig};
 use lisa::image::ClipFit;
 use lisa::node::{bounds, DEFAULT_MAX_NEW_TOKENS};
 use lisa::weights::{find_model, shipped_model};
+use serde_json::Value;
 
 /// Which model, where it runs, and how it answers.
 #[derive(clap::Args)]
@@ -109,6 +111,23 @@ impl ModelArgs {
             clip_fit: self.clip_fit,
             ..AnswerOptions::default()
         }
+    }
+
+    /// Everything that decides how the model answers, by the options' names.
+    pub fn settings(&self) -> BTreeMap<String, Value> {
+        let clip_fit = self.clip_fit.map(|fit| fit.to_string());
+        let settings: [(&str, Value); 7] = [
+            ("device", self.device.to_string().into()),
+            ("dtype", self.dtype.to_string().into()),
+            ("max_new_tokens", self.max_new_tokens.into()),
+            ("temperature", self.temperature.into()),
+            ("mask_threshold", self.mask_threshold.into()),
+            ("min_mask_area", self.min_mask_area.into()),
+            ("clip_fit", clip_fit.into()),
+        ];
+        settings
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
     }
 
     /// Loads the model, with a spinner on a terminal. `warm_up` pays off if several answers follow.

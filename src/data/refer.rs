@@ -245,6 +245,12 @@ impl ReferDataset {
         self.places.len()
     }
 
+    /// The picture of expression `index`. Those of one picture follow each other.
+    pub fn picture(&self, index: usize) -> &Path {
+        let (picture, _) = self.places[index];
+        &self.images[picture].path
+    }
+
     /// Expression `index`, in the order of the pictures and of the file, as it is evaluated.
     ///
     /// # Errors

@@ -86,6 +86,8 @@ impl Job {
 enum Command {
     Answer(Box<Job>),
     ResetConversation(Source, Option<String>),
+    /// Forgets the first source's conversations and everything computed so far.
+    Forget,
     /// Gives the memory of the weights back; the sender is dropped when that is done.
     Unload(Sender<()>),
     /// From now on the weights are given back after so long without a request, or never.
@@ -263,6 +265,13 @@ impl Engine {
         self.queue.push_control(source, reset);
     }
 
+    /// Forgets the first source's conversations and everything that was computed for earlier requests, once these are answered and before
+    /// those after this call. The next request is then answered to the bit as the first one of a new engine: a prompt whose
+    /// beginning is reused gives the same answer only within rounding.
+    pub fn forget(&self) {
+        self.queue.push_control(Source::default(), Command::Forget);
+    }
+
     /// Sets how many requests of each source may wait from now on; those that wait already stay.
     pub fn set_max_pending(&self, max: usize) {
         self.queue.set_max(max);
@@ -354,6 +363,11 @@ fn serve(
             Command::UnloadAfter(idle) => unload_after = idle,
             Command::ResetConversation(source, id) => {
                 reasoner.reset_conversation(source, id.as_deref());
+                gauges.set_caches(reasoner.caches());
+            }
+            Command::Forget => {
+                reasoner.reset_conversation(Source::default(), None);
+                reasoner.clear_caches();
                 gauges.set_caches(reasoner.caches());
             }
             Command::Answer(mut job) => {

@@ -287,6 +287,19 @@ fn a_reset_takes_effect_between_the_requests_around_it() {
 }
 
 #[test]
+fn what_is_forgotten_is_forgotten_between_the_requests_around_it() {
+    let engine = engine(4);
+    let mut first = request("say");
+    first.conversation_id = Some("a".into());
+    let before = engine.submit(first).unwrap().wait().unwrap();
+    assert_eq!(before.text, "say; cleared 0");
+    engine.forget();
+    let after = engine.submit(request("say")).unwrap().wait().unwrap();
+    assert_eq!(after.text, "say; cleared 1");
+    assert_eq!(engine.load().caches.conversations, 0);
+}
+
+#[test]
 fn what_was_given_back_is_loaded_for_the_next_request_and_its_answer_says_so() {
     let engine = engine(4);
     let ask = || engine.submit(request("say")).unwrap().wait().unwrap();

@@ -77,32 +77,41 @@ pub struct Verdict {
     pub at_least_half: bool,
 }
 
+impl Verdict {
+    /// `target` and `emitted` as in [`Case`].
+    pub(super) fn of(target: bool, emitted: Option<usize>, overlap: Overlap) -> Self {
+        if target {
+            return Self {
+                overlap,
+                iou: overlap.iou(),
+                at_least_half: overlap.at_least_half(),
+            };
+        }
+        let refused = emitted == Some(0);
+        Self {
+            overlap,
+            iou: f64::from(u8::from(refused)),
+            at_least_half: refused,
+        }
+    }
+}
+
 impl Case<'_> {
     /// Scores the case.
     ///
     /// # Errors
     /// Those of [`Overlap::of`].
     pub fn verdict(&self) -> Result<Verdict, EvalError> {
-        if let Some(truth) = self.truth {
-            let overlap = Overlap::of(self.name, self.predicted, truth)?;
-            return Ok(Verdict {
-                overlap,
-                iou: overlap.iou(),
-                at_least_half: overlap.at_least_half(),
-            });
-        }
-        let pixels = self.predicted.map_or(0, |mask| {
-            mask.as_raw().iter().filter(|v| **v > 0).count() as u64
-        });
-        let refused = self.emitted == Some(0);
-        Ok(Verdict {
-            overlap: Overlap {
+        let overlap = match self.truth {
+            Some(truth) => Overlap::of(self.name, self.predicted, truth)?,
+            None => Overlap {
                 intersection: 0,
-                union: pixels,
+                union: self.predicted.map_or(0, |mask| {
+                    mask.as_raw().iter().filter(|v| **v > 0).count() as u64
+                }),
             },
-            iou: f64::from(u8::from(refused)),
-            at_least_half: refused,
-        })
+        };
+        Ok(Verdict::of(self.truth.is_some(), self.emitted, overlap))
     }
 
     /// Whether the mask overlaps the object asked for more than any other of its class; `None` if the question does not single

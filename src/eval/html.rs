@@ -7,11 +7,11 @@ use std::path::Path;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
 use super::cards::{cases, filter_rules};
-use super::gallery::Gallery;
+use super::gallery::{Gallery, SelectedCases};
 use super::image_reliance::{self, IMAGE_RELIANCE_DEFINITIONS};
 use super::numbers::{duration, share};
 use super::table::{Table, LEGEND};
-use super::{write_whole, EvalError, Report, Scores, DEFINITIONS, HISTOGRAM_BINS};
+use super::{write_whole, EvalError, Report, Scores, WorstCases, DEFINITIONS, HISTOGRAM_BINS};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -32,6 +32,31 @@ pub fn write_html(report: &Report, gallery: &Gallery, path: &Path) -> Result<(),
 /// Everything a model or a file said is escaped, and the page allows no script and loads nothing. A case takes
 /// at most 160 kB of the page and usually half of that; a case that also shows where the model looked takes a third more.
 pub fn render_html(report: &Report, gallery: &Gallery) -> String {
+    render(report, &html! {}, &gallery.selection())
+}
+
+/// Writes the page of a run in parts to a file, replacing what is there. Its cases are the worst ones.
+///
+/// # Errors
+/// [`EvalError::Write`].
+pub fn write_worst_html(report: &Report, worst: &WorstCases, path: &Path) -> Result<(), EvalError> {
+    let page = render_parts_html(report, &html! {}, worst);
+    write_whole(path, page.as_bytes()).map_err(|source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The page of a run in parts: what the parts keep is the worst cases, and those are shown. `more` stands below the scores.
+pub(crate) fn render_parts_html(report: &Report, more: &Markup, worst: &WorstCases) -> String {
+    let cases = SelectedCases {
+        worst: worst.shown(),
+        ..SelectedCases::default()
+    };
+    render(report, more, &cases)
+}
+
+fn render(report: &Report, more: &Markup, selected: &SelectedCases) -> String {
     let run = &report.run;
     let title = format!("{} {}", run.dataset, run.split);
     let page = html! {
@@ -57,10 +82,11 @@ pub fn render_html(report: &Report, gallery: &Gallery) -> String {
                     (tiles(&report.overall))
                     (table(report))
                     (delivery(report))
+                    (more)
                     (places(report))
                     (settings(report))
                     (plots(report))
-                    (cases(report, &gallery.selection()))
+                    (cases(report, selected))
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::numbers::share;
-use super::{Case, Verdict};
+use super::{CaseRecord, Verdict};
 
 /// Below this share of the picture's pixels a mask is small: 3072 pixels (55²) at 640×480. COCO draws the line at 32²,
 /// a third of that, below which TableWorld asks for nothing.
@@ -177,30 +177,27 @@ impl RightOfAll {
 }
 
 impl ImageRelianceTally {
-    /// `singled_out`: see [`Case::singled_out`].
-    pub fn add(&mut self, case: &Case<'_>, verdict: &Verdict, singled_out: Option<bool>) {
-        self.attended.extend(case.attended());
+    pub fn add(&mut self, case: &CaseRecord, verdict: &Verdict) {
+        self.attended.extend(case.attended);
         // An answer that was given to the model says nothing about presence, but its mask is still the model's.
         let silent = case.emitted.map(|written| written == 0);
-        let Some(truth) = case.truth else {
+        if !case.target {
             if let Some(silent) = silent {
                 self.absent.add(silent);
-                if let Some(sort) = case.distractors.near_miss {
-                    self.near.entry(sort.to_owned()).or_default().add(silent);
+                if let Some(sort) = &case.near_miss {
+                    self.near.entry(sort.clone()).or_default().add(silent);
                 }
             }
             return;
-        };
+        }
         if let Some(silent) = silent {
             self.present.add(!silent);
         }
-        if let Some(right) = singled_out {
+        if let Some(right) = case.singled_out {
             self.singled_out.add(right);
-            let candidates = case.distractors.rivals.len() + 1;
-            *self.candidates.entry(candidates).or_default() += 1;
+            *self.candidates.entry(case.rivals + 1).or_default() += 1;
         }
-        let pixels = truth.pixels.iter().filter(|pixel| **pixel == 1).count();
-        let share = pixels as f64 / truth.pixels.len().max(1) as f64;
+        let share = case.truth_pixels as f64 / case.picture_pixels.max(1) as f64;
         let size = usize::from(share >= SMALL) + usize::from(share >= LARGE);
         self.ious[size].push(verdict.iou);
     }

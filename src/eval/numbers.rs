@@ -35,12 +35,12 @@ pub(crate) fn latency(times: &[Duration]) -> Option<LatencyMs> {
 }
 
 /// A share as text, e.g. `0.444`; `-` where there is none.
-pub(super) fn share(value: Option<f64>) -> String {
+pub(crate) fn share(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
 
 /// A duration as text, e.g. `87 ms` or `1.24 s`.
-pub(super) fn duration(ms: f64) -> String {
+pub(crate) fn duration(ms: f64) -> String {
     match ms {
         ms if ms < 9.95 => format!("{ms:.1} ms"),
         ms if ms < 999.5 => format!("{ms:.0} ms"),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::image_reliance::ImageRelianceTally;
 use super::numbers::latency;
 use super::{
-    Case, EvalError, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS, HISTOGRAM_BINS,
-    IMAGE_RELIANCE_DEFINITIONS,
+    Case, CaseRecord, EvalError, Quality, Report, Run, Scores, Timing, Verdict, DEFINITIONS,
+    HISTOGRAM_BINS, IMAGE_RELIANCE_DEFINITIONS,
 };
 
 /// Why a score is not known where the answer was given to the model.
@@ -56,15 +56,19 @@ impl Tally {
     /// # Errors
     /// Those of [`Case::verdict`] and [`Case::singled_out`].
     pub fn add(&mut self, case: &Case<'_>) -> Result<Verdict, EvalError> {
-        let verdict = case.verdict()?;
-        let singled_out = case.singled_out()?;
-        self.overall.add(case, case.truth.is_some(), &verdict);
-        let kind = self.kinds.entry(case.kind.to_owned()).or_default();
+        Ok(self.add_record(&CaseRecord::of(case)?))
+    }
+
+    /// [`add`](Self::add) of what was kept of a case.
+    pub fn add_record(&mut self, case: &CaseRecord) -> Verdict {
+        let verdict = case.verdict();
+        self.overall.add(case, case.target, &verdict);
+        let kind = self.kinds.entry(case.kind.clone()).or_default();
         kind.add(case, true, &verdict);
         for bucket in [&mut self.overall, kind] {
-            bucket.image_reliance.add(case, &verdict, singled_out);
+            bucket.image_reliance.add(case, &verdict);
         }
-        Ok(verdict)
+        verdict
     }
 
     /// Counts a question about an absent object that could not be asked, since there is no answer with `[SEG]` to give to the
@@ -83,7 +87,12 @@ impl Tally {
         self.overall.targets + self.overall.absent
     }
 
-    /// The scores of all cases so far.
+    /// The scores of all cases so far, without those of each kind.
+    pub fn scores(&self) -> Scores {
+        self.overall.scores()
+    }
+
+    /// The scores of all cases so far, and of each kind.
     pub fn report(&self, run: Run) -> Report {
         let kinds = self.kinds.iter();
         let kinds = kinds.map(|(kind, bucket)| (kind.clone(), bucket.scores()));
@@ -103,8 +112,8 @@ impl Tally {
 
 impl Bucket {
     /// `counts` says whether the case counts in gIoU and precision.
-    fn add(&mut self, case: &Case<'_>, counts: bool, verdict: &Verdict) {
-        if case.truth.is_some() {
+    fn add(&mut self, case: &CaseRecord, counts: bool, verdict: &Verdict) {
+        if case.target {
             self.targets += 1;
             self.intersection += verdict.overlap.intersection;
             self.union += verdict.overlap.union;
@@ -117,7 +126,7 @@ impl Bucket {
         }
         match case.emitted {
             Some(emitted) => self.add_written(case, emitted),
-            None if case.truth.is_some() => {
+            None if case.target => {
                 self.given += 1;
                 self.explanations_given += usize::from(case.names_right.is_some());
             }
@@ -126,9 +135,9 @@ impl Bucket {
     }
 
     /// Counts what is only known about an answer that the model wrote itself.
-    fn add_written(&mut self, case: &Case<'_>, emitted: usize) {
+    fn add_written(&mut self, case: &CaseRecord, emitted: usize) {
         let silent = usize::from(emitted == 0);
-        if case.truth.is_some() {
+        if case.target {
             let due = case.expected.max(1);
             self.falsely_refused += silent;
             self.seg_due += due;
@@ -140,10 +149,10 @@ impl Bucket {
             self.explanations += 1;
             self.explanations_right += usize::from(right);
         }
-        self.totals.push(case.latency.total);
+        self.totals.push(case.latency.total());
         let mut stages = BTreeMap::<&str, Duration>::new();
-        for (stage, time) in case.latency.stages {
-            *stages.entry(*stage).or_default() += *time;
+        for (stage, time) in case.latency.stages() {
+            *stages.entry(stage).or_default() += time;
         }
         for (stage, time) in stages {
             match self.stages.get_mut(stage) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::ground_truth::{GroundTruth, Truth};
 use super::images::ImageTopic;
 use super::instructions::read_instruction;
-use super::judged_places::{places, AnswerPlaces, JudgedPlaces};
+use super::judged_places::{places, AnswerPlaces, JudgedPlaces, PlacesTally};
 use super::recorded::RecordedPlace;
 use super::space::SpaceTopics;
 use super::timeline::{RecordedFrame, ReplayClock};
@@ -203,6 +203,7 @@ struct FollowRun<'r, 'b> {
     looked: HashMap<QuestionId, Looked>,
     locator: Locator,
     places: JudgedPlaces<'b>,
+    placed: PlacesTally,
     frames: Vec<FollowedFrame>,
     /// Instructions that were recorded twice have the same id, and are followed once.
     known: HashSet<(String, u64)>,
@@ -236,6 +237,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             looked: HashMap::new(),
             locator: Locator::default(),
             places,
+            placed: PlacesTally::default(),
             frames: Vec::new(),
             known: HashSet::new(),
         }
@@ -421,7 +423,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
         let found = places(&objects.collect::<Vec<_>>());
         let is_placed =
             |place: &&Option<RecordedPlace>| matches!(place, Some(RecordedPlace::Located { .. }));
-        let centre_mm = self.places.add(&AnswerPlaces {
+        let placed = self.places.judge(&AnswerPlaces {
             places: &found,
             scene: None,
             log_time: looked.log_time,
@@ -430,6 +432,8 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             truth: truth.as_ref(),
             iou: iou_of_mask,
         })?;
+        self.placed.add(&placed);
+        let centre_mm = placed.centre_mm;
         let scores = seen.objects.iter().map(|s| s.object.score);
         let row = FollowedFrame {
             frame: nth,
@@ -470,7 +474,7 @@ impl<'r, 'b> FollowRun<'r, 'b> {
             follow: way(&frames, |f| f.iou, |f| f.ms),
             anew: way(&frames, |f| f.iou_anew, |f| f.ms_anew),
             by_frame: by_frame(&frames),
-            places: self.places.finish(),
+            places: self.placed.finish(),
             goals: goals.collect(),
             frames,
         }

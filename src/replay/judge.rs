@@ -1,73 +1,27 @@
 //! Scoring the answers to a recording's instructions against the truth, whether the engine computes them or a node has published
 //! them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use image::GrayImage;
 use lisa_messages::ResultStatus;
 use rosbag2::Bag;
-use serde::Serialize;
 
 use super::ground_truth::{GroundTruth, Truth};
 use super::instructions::{kind, kinds};
 use super::judged_places::{places, AnswerPlaces, JudgedPlaces};
 use super::recorded::{RecordedPlace, RecordedResult};
+use super::records::{BagRecord, BagReport, InstructionRecord, InstructionRow, Outcome};
 use super::timeline::{RecordedFrame, RecordedScene, ResolvedQuestion};
 use super::true_boxes::TrueBoxes;
 use super::{AnsweredQuestion, ReplayError};
 use crate::engine::AttentionMap;
 use crate::eval::{
-    latency, Case, Delivery, Gallery, Latency, Report, Run, Tally, Timing, DEFINITIONS,
-    IMAGE_RELIANCE_DEFINITIONS,
+    nanoseconds, Case, CaseRecord, Gallery, Latency, LatencyRecord, Run, WorstCases,
 };
 use crate::frames::Stamp;
 use crate::node::Question;
-
-/// A report about a recording: the scores over all instructions, and a row for each of them.
-#[derive(Clone, Debug, Serialize)]
-pub struct BagReport {
-    /// The scores over all instructions.
-    #[serde(flatten)]
-    pub report: Report,
-    /// One row for each instruction, in the order in which they were judged.
-    pub instructions: Vec<InstructionRow>,
-}
-
-/// How one instruction ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InstructionRow {
-    /// The instruction's id.
-    pub id: String,
-    /// Its words.
-    pub instruction: String,
-    /// The stamp of the frame it is about, nanoseconds; 0 if there was no frame.
-    pub stamp: i64,
-    /// `segmented`, `text_only`, …, as in `ReasoningResult`; `dropped` if there is no result, and `other_frame` if it is about
-    /// another frame than the one that the recording gives.
-    pub status: &'static str,
-    /// The answer's text; empty if there is none.
-    pub answer: String,
-    /// Why there is no answer.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub error: String,
-    /// IoU of the answer's mask with the true one, 0 to 1; `null` if there is no answer or no truth. For an object that is not
-    /// there: 1 if the answer has no `[SEG]`, or else 0.
-    pub iou: Option<f64>,
-    /// How far the centre of the answer's box in space is from the true one's, millimetres, of several objects the largest; left
-    /// out where that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub centre_mm: Option<f64>,
-    /// From the instruction to the end of the answer, milliseconds; `null` without an answer.
-    pub latency_ms: Option<f64>,
-}
-
-impl InstructionRow {
-    /// The status of an instruction that has no result.
-    pub const DROPPED: &'static str = "dropped";
-    /// The status of an instruction whose result is about another frame than the one that the recording gives.
-    pub const OTHER_FRAME: &'static str = "other_frame";
-}
 
 /// Scores one answer after the other, and makes a report of them.
 pub struct Judge<'b> {
@@ -77,21 +31,20 @@ pub struct Judge<'b> {
     ground_truth: Option<GroundTruth<'b>>,
     places: JudgedPlaces<'b>,
     gallery: Gallery,
-    shows: bool,
-    tally: Tally,
-    delivery: Delivery,
+    worst: Worst<'b>,
+    record: BagRecord,
     rows: Vec<InstructionRow>,
-    /// Latencies of all answers, scored or not.
-    times: Vec<Duration>,
-    /// Times of their stages, by name.
-    stages: BTreeMap<String, Vec<Duration>>,
     /// How many instructions so far were about the frame of a stamp.
     about: HashMap<Stamp, usize>,
 }
 
-/// Why no answer has a score.
-const NO_TRUTH: &str =
-    "nothing says what is true; name the topic with the true masks (sensor_msgs/Image, mono8) with --truth-topic";
+/// Where the worst cases of several recordings are kept.
+#[derive(Default)]
+struct Worst<'b> {
+    cases: Option<&'b mut WorstCases>,
+    /// The place of the recording among the inputs.
+    input: usize,
+}
 
 /// What is judged of an answer, whether it was computed or recorded.
 struct JudgedAnswer<'a> {
@@ -103,6 +56,7 @@ struct JudgedAnswer<'a> {
     places: &'a [Option<RecordedPlace>],
     scene: Option<&'a RecordedScene>,
     latency: Latency<'a>,
+    age_ns: Option<u64>,
 }
 
 impl<'b> Judge<'b> {
@@ -111,17 +65,29 @@ impl<'b> Judge<'b> {
         Self {
             bag,
             kinds: kinds(bag),
-            ground_truth,
             places: JudgedPlaces::default(),
-            shows: gallery.draws(),
             gallery,
-            tally: Tally::default(),
-            delivery: Delivery::default(),
+            worst: Worst::default(),
+            record: BagRecord {
+                bag: bag.path().display().to_string(),
+                robot: super::robot(bag),
+                day: super::day(bag),
+                notes: bag.notes().iter().map(ToString::to_string).collect(),
+                has_truth: ground_truth.is_some(),
+                ..BagRecord::default()
+            },
+            ground_truth,
             rows: Vec::new(),
-            times: Vec::new(),
-            stages: BTreeMap::new(),
             about: HashMap::new(),
         }
+    }
+
+    /// Also keeps the worst cases of several recordings, of which this one is input number `input`, from 0.
+    #[must_use]
+    pub fn with_worst(mut self, cases: &'b mut WorstCases, input: usize) -> Self {
+        let cases = Some(cases);
+        self.worst = Worst { cases, input };
+        self
     }
 
     /// Compares the places of objects with these boxes. Without them they are only counted.
@@ -159,6 +125,7 @@ impl<'b> Judge<'b> {
                 places: &places,
                 scene: answered.scene.as_ref(),
                 latency,
+                age_ns: None,
             },
             Err(refusal) => JudgedAnswer {
                 status,
@@ -169,6 +136,7 @@ impl<'b> Judge<'b> {
                 places: &[],
                 scene: None,
                 latency,
+                age_ns: None,
             },
         };
         self.add(answered.question(), frame, judged)
@@ -185,20 +153,14 @@ impl<'b> Judge<'b> {
     ) -> Result<&InstructionRow, ReplayError> {
         let frame = resolved.frame().map(|frame| &**frame);
         let Some(recorded) = recorded else {
-            self.delivery.asked += 1;
-            self.delivery.dropped += 1;
             self.count(frame.map_or(Stamp::default(), RecordedFrame::stamp));
-            return Ok(self.row(
-                &resolved.question,
-                frame,
-                InstructionRow::DROPPED,
-                "",
-                "no result was recorded",
-            ));
+            let record = without_answer(&resolved.question, frame, Outcome::Dropped);
+            return Ok(self.keep(InstructionRecord {
+                error: "no result was recorded".to_owned(),
+                ..record
+            }));
         };
-        if let Some(age) = recorded.frame_age {
-            self.delivery.add_age(age);
-        }
+        let age_ns = recorded.frame_age.map(nanoseconds);
         let stages: Vec<(&str, Duration)> = recorded
             .stages
             .iter()
@@ -207,16 +169,14 @@ impl<'b> Judge<'b> {
         let frame_stamp = frame.map(RecordedFrame::stamp);
         let same_frame = recorded.stamp == Stamp::default() || Some(recorded.stamp) == frame_stamp;
         if !same_frame {
-            self.delivery.asked += 1;
-            self.delivery.other_frame += 1;
             self.count(frame_stamp.unwrap_or_default());
-            return Ok(self.row(
-                &resolved.question,
-                frame,
-                InstructionRow::OTHER_FRAME,
-                &recorded.answer,
-                "answered about another frame",
-            ));
+            let record = without_answer(&resolved.question, frame, Outcome::OtherFrame);
+            return Ok(self.keep(InstructionRecord {
+                answer: recorded.answer.clone(),
+                error: "answered about another frame".to_owned(),
+                age_ns,
+                ..record
+            }));
         }
         let size = match frame {
             Some(frame) if !recorded.objects.is_empty() => {
@@ -239,6 +199,7 @@ impl<'b> Judge<'b> {
                 total: recorded.latency,
                 stages: &stages,
             },
+            age_ns,
         };
         self.add(&resolved.question, frame, judged)
     }
@@ -258,138 +219,123 @@ impl<'b> Judge<'b> {
     ) -> Result<&InstructionRow, ReplayError> {
         let stamp = frame.map_or(Stamp::default(), RecordedFrame::stamp);
         let nth = self.count(stamp);
-        let delivery = &mut self.delivery;
-        delivery.asked += 1;
         let status = judged.status.unwrap_or(ResultStatus::Error);
-        match status {
-            _ if status.is_answer() => delivery.answered += 1,
-            ResultStatus::NoImage => delivery.no_image += 1,
-            ResultStatus::Overloaded => delivery.overloaded += 1,
-            ResultStatus::Cancelled => delivery.cancelled += 1,
-            _ => delivery.failed += 1,
+        let mut record = InstructionRecord {
+            age_ns: judged.age_ns,
+            ..without_answer(question, frame, Outcome::Result(status))
+        };
+        if !status.is_answer() {
+            record.error = judged.error.to_owned();
+            return Ok(self.keep(record));
         }
-        let (answered, status) = (status.is_answer(), status.name());
-        if !answered {
-            return Ok(self.row(question, frame, status, "", judged.error));
-        }
-        self.times.push(judged.latency.total);
-        for (stage, time) in judged.latency.stages {
-            let times = self.stages.entry((*stage).to_owned()).or_default();
-            times.push(*time);
-        }
+        record.answer = judged.answer.to_owned();
+        record.latency = Some(LatencyRecord::of(&judged.latency));
         let truth = match (&self.ground_truth, frame) {
             (Some(ground_truth), Some(_)) => ground_truth.about(stamp, nth)?,
             _ => None,
         };
-        let mut iou = None;
-        match &truth {
-            None => self.delivery.without_truth += usize::from(self.ground_truth.is_some()),
-            Some(truth) => {
-                let kind = kind(question, &self.kinds);
-                let truth = match truth {
-                    Truth::There(mask) => Some(mask),
-                    Truth::Absent => None,
-                };
-                let case = Case {
-                    name: &question.instruction_id,
-                    kind: &kind,
-                    history: &[],
-                    instruction: &question.text.words,
-                    answer: judged.answer,
-                    truth,
-                    predicted: judged.mask.as_ref(),
-                    emitted: Some(judged.answer.matches("[SEG]").count()),
-                    expected: usize::from(truth.is_some()),
-                    names_right: None,
-                    distractors: Default::default(),
-                    attention: judged.attention,
-                    latency: judged.latency,
-                };
-                let verdict = self.tally.add(&case)?;
-                iou = Some(verdict.iou);
-                if let Some(frame) = frame.filter(|_| self.shows) {
-                    let frame = frame.judged(self.bag)?;
-                    self.gallery.offer(&case, &verdict, frame.pixels())?;
-                }
-            }
+        if let Some(truth) = &truth {
+            let kind = kind(question, &self.kinds);
+            let truth = match truth {
+                Truth::There(mask) => Some(mask),
+                Truth::Absent => None,
+            };
+            let case = Case {
+                name: &question.instruction_id,
+                kind: &kind,
+                history: &[],
+                instruction: &question.text.words,
+                answer: judged.answer,
+                truth,
+                predicted: judged.mask.as_ref(),
+                emitted: Some(judged.answer.matches("[SEG]").count()),
+                expected: usize::from(truth.is_some()),
+                names_right: None,
+                distractors: Default::default(),
+                attention: judged.attention,
+                latency: judged.latency,
+            };
+            record.case = Some(CaseRecord::of(&case)?);
+            self.show(&case, frame)?;
         }
-        let centre = match frame {
-            Some(frame) => self.places.add(&AnswerPlaces {
+        if let Some(frame) = frame {
+            record.places = self.places.judge(&AnswerPlaces {
                 places: judged.places,
                 scene: judged.scene,
                 log_time: frame.log_time(),
                 stamp,
                 nth,
                 truth: truth.as_ref(),
-                iou,
-            })?,
-            None => None,
-        };
-        let latency = judged.latency.total.as_secs_f64() * 1e3;
-        let row = self.row(question, frame, status, judged.answer, "");
-        (row.iou, row.centre_mm, row.latency_ms) = (iou, centre, Some(latency));
-        Ok(row)
+                iou: record.case.as_ref().map(|case| case.verdict().iou),
+            })?;
+        }
+        Ok(self.keep(record))
     }
 
-    fn row(
-        &mut self,
-        question: &Question,
-        frame: Option<&RecordedFrame>,
-        status: &'static str,
-        answer: &str,
-        error: &str,
-    ) -> &mut InstructionRow {
+    /// Offers the pictures of a case to whoever shows some.
+    fn show(&mut self, case: &Case<'_>, frame: Option<&RecordedFrame>) -> Result<(), ReplayError> {
+        let shows = self.gallery.draws() || self.worst.cases.is_some();
+        let Some(frame) = frame.filter(|_| shows) else {
+            return Ok(());
+        };
+        let frame = frame.judged(self.bag)?;
+        let verdict = case.verdict()?;
+        if let Some(worst) = &mut self.worst.cases {
+            let place = (self.worst.input, self.record.instructions.len());
+            worst.offer(place, &self.record.bag, case, &verdict, frame.pixels())?;
+        }
+        if self.gallery.draws() {
+            self.gallery.offer(case, &verdict, frame.pixels())?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, record: InstructionRecord) -> &InstructionRow {
         let at = self.rows.len();
-        self.rows.push(InstructionRow {
-            id: question.instruction_id.clone(),
-            instruction: question.text.words.clone(),
-            stamp: frame.map_or(0, |frame| frame.stamp().0),
-            status,
-            answer: answer.to_owned(),
-            error: error.to_owned(),
-            iou: None,
-            centre_mm: None,
-            latency_ms: None,
-        });
-        &mut self.rows[at]
+        self.rows.push(InstructionRow::of(&record, 0));
+        self.record.instructions.push(record);
+        &self.rows[at]
     }
 
     /// Says how many results belong to no instruction of the recording.
     pub fn unasked(&mut self, count: usize) {
-        self.delivery.unasked = count;
+        self.record.unasked = count;
     }
 
-    /// The report, and the cases that its page shows.
+    /// What is kept of the recording.
+    pub fn into_record(self) -> BagRecord {
+        self.record
+    }
+
+    /// What is kept of the recording, and the cases that its page shows.
+    pub fn into_record_and_gallery(self) -> (BagRecord, Gallery) {
+        (self.record, self.gallery)
+    }
+
+    /// The report of this recording alone, and the cases that its page shows.
     pub fn finish(self, run: Run) -> (BagReport, Gallery) {
-        let mut report = self.tally.report(run);
-        if self.ground_truth.is_none() {
-            let stages = self.stages.iter();
-            let stages = stages.filter_map(|(name, times)| Some((name.clone(), latency(times)?)));
-            unscored(
-                &mut report,
-                self.times.len(),
-                Timing {
-                    latency_ms: latency(&self.times),
-                    stages_ms: stages.collect(),
-                },
-            );
-        }
-        report.delivery = Some(self.delivery);
-        report.places = self.places.finish();
-        let report = BagReport {
-            report,
-            instructions: self.rows,
-        };
+        let model = run.model.clone();
+        let report = BagReport::of([(model.as_str(), &self.record)], run);
         (report, self.gallery)
     }
 }
 
-/// Completes the report of answers without any truth: how many there are, how long they took, and why nothing else was measured.
-fn unscored(report: &mut Report, answers: usize, timing: Timing) {
-    report.overall.quality.count = answers;
-    report.overall.timing = timing;
-    let known = ["latency_ms", "not_measured"];
-    let scores = DEFINITIONS.into_iter().chain(IMAGE_RELIANCE_DEFINITIONS);
-    let scores = scores.filter(|(score, _)| !known.contains(score));
-    report.overall.not_measured = scores.map(|(score, _)| (score, NO_TRUTH)).collect();
+/// The record of an instruction before anything is known about its answer.
+fn without_answer(
+    question: &Question,
+    frame: Option<&RecordedFrame>,
+    outcome: Outcome,
+) -> InstructionRecord {
+    InstructionRecord {
+        id: question.instruction_id.clone(),
+        instruction: question.text.words.clone(),
+        stamp: frame.map_or(0, |frame| frame.stamp().0),
+        outcome,
+        answer: String::new(),
+        error: String::new(),
+        age_ns: None,
+        latency: None,
+        case: None,
+        places: Default::default(),
+    }
 }

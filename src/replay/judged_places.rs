@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use image::GrayImage;
 use object_geometry::OrientedBox;
+use serde::{Deserialize, Serialize};
 
 use super::answering::place;
 use super::ground_truth::Truth;
@@ -13,7 +14,7 @@ use super::true_boxes::TrueBoxes;
 use super::ReplayError;
 use crate::data::TruthMask;
 use crate::engine::{ObjectMask, SegPrompt};
-use crate::eval::metres::{BoxErrors, PlaceTally, Places, LEAST_OVERLAP};
+use crate::eval::metres::{BoxErrors, PlaceRecord, PlaceTally, Places, LEAST_OVERLAP};
 use crate::frames::Stamp;
 use crate::image::Roi;
 use crate::node::{FoundObject, Place};
@@ -39,6 +40,25 @@ pub(super) struct AnswerPlaces<'a> {
 pub(super) struct JudgedPlaces<'b> {
     boxes: Option<TrueBoxes<'b>>,
     locator: Locator,
+}
+
+/// What became of the places of an answer's objects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswerPlacesRecord {
+    /// Those of the predicted masks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<PlaceRecord>,
+    /// Those that the true masks give on the same way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truth_masks: Vec<PlaceRecord>,
+    /// How far the centre of the farthest box is from the true one's, millimetres; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centre_mm: Option<f64>,
+}
+
+/// Adds the places of answers up.
+#[derive(Default)]
+pub(super) struct PlacesTally {
     predicted: PlaceTally,
     truth_masks: PlaceTally,
 }
@@ -48,16 +68,16 @@ impl<'b> JudgedPlaces<'b> {
     pub fn new(boxes: Option<TrueBoxes<'b>>) -> Self {
         Self {
             boxes,
-            ..Self::default()
+            locator: Locator::default(),
         }
     }
 
-    /// Takes in the places of an answer. Returns how far the centre of its farthest box is from the true one's, millimetres;
-    /// `None` where that is not known.
+    /// Scores the places of an answer.
     ///
     /// # Errors
     /// The true boxes cannot be read.
-    pub fn add(&mut self, answer: &AnswerPlaces<'_>) -> Result<Option<f64>, ReplayError> {
+    pub fn judge(&mut self, answer: &AnswerPlaces<'_>) -> Result<AnswerPlacesRecord, ReplayError> {
+        let mut record = AnswerPlacesRecord::default();
         let located = answer
             .places
             .iter()
@@ -79,28 +99,48 @@ impl<'b> JudgedPlaces<'b> {
             let placed = place(&mut self.locator, answer.scene, size, &whole(mask));
             if let Some(placed) = placed.map(|placed| recorded(&placed)) {
                 let errors = |found: &OrientedBox| Some(BoxErrors::by_length(found, true_box));
-                count(&mut self.truth_masks, &placed, errors);
+                record.truth_masks.push(judged(&placed, errors));
             }
         }
         let is_other = answer.iou.is_some_and(|iou| iou < f64::from(LEAST_OVERLAP));
         let true_boxes = boxes.unwrap_or_default();
         let pairs = pairs(answer.places, &true_boxes);
-        let mut worst: Option<f64> = None;
         for (index, placed) in answer.places.iter().enumerate() {
             match placed {
                 None => {}
-                Some(RecordedPlace::Located { .. }) if is_other => self.predicted.other_mask(),
+                Some(RecordedPlace::Located { .. }) if is_other => {
+                    record.predicted.push(PlaceRecord::OtherMask);
+                }
                 Some(placed) => {
                     let own = pairs.iter().find(|(object, _)| *object == index);
                     let own = own.and_then(|(_, at)| true_boxes.get(*at));
                     let errors = |found: &OrientedBox| Some(BoxErrors::by_length(found, own?));
-                    if let Some(errors) = count(&mut self.predicted, placed, errors) {
-                        worst = Some(worst.map_or(errors.centre, |w| w.max(errors.centre)));
+                    let placed = judged(placed, errors);
+                    if let PlaceRecord::Located {
+                        errors: Some(errors),
+                        ..
+                    } = &placed
+                    {
+                        let farthest = record.centre_mm.unwrap_or(0.0);
+                        record.centre_mm = Some(farthest.max(errors.centre));
                     }
+                    record.predicted.push(placed);
                 }
             }
         }
-        Ok(worst)
+        Ok(record)
+    }
+}
+
+impl PlacesTally {
+    /// Takes in the places of an answer.
+    pub fn add(&mut self, answer: &AnswerPlacesRecord) {
+        for object in &answer.predicted {
+            self.predicted.add(object);
+        }
+        for object in &answer.truth_masks {
+            self.truth_masks.add(object);
+        }
     }
 
     /// The numbers; `None` where no object should have a place.
@@ -114,25 +154,20 @@ impl<'b> JudgedPlaces<'b> {
     }
 }
 
-fn count(
-    tally: &mut PlaceTally,
+fn judged(
     placed: &RecordedPlace,
     errors: impl Fn(&OrientedBox) -> Option<BoxErrors>,
-) -> Option<BoxErrors> {
+) -> PlaceRecord {
     match placed {
         RecordedPlace::Located {
             bounding_box,
             coverage,
             ..
-        } => {
-            let errors = errors(bounding_box);
-            tally.located(*coverage, errors);
-            errors
-        }
-        &RecordedPlace::Not(code) => {
-            tally.not_located(code);
-            None
-        }
+        } => PlaceRecord::Located {
+            coverage: *coverage,
+            errors: errors(bounding_box),
+        },
+        RecordedPlace::Not(code) => PlaceRecord::Not(*code),
     }
 }
 
@@ -170,7 +205,7 @@ fn recorded(place: &Place) -> RecordedPlace {
             bounding_box: placed.located.bounding_box,
             coverage: placed.located.depth_coverage,
         },
-        Err(why) => RecordedPlace::Not(why.code().name()),
+        Err(why) => RecordedPlace::Not(why.code()),
     }
 }
 

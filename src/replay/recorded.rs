@@ -66,8 +66,8 @@ pub enum RecordedPlace {
         /// The share of its mask's pixels with depth, 0 to 1.
         coverage: f64,
     },
-    /// It has none, for this reason, as [`NotLocatedCode::name`](crate::spatial::NotLocatedCode::name) writes it.
-    Not(&'static str),
+    /// It has none, for this reason.
+    Not(NotLocatedCode),
 }
 
 impl RecordedPlace {
@@ -87,7 +87,7 @@ impl RecordedPlace {
             SpatialStatus::NoTransform => NotLocatedCode::NoTransform,
             SpatialStatus::TooFewPoints => NotLocatedCode::TooFewPoints,
         };
-        Some(Self::Not(code.name()))
+        Some(Self::Not(code))
     }
 }
 

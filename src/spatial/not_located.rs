@@ -27,7 +27,10 @@ impl fmt::Display for Camera {
 }
 
 /// The kinds of reasons, as messages carry them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum NotLocatedCode {
     /// There is no depth image for the picture, or it cannot be read.
     NoDepth,

@@ -7,6 +7,7 @@ use super::cdr::CdrError;
 use super::messages::MessageDefinition;
 use super::name::{listed, shown, NameError};
 use super::options::{StorageKind, NEWEST_METADATA};
+use super::remote::UrlFault;
 
 /// Why a bag, or a part of it, cannot be read or written. The text of each error is one line.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,14 @@ pub enum BagError {
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
+    },
+    /// A bag that lies elsewhere cannot be read.
+    #[error("{}: {fault}", url.display())]
+    Url {
+        /// Its URL, without what signs it.
+        url: PathBuf,
+        /// Why not.
+        fault: UrlFault,
     },
     /// The path leads to something that is not a bag.
     #[error(
@@ -317,6 +326,24 @@ pub enum McapFault {
 }
 
 impl BagError {
+    /// Whether the same may succeed at another time: a disk or a network did not answer as it should. What is damaged, missing or
+    /// forbidden stays so.
+    pub fn may_pass(&self) -> bool {
+        use io::ErrorKind;
+        match self {
+            Self::Io { source, .. } => !matches!(
+                source.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::InvalidInput
+            ),
+            Self::Url { fault, .. } => fault.may_pass(),
+            _ => false,
+        }
+    }
+
     /// For `map_err`.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io {

@@ -12,7 +12,8 @@
 //! | `qos.rs`, `topic.rs`, `options.rs` | quality of service; topics; how a bag is stored |
 //! | `name.rs`, `error.rs`, `note.rs` | names; what keeps a bag from being read; what is wrong and does not |
 //! | `metadata.rs` | what `metadata.yaml` says |
-//! | `unpack.rs`, `source_file.rs` | decompression; files that are compressed as a whole |
+//! | `remote/` | bags in object stores and behind web servers, a range at a time |
+//! | `unpack.rs`, `source_file.rs` | decompression; files that are compressed as a whole, or copied from elsewhere |
 //! | `payload.rs`, `select.rs` | a message and its bytes, without copying; which messages are wanted |
 //! | `storage/` | one file: MCAP, SQLite |
 //! | `merge.rs` | messages of several files in one order |
@@ -49,6 +50,7 @@ mod options;
 mod payload;
 mod qos;
 mod reader;
+mod remote;
 mod select;
 mod source_file;
 mod storage;
@@ -73,6 +75,7 @@ pub use options::{ChunkCompression, Compression, StorageKind, WriterOptions, NEW
 pub use payload::{Payload, RawMessage};
 pub use qos::{Durability, History, Liveliness, QosProfile, QosTime, Reliability};
 pub use reader::{Bag, FileInfo};
+pub use remote::{without_query, UrlFault};
 pub use select::Selection;
 pub use topic::{Definition, NewTopic, Topic};
 pub use writer::{BagWriter, TopicId};

@@ -9,25 +9,38 @@ use lisa_files::lfs;
 use super::metadata::{CountedTopic, Metadata, TopicMetadata, FILE_NAME};
 use super::options::StorageKind;
 use super::reader::{Bag, BagFile};
+use super::remote::{Address, Object, Place, RemoteFile, UrlFault};
 use super::source_file::{SourceFile, PACKED};
 use super::storage::StorageFile;
 use super::topic::{full_type, Topic};
 use super::{BagError, Note};
 
 impl Bag {
-    /// Opens a bag: a folder, or one of its files.
+    /// Opens a bag: a folder, or one of its files; or the URL of either (`file`, `s3`, `gs`, `http`, `https`), of which as much
+    /// is read as is asked for. A database or a file that is compressed as a whole is copied first, beside the system's temporary
+    /// files.
     ///
     /// # Errors
     /// [`BagError`], if nothing can be read. If a part can, [`Bag::notes`] says what is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        let path = path.as_ref();
         let mut notes = Vec::new();
-        let folder = fs::metadata(path).map_err(BagError::io(path))?.is_dir();
-        let (metadata, paths) = match folder {
-            true => folder_files(path, &mut notes)?,
-            false => (None, vec![path.to_owned()]),
+        let elsewhere;
+        let (path, metadata, mut files) = match Address::of(path.as_ref())? {
+            Some(Place::Elsewhere(address)) => {
+                let (metadata, files) = open_elsewhere(&address, &mut notes)?;
+                elsewhere = address.shown();
+                (elsewhere.as_path(), metadata, files)
+            }
+            Some(Place::Here(path)) => {
+                elsewhere = path;
+                let (metadata, files) = open_here(&elsewhere, &mut notes)?;
+                (elsewhere.as_path(), metadata, files)
+            }
+            None => {
+                let (metadata, files) = open_here(path.as_ref(), &mut notes)?;
+                (path.as_ref(), metadata, files)
+            }
         };
-        let mut files = open_files(path, &paths, &mut notes)?;
         let mut topics = topics(&mut files, metadata.as_ref());
         count(&files, metadata.as_ref(), &mut topics, &mut notes);
         if let Some(metadata) = &metadata {
@@ -52,6 +65,144 @@ impl Bag {
     }
 }
 
+fn open_here(
+    path: &Path,
+    notes: &mut Vec<Note>,
+) -> Result<(Option<Metadata>, Vec<BagFile>), BagError> {
+    let folder = fs::metadata(path).map_err(BagError::io(path))?.is_dir();
+    let (metadata, paths) = match folder {
+        true => folder_files(path, notes)?,
+        false => (None, vec![path.to_owned()]),
+    };
+    let opened = paths.iter().map(|path| open_file(path, notes)).collect();
+    Ok((metadata, readable(path, opened, notes)?))
+}
+
+/// The same elsewhere: files are looked for by the names in `metadata.yaml`, or else by what the store lists.
+fn open_elsewhere(
+    address: &Address,
+    notes: &mut Vec<Note>,
+) -> Result<(Option<Metadata>, Vec<BagFile>), BagError> {
+    let shown = address.shown();
+    if kind_by_name(address.name()).is_some() {
+        let opened = vec![open_remote(address, notes)];
+        return Ok((None, readable(&shown, opened, notes)?));
+    }
+    let yaml = address.join(FILE_NAME);
+    let text = Object::at(&yaml)?.whole();
+    let is_none = |error: &BagError| {
+        let fault = UrlFault::NotFound;
+        matches!(error, BagError::Url { fault: found, .. } if *found == fault)
+    };
+    let metadata = match text {
+        Ok(text) => Some(Metadata::parse(
+            &String::from_utf8_lossy(&text),
+            &yaml.shown(),
+        )),
+        Err(error) if is_none(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let mut opened = Vec::new();
+    let metadata = match metadata {
+        Some(Ok(metadata)) => {
+            check_compression(&metadata, yaml.shown())?;
+            for name in &metadata.relative_file_paths {
+                let found = candidates(name).into_iter().find_map(|name| {
+                    match open_remote(&address.join(&name), notes) {
+                        Err(error) if is_none(&error) => None,
+                        opened => Some(opened),
+                    }
+                });
+                match found {
+                    Some(file) => opened.push(file),
+                    None => notes.push(Note::MissingFile {
+                        path: shown.join(name),
+                    }),
+                }
+            }
+            if opened.is_empty() && !metadata.relative_file_paths.is_empty() {
+                return Err(BagError::NoFiles {
+                    path: shown,
+                    names: metadata.relative_file_paths,
+                });
+            }
+            Some(metadata)
+        }
+        unread => {
+            if !address.can_list() {
+                return Err(unread.and_then(Result::err).unwrap_or(BagError::Url {
+                    url: shown,
+                    fault: UrlFault::NoListing,
+                }));
+            }
+            let names = Object::at(address)?.list()?.into_iter().map(PathBuf::from);
+            let names = names.filter(|name| kind_by_name(name).is_some());
+            let names = once_each(in_order(names.collect()), notes);
+            if names.is_empty() {
+                let other = BagError::NotABag { path: shown };
+                return Err(unread.and_then(Result::err).unwrap_or(other));
+            }
+            notes.push(no_metadata(unread, &shown));
+            for name in names {
+                opened.push(open_remote(&address.join(&name.to_string_lossy()), notes));
+            }
+            None
+        }
+    };
+    Ok((metadata, readable(&shown, opened, notes)?))
+}
+
+/// The names under which a file that the metadata names may be there.
+fn candidates(name: &str) -> [String; 3] {
+    let name = Path::new(name).file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let packed = format!("{name}.{PACKED}");
+    let bare = Path::new(&name).with_extension("");
+    [name, packed, bare.to_string_lossy().into_owned()]
+}
+
+fn open_remote(address: &Address, notes: &mut Vec<Note>) -> Result<BagFile, BagError> {
+    let shown = address.shown();
+    let kind = kind_by_name(address.name()).ok_or_else(|| BagError::NotABag {
+        path: shown.clone(),
+    })?;
+    let file = RemoteFile::open(address)?;
+    let bytes = file.size();
+    let is_packed = address.name().extension().is_some_and(|end| end == PACKED);
+    let source = match kind {
+        StorageKind::Mcap if !is_packed => SourceFile::ranges(file, shown.clone()),
+        _ => SourceFile::copied(&file, &shown, notes)?,
+    };
+    Ok(BagFile {
+        path: shown,
+        kind,
+        bytes,
+        storage: StorageFile::open(kind, source, notes)?,
+        keys: BTreeMap::new(),
+    })
+}
+
+fn check_compression(metadata: &Metadata, path: PathBuf) -> Result<(), BagError> {
+    match metadata.compression_format.as_deref() {
+        Some(format) if !["", PACKED].contains(&format) => Err(BagError::Compression {
+            path,
+            format: format.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn no_metadata(unread: Option<Result<Metadata, BagError>>, folder: &Path) -> Note {
+    match unread {
+        Some(Err(error)) => Note::BadMetadata {
+            reason: error.to_string(),
+        },
+        _ => Note::NoMetadata {
+            path: folder.to_owned(),
+        },
+    }
+}
+
 /// What `metadata.yaml` says, if it can be read, and the files it names, or else those that are there.
 fn folder_files(
     folder: &Path,
@@ -64,14 +215,7 @@ fn folder_files(
     };
     match metadata {
         Some(Ok(metadata)) => {
-            if let Some(format) = metadata.compression_format.as_deref() {
-                if !["", PACKED].contains(&format) {
-                    return Err(BagError::Compression {
-                        path,
-                        format: format.to_owned(),
-                    });
-                }
-            }
+            check_compression(&metadata, path)?;
             let mut there = Vec::new();
             for name in &metadata.relative_file_paths {
                 match named(folder, name) {
@@ -98,14 +242,7 @@ fn folder_files(
                 };
                 return Err(unread.and_then(Result::err).unwrap_or(other));
             }
-            notes.push(match unread {
-                Some(Err(error)) => Note::BadMetadata {
-                    reason: error.to_string(),
-                },
-                _ => Note::NoMetadata {
-                    path: folder.to_owned(),
-                },
-            });
+            notes.push(no_metadata(unread, folder));
             Ok((None, there))
         }
     }
@@ -137,9 +274,13 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, BagError> {
             files.push(path);
         }
     }
-    // bag_10 comes after bag_9.
+    Ok(in_order(files))
+}
+
+/// bag_10 comes after bag_9.
+fn in_order(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
-    Ok(files)
+    files
 }
 
 /// Of a file that is there both compressed and not, the latter: a recorder removes it when the other is whole.
@@ -160,24 +301,27 @@ fn kind_by_name(path: &Path) -> Option<StorageKind> {
     }
 }
 
-/// One file that cannot be read is an error if it is the only one, and a note if it is not.
-fn open_files(
+/// One file that cannot be read is an error if it is the only one, and a note if it is not. One that may be read another time is an
+/// error all the same: nobody would try again because of a note.
+fn readable(
     bag: &Path,
-    paths: &[PathBuf],
+    opened: Vec<Result<BagFile, BagError>>,
     notes: &mut Vec<Note>,
 ) -> Result<Vec<BagFile>, BagError> {
+    let none = opened.is_empty();
     let mut files = Vec::new();
     let mut failed = Vec::new();
-    for path in paths {
-        match open_file(path, notes) {
+    for file in opened {
+        match file {
             Ok(file) => files.push(file),
+            Err(error @ BagError::Url { .. }) if error.may_pass() => return Err(error),
             Err(error) => failed.push(error),
         }
     }
     if files.is_empty() && !failed.is_empty() {
         return Err(failed.swap_remove(0));
     }
-    if files.is_empty() && paths.is_empty() {
+    if none {
         notes.push(Note::NoFiles {
             path: bag.to_owned(),
         });

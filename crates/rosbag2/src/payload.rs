@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use super::remote::RemoteFile;
 use super::BagError;
 
 /// The bytes that payloads are parts of.
@@ -45,6 +46,39 @@ impl Deref for Backing {
     }
 }
 
+/// The bytes of a file, wherever it is.
+#[derive(Clone)]
+pub(super) enum FileBytes {
+    /// Mapped, or read into memory.
+    Here(Arc<Backing>),
+    /// Read a range at a time.
+    Elsewhere(Arc<RemoteFile>),
+}
+
+impl FileBytes {
+    /// Its length.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Elsewhere(file) => usize::try_from(file.size()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The bytes of a range, without copying them where the file is here. A range outside of what there is gives no bytes.
+    ///
+    /// # Errors
+    /// [`BagError::Url`], where the file is elsewhere.
+    pub fn read(&self, range: Range<usize>) -> Result<Payload, BagError> {
+        match self {
+            Self::Here(bytes) => Ok(Payload::new(Arc::clone(bytes), range)),
+            Self::Elsewhere(file) if range.end <= self.len() => {
+                Ok(file.read(range.start as u64..range.end as u64)?.into())
+            }
+            Self::Elsewhere(_) => Ok(Vec::new().into()),
+        }
+    }
+}
+
 /// The bytes of one message. A clone copies no bytes. The mapped file or unpacked chunk that holds them is kept as long as a
 /// payload needs it.
 #[derive(Clone)]
@@ -57,6 +91,11 @@ impl Payload {
     /// A range outside of what there is gives no bytes.
     pub(super) fn new(backing: Arc<Backing>, range: Range<usize>) -> Self {
         Self { backing, range }
+    }
+
+    /// What it is a part of, and which.
+    pub(super) fn parts(&self) -> (&Arc<Backing>, Range<usize>) {
+        (&self.backing, self.range.clone())
     }
 }
 

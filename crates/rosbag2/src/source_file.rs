@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
+use super::remote::RemoteFile;
 use super::{BagError, Note};
 
 /// How a file compressed as a whole ends.
@@ -14,8 +16,10 @@ pub(super) const PACKED: &str = "zstd";
 pub struct SourceFile {
     /// Where it is read.
     pub real: PathBuf,
-    /// Where it came from: the path that errors and notes name.
+    /// Where it came from: the path or URL that errors and notes name.
     pub shown: PathBuf,
+    /// The file elsewhere, where ranges of it are read; `real` is then none.
+    pub elsewhere: Option<Arc<RemoteFile>>,
     _unpacked: Option<Temporary>,
 }
 
@@ -29,10 +33,48 @@ impl SourceFile {
             return Ok(Self {
                 real: path.to_owned(),
                 shown: path.to_owned(),
+                elsewhere: None,
                 _unpacked: None,
             });
         }
         let packed = File::open(path).map_err(BagError::io(path))?;
+        Self::unpacked(packed, path, notes)
+    }
+
+    /// A file elsewhere of which ranges are read.
+    pub fn ranges(file: RemoteFile, shown: PathBuf) -> Self {
+        Self {
+            real: PathBuf::new(),
+            shown,
+            elsewhere: Some(Arc::new(file)),
+            _unpacked: None,
+        }
+    }
+
+    /// A copy of a file elsewhere, unpacked where it is compressed as a whole.
+    ///
+    /// # Errors
+    /// [`BagError::Url`], [`BagError::Io`], [`BagError::Unpack`].
+    pub fn copied(
+        file: &RemoteFile,
+        shown: &Path,
+        notes: &mut Vec<Note>,
+    ) -> Result<Self, BagError> {
+        let (temporary, mut copy) = Temporary::new()?;
+        file.copy_to(&mut copy, temporary.path())?;
+        if shown.extension().is_some_and(|end| end == PACKED) {
+            let packed = File::open(temporary.path()).map_err(BagError::io(temporary.path()))?;
+            return Self::unpacked(packed, shown, notes);
+        }
+        Ok(Self {
+            real: temporary.0.clone(),
+            shown: shown.to_owned(),
+            elsewhere: None,
+            _unpacked: Some(temporary),
+        })
+    }
+
+    fn unpacked(packed: File, path: &Path, notes: &mut Vec<Note>) -> Result<Self, BagError> {
         let (temporary, mut file) = Temporary::new()?;
         let unpack = |file: &mut File| -> io::Result<u64> {
             let mut decoder = zstd::stream::read::Decoder::new(BufReader::new(packed))?;
@@ -57,6 +99,7 @@ impl SourceFile {
         Ok(Self {
             real: temporary.0.clone(),
             shown: path.to_owned(),
+            elsewhere: None,
             _unpacked: Some(temporary),
         })
     }

@@ -13,6 +13,8 @@ mod interop;
 mod journals;
 #[path = "bag/names.rs"]
 mod names;
+#[path = "bag/remote.rs"]
+mod remote;
 #[path = "bag/round_trip.rs"]
 mod round_trip;
 #[path = "bag/sample.rs"]

@@ -5,20 +5,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context};
 use indicatif::{ProgressBar, ProgressStyle};
-use lisa::eval::{write_whole, Protocol, Run};
+use lisa::eval::{Protocol, Run};
 use lisa::node::{bounds, Settings, Subscribers};
+use lisa::parts::NightReport;
 use lisa::replay::{
-    camera_topic, compare, instruction_topics, Asker, BagReport, GroundTruth, InstructionRow,
-    Judge, Questions, RecordedResults, Timeline, TrueBoxes,
+    camera_topic, compare, instruction_topics, Asker, GroundTruth, InstructionRow, Judge,
+    Questions, RecordedResults, Timeline, TrueBoxes,
 };
 use rosbag2::{shown, Bag};
+use serde_json::Value;
 
 use super::super::model_args::{as_the_node, in_range, ModelArgs};
+use super::super::part_args::PartArgs;
 use super::super::report_args::ReportArgs;
+use super::night;
 use super::space_args::SpaceArgs;
 use crate::cli::streams::{print, warn};
 
-/// Measure on a recording with truth: overlap, latency, and what became of every instruction.
+/// Measure on recordings with truth: overlap, latency, and what became of every instruction.
 #[derive(clap::Args)]
 #[command(
     mut_arg("max_new_tokens", as_the_node),
@@ -27,15 +31,22 @@ use crate::cli::streams::{print, warn};
   lisa bag eval bags/tableworld --truth-topic /ground_truth/mask --truth-boxes-topic /ground_truth/boxes
   lisa bag eval kitchen --truth-topic /truth --model models/lisa-7b --json report.json
   lisa bag eval kitchen --truth-topic /truth --results kitchen-live    what the node answered while it ran
+  lisa bag eval night/*/* --truth-topic /truth --html night.html --json night.json    a fleet's night
+  lisa bag eval --from night.txt --truth-topic /truth --shard 3/8 --parts parts    the third of eight shares of it
 
 The truth is sensor_msgs/Image, mono8, 0 where nothing is, with the stamp of its frame; one without a pixel says that what
-was asked for is not there. True boxes in space are vision_msgs/Detection3DArray, with the stamp of their frame. The recorded instructions are asked as the node would be: of the frame nearest their stamp."
+was asked for is not there. True boxes in space are vision_msgs/Detection3DArray, with the stamp of their frame. The recorded instructions are asked as the node would be: of the frame nearest their stamp.
+Of several recordings one that cannot be measured is a line of the report, and the exit code is 3."
 )]
 pub struct Args {
-    /// A rosbag2, mcap or sqlite3: its folder, or one of its files
-    bag: PathBuf,
+    /// Recordings, rosbag2 in mcap or sqlite3: the folder, one of its files, or its URL (file, s3, gs, http, https)
+    #[arg(value_name = "BAG", required_unless_present = "from")]
+    bags: Vec<PathBuf>,
+    /// Also the recordings that this file names, a path or URL a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     #[command(flatten)]
-    model: ModelArgs,
+    pub model: ModelArgs,
     /// Topic with the true masks; without it answers are counted and timed, not scored
     #[arg(long, value_name = "TOPIC")]
     truth_topic: Option<String>,
@@ -63,28 +74,37 @@ pub struct Args {
     #[command(flatten)]
     space: SpaceArgs,
     #[command(flatten)]
-    report: ReportArgs,
+    pub share: PartArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
-    check_output_paths(&args)?;
-    let bag = Bag::open(&args.bag)?;
-    super::say_notes(&bag);
-    let images = camera_topic(&bag, args.topic.as_deref())?;
-    let topics = instruction_topics(&bag, args.instruction_topic.as_deref())?;
-    let count = super::messages_on(&bag, &topics)?;
+/// What is read of a recording before the first answer.
+pub struct Opened<'b> {
+    pub ground_truth: Option<GroundTruth<'b>>,
+    pub true_boxes: Option<TrueBoxes<'b>>,
+    pub timeline: Timeline<'b>,
+    /// How many instructions it has.
+    pub count: u64,
+}
+
+/// Finds the topics of a recording, its truth and its instructions.
+pub fn opened<'b>(args: &Args, bag: &'b Bag) -> anyhow::Result<Opened<'b>> {
+    let images = camera_topic(bag, args.topic.as_deref())?;
+    let topics = instruction_topics(bag, args.instruction_topic.as_deref())?;
+    let count = super::messages_on(bag, &topics)?;
     let ground_truth = match &args.truth_topic {
-        Some(topic) => Some(GroundTruth::open(&bag, topic)?),
+        Some(topic) => Some(GroundTruth::open(bag, topic)?),
         None => None,
     };
-    let mut judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
-    if let Some(topic) = &args.truth_boxes_topic {
-        judge = judge.with_true_boxes(TrueBoxes::open(&bag, topic)?);
-    }
+    let true_boxes = match &args.truth_boxes_topic {
+        Some(topic) => Some(TrueBoxes::open(bag, topic)?),
+        None => None,
+    };
     // Recorded results say themselves where their objects are.
     let space = match &args.results {
         Some(_) => None,
-        None => args.space.find(&bag, &images)?,
+        None => args.space.find(bag, &images)?,
     };
     let questions = Questions::Recorded(topics);
     let node = Settings {
@@ -98,13 +118,51 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         attention: true,
         ..Subscribers::default()
     };
-    let mut timeline = Timeline::new(&bag, images, questions, node, watched)?;
+    let mut timeline = Timeline::new(bag, images, questions, node, watched)?;
     if let Some(space) = space {
         timeline = timeline.with_space(space)?;
     }
-    // The outcome of a comparison is also in the exit code.
-    let goes_on = args.report.writes() || args.against.is_some();
-    let list = |row: &InstructionRow| {
+    Ok(Opened {
+        ground_truth,
+        true_boxes,
+        timeline,
+        count,
+    })
+}
+
+impl Args {
+    /// The recordings, in the order in which they were named.
+    fn inputs(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut inputs = self.bags.clone();
+        if let Some(file) = &self.from {
+            let text = match file.to_str() {
+                Some("-") => std::io::read_to_string(std::io::stdin()),
+                _ => std::fs::read_to_string(file),
+            };
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            let lines = text.lines().map(str::trim);
+            inputs.extend(lines.filter(|line| !line.is_empty()).map(PathBuf::from));
+        }
+        Ok(inputs)
+    }
+
+    /// Everything that decides what is found out about a recording, by the options' names.
+    pub fn settings(&self) -> BTreeMap<String, Value> {
+        let mut settings = self.model.settings();
+        settings.extend(self.space.listed());
+        let own: [(&str, Value); 5] = [
+            ("truth", self.truth_topic.clone().into()),
+            ("truth_boxes", self.truth_boxes_topic.clone().into()),
+            ("instruction_topic", self.instruction_topic.clone().into()),
+            ("topic", self.topic.clone().into()),
+            ("sync_slop_s", self.sync_slop_s.into()),
+        ];
+        settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        settings
+    }
+
+    /// Prints how an instruction ended, if that is asked for; see [`ReportArgs::list`].
+    pub fn list(&self, row: &InstructionRow, goes_on: bool) {
         let iou = row.iou.map_or("   -".to_owned(), |iou| format!("{iou:.2}"));
         let text = if row.error.is_empty() {
             &row.answer
@@ -115,50 +173,96 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "{iou} {} {} | {} | {text}",
             row.id, row.status, row.instruction
         );
-        args.report.list(line, goes_on);
-    };
+        self.report.list(line, goes_on);
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let inputs = args.inputs()?;
+    check_output_paths(&args, &inputs)?;
+    match &inputs[..] {
+        [] => bail!(
+            "{} names no recording; accepted: a path or URL a line",
+            args.from.unwrap_or_default().display()
+        ),
+        [bag] if args.share.parts.is_none() => one(&args, bag),
+        several => {
+            if args.results.is_some() || args.report.pictures.is_some() {
+                bail!("--results and --pictures go with one recording that is measured in one piece; accepted: one recording without --parts");
+            }
+            let names = several.iter().map(|bag| match bag.to_str() {
+                Some(name) => Ok(name.to_owned()),
+                None => bail!(
+                    "{} is not UTF-8; accepted: recordings whose names are",
+                    bag.display()
+                ),
+            });
+            night::run(&args, names.collect::<anyhow::Result<_>>()?)
+        }
+    }
+}
+
+/// Measures one recording in one piece.
+fn one(args: &Args, path: &Path) -> anyhow::Result<()> {
+    let bag = Bag::open(path)?;
+    super::say_notes(&bag);
+    let Opened {
+        ground_truth,
+        true_boxes,
+        mut timeline,
+        count,
+    } = opened(args, &bag)?;
+    let mut judge = Judge::new(&bag, ground_truth, args.report.gallery()?);
+    if let Some(boxes) = true_boxes {
+        judge = judge.with_true_boxes(boxes);
+    }
+    // The outcome of a comparison is also in the exit code.
+    let goes_on = args.report.writes() || args.against.is_some();
     let bar = ProgressBar::new(count);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta:>4}") {
         bar.set_style(style);
     }
     let on_row = |row: &InstructionRow| {
         bar.inc(1);
-        bar.suspend(|| list(row))
+        bar.suspend(|| args.list(row, goes_on))
     };
+    let mut settings = args.settings();
     let (judge, model, protocol) = match &args.results {
         Some(results) => {
-            let judge = recorded(&args, results, judge, &mut timeline, &on_row)?;
+            let judge = recorded(args, path, results, judge, &mut timeline, &on_row)?;
             (judge, results.display().to_string(), Protocol::Recorded)
         }
         None => {
-            let judge = computed(&args, &bag, judge, &mut timeline, &on_row)?;
+            let engine = args.model.start(false)?;
+            settings.insert("model".to_owned(), engine.model().to_string().into());
+            let mut asker = Asker::new(&bag, &engine);
+            for resolved in timeline.by_ref() {
+                let frame = resolved.frame().cloned();
+                let answered = asker.ask(resolved);
+                on_row(judge.computed(frame.as_deref(), &answered)?);
+            }
             let model = args.model.path()?.display().to_string();
             (judge, model, Protocol::Generated)
         }
     };
     bar.finish_and_clear();
     super::say_faults(timeline.faults());
-    let (report, gallery) = judge.finish(Run {
-        model,
+    let (record, gallery) = judge.into_record_and_gallery();
+    let run = Run {
+        model: model.clone(),
         protocol,
         dataset: "bag".to_owned(),
-        split: name_of(&args.bag),
+        split: name_of(path),
         seed: None,
-        settings: BTreeMap::from([
-            ("truth".to_owned(), args.truth_topic.clone().into()),
-            ("sync_slop_s".to_owned(), args.sync_slop_s.into()),
-            (
-                "truth_boxes".to_owned(),
-                args.truth_boxes_topic.clone().into(),
-            ),
-        ]),
-    });
-    print(report.report.to_string().trim_end());
+        settings,
+    };
+    let report = NightReport::of(&[(&model, &record)], run);
+    print(report.to_string().trim_end());
     if let Some(file) = &args.report.json {
-        write_json(&report, file)?;
+        report.write_json(file)?;
         print(file.display());
     }
-    args.report.write_html(&report.report, &gallery)?;
+    args.report.write_html(&report.bags.report, &gallery)?;
     if let (Some(results), Some(against)) = (&args.results, &args.against) {
         let (one, other) = (Bag::open(results)?, Bag::open(against)?);
         let one = RecordedResults::open(&one, args.result_topic.as_deref())?;
@@ -176,31 +280,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             bail!("{} and {} differ", results.display(), against.display());
         }
     }
-    if report.instructions.is_empty() {
-        bail!("{} has no instruction to measure", args.bag.display());
+    if record.instructions.is_empty() {
+        bail!("{} has no instruction to measure", path.display());
     }
     Ok(())
 }
 
-fn computed<'b>(
-    args: &Args,
-    bag: &Bag,
-    mut judge: Judge<'b>,
-    timeline: &mut Timeline<'_>,
-    on_row: &dyn Fn(&InstructionRow),
-) -> anyhow::Result<Judge<'b>> {
-    let engine = args.model.start(false)?;
-    let mut asker = Asker::new(bag, &engine);
-    for resolved in timeline {
-        let frame = resolved.frame().cloned();
-        let answered = asker.ask(resolved);
-        on_row(judge.computed(frame.as_deref(), &answered)?);
-    }
-    Ok(judge)
-}
-
 fn recorded<'b>(
     args: &Args,
+    path: &Path,
     results: &Path,
     mut judge: Judge<'b>,
     timeline: &mut Timeline<'_>,
@@ -233,7 +321,7 @@ fn recorded<'b>(
     let all = recorded.ids().count();
     let others = all.saturating_sub(own);
     judge.unasked(others);
-    let (here, there) = (args.bag.display(), results.display());
+    let (here, there) = (path.display(), results.display());
     let example = foreign.unwrap_or_default();
     if own == 0 && all > 0 {
         bail!("none of the {all} results in {there} answers an instruction of {here}{example}: they belong to another recording, or to another `annotate`");
@@ -252,11 +340,8 @@ fn recorded<'b>(
 }
 
 /// Whether the reports can be written, and over none of the bags.
-fn check_output_paths(args: &Args) -> anyhow::Result<()> {
-    let bags = [&args.bag]
-        .into_iter()
-        .chain(&args.results)
-        .chain(&args.against);
+fn check_output_paths(args: &Args, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let bags = inputs.iter().chain(&args.results).chain(&args.against);
     let mut read: Vec<PathBuf> = bags.flat_map(|bag| super::files_of(bag)).collect();
     read.extend(args.model.files());
     args.report
@@ -266,10 +351,4 @@ fn check_output_paths(args: &Args) -> anyhow::Result<()> {
 fn name_of(bag: &Path) -> String {
     let name = bag.file_name().unwrap_or(bag.as_os_str());
     name.to_string_lossy().into_owned()
-}
-
-fn write_json(report: &BagReport, file: &Path) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(report)?;
-    write_whole(file, (json + "\n").as_bytes())
-        .with_context(|| format!("cannot write {}", file.display()))
 }

@@ -5,6 +5,7 @@ mod eval;
 mod extract;
 mod follow;
 mod info;
+mod night;
 mod play_record;
 mod space_args;
 mod table;

@@ -1,9 +1,12 @@
 //! Arguments of all commands that place the objects of a recording in space.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use lisa::node::{bounds, BoxOrientation, SpaceSettings};
 use lisa::replay::{DepthTransport, FoundSpace, ImageTopic, SpaceChoice, SpaceTopics};
 use rosbag2::Bag;
+use serde_json::Value;
 
 use super::super::model_args::in_range;
 use crate::cli::streams::warn;
@@ -94,6 +97,38 @@ impl SpaceArgs {
                 None
             }
         })
+    }
+
+    /// Everything that decides where objects are, by the options' names.
+    pub fn listed(&self) -> BTreeMap<String, Value> {
+        let name = |value: Option<clap::builder::PossibleValue>| match value {
+            Some(value) => value.get_name().to_owned(),
+            None => String::new(),
+        };
+        let listed: [(&str, Value); 12] = [
+            (
+                "depth_transport",
+                name(self.depth_transport.to_possible_value()).into(),
+            ),
+            ("depth_topic", self.depth_topic.clone().into()),
+            ("camera_info_topic", self.camera_info_topic.clone().into()),
+            (
+                "depth_camera_info_topic",
+                self.depth_camera_info_topic.clone().into(),
+            ),
+            ("depth_max_offset", self.depth_max_offset.into()),
+            ("depth_timeout", self.depth_timeout.into()),
+            ("target_frame", self.target_frame.clone().into()),
+            ("fixed_frame", self.fixed_frame.clone().into()),
+            ("tf_timeout", self.tf_timeout.into()),
+            (
+                "box_orientation",
+                name(self.box_orientation.to_possible_value()).into(),
+            ),
+            ("gravity_frame", self.gravity_frame.clone().into()),
+            ("image_rectified", self.image_rectified.into()),
+        ];
+        listed.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
     /// The node's parameters; objects are placed where `topics` are.

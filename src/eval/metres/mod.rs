@@ -29,10 +29,10 @@ mod truth;
 mod world;
 
 pub use conditions::{Conditions, DepthPlace, Encoding, Lens, MaskSource, Motion, Sensor};
-pub use places::{BoxErrors, PlaceRow, PlaceTally, Places};
+pub use places::{BoxErrors, PlaceRecord, PlaceRow, PlaceTally, Places};
 pub use report::{Cell, MetresReport, MetresRow, METRES_DEFINITIONS};
 pub use rows::{measure_scene, Errors, Measured, PredictedMask, SceneErrors, LEAST_OVERLAP};
-pub use world::WorldMasks;
+pub use world::{world_places, ScenePlaces, WorldMasks};
 
 use tableworld::Split;
 

@@ -5,14 +5,32 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use object_geometry::OrientedBox;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tableworld::glam::DVec3;
 
 use super::report::{Cell, MetresRow};
 use super::{MaskSource, Sensor};
+use crate::spatial::NotLocatedCode;
+
+/// What became of the place of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceRecord {
+    /// It has a place.
+    Located {
+        /// The share of its mask's pixels with depth, 0 to 1.
+        coverage: f64,
+        /// How far off it is; `None` where nothing says what is true.
+        errors: Option<BoxErrors>,
+    },
+    /// It has none, for this reason.
+    Not(NotLocatedCode),
+    /// It is not what was asked for.
+    OtherMask,
+}
 
 /// How far off a box is. Lengths in millimetres.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoxErrors {
     /// From the true box's centre to that of the box.
     pub centre: f64,
@@ -123,23 +141,17 @@ pub struct PlaceTally {
 }
 
 impl PlaceTally {
-    /// An object that has a place; `errors` where something says what is true.
-    pub fn located(&mut self, coverage: f64, errors: Option<BoxErrors>) {
+    /// Takes in one more object.
+    pub fn add(&mut self, object: &PlaceRecord) {
         self.objects += 1;
-        self.coverage.push(coverage);
-        self.errors.extend(errors);
-    }
-
-    /// An object that has none, for this reason.
-    pub fn not_located(&mut self, reason: &'static str) {
-        self.objects += 1;
-        *self.not_located.entry(reason).or_default() += 1;
-    }
-
-    /// An object that is not what was asked for.
-    pub fn other_mask(&mut self) {
-        self.objects += 1;
-        self.other_masks += 1;
+        match object {
+            PlaceRecord::Located { coverage, errors } => {
+                self.coverage.push(*coverage);
+                self.errors.extend(errors);
+            }
+            PlaceRecord::Not(code) => *self.not_located.entry(code.name()).or_default() += 1,
+            PlaceRecord::OtherMask => self.other_masks += 1,
+        }
     }
 
     /// The numbers; `None` where no object should have a place.
@@ -231,10 +243,11 @@ mod tests {
             size: 3.0,
             iou: 0.5,
         };
-        (1..=3).for_each(|k| tally.located(1.0, Some(errors(f64::from(k)))));
-        tally.located(0.5, None);
-        tally.not_located("NO_DEPTH");
-        tally.other_mask();
+        let located = |coverage, errors| PlaceRecord::Located { coverage, errors };
+        (1..=3).for_each(|k| tally.add(&located(1.0, Some(errors(f64::from(k))))));
+        tally.add(&located(0.5, None));
+        tally.add(&PlaceRecord::Not(NotLocatedCode::NoDepth));
+        tally.add(&PlaceRecord::OtherMask);
         let row = tally.row("predicted masks").unwrap();
         assert_eq!((row.objects, row.other_masks), (6, 1));
         assert_eq!(row.not_located, BTreeMap::from([("NO_DEPTH", 1)]));

@@ -7,6 +7,7 @@ use std::time::Instant;
 use ::image::GrayImage;
 use depth_camera::Rectification;
 use object_geometry::Alignment;
+use serde::{Deserialize, Serialize};
 use tableworld::glam::DVec3;
 use tableworld::{RayCaster, Scene};
 use tf_buffer::Transform;
@@ -42,7 +43,8 @@ pub struct PredictedMask {
 }
 
 /// What became of one object.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// It has a place.
     Located(Errors),
@@ -53,7 +55,7 @@ pub enum Measured {
 }
 
 /// How far off an object's place is. Lengths in millimetres.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Errors {
     /// From the centroid of the visible surface.
     pub surface: f64,

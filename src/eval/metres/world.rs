@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tableworld::{Scene, Split};
 
 use super::{
     measure_scene, Conditions, MaskSource, MetresReport, MetresSettings, Places, PredictedMask,
-    Sensor,
+    SceneErrors, Sensor,
 };
 use crate::eval::EvalError;
 
@@ -28,33 +29,58 @@ impl WorldMasks {
     }
 
     /// Measures them beside the true masks of the same scenes, with exact depth and with that of a real sensor, in the pictures' own
-    /// pixels (16UC1); `None` where there are none.
+    /// pixels (16UC1): of each scene that has any, by its seed, what [`world_places`] takes.
     ///
     /// # Errors
     /// As [`measure_scene`].
-    pub fn places(&self, split: Split, size: (u32, u32)) -> Result<Option<Places>, EvalError> {
-        let settings = MetresSettings {
-            size,
-            ..MetresSettings::new(split, 0)
-        };
-        let mut conditions = Vec::new();
-        for sensor in [Sensor::Exact, Sensor::Real] {
-            for masks in [MaskSource::Truth, MaskSource::Predicted] {
-                conditions.push(Conditions {
-                    sensor,
-                    masks,
-                    ..Conditions::PLAIN
-                });
-            }
-        }
+    pub fn measure(
+        &self,
+        split: Split,
+        size: (u32, u32),
+    ) -> Result<BTreeMap<u64, ScenePlaces>, EvalError> {
+        let (settings, conditions) = (settings(split, size), conditions());
         let scenes: Vec<_> = self.0.iter().collect();
         let measured = scenes.par_iter().map(|(seed, predicted)| {
             let scene = Scene::sample(split, **seed);
-            measure_scene(&scene, &settings, &conditions, predicted)
+            let errors = measure_scene(&scene, &settings, &conditions, predicted)?;
+            Ok((**seed, ScenePlaces(errors)))
         });
-        let measured = measured.collect::<Result<Vec<_>, EvalError>>()?;
-        Ok(Places::of_metres(
-            &MetresReport::new(&settings, &measured, None).rows,
-        ))
+        measured.collect()
     }
+}
+
+/// What became of the objects of a scene.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScenePlaces(SceneErrors);
+
+/// The places of scenes that were measured, in the order of their seeds; `None` where there are none.
+pub fn world_places(
+    size: (u32, u32),
+    scenes: impl IntoIterator<Item = ScenePlaces>,
+) -> Option<Places> {
+    let scenes: Vec<SceneErrors> = scenes.into_iter().map(|scene| scene.0).collect();
+    // The rows do not say of which split the scenes are.
+    Places::of_metres(&MetresReport::new(&settings(Split::Test, size), &scenes, None).rows)
+}
+
+fn settings(split: Split, size: (u32, u32)) -> MetresSettings {
+    MetresSettings {
+        size,
+        ..MetresSettings::new(split, 0)
+    }
+}
+
+fn conditions() -> Vec<Conditions> {
+    let mut conditions = Vec::new();
+    for sensor in [Sensor::Exact, Sensor::Real] {
+        for masks in [MaskSource::Truth, MaskSource::Predicted] {
+            conditions.push(Conditions {
+                sensor,
+                masks,
+                ..Conditions::PLAIN
+            });
+        }
+    }
+    conditions
 }

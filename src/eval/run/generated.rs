@@ -47,6 +47,10 @@ impl Generated {
 }
 
 impl Answerer for Generated {
+    fn forget(&mut self) {
+        self.engine.forget();
+    }
+
     fn answer(&mut self, question: &EvalQuestion) -> Result<Option<Reply>, EvalError> {
         let conversation = (!question.history.is_empty()).then_some(question.name.as_str());
         for turn in &question.history {

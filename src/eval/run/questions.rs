@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use tableworld::language::{self, Absence, Dialogue, QuestionKind};
 use tableworld::{render, Scene, Split};
 
-use super::super::EvalError;
+use super::super::{EvalError, Shard};
 use crate::data::{read_picture, ReasonSegDataset, ReferDataset, TruthMask, Turn};
 use crate::engine::Frame;
 
@@ -16,6 +16,9 @@ use crate::engine::Frame;
 pub struct EvalQuestion {
     /// Unique within a run.
     pub name: String,
+    /// Which picture or scene of the run it is about, from 0. Questions of one unit follow each other, and a shard of a run has
+    /// all of them or none.
+    pub unit: usize,
     /// Kind of question, e.g. `short`; scores are given for each kind.
     pub kind: String,
     /// The picture.
@@ -54,7 +57,7 @@ impl EvalQuestion {
 }
 
 /// ReasonSeg as the reference validates it: the first text of every picture, in its template. Pictures are read as they are
-/// asked for.
+/// asked for. Of a run that is shared these are the shard's pictures.
 ///
 /// # Errors
 /// A folder that is missing or holds nothing.
@@ -62,15 +65,18 @@ pub fn reason_seg_questions(
     root: &Path,
     split: &str,
     limit: usize,
+    shard: Shard,
 ) -> Result<impl ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>, EvalError> {
     let data = ReasonSegDataset::open(root, split, 1, 0.0)?;
-    let count = data.items().min(limit);
-    Ok((0..count).map(move |index| {
+    let all = 0..data.items().min(limit);
+    let own: Vec<usize> = all.filter(|index| shard.takes(*index)).collect();
+    Ok(own.into_iter().map(move |index| {
         let item = data.item(index)?;
         let frame = Frame::new(read_picture(&item.image)?);
         let name = item.image.file_stem().unwrap_or_default().to_string_lossy();
         Ok(EvalQuestion {
             name: name.into_owned(),
+            unit: index,
             kind: if item.is_sentence { "long" } else { "short" }.to_owned(),
             frame,
             history: item.history,
@@ -87,6 +93,7 @@ pub fn reason_seg_questions(
 }
 
 /// Every expression of a split, in the reference's template. Pictures are read as they are asked for, and each once.
+/// Of a run that is shared these are the questions about the shard's pictures.
 ///
 /// # Errors
 /// Files that are missing or broken, or a split that they do not have.
@@ -95,10 +102,25 @@ pub fn refer_questions(
     dataset: &'static str,
     split: &str,
     limit: usize,
+    shard: Shard,
 ) -> Result<impl ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>, EvalError> {
     let data = ReferDataset::open(root, dataset, split, 1)?;
+    let mut own = Vec::new();
+    let mut picture: Option<(usize, &Path)> = None;
+    for index in 0..data.items().min(limit) {
+        let path = data.picture(index);
+        let unit = match picture {
+            Some((unit, last)) if last == path => unit,
+            Some((unit, _)) => unit + 1,
+            None => 0,
+        };
+        picture = Some((unit, path));
+        if shard.takes(unit) {
+            own.push((unit, index));
+        }
+    }
     let mut last: Option<(PathBuf, Frame)> = None;
-    Ok((0..data.items().min(limit)).map(move |index| {
+    Ok(own.into_iter().map(move |(unit, index)| {
         let item = data.item(index)?;
         let frame = match &last {
             Some((path, frame)) if path == item.image => frame.clone(),
@@ -111,6 +133,7 @@ pub fn refer_questions(
         let stem = item.image.file_stem().unwrap_or_default().to_string_lossy();
         Ok(EvalQuestion {
             name: format!("{stem}-{index}"),
+            unit,
             kind: dataset.to_owned(),
             frame,
             history: Vec::new(),
@@ -133,12 +156,17 @@ pub fn refer_questions(
 /// Questions about scenes of TableWorld that are made as they are asked for, in the split's own wordings. Each scene has at
 /// most one question of each kind; questions that only looking can answer are kinds of their own, named by
 /// [`VisualQuestionKind`](language::VisualQuestionKind). Equal arguments give equal questions.
+/// Of a run that is shared these are the questions about the shard's scenes.
 pub fn world_questions(
     split: Split,
     seeds: std::ops::Range<u64>,
     (width, height): (u32, u32),
+    shard: Shard,
 ) -> impl Iterator<Item = Result<EvalQuestion, EvalError>> {
-    seeds.flat_map(move |seed| {
+    let own = seeds
+        .enumerate()
+        .filter(move |(unit, _)| shard.takes(*unit));
+    own.flat_map(move |(unit, seed)| {
         let scene = Scene::sample(split, seed);
         let rendered = render(&scene, width, height);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -152,7 +180,8 @@ pub fn world_questions(
             .chain(visual)
             .filter_map(|(kind, dialogue)| {
                 let scene = (split, seed);
-                question(scene, kind, dialogue, &frame, &rendered.instances).map(Ok)
+                let question = question(scene, kind, dialogue, &frame, &rendered.instances)?;
+                Some(Ok(EvalQuestion { unit, ..question }))
             })
             .collect();
         questions
@@ -185,6 +214,7 @@ fn question(
             Some(sort) => format!("{scene}-{kind}-{sort}"),
             None => format!("{scene}-{kind}"),
         },
+        unit: 0,
         kind: kind.to_owned(),
         frame: frame.clone(),
         history: history.collect(),
@@ -247,8 +277,12 @@ mod tests {
             let root = folder.path();
             let mut questions: Box<dyn ExactSizeIterator<Item = Result<EvalQuestion, EvalError>>> =
                 match pictures.starts_with("refer") {
-                    true => Box::new(refer_questions(root, "refcoco", "train", 1000).unwrap()),
-                    false => Box::new(reason_seg_questions(root, "train", 1000).unwrap()),
+                    true => Box::new(
+                        refer_questions(root, "refcoco", "train", 1000, Shard::WHOLE).unwrap(),
+                    ),
+                    false => {
+                        Box::new(reason_seg_questions(root, "train", 1000, Shard::WHOLE).unwrap())
+                    }
                 };
             let all = questions.len();
             assert!(all > 3);

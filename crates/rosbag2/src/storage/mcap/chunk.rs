@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::index::Chunk;
 use super::records::{message_header, op, ChunkHeader, Record, Walk, MESSAGE_HEADER, PREFIX};
-use crate::payload::Backing;
+use crate::payload::{Backing, Payload};
 use crate::unpack::{self, Unpacked};
 use crate::McapFault;
 
@@ -49,17 +48,16 @@ impl Entry {
     }
 }
 
-/// The records of a chunk.
+/// The records of a chunk, whose own record is given from its beginning, as far as it goes.
 ///
 /// A chunk that is all there and does not unpack, or whose CRC is wrong, gives none: any of its messages may be the one that
 /// is damaged. Of one that the file ends in, what comes before is as it was written.
 ///
 /// # Errors
 /// [`McapFault`], where nothing can be read.
-pub fn open(file: &Arc<Backing>, chunk: &Chunk) -> Result<Records, McapFault> {
-    let body_at = chunk.at + PREFIX;
-    let body = file.get(body_at..body_at + chunk.len).unwrap_or_default();
-    let found = file.get(chunk.at).copied().unwrap_or_default();
+pub fn open(record: &Payload) -> Result<Records, McapFault> {
+    let body = record.get(PREFIX..).unwrap_or_default();
+    let found = record.first().copied().unwrap_or_default();
     if found != op::CHUNK {
         return Err(McapFault::Opcode {
             found,
@@ -69,11 +67,13 @@ pub fn open(file: &Arc<Backing>, chunk: &Chunk) -> Result<Records, McapFault> {
     let header = ChunkHeader::read(body)?;
     let unpacked = match header.compression.as_str() {
         "" => {
-            let at = body_at + (header.records.as_ptr() as usize - body.as_ptr() as usize);
+            let (backing, place) = record.parts();
+            let before = header.records.as_ptr() as usize - record.as_ptr() as usize;
+            let at = place.start + before;
             let found = header.records.len() as u64;
             let fault = (found < header.size).then(|| short(header.size, found));
             let range = at..at + header.records.len();
-            return checked(file.clone(), range, fault, header.crc);
+            return checked(Arc::clone(backing), range, fault, header.crc);
         }
         "zstd" => unpack::zstd(header.records, Some(header.size)),
         "lz4" => unpack::lz4(header.records, Some(header.size)),

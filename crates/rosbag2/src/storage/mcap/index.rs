@@ -1,6 +1,7 @@
 //! What an MCAP file says about itself: its topics, and where its messages are.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use mcap::records::Channel;
 
@@ -44,6 +45,11 @@ impl Chunk {
             channels: None,
             indexes: 0,
         })
+    }
+
+    /// Where its record is.
+    pub fn record(&self) -> Range<usize> {
+        self.at..self.at.saturating_add(PREFIX + self.len)
     }
 
     /// Where its record and its message indexes end.

@@ -50,12 +50,13 @@ impl Messages {
         if messages.filter.topics.is_empty() {
             return messages;
         }
-        let (mut loose, errors) = messages.file.loose();
+        let (loose, errors) = messages.file.loose();
         messages.errors = errors.into();
-        loose.retain(|entry| messages.wants(entry.channel, entry.log_time));
-        loose.sort_by_key(|entry| entry.log_time);
-        let backing = messages.file.file.clone();
-        messages.put_run(backing, loose, None);
+        for (backing, mut entries) in loose {
+            entries.retain(|entry| messages.wants(entry.channel, entry.log_time));
+            entries.sort_by_key(|entry| entry.log_time);
+            messages.put_run(backing, entries, None);
+        }
         for number in 0..messages.file.index.chunks.len() {
             let Some(chunk) = messages.file.index.chunks.get(number) else {
                 continue;
@@ -116,7 +117,11 @@ impl Messages {
             return;
         };
         let at = chunk.at;
-        let records = match chunk::open(&self.file.file, chunk) {
+        let record = match self.file.bytes.read(chunk.record()) {
+            Ok(record) => record,
+            Err(error) => return self.errors.push_back(error),
+        };
+        let records = match chunk::open(&record) {
             Ok(records) => records,
             Err(fault) => return self.errors.push_back(self.file.damaged(at, fault)),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::chunk::{self, Entry};
 use super::index::{Chunk, Index};
 use super::records::{op, Record, Walk, MAGIC, PREFIX};
-use crate::payload::Backing;
+use crate::payload::{Backing, Payload};
 use crate::McapFault;
 
 /// What a scan found.
@@ -93,7 +93,7 @@ impl Scan {
 
     /// A chunk is unpacked once to learn of its channels and to count its messages.
     fn chunk(&mut self, file: &Arc<Backing>, mut chunk: Chunk) -> Result<(), McapFault> {
-        let records = chunk::open(file, &chunk)?;
+        let records = chunk::open(&Payload::new(Arc::clone(file), chunk.record()))?;
         let mut fault = None;
         for record in Walk::new(records.bytes(), 0) {
             match record {

@@ -1,14 +1,48 @@
 //! The index at the end of an MCAP file. Opening by it touches neither chunk nor message.
 
+use std::ops::Range;
+
 use mcap::records::Statistics;
 
 use super::index::{rosbag2, Chunk, Index};
 use super::records::{op, Fields, Record, Walk, FOOTER, MAGIC, PREFIX};
-use crate::McapFault;
+use crate::payload::{FileBytes, Payload};
+use crate::{BagError, McapFault};
 
-/// Reads the summary. `Err` is why there is none that could be trusted.
-pub fn read(file: &[u8]) -> Result<Index, String> {
-    let (start, records) = section(file)?;
+/// Why there is no index.
+#[derive(Debug)]
+pub enum NoIndex {
+    /// The file has none that could be trusted, for this reason.
+    Unusable(String),
+    /// The file cannot be read.
+    Unread(BagError),
+}
+
+impl From<String> for NoIndex {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
+impl From<&str> for NoIndex {
+    fn from(reason: &str) -> Self {
+        Self::Unusable(reason.to_owned())
+    }
+}
+
+impl From<BagError> for NoIndex {
+    fn from(error: BagError) -> Self {
+        Self::Unread(error)
+    }
+}
+
+/// Reads the summary.
+///
+/// # Errors
+/// [`NoIndex`].
+pub fn read(file: &FileBytes) -> Result<Index, NoIndex> {
+    let (start, region, len) = section(file)?;
+    let records = region.get(..len).unwrap_or_default();
     let mut index = Index::default();
     let mut found = None;
     for record in Walk::new(records, 0) {
@@ -17,8 +51,8 @@ pub fn read(file: &[u8]) -> Result<Index, String> {
             op::CHUNK_INDEX => index.chunks.push(chunk(&record, start).map_err(said)?),
             op::STATISTICS => found = Some(statistics(&record).map_err(said)?),
             op::METADATA_INDEX => {
-                if let Ok(Some(metadata)) = metadata(&record, file) {
-                    index.metadata = Some(metadata);
+                if let Ok(range) = metadata_range(&record, file.len()) {
+                    index.metadata = metadata(&file.read(range)?).or(index.metadata);
                 }
             }
             _ => index.describe(&record).map_err(said)?,
@@ -26,18 +60,18 @@ pub fn read(file: &[u8]) -> Result<Index, String> {
     }
     let statistics = found.ok_or("it has no statistics")?;
     if u64::from(statistics.channel_count) > index.channels.len() as u64 {
-        return Err(format!(
+        return Err(NoIndex::Unusable(format!(
             "it describes {} of {} channels",
             index.channels.len(),
             statistics.channel_count
-        ));
+        )));
     }
     if u64::from(statistics.chunk_count) > index.chunks.len() as u64 {
-        return Err(format!(
+        return Err(NoIndex::Unusable(format!(
             "it lists {} of {} chunks",
             index.chunks.len(),
             statistics.chunk_count
-        ));
+        )));
     }
     if statistics.message_count > 0 {
         index.span = Some((statistics.message_start_time, statistics.message_end_time));
@@ -46,14 +80,17 @@ pub fn read(file: &[u8]) -> Result<Index, String> {
     Ok(index)
 }
 
-/// Where the summary begins, and its records.
-fn section(file: &[u8]) -> Result<(usize, &[u8]), String> {
+/// Where the summary begins, the bytes from there into the footer, and how many of them are its records.
+fn section(file: &FileBytes) -> Result<(usize, Payload, usize), NoIndex> {
     let footer_at = file
         .len()
         .checked_sub(FOOTER)
-        .filter(|_| file.ends_with(MAGIC));
-    let footer_at = footer_at.ok_or("the file does not end as an MCAP file does")?;
-    let footer = Walk::new(file, footer_at).next();
+        .ok_or("the file does not end as an MCAP file does")?;
+    let end = file.read(footer_at..file.len())?;
+    if !end.ends_with(MAGIC) {
+        return Err("the file does not end as an MCAP file does".into());
+    }
+    let footer = Walk::new(&end, 0).next();
     let footer = footer.and_then(Result::ok);
     let footer = footer.filter(|record| record.opcode == op::FOOTER && record.body.len() == 20);
     let footer = footer.map(|record| mcap::parse_record(op::FOOTER, record.body));
@@ -65,18 +102,16 @@ fn section(file: &[u8]) -> Result<(usize, &[u8]), String> {
         return Err("it was written without one".into());
     }
     let start = usize::try_from(start).unwrap_or(usize::MAX);
-    let records = file.get(start..footer_at);
-    let records = records.ok_or("the footer points outside of the file")?;
+    let len = footer_at
+        .checked_sub(start)
+        .ok_or("the footer points outside of the file")?;
     // The CRC also covers the footer's own fields before it.
-    let calculated = file
-        .get(start..footer_at + PREFIX + 16)
-        .map(crc32fast::hash);
-    match calculated {
-        Some(calculated) if saved != 0 && saved != calculated => {
-            Err(said(McapFault::Crc { saved, calculated }))
-        }
-        _ => Ok((start, records)),
+    let region = file.read(start..footer_at + PREFIX + 16)?;
+    let calculated = crc32fast::hash(&region);
+    if saved != 0 && saved != calculated {
+        return Err(said(McapFault::Crc { saved, calculated }).into());
     }
+    Ok((start, region, len))
 }
 
 /// Where a chunk is, if it is before the summary.
@@ -111,14 +146,19 @@ fn chunk(record: &Record, before: usize) -> Result<Chunk, McapFault> {
     })
 }
 
-/// rosbag2's metadata, if this points to it.
-fn metadata(record: &Record, file: &[u8]) -> Result<Option<String>, McapFault> {
+/// Where the record is that this points to.
+fn metadata_range(record: &Record, len: usize) -> Result<Range<usize>, McapFault> {
     let mut fields = Fields::new(op::METADATA_INDEX, record.body);
-    let at = fields.u64("offset")?;
-    let at = usize::try_from(at).unwrap_or(usize::MAX);
-    match Walk::new(file, at).next() {
-        Some(Ok(record)) if record.opcode == op::METADATA => rosbag2(record.body),
-        _ => Ok(None),
+    let (at, size) = (fields.u64("offset")?, fields.u64("length")?);
+    let place = |value: u64| usize::try_from(value).unwrap_or(usize::MAX).min(len);
+    Ok(place(at)..place(at.saturating_add(size)))
+}
+
+/// rosbag2's metadata, if that is what the record holds.
+fn metadata(bytes: &[u8]) -> Option<String> {
+    match Walk::new(bytes, 0).next() {
+        Some(Ok(record)) if record.opcode == op::METADATA => rosbag2(record.body).ok()?,
+        _ => None,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::sync::Arc;
 
 use mcap::records::{MessageHeader, Record};
 
 use super::index::{Chunk, Index};
 use super::records::{message_header, op, ChunkHeader, Walk, MAGIC, MESSAGE_HEADER};
+use crate::payload::{Backing, FileBytes};
 
 /// A file of two channels and a few chunks, packed or not at all.
 fn file(compression: Option<mcap::Compression>) -> Vec<u8> {
@@ -109,7 +111,8 @@ fn whole_records_are_read_as_the_crate_that_writes_them_reads_them() {
         if compression.is_none() {
             assert_eq!(compared[&op::MESSAGE], 40);
         }
-        let index = super::summary::read(&bytes).unwrap();
+        let held = FileBytes::Here(Arc::new(Backing::Unpacked(bytes.clone())));
+        let index = super::summary::read(&held).unwrap();
         let theirs = mcap::Summary::read(&bytes).unwrap().unwrap();
         assert_eq!(index.chunks.len(), theirs.chunk_indexes.len());
         for (ours, theirs) in index.chunks.iter().zip(&theirs.chunk_indexes) {
