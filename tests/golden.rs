@@ -16,7 +16,7 @@ use lisa::image::{read_image, ClipFit, ClipPreprocessor, SamPreprocessor};
 use lisa::model::{sam, Lisa};
 use lisa::text::IMAGE_TOKEN_INDEX;
 use lisa::weights::{BlockType, ModelDir, QuantizationChange};
-use support::{binary, golden, golden_with, load, Golden, MinIou, RelativeL2};
+use support::{binary, golden, golden_with, load, norm, relative_l2, Golden, MinIou, RelativeL2};
 
 const FEATURES: RelativeL2 = RelativeL2(1e-4);
 /// The tolerance of a tensor that is stored in half precision.
@@ -220,17 +220,24 @@ fn several_objects_over_two_turns_equal_the_reference() {
 }
 
 /// What the blocks of a quantized model cost: masks beside the reference's, for the same words.
+///
+/// The sample models have random weights: unlike a trained model's, their logits are near 0 over wide areas, where rounding decides. So
+/// pixels count whose logit in the reference is farther from 0 than blocks may move it.
 #[test]
 fn quantized_masks_are_nearly_those_of_the_reference() {
     for golden in golden() {
         let expected = turns(&golden);
         let ids = expected["turns.input_ids"].to_vec1::<i64>().unwrap();
-        let reference = binary(&expected["turns.mask_logits"]);
-        for (language_model, encoders, least) in [
-            (BlockType::Q8_0, Some(BlockType::Q8_0), 0.98),
-            (BlockType::Q4K, None, 0.9),
-            (BlockType::Q4K, Some(BlockType::Q8_0), 0.9),
+        let reference = &expected["turns.mask_logits"];
+        for (language_model, encoders, error, least) in [
+            (BlockType::Q8_0, Some(BlockType::Q8_0), 0.15, 0.98),
+            (BlockType::Q4K, None, 0.05, 0.95),
+            (BlockType::Q4K, Some(BlockType::Q8_0), 0.05, 0.95),
         ] {
+            // 4 bits move the logits of `tiny`, whose random rows have 64 numbers, by half their size, and its masks tell nothing then.
+            if language_model == BlockType::Q4K && golden.folder.ends_with("tiny") {
+                continue;
+            }
             let folder = tempfile::tempdir().unwrap();
             let change = QuantizationChange {
                 language_model: Some(Some(language_model)),
@@ -239,13 +246,28 @@ fn quantized_masks_are_nearly_those_of_the_reference() {
             let teacher = Teacher::open(&golden.convert_quantized(folder.path(), change));
             let quantization = teacher.dir.config.quantization.unwrap();
             assert_eq!(quantization.language_model, Some(language_model));
-            let ours = binary(&teacher.mask_logits(&ids, &golden.image()));
-            // A mask of a few pixels cannot tell so much: one of its pixels at the edge is more than the tolerance.
-            let different = ours.iter().zip(&reference).filter(|(a, b)| a != b).count();
-            println!("{quantization}: {different} pixels differ");
-            if different > 4 {
-                MinIou(least).assert(&quantization.to_string(), &ours, &reference);
-            }
+            let ours = teacher.mask_logits(&ids, &golden.image());
+            let moved = relative_l2(&ours, reference);
+            println!("{quantization}: logits moved by {moved:.4} of their size");
+            assert!(moved <= error, "{quantization}: {moved} is over {error}");
+            let values = reference.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let size = norm(reference) / (values.len() as f64).sqrt();
+            let sure: Vec<bool> = values
+                .iter()
+                .map(|logit| f64::from(logit.abs()) > error * size)
+                .collect();
+            let share = sure.iter().filter(|sure| **sure).count() as f64 / sure.len() as f64;
+            assert!(share > 0.5, "{quantization}: {share} of the pixels count");
+            let counted = |mask: Vec<bool>| -> Vec<bool> {
+                let counted = mask.into_iter().zip(&sure).filter(|(_, sure)| **sure);
+                counted.map(|(pixel, _)| pixel).collect()
+            };
+            println!("{quantization}: {share:.3} of the pixels count");
+            MinIou(least).assert(
+                &quantization.to_string(),
+                &counted(binary(&ours)),
+                &counted(binary(reference)),
+            );
         }
     }
 }

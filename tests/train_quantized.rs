@@ -11,7 +11,7 @@ use candle_core::{DType, Device};
 use lisa::convert::{restore, RestoreOptions};
 use lisa::train::{merge, read_metrics, MergeOptions, Record, TrainConfig, Trainer, LAST};
 use lisa::weights::{BlockType, ModelDir, QuantizationChange};
-use support::tiny_training::{config, scenes};
+use support::tiny_training::{config, questions, scenes};
 
 /// Trains, and returns the records without their times.
 fn train(text: &str, out: &Path) -> Vec<Record> {
@@ -57,6 +57,7 @@ fn an_adapter_learns_on_blocks_what_it_learns_on_their_numbers() {
     let place = tempfile::tempdir().unwrap();
     let folder = |name: &str| place.path().join(name);
     scenes(&folder("data"), 4);
+    questions(&folder("data"), 4);
     let data = "groups = [{ datasets = 'ReasonSeg|train' }]
         samples_per_image = 2
         [optimizer]
@@ -66,9 +67,13 @@ fn an_adapter_learns_on_blocks_what_it_learns_on_their_numbers() {
         accumulation = 1
         save_every = 1000
     ";
+    let first = data.replace(
+        "[optimizer]",
+        "[trainable]\nfull = ['text_hidden_fcs']\n[optimizer]",
+    );
     let text = format!(
         "{}steps = 1\nout = '{}'",
-        config(place.path(), data),
+        config(place.path(), &first),
         folder("first").display()
     );
     train(&text, &folder("first"));
