@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lisa::train::{read_checkpoint, read_metrics, Record, LAST};
-use support::process::{ended, send};
 use support::tiny_training::{config, questions, scenes};
 
 /// Five images a step, which two and three ranks cannot share evenly; dropout, an average, held-out images, every kind of score.
@@ -77,7 +76,8 @@ impl Place {
     }
 }
 
-/// `mpirun` for processes on this machine, however few processors it has and whoever starts it.
+/// `mpirun` for processes on this machine, however few processors it has and whoever starts it. What it has asked to end has 15 s for it,
+/// which is hundreds of steps; it waits twice as long in any case.
 fn mpirun(ranks: usize) -> Command {
     let mut command = Command::new("mpirun");
     command
@@ -93,7 +93,7 @@ fn mpirun(ranks: usize) -> Command {
             "self,vader",
             "--mca",
             "odls_base_sigkill_timeout",
-            "60",
+            "15",
         ])
         .args(["-n", &ranks.to_string()]);
     command
@@ -207,25 +207,6 @@ fn a_process_that_dies_ends_all_and_what_was_learned_is_kept() {
     assert!(step >= 1);
     place.trained(1, "dies", step + 2, true);
     assert_eq!(learned(&out).0, step + 2);
-}
-
-#[test]
-fn ctrl_c_at_mpirun_saves_and_stops() {
-    let place = Place::new();
-    let out = place.out("stopped");
-    let mut child = place
-        .train(2, "stopped", 100_000)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    begun(&out, &mut child);
-    send("-INT", &child);
-    assert!(!ended(&mut child).success(), "it is not finished");
-    let (step, _) = learned(&out);
-    assert!(step >= 1);
-    place.trained(3, "stopped", step + 1, true);
-    assert_eq!(learned(&out).0, step + 1);
 }
 
 #[test]
