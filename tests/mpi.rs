@@ -6,10 +6,9 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use lisa::train::{read_checkpoint, read_metrics, Record, LAST};
-use support::tiny_training::{config, questions, scenes};
+use support::tiny_training::{begun, config, questions, scenes};
 
 /// Five images a step, which two and three ranks cannot share evenly; dropout, an average, held-out images, every kind of score.
 const ANSWERS: &str = "groups = [{ datasets = 'ReasonSeg|train' }]
@@ -120,21 +119,7 @@ fn measured(out: &Path) -> Vec<Record> {
     records
 }
 
-/// Waits until the run has made a step.
-fn begun(out: &Path, child: &mut Child) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    loop {
-        let lines = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
-        if lines.contains("\"train\"") {
-            return;
-        }
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        assert!(Instant::now() < deadline, "no step in five minutes");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The process ids of a rank of `mpirun`'s own processes.
+/// The process id of a rank, among the processes that `mpirun` has started.
 fn process_of(mpirun: &Child, rank: usize) -> String {
     let variable = format!("OMPI_COMM_WORLD_RANK={rank}");
     let children = format!("/proc/{0}/task/{0}/children", mpirun.id());

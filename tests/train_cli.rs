@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use lisa::train::{read_checkpoint, read_metrics, LAST};
 use support::broken_pipe;
 use support::process::{ended, nohup, send};
-use support::tiny_training::{config, scenes};
+use support::tiny_training::{begun, config, scenes};
 
 const TRAINED: &str = "groups = [{ datasets = 'ade20k' }]
     samples_per_image = 1
@@ -66,20 +66,6 @@ impl Place {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
-    }
-}
-
-/// Waits until the run has made a step.
-fn begun(out: &Path, child: &mut Child) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    loop {
-        let lines = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
-        if lines.contains("\"train\"") {
-            return;
-        }
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        assert!(Instant::now() < deadline, "no step in five minutes");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

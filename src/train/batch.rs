@@ -52,7 +52,7 @@ impl BatchLosses {
 /// The images of a step or of a validation.
 #[derive(Clone, Copy)]
 pub struct Step<'a> {
-    /// Those of this rank in their order: every so-manieth of all images, from the rank's own number on.
+    /// Those of this rank in their order: one of as many images as there are ranks, from the rank's own number on.
     pub examples: &'a [Example],
     /// How many there are on all ranks together.
     pub images: usize,

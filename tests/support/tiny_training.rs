@@ -1,6 +1,8 @@
 //! What a training in a test is made of: a few scenes of TableWorld and a model of a few thousand numbers.
 
 use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
 
 use tableworld::formats::{write_dataset, Format, Options, Order};
 use tableworld::language::QuestionKind;
@@ -96,4 +98,18 @@ pub fn config(folder: &Path, rest: &str) -> String {
         tiny(folder),
         folder.join("data").display()
     )
+}
+
+/// Waits until the run has made a step.
+pub fn begun(out: &Path, child: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    loop {
+        let lines = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
+        if lines.contains("\"train\"") {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(Instant::now() < deadline, "no step in five minutes");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
