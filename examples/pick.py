@@ -121,11 +121,12 @@ def main() -> int:
             return 1
         publisher.publish(pose)
         print(f'pick: {line}', flush=True)
-        # A planner that is there takes it now; one that starts within a second gets it, too.
+        # A planner that is there, or starts within three seconds, gets it. The answer may be here before the two have found each other, and
+        # with nobody to wait for nothing is waited for.
+        end = time.monotonic() + 3.0
+        while publisher.get_subscription_count() == 0 and time.monotonic() < end:
+            rclpy.spin_once(node, timeout_sec=0.05)
         publisher.wait_for_all_acked(Duration(seconds=5.0))
-        end = time.monotonic() + 1.0
-        while (left := end - time.monotonic()) > 0.0:
-            rclpy.spin_once(node, timeout_sec=left)
         return 0
     except KeyboardInterrupt:
         return 130
